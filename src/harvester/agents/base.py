@@ -1,0 +1,141 @@
+"""What an agent is: claim, act, commit.
+
+Everything else (threads, pacing, renewing claims, containing errors, stopping) belongs to `runner`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import ClassVar, Generic, TypeVar
+
+from sqlalchemy import Connection
+
+from harvester.config.service import Settings
+from harvester.core.clock import Clock
+from harvester.panda.client import PandaClient
+from harvester.plugins.pool import PluginPool
+from harvester.store.engine import Database
+from harvester.store.leases import Pair
+
+BATCH = 1000
+"""Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
+
+
+class Wakeups:
+    """Tells agents of this process that there is work for them; safe to call from any thread."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, Callable[[], None]] = {}
+
+    def listen(self, agent: str, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever there is work for the agent."""
+        self._listeners[agent] = wake
+
+    def __call__(self, *agents: str) -> None:
+        """There is work for these agents; those that do not run here are passed over."""
+        for agent in agents:
+            if wake := self._listeners.get(agent):
+                wake()
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What all agents of one process share."""
+
+    settings: Settings
+    plugins: PluginPool
+    db: Database
+    panda: PandaClient
+    clock: Clock
+    wake: Wakeups
+    host: str
+
+    @property
+    def id(self) -> str:
+        """`harvester_id`."""
+        return self.settings.master.harvester_id
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows held under one fence; `keys` are queue names where the pair is one of queues."""
+
+    pair: Pair
+    keys: Sequence[int] | Sequence[str]
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece of claimed work that is done on its own: if it fails or hangs, only it does.
+
+    Attributes:
+        claim: what it holds.
+        about: what an operator calls it, such as the queue's name.
+    """
+
+    claim: Claim
+    about: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTicket:
+    """What an agent needs to claim: a fresh fence, the moment, and how long the lease lasts."""
+
+    fence: int
+    now: datetime
+    until: datetime
+    busy: frozenset[str] = field(default=frozenset())
+    """What units still in hand or resting are about; their queues are left alone."""
+
+
+UnitT = TypeVar("UnitT", bound=Unit)
+ResultT = TypeVar("ResultT")
+
+
+class Agent(ABC, Generic[UnitT, ResultT]):
+    """One agent.
+
+    Attributes:
+        name: how logs, metrics and history call it.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+
+    @property
+    @abstractmethod
+    def ceiling(self) -> timedelta:
+        """The longest pause between two looks for work."""
+
+    @property
+    @abstractmethod
+    def lease(self) -> timedelta:
+        """How long a claim lasts unless it is renewed."""
+
+    @property
+    @abstractmethod
+    def threads(self) -> int:
+        """How many units are worked on at the same time."""
+
+    @abstractmethod
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next row is due; None if none will be."""
+
+    @abstractmethod
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[UnitT]:
+        """Take work, in one transaction."""
+
+    @abstractmethod
+    def act(self, unit: UnitT) -> ResultT:
+        """Ask plugins and the network, in no transaction."""
+
+    @abstractmethod
+    def commit(self, connection: Connection, unit: UnitT, result: ResultT) -> Sequence[str]:
+        """Write what became of it, in one transaction guarded by the claim's fence; returns the agents to wake."""
+
+    def after_commit(self, unit: UnitT, result: ResultT) -> None:
+        """Tell others that the result is safe; nothing by default."""

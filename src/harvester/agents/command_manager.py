@@ -1,0 +1,147 @@
+"""Says to the server that the instance lives, and obeys its commands.
+
+Reading commands takes them from the server, so they are stored before anything is done about them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from importlib.metadata import version
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import Instance
+from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
+from harvester.panda.errors import PandaRefused
+from harvester.store import commands, workers
+from harvester.store.commands import StoredCommand
+
+log = structlog.get_logger(__name__)
+
+_HEARTBEAT: Final = timedelta(minutes=10)
+_FIRST_REFUSED: Final = timedelta(seconds=1)
+_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class _KillOrder:
+    statuses: frozenset[WorkerStatus]
+    queues: Collection[str] | None
+    computing_elements: Collection[str] | None
+    submission_hosts: Collection[str] | None
+
+
+class CommandManager:
+    """One dialogue with the server every `[commandmanager] sleepTime`."""
+
+    name: Final = "command manager"
+
+    def __init__(self, instance: Instance, started: datetime) -> None:
+        self._instance = instance
+        self._started = started
+        self._next_heartbeat = started
+
+    def round(self) -> None:
+        """Heartbeat if it is time, new commands, what they ask for, acknowledgements.
+
+        Raises:
+            PandaUnavailable: the server cannot be reached; what was stored stays stored.
+            StoreUnavailableError: the database cannot be reached.
+        """
+        self._say_alive()
+        self._receive()
+        self._obey()
+        self._acknowledge()
+
+    def _say_alive(self) -> None:
+        """The first heartbeat of a new instance is answered as a failure and keeps nothing (protocol §20.9)."""
+        now = self._instance.clock()
+        if now < self._next_heartbeat:
+            return
+        try:
+            self._instance.panda.heartbeat(start_time=self._started, version=version("harvester"), commit="")
+        except PandaRefused as error:
+            log.info("heartbeat refused, as the first of a new instance always is", reason=str(error))
+            self._next_heartbeat = now + _FIRST_REFUSED
+        else:
+            self._next_heartbeat = now + _HEARTBEAT
+
+    def _receive(self) -> None:
+        bulk = self._instance.settings.commandmanager.commands_bulk_size
+        while received := self._instance.panda.acquire_commands(bulk):
+            stored = [
+                StoredCommand(each.command_id, each.name, each.target, each.params, each.ack_requested)  # type: ignore[arg-type]  # JSON kept as it came
+                for each in received
+            ]
+            with self._instance.db.write() as connection:
+                commands.store(connection, stored, self._instance.clock())
+            if len(received) < bulk:
+                return
+
+    def _obey(self) -> None:
+        with self._instance.db.write() as connection:
+            pending = commands.open_commands(connection, _AT_ONCE)
+            if not pending:
+                return
+            now = self._instance.clock()
+            for each in pending:
+                self._obey_one(connection, each, now)
+            commands.finish(connection, [each.command_id for each in pending], now)
+        self._instance.wake("killer")
+
+    def _obey_one(self, connection: Connection, command: StoredCommand, now: datetime) -> None:
+        match command.name:
+            case "KILL_WORKERS":
+                condemned = _matching(connection, command)
+            case "SYNC_WORKERS_KILL":
+                condemned = [each for each in _sequence(command.params) if isinstance(each, int)]
+            case _:
+                log.warning("command not understood, it is acknowledged and dropped", command=command.name)
+                return
+        marked = workers.request_kill(connection, condemned, now, f"command {command.name} of the server", self.name)
+        log.info("kill command", command=command.name, workers=len(marked))
+
+    def _acknowledge(self) -> None:
+        with self._instance.db.read() as connection:
+            ids = commands.to_acknowledge(connection, _AT_ONCE)
+        if ids:
+            self._instance.panda.acknowledge_commands(ids)
+        with self._instance.db.write() as connection:
+            commands.remove(connection, ids)
+            commands.remove_unacknowledged(connection)
+
+
+def _matching(connection: Connection, command: StoredCommand) -> Sequence[int]:
+    order = _kill_order(command.params)
+    if order is None:
+        log.error("kill command without its conditions kills nothing", command_id=command.command_id)
+        return ()
+    return workers.live_matching(
+        connection,
+        statuses=order.statuses,
+        queues=order.queues,
+        computing_elements=order.computing_elements,
+        submission_hosts=order.submission_hosts,
+    )
+
+
+def _kill_order(params: object) -> _KillOrder | None:
+    """The conditions of KILL_WORKERS (core reference §3.9): `"ALL"` is none, an empty or missing list means nobody."""
+    if not isinstance(params, Mapping):
+        return None
+    wanted = [_condition(params.get(key)) for key in ("computingSite", "computingElement", "submissionHost")]
+    if any(each is not None and not each for each in wanted):
+        return None
+    named = _condition(params.get("status", ["submitted"]))
+    statuses = LIVE_WORKER_STATUSES if named is None else frozenset(s for s in WorkerStatus if s.value in named)
+    return _KillOrder(statuses, *wanted)
+
+
+def _condition(value: object) -> Collection[str] | None:
+    return None if value == "ALL" else [str(each) for each in _sequence(value)]
+
+
+def _sequence(value: object) -> Sequence[object]:
+    return value if isinstance(value, list) else ()

@@ -1,0 +1,151 @@
+"""Gets jobs from the server for queues that have room for them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
+from harvester.core.files import File, FileKind, FileStatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.sizing import size_job_fetch
+from harvester.panda.messages import Acquired
+from harvester.panda.offers import JobOffer
+from harvester.store import files, history, jobs, leases, queues
+from harvester.store.leases import QUEUE_FETCH
+
+log = structlog.get_logger(__name__)
+_QUEUES_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FetchUnit(Unit):
+    """One queue that has room for `wanted` jobs."""
+
+    wanted: int
+
+
+class JobFetcher(Agent[FetchUnit, Acquired]):
+    """See the module."""
+
+    name = "job fetcher"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[jobfetcher] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.jobfetcher.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """As long as the server may take to answer, and some more."""
+        return timedelta(seconds=2 * self.instance.settings.pandacon.timeout + 60)
+
+    @property
+    def threads(self) -> int:
+        """`[jobfetcher] nThreads`."""
+        return self.instance.settings.jobfetcher.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next queue may be looked at."""
+        return leases.next_due(connection, QUEUE_FETCH)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FetchUnit]:
+        """Queues with room; the others are looked at again after `lookupTime` or when a job of theirs starts."""
+        names = leases.claim_queues(
+            connection,
+            QUEUE_FETCH,
+            limit=_QUEUES_AT_ONCE,
+            now=ticket.now,
+            fence=ticket.fence,
+            until=ticket.until,
+        )
+        starting = jobs.count_starting(connection, names)
+        settings = self.instance.settings.jobfetcher
+        sizes = {
+            name: size_job_fetch(config.n_queue_limit_job, starting[name], settings.max_jobs)
+            for name in names
+            if (config := self.instance.plugins.queues.get(name))
+        }
+        full = [name for name in names if name not in sizes or sizes[name].new_workers == 0]
+        later = ticket.now + timedelta(seconds=settings.lookup_time)
+        leases.let_queues_go(connection, QUEUE_FETCH, full, ticket.fence, due=later, now=ticket.now)
+        notes = {name: {"limit": size.limit, "text": size.reason} for name, size in sizes.items() if name in full}
+        queues.note(connection, self.name, notes, ticket.now)
+        return [
+            FetchUnit(Claim(QUEUE_FETCH, [name], ticket.fence), name, sizes[name].new_workers)
+            for name in names
+            if name not in full
+        ]
+
+    def act(self, unit: FetchUnit) -> Acquired:
+        """Ask the server."""
+        queue = self.instance.plugins.queue(unit.about)
+        acquired = self.instance.panda.acquire_jobs(
+            site=queue.site_name,
+            node=self.instance.host,
+            label=queue.prod_source_label,
+            n_jobs=unit.wanted,
+            computing_element=self.instance.host,
+            criteria=queue.get_job_criteria or {},
+        )
+        for refused in acquired.refused:
+            log.error("job refused", queue=unit.about, job=refused.job_id, reason=str(refused))
+        return acquired
+
+    def commit(self, connection: Connection, unit: FetchUnit, result: Acquired) -> Sequence[str]:
+        """The jobs are ours from here on; a full answer means that the server may have more."""
+        now = self.instance.clock()
+        new = [jobs.NewJob(self._job(offer, unit.about), offer.params) for offer in result.offers]
+        stored = set(jobs.insert_fetched(connection, new, now))
+        offers = [offer for offer in result.offers if offer.job_id in stored]
+        files.insert_new(connection, [each for offer in offers for each in _input_files(offer)])
+        cause = f"queue {unit.about} had room for {unit.wanted} jobs"
+        history.record(
+            connection,
+            [
+                history.Event(history.Kind.JOB, job, now, None, JobSubstatus.FETCHED, cause, self.name)
+                for job in sorted(stored)
+            ],
+        )
+        lookup = timedelta(seconds=self.instance.settings.jobfetcher.lookup_time)
+        due = now if len(result.offers) >= unit.wanted else now + lookup
+        leases.let_queues_go(connection, QUEUE_FETCH, [unit.about], unit.claim.fence, due=due, now=now)
+        text = f"asked for {unit.wanted} jobs, got {len(result.offers)}"
+        queues.note(connection, self.name, {unit.about: {"text": text, "server": result.message}}, now)
+        return ("preparator", "propagator", self.name) if stored else ()
+
+    def _job(self, offer: JobOffer, queue: str) -> Job:
+        return Job(
+            job_id=offer.job_id,
+            queue=queue,
+            status=JobStatus.STARTING,
+            substatus=JobSubstatus.FETCHED,
+            attempt=offer.attempt,
+            task_id=offer.task_id,
+            priority=offer.priority,
+            cores=offer.cores,
+            resource_type=offer.resource_type,
+            label=offer.prod_source_label,
+        )
+
+
+def _input_files(offer: JobOffer) -> list[File]:
+    return [
+        File(
+            file_id=0,
+            job_id=offer.job_id,
+            lfn=each.lfn,
+            kind=FileKind.INPUT,
+            status=FileStatus.TO_PREPARE,
+            size=each.size,
+            checksum=each.checksum,
+            guid=each.guid,
+            scope=each.scope,
+            dataset=each.dataset,
+            endpoint=each.endpoint,
+        )
+        for each in offer.input_files
+    ]

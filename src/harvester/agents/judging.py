@@ -1,0 +1,194 @@
+"""What a round of checks means for workers and their jobs: pure functions of what was seen, the rules and the time."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from harvester.core.errors import IllegalTransitionError
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError, job_status_from_worker
+from harvester.core.workers import Worker, WorkerStatus, next_worker_status
+from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
+from harvester.store.workers import Held
+
+_NO_NEWS = News()
+_REPORTED_ENDS = {"finished": JobStatus.FINISHED, "failed": JobStatus.FAILED}
+_UPWARD = ("pilotErrorCode", "pilotErrorDiag", "exeErrorCode", "exeErrorDiag")
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that one round learned about one worker."""
+
+    held: Held
+    outcome: CheckOutcome
+    news: News = _NO_NEWS
+    finished: Done | Later | Failed = field(default_factory=Done)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When a worker is killed, and how long its outputs may take to gather.
+
+    Attributes:
+        queue_time: workers that wait in the batch system longer are killed.
+        check_timeout: workers that nobody could check for so long are killed; None for never.
+        heartbeat: workers silent for so long are killed; None for never.
+        gather: how long gathering outputs is tried again.
+    """
+
+    queue_time: timedelta
+    check_timeout: timedelta | None
+    heartbeat: timedelta | None
+    gather: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be written about one worker."""
+
+    status: WorkerStatus
+    cause: str
+    native_status: str | None
+    exit_code: int | None
+    error_code: int
+    node: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    batch_end: WorkerStatus | None
+
+
+def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
+    """The new state of a worker; None if nothing has changed or nothing is known."""
+    worker = seen.held.worker
+    outcome = _as_seen(seen.outcome)
+    if outcome is None:
+        return None
+    try:
+        status = next_worker_status(worker.status, outcome.status)
+    except IllegalTransitionError:
+        return None
+    ended_at = (outcome.ended_at or worker.ended_at or now) if status.is_final else None
+    waits = status.is_final and _must_wait(seen.finished, ended_at or now, rules, now)
+    if waits:
+        status = WorkerStatus.RUNNING if worker.status is WorkerStatus.RUNNING else WorkerStatus.IDLE
+    if status is worker.status and not (waits and seen.held.batch_end is None):
+        return None
+    started = status in {WorkerStatus.RUNNING, WorkerStatus.IDLE} or outcome.status is WorkerStatus.FINISHED
+    return Verdict(
+        status=status,
+        cause=_cause(outcome, seen.finished),
+        native_status=outcome.native_status or worker.native_status,
+        exit_code=worker.exit_code if outcome.exit_code is None else outcome.exit_code,
+        error_code=outcome.error_code or worker.error_code,
+        node=outcome.node or worker.node,
+        started_at=worker.started_at or outcome.started_at or (now if started else None),
+        ended_at=ended_at,
+        batch_end=outcome.status if waits else seen.held.batch_end,
+    )
+
+
+def _as_seen(outcome: CheckOutcome) -> Seen | None:
+    match outcome:
+        case Seen():
+            return outcome
+        case Gone(reason):
+            return Seen(WorkerStatus.FAILED, diagnostics=f"nothing tells how it ended: {reason}")
+        case Unknown():
+            return None
+
+
+def _must_wait(finished: Done | Later | Failed, ended_at: datetime, rules: Rules, now: datetime) -> bool:
+    return isinstance(finished, Later) and now - ended_at < rules.gather
+
+
+def _cause(outcome: Seen, finished: Done | Later | Failed) -> str:
+    parts = [outcome.native_status or outcome.status.value]
+    if outcome.exit_code is not None:
+        parts.append(f"exit code {outcome.exit_code}")
+    if outcome.diagnostics:
+        parts.append(outcome.diagnostics)
+    if isinstance(finished, Failed | Later):
+        parts.append(f"outputs: {finished.reason}")
+    return "; ".join(parts)
+
+
+def reason_to_kill(seen: Observation, rules: Rules, now: datetime) -> str | None:
+    """Why the worker has to be killed; None if it may go on (core reference §3.7 step 4)."""
+    worker, news = seen.held.worker, seen.news
+    if seen.held.batch_end is not None or (isinstance(seen.outcome, Seen) and seen.outcome.status.is_final):
+        return None
+    if news.kill_requested:
+        return "the worker asked for it"
+    waited = now - (worker.submitted_at or now)
+    if worker.status is WorkerStatus.SUBMITTED and isinstance(seen.outcome, Seen):
+        still_queued = seen.outcome.status is WorkerStatus.SUBMITTED
+        if still_queued and waited > rules.queue_time:
+            return f"it has waited in the batch system for {_hours(waited)}, longer than workerQueueTimeLimit"
+    if rules.heartbeat is not None and worker.started_at is not None:
+        silent = now - (news.heartbeat_at or worker.started_at)
+        if silent > rules.heartbeat:
+            return f"no heartbeat for {_hours(silent)}, longer than worker_heartbeat"
+    if rules.check_timeout is not None and isinstance(seen.outcome, Unknown) and worker.unseen_since is not None:
+        unseen = now - worker.unseen_since
+        if unseen > rules.check_timeout:
+            return f"nobody could check it for {_hours(unseen)}, longer than checkTimeout"
+    return None
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span.total_seconds() / 3600:.1f} h"
+
+
+@dataclass(frozen=True, slots=True)
+class JobChange:
+    """What is to be written about one job of a worker."""
+
+    status: JobStatus
+    substatus: JobSubstatus
+    attributes: Mapping[str, object]
+    meta_data: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+def judge_job(job: Job, worker: Worker, verdict: Verdict | None, news: News, now: datetime) -> JobChange | None:
+    """What the worker's state and its own words make of a job; None if nothing has changed.
+
+    The worker's word on how the job ended wins over how the batch job ended (core reference §4.1).
+    """
+    told = dict(news.attributes.get(job.job_id, {}))
+    if verdict is None and not told:
+        return None
+    state = verdict.status if verdict else worker.status
+    status, substatus = job_status_from_worker(state)
+    meta_data = told.pop("metaData", None)
+    attributes = {**job.attributes, **told}
+    if state.is_final:
+        reported = _REPORTED_ENDS.get(str(attributes.get("jobStatus")))
+        status = reported or status
+        attributes = _with_error(attributes, worker, verdict, status)
+    started_at = job.started_at or (verdict.started_at if verdict else worker.started_at)
+    return JobChange(
+        status=status,
+        substatus=substatus,
+        attributes={"batchID": worker.batch_id, **attributes} if worker.batch_id else attributes,
+        meta_data=job.meta_data if meta_data is None else _text(meta_data),
+        started_at=started_at,
+        ended_at=(job.ended_at or now) if status.is_final else None,
+    )
+
+
+def _with_error(
+    attributes: dict[str, object], worker: Worker, verdict: Verdict | None, status: JobStatus
+) -> dict[str, object]:
+    if status is JobStatus.FINISHED or any(attributes.get(key) for key in _UPWARD):
+        return attributes
+    code = PilotError.KILLED if status is JobStatus.CANCELLED else PilotError.GENERAL
+    cause = verdict.cause if verdict else worker.diagnostics
+    diagnostics = f"worker {worker.worker_id}: {cause}"
+    return {**attributes, "pilotErrorCode": code, "pilotErrorDiag": diagnostics[:500]}
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

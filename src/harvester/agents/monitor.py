@@ -1,0 +1,387 @@
+"""Watches the workers that resources hold: one listing per endpoint and round, one write for what has changed.
+
+A round covers all workers of all queues that share an endpoint. It is claimed by queue, not by worker, and a worker
+about whom there is nothing new costs no write. The pace is set by what a round costs: at most a twentieth of the time
+goes into checking, never more often than the resource likes, never less often than `[monitor] checkInterval`.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
+from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill
+from harvester.core.errors import HarvesterError
+from harvester.core.files import File, FileKind, FileStatus
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import Assignment, CheckOutcome, Gone, News, Seen, Unknown
+from harvester.store import files, history, jobs, leases, queues, workers
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE
+from harvester.store.schema import JobPhase, WorkerPhase
+from harvester.store.workers import Held
+
+log = structlog.get_logger(__name__)
+
+_QUEUES_AT_ONCE: Final = 10_000
+_SHARE_OF_TIME: Final = 20
+_WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
+_STARTED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorUnit(Unit):
+    """Queues whose workers are on one endpoint."""
+
+    queues: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one round of checks told, and how long it took."""
+
+    seen: Sequence[Observation]
+    took: timedelta
+
+
+class Monitor(Agent[MonitorUnit, Round]):
+    """See the module."""
+
+    name = "monitor"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[monitor] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.monitor.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """`[monitor] lockInterval`."""
+        return timedelta(seconds=self.instance.settings.monitor.lock_interval)
+
+    @property
+    def threads(self) -> int:
+        """`[monitor] nThreads`."""
+        return self.instance.settings.monitor.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next round is due."""
+        return leases.next_due(connection, QUEUE_MONITOR)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[MonitorUnit]:
+        """Queues that are due, by endpoint; those without a usable monitor plugin are told and left alone."""
+        names = leases.claim_queues(
+            connection, QUEUE_MONITOR, limit=_QUEUES_AT_ONCE, now=ticket.now, fence=ticket.fence, until=ticket.until
+        )
+        by_endpoint: dict[str, list[str]] = defaultdict(list)
+        broken: dict[str, str] = {}
+        for name in names:
+            try:
+                resource = self.instance.plugins.monitor(name)
+            except HarvesterError as error:
+                broken[name] = str(error)
+            else:
+                by_endpoint[f"{type(resource).__name__} {resource.endpoint}"].append(name)
+        self._leave(connection, broken, ticket)
+        return [
+            MonitorUnit(Claim(QUEUE_MONITOR, some, ticket.fence), endpoint, some)
+            for endpoint, some in by_endpoint.items()
+        ]
+
+    def _leave(self, connection: Connection, broken: Mapping[str, str], ticket: ClaimTicket) -> None:
+        later = ticket.now + timedelta(seconds=self.instance.settings.monitor.check_interval)
+        leases.let_queues_go(connection, QUEUE_MONITOR, list(broken), ticket.fence, due=later, now=ticket.now)
+        notes = {name: {"text": f"its workers are not watched: {reason}"} for name, reason in broken.items()}
+        queues.note(connection, self.name, notes, ticket.now)
+
+    # ---- asking ------------------------------------------------------------------------------------------------------
+
+    def act(self, unit: MonitorUnit) -> Round:
+        """Ask the resource about all workers at once, then the messengers about those that run or have ended."""
+        began = self.instance.clock()
+        with self.instance.db.read() as connection:
+            held = workers.monitored(connection, unit.queues)
+        outcomes = self._check(unit, held)
+        seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
+        by_queue: dict[str, list[Observation]] = defaultdict(list)
+        for each in seen:
+            by_queue[each.held.worker.queue].append(each)
+        told = [each for queue, some in by_queue.items() for each in self._listen(queue, some)]
+        return Round(told, self.instance.clock() - began)
+
+    def _check(self, unit: MonitorUnit, held: Sequence[Held]) -> dict[int, CheckOutcome]:
+        ended: dict[int, CheckOutcome] = {
+            each.worker.worker_id: Seen(each.batch_end) for each in held if each.batch_end is not None
+        }
+        asked = [each.worker for each in held if each.batch_end is None]
+        if not asked:
+            return ended
+        resource = self.instance.plugins.monitor(unit.queues[0])
+        answers = resource.check(asked)
+        if len(answers) != len(asked):
+            reason = f"the monitor of {unit.about} gave {len(answers)} answers for {len(asked)} workers"
+            log.error("wrong number of answers", endpoint=unit.about, reason=reason)
+            answers = [Unknown(reason)] * len(asked)
+        settled = self.instance.clock() - timedelta(seconds=resource.settle_seconds)
+        return ended | {
+            worker.worker_id: _not_yet_listed(worker, answer, settled)
+            for worker, answer in zip(asked, answers, strict=True)
+        }
+
+    def _listen(self, queue: str, seen: Sequence[Observation]) -> list[Observation]:
+        started = [place for place, each in enumerate(seen) if _has_started(each)]
+        if not started:
+            return list(seen)
+        messenger = self.instance.plugins.messenger(queue)
+        result = list(seen)
+        news = messenger.collect([seen[place].held.worker for place in started])
+        for place, told in zip(started, news, strict=True):
+            result[place] = replace(seen[place], news=told)
+        ended = [place for place in started if _has_ended(seen[place]) and seen[place].held.worker.job_ids]
+        if ended:
+            self._finish(queue, ended, result)
+        return result
+
+    def _finish(self, queue: str, ended: Sequence[int], seen: list[Observation]) -> None:
+        """Have logs and left-over outputs gathered, and take what that adds to the news."""
+        messenger = self.instance.plugins.messenger(queue)
+        job_ids = [job for place in ended for job in seen[place].held.worker.job_ids]
+        with self.instance.db.read() as connection:
+            params = jobs.params_of(connection, job_ids)
+        assignments = [
+            Assignment(worker, {job: params[job] for job in worker.job_ids if job in params})
+            for worker in (seen[place].held.worker for place in ended)
+        ]
+        answers = messenger.finish(assignments)
+        more = messenger.collect([each.worker for each in assignments])
+        for place, answer, told in zip(ended, answers, more, strict=True):
+            seen[place] = replace(seen[place], finished=answer, news=_joined(seen[place].news, told))
+
+    # ---- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, connection: Connection, unit: MonitorUnit, result: Round) -> Sequence[str]:
+        """Everything that has changed is written; a queue that others have taken over meanwhile is left to them."""
+        now = self.instance.clock()
+        due = now + self._pace(unit, result)
+        ours = leases.let_queues_go(connection, QUEUE_MONITOR, unit.queues, unit.claim.fence, due=due, now=now)
+        seen = [each for each in result.seen if each.held.worker.queue in ours]
+        rules = {name: self._rules(name) for name in ours}
+        verdicts = {
+            each.held.worker.worker_id: verdict
+            for each in seen
+            if (verdict := judge(each, rules[each.held.worker.queue], now))
+        }
+        self._write_workers(connection, seen, verdicts, now)
+        self._write_unseen(connection, seen, now)
+        self._write_jobs(connection, seen, verdicts, now)
+        self._write_kills(connection, seen, rules, now)
+        workers.relate(connection, [(each.held.worker.worker_id, job) for each in seen for job in each.news.job_ids])
+        changed = sorted({each.held.worker.queue for each in seen if each.held.worker.worker_id in verdicts})
+        for pair in (QUEUE_SIZE, QUEUE_FETCH):
+            leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
+        self._note(connection, seen, now)
+        return _WAKES if verdicts else ()
+
+    def _pace(self, unit: MonitorUnit, result: Round) -> timedelta:
+        longest = timedelta(seconds=self.instance.settings.monitor.check_interval)
+        if not result.seen:
+            return longest
+        shortest = timedelta(seconds=self.instance.plugins.monitor(unit.queues[0]).poll_seconds)
+        return min(max(result.took * _SHARE_OF_TIME, shortest), longest)
+
+    def _rules(self, queue: str) -> Rules:
+        settings = self.instance.settings.monitor
+        config = self.instance.plugins.queue(queue)
+        check_timeout = _number(config.monitor.settings.get("checkTimeout")) or settings.check_timeout
+        heartbeat = _number(config.messenger.settings.get("worker_heartbeat"))
+        return Rules(
+            queue_time=timedelta(seconds=settings.worker_queue_time_limit),
+            check_timeout=None if check_timeout is None else timedelta(seconds=check_timeout),
+            heartbeat=None if heartbeat is None else timedelta(minutes=heartbeat),
+            gather=timedelta(minutes=settings.post_process_timeout),
+        )
+
+    def _write_workers(
+        self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict], now: datetime
+    ) -> None:
+        found = {each.held.worker.worker_id: each.held.worker for each in seen}
+        rows = [self._row(found[worker_id], verdict) for worker_id, verdict in verdicts.items()]
+        workers.change_seen(connection, [row for row in rows if row["phase"] is WorkerPhase.MONITOR], now)
+        workers.change_ended(connection, [row for row in rows if row["phase"] is WorkerPhase.SWEEP], now)
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.WORKER, each, now, found[each].status, verdict.status, verdict.cause, self.name
+                )
+                for each, verdict in verdicts.items()
+                if verdict.status is not found[each].status
+            ],
+        )
+
+    def _row(self, worker: Worker, verdict: Verdict) -> dict[str, object]:
+        row: dict[str, object] = {
+            "worker_id": worker.worker_id,
+            "status": verdict.status,
+            "native_status": verdict.native_status,
+            "exit_code": verdict.exit_code,
+            "error_code": verdict.error_code,
+            "diagnostics": verdict.cause[:500],
+            "node": verdict.node,
+            "started_at": verdict.started_at,
+            "ended_at": verdict.ended_at,
+            "batch_end": verdict.batch_end,
+            "phase": WorkerPhase.MONITOR,
+        }
+        if verdict.status.is_final and verdict.ended_at:
+            keep = timedelta(hours=self._keep_hours(verdict.status))
+            row |= {"phase": WorkerPhase.SWEEP, "due": verdict.ended_at + keep}
+        return row
+
+    def _keep_hours(self, status: WorkerStatus) -> float:
+        sweeper = self.instance.settings.sweeper
+        return {
+            WorkerStatus.FINISHED: sweeper.keep_finished,
+            WorkerStatus.FAILED: sweeper.keep_failed,
+            WorkerStatus.CANCELLED: sweeper.keep_cancelled,
+        }.get(status, sweeper.keep_missed)
+
+    def _write_unseen(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
+        lost = [each for each in seen if isinstance(each.outcome, Unknown) and each.held.worker.unseen_since is None]
+        back = [each for each in seen if not isinstance(each.outcome, Unknown) and each.held.worker.unseen_since]
+        workers.mark_unseen(connection, [each.held.worker.worker_id for each in lost], now)
+        workers.mark_unseen(connection, [each.held.worker.worker_id for each in back], None)
+
+    def _write_jobs(
+        self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict], now: datetime
+    ) -> None:
+        concerned = {
+            job: each
+            for each in seen
+            if each.held.worker.worker_id in verdicts or each.news.attributes or each.news.files
+            for job in each.held.worker.job_ids
+        }
+        if not concerned:
+            return
+        _store_outputs(connection, concerned)
+        rows, events = [], []
+        for job in jobs.find(connection, concerned):
+            each = concerned[job.job_id]
+            worker = each.held.worker
+            verdict = verdicts.get(worker.worker_id)
+            change = judge_job(job, worker, verdict, each.news, now)
+            if change is None:
+                continue
+            rows.append(_job_row(job.job_id, change, now))
+            if (change.status, change.substatus) != (job.status, job.substatus):
+                cause = f"worker {worker.worker_id}: {verdict.cause if verdict else 'its own word'}"
+                became = f"{change.status}/{change.substatus}"
+                was = f"{job.status}/{job.substatus}"
+                events.append(history.Event(history.Kind.JOB, job.job_id, now, was, became, cause, self.name))
+        jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.WORK])
+        jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.STAGE])
+        jobs.trigger_reports(connection, [event.subject for event in events], now)
+        history.record(connection, events)
+
+    def _write_kills(
+        self, connection: Connection, seen: Sequence[Observation], rules: Mapping[str, Rules], now: datetime
+    ) -> None:
+        by_reason: dict[str, list[int]] = defaultdict(list)
+        for each in seen:
+            if reason := reason_to_kill(each, rules[each.held.worker.queue], now):
+                by_reason[reason].append(each.held.worker.worker_id)
+        for reason, ids in by_reason.items():
+            workers.request_kill(connection, ids, now, reason, self.name)
+
+    def _note(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
+        unknown = {
+            each.held.worker.queue: each.outcome.reason for each in seen if isinstance(each.outcome, Unknown | Gone)
+        }
+        problems = {each.held.worker.queue: each.news.problem for each in seen if each.news.problem}
+        names = {each.held.worker.queue for each in seen}
+        notes = {
+            name: {
+                "text": f"not all workers could be checked: {unknown[name]}" if name in unknown else "workers checked",
+                "problem": problems.get(name, ""),
+            }
+            for name in names
+        }
+        queues.note(connection, self.name, notes, now)
+
+    def after_commit(self, unit: MonitorUnit, result: Round) -> None:  # noqa: ARG002 (the agent's signature)
+        """The news are safe: the messengers need not tell them again."""
+        by_queue: dict[str, list[Worker]] = defaultdict(list)
+        for each in result.seen:
+            if each.news.attributes or each.news.files:
+                by_queue[each.held.worker.queue].append(each.held.worker)
+        for queue, some in by_queue.items():
+            self.instance.plugins.messenger(queue).acknowledge(some)
+
+
+def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> CheckOutcome:
+    """A batch job submitted a moment ago may be missing from a listing without being gone."""
+    if isinstance(answer, Gone) and worker.submitted_at and worker.submitted_at > settled:
+        return Unknown(f"just submitted and not listed yet: {answer.reason}")
+    return answer
+
+
+def _has_ended(seen: Observation) -> bool:
+    return isinstance(seen.outcome, Gone) or (isinstance(seen.outcome, Seen) and seen.outcome.status.is_final)
+
+
+def _has_started(seen: Observation) -> bool:
+    now_running = isinstance(seen.outcome, Seen) and seen.outcome.status in _STARTED
+    return now_running or _has_ended(seen) or seen.held.worker.status in _STARTED
+
+
+def _joined(first: News, more: News) -> News:
+    files = {(each.job_id, each.lfn): each for each in (*first.files, *more.files)}
+    return replace(
+        more,
+        attributes={**first.attributes, **more.attributes},
+        files=tuple(files.values()),
+        problem=first.problem or more.problem,
+    )
+
+
+def _store_outputs(connection: Connection, concerned: Mapping[int, Observation]) -> None:
+    new = [
+        File(
+            file_id=0,
+            job_id=each.job_id,
+            lfn=each.lfn,
+            kind=each.kind,
+            status=FileStatus.DEFINED,
+            path=each.path,
+            size=each.size,
+            checksum=each.checksum,
+            guid=each.guid,
+        )
+        for seen in {id(seen): seen for seen in concerned.values()}.values()
+        for each in seen.news.files
+        if each.job_id in concerned and each.kind is not FileKind.INPUT
+    ]
+    if new:
+        files.insert_new(connection, new)
+
+
+def _job_row(job_id: int, change: JobChange, now: datetime) -> dict[str, object]:
+    row: dict[str, object] = {
+        "job_id": job_id,
+        "status": change.status,
+        "substatus": change.substatus,
+        "attributes": change.attributes,
+        "meta_data": change.meta_data,
+        "started_at": change.started_at,
+        "ended_at": change.ended_at,
+        "phase": JobPhase.WORK,
+    }
+    return row | {"phase": JobPhase.STAGE, "due": now} if change.status.is_final else row
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

@@ -1,0 +1,272 @@
+"""Tells the server how jobs and workers stand: at once when something has changed, and from time to time as heartbeat.
+
+A row that changes while its report is under way stays due, so the server always hears the last word; reports may
+arrive twice, never not at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError, wire_status
+from harvester.core.workers import Worker
+from harvester.panda.messages import JobReply, WorkerReply
+from harvester.panda.reports import JobReport, WorkerReport
+from harvester.store import history, jobs, leases, workers
+from harvester.store.leases import JOB_REPORT, WORKER_REPORT
+from harvester.store.schema import JobPhase
+
+log = structlog.get_logger(__name__)
+
+_RETRY: Final = timedelta(seconds=15)
+_KILL: Final = "tobekilled"
+_ENDED: Final = frozenset({"finished", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class JobsUnit(Unit):
+    """Jobs to report."""
+
+    jobs: Sequence[Job]
+
+
+class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
+    """Reports jobs and takes the server's wish to kill them."""
+
+    name = "propagator"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[propagator] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.propagator.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """`[propagator] lockInterval`."""
+        return timedelta(seconds=self.instance.settings.propagator.lock_interval)
+
+    @property
+    def threads(self) -> int:
+        """`[propagator] nThreads`."""
+        return self.instance.settings.propagator.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next job is to be reported."""
+        return leases.next_due(connection, JOB_REPORT)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[JobsUnit]:
+        """Jobs to report, all in one unit: the server is asked in bulks of `nJobsInBulk`."""
+        found = jobs.claim_to_report(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        return (
+            [JobsUnit(Claim(JOB_REPORT, [job.job_id for job in found], ticket.fence), "jobs", found)] if found else []
+        )
+
+    def act(self, unit: JobsUnit) -> Sequence[JobReply]:
+        """Tell the server, or only ask it where somebody else reports the job (core reference §3.4 step 2)."""
+        silent = [job for job in unit.jobs if self._is_silent(job)]
+        told = [job for job in unit.jobs if not self._is_silent(job)]
+        replies: dict[int, JobReply] = {}
+        size = self.instance.settings.propagator.n_jobs_in_bulk
+        for some in _chunks(told, size):
+            answers = self.instance.panda.update_jobs([self._report(job) for job in some])
+            replies.update(zip([job.job_id for job in some], answers, strict=True))
+        running = [job.job_id for job in silent if job.status is JobStatus.RUNNING]
+        statuses = self.instance.panda.job_statuses(running) if running else {}
+        for job in silent:
+            asked = statuses.get(job.job_id)
+            replies[job.job_id] = JobReply(accepted=True, command=asked.command if asked else frozenset())
+        return [replies[job.job_id] for job in unit.jobs]
+
+    def _is_silent(self, job: Job) -> bool:
+        queue = self.instance.plugins.queues.get(job.queue)
+        return (
+            queue is not None and job.substatus is not JobSubstatus.MISSED and wire_status(job)[0] in queue.no_heartbeat
+        )
+
+    def _report(self, job: Job) -> JobReport:
+        status, substatus = wire_status(job)
+        final = status in _ENDED
+        return JobReport(
+            job_id=job.job_id,
+            status=status,
+            substatus=substatus,
+            attempt=job.attempt,
+            site=job.queue,
+            scheduler_id=f"harvester-{self.instance.id}",
+            cores=job.cores,
+            attributes=job.attributes,  # type: ignore[arg-type]  # JSON from the database
+            output_report=job.output_report if final else None,  # type: ignore[arg-type]  # JSON from the database
+            meta_data=job.meta_data if final else None,
+        )
+
+    def commit(self, connection: Connection, unit: JobsUnit, result: Sequence[JobReply]) -> Sequence[str]:
+        """Ended jobs that the server accepted are done; the others are due again with the next heartbeat."""
+        now = self.instance.clock()
+        told = list(zip(unit.jobs, result, strict=True))
+        for job, reply in told:
+            if not reply.accepted:
+                log.warning("report not accepted", job=job.job_id, queue=job.queue, reason=reply.reason)
+        done = [job for job, reply in told if reply.accepted and _is_told(job)]
+        ended = [self._done_row(job, now) for job in done]
+        jobs.settle_reports(connection, ended, unit.claim.fence, {"report_due": None, "phase": JobPhase.SWEEP})
+        heartbeat = now + timedelta(seconds=self.instance.settings.propagator.update_interval)
+        again = [
+            {"job_id": job.job_id, "report_due": heartbeat if reply.accepted else now + _RETRY}
+            for job, reply in told
+            if not (reply.accepted and _is_told(job))
+        ]
+        jobs.settle_reports(connection, again, unit.claim.fence, {})
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.JOB, job.job_id, now, job.substatus, JobSubstatus.DONE, "the server knows", self.name
+                )
+                for job in done
+            ],
+        )
+        self._obey_kills(connection, [job for job, reply in told if _KILL in reply.command and not _is_told(job)], now)
+        return ("sweeper",)
+
+    def _done_row(self, job: Job, now: datetime) -> dict[str, object]:
+        keep = timedelta(hours=self._keep_hours(job.status))
+        return {"job_id": job.job_id, "substatus": JobSubstatus.DONE, "due": now + keep}
+
+    def _keep_hours(self, status: JobStatus) -> float:
+        sweeper = self.instance.settings.sweeper
+        return {
+            JobStatus.FINISHED: sweeper.keep_finished,
+            JobStatus.FAILED: sweeper.keep_failed,
+            JobStatus.CANCELLED: sweeper.keep_cancelled,
+        }.get(status, sweeper.keep_missed)
+
+    def _obey_kills(self, connection: Connection, condemned: Sequence[Job], now: datetime) -> None:
+        """Jobs with a live worker end through it; the others end here (core reference §3.4 step 3)."""
+        if not condemned:
+            return
+        ids = [job.job_id for job in condemned]
+        live = workers.live_of_jobs(connection, ids)
+        workers.request_kill(connection, list(live.values()), now, "the server wants its job killed", self.name)
+        error = {
+            "pilotErrorCode": PilotError.KILLED,
+            "pilotErrorDiag": "killed by the server before a worker had it",
+        }
+        attributes = {job.job_id: {**job.attributes, **error} for job in condemned if job.job_id not in live}
+        ended = jobs.cancel_unbound(connection, attributes, now)
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.JOB, each, now, None, JobSubstatus.KILLED, "the server wants it killed", self.name
+                )
+                for each in ended
+            ],
+        )
+
+
+def _is_told(job: Job) -> bool:
+    """Whether the last report of this job was its final one."""
+    return wire_status(job)[0] in _ENDED
+
+
+def _chunks(jobs_to_tell: Sequence[Job], size: int) -> Sequence[Sequence[Job]]:
+    return [jobs_to_tell[start : start + size] for start in range(0, len(jobs_to_tell), size)]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersUnit(Unit):
+    """Workers to report."""
+
+    workers: Sequence[Worker]
+
+
+class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
+    """Reports workers."""
+
+    name = "worker propagator"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[propagator] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.propagator.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """`[propagator] lockInterval`."""
+        return timedelta(seconds=self.instance.settings.propagator.lock_interval)
+
+    @property
+    def threads(self) -> int:
+        """`[propagator] nThreads`."""
+        return self.instance.settings.propagator.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next worker is to be reported."""
+        return leases.next_due(connection, WORKER_REPORT)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[WorkersUnit]:
+        """Workers to report, all in one unit."""
+        found = workers.claim_to_report(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        ids = [worker.worker_id for worker in found]
+        return [WorkersUnit(Claim(WORKER_REPORT, ids, ticket.fence), "workers", found)] if found else []
+
+    def act(self, unit: WorkersUnit) -> Sequence[WorkerReply]:
+        """Tell the server, `nWorkersInBulk` at a time."""
+        size = self.instance.settings.propagator.n_workers_in_bulk
+        replies: list[WorkerReply] = []
+        for start in range(0, len(unit.workers), size):
+            some = unit.workers[start : start + size]
+            replies.extend(self.instance.panda.update_workers([self._report(each) for each in some]))
+        return replies
+
+    def _report(self, worker: Worker) -> WorkerReport:
+        logs: Mapping[str, str] = worker.log_urls or {}
+        return WorkerReport(
+            worker_id=worker.worker_id,
+            status=worker.status.value,
+            batch_id=worker.batch_id,
+            queue_name=worker.batch_queue,
+            computing_site=worker.queue,
+            cores=worker.cores,
+            node_id=worker.node,
+            submit_time=worker.submitted_at,
+            start_time=worker.started_at,
+            end_time=worker.ended_at,
+            job_type=worker.job_type,
+            resource_type=worker.resource_type,
+            native_exit_code=worker.exit_code,
+            native_status=worker.native_status,
+            diag_message=worker.diagnostics or None,
+            n_jobs=len(worker.job_ids) or None,
+            computing_element=worker.computing_element,
+            sync_level=worker.sync_level,
+            submission_host=worker.submission_host,
+            harvester_host=self.instance.host,
+            error_code=worker.error_code or None,
+            min_ram_count=worker.ram_mb or None,
+            std_out=logs.get("stdOut"),
+            std_err=logs.get("stdErr"),
+            batch_log=logs.get("batchLog"),
+            jdl=logs.get("jdl"),
+            job_ids=worker.job_ids,
+        )
+
+    def commit(self, connection: Connection, unit: WorkersUnit, result: Sequence[WorkerReply]) -> Sequence[str]:
+        """Ended workers that the server accepted need no further report."""
+        now = self.instance.clock()
+        heartbeat = now + timedelta(seconds=self.instance.settings.propagator.update_interval)
+        rows = []
+        for worker, reply in zip(unit.workers, result, strict=True):
+            if not reply.accepted:
+                log.warning("report not accepted", worker=worker.worker_id, queue=worker.queue, reason=reply.reason)
+                rows.append({"worker_id": worker.worker_id, "report_due": now + _RETRY})
+            else:
+                due = None if worker.status.is_final else heartbeat
+                rows.append({"worker_id": worker.worker_id, "report_due": due})
+        workers.settle_reports(connection, rows, unit.claim.fence)
+        return ("sweeper",)

@@ -1,0 +1,139 @@
+"""Finds out what became of submissions whose answer was never recorded.
+
+Found by marker: adopted. Absent from two complete listings, the second at least the resource's settle time after the
+first: submitted again under the same marker, or given up after `maxSubmissionAttempts`. No complete listing: the
+workers stay charged to their queue, and `explain` says so. A resource without markers is never submitted to again.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.missing import release_jobs
+from harvester.agents.submitter import record_missed, record_submitted
+from harvester.core.workers import Worker
+from harvester.plugins.api import Grade, Refused, Search
+from harvester.store import history, leases, queues, workers
+from harvester.store.leases import WORKER_WORK
+from harvester.store.schema import WorkerPhase
+from harvester.store.workers import Held
+
+log = structlog.get_logger(__name__)
+_ABSENCES_NEEDED: Final = 2
+_HOLD: Final = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileUnit(Unit):
+    """Workers of one queue that may or may not be on the resource."""
+
+    held: Sequence[Held]
+
+
+class Reconciler(Agent[ReconcileUnit, Search]):
+    """See the module."""
+
+    name = "reconciler"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[submitter] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.submitter.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """`[submitter] lockInterval`."""
+        return timedelta(seconds=self.instance.settings.submitter.lock_interval)
+
+    @property
+    def threads(self) -> int:
+        """`[submitter] nThreads`."""
+        return self.instance.settings.submitter.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next unsettled worker is to be searched."""
+        return leases.next_due(connection, WORKER_WORK, WorkerPhase.SETTLE)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[ReconcileUnit]:
+        """Unsettled workers by queue."""
+        by_queue: dict[str, list[Held]] = defaultdict(list)
+        for held in workers.claim_unsettled(
+            connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until
+        ):
+            by_queue[held.worker.queue].append(held)
+        return [
+            ReconcileUnit(Claim(WORKER_WORK, [each.worker.worker_id for each in held], ticket.fence), queue, held)
+            for queue, held in by_queue.items()
+        ]
+
+    def act(self, unit: ReconcileUnit) -> Search:
+        """Search the resource for the markers."""
+        resource = self.instance.plugins.submitter(unit.about)
+        if resource.grade is Grade.BLIND:
+            return Search({}, complete=False, reason="the resource keeps no marker, so nobody can tell")
+        return resource.find([each.worker for each in unit.held])
+
+    def commit(self, connection: Connection, unit: ReconcileUnit, result: Search) -> Sequence[str]:
+        """Adopt, wait, submit again or give up."""
+        now = self.instance.clock()
+        fence = unit.claim.fence
+        ours = workers.held_ids(connection, [int(key) for key in unit.claim.keys], fence)
+        mine = [each for each in unit.held if each.worker.worker_id in ours]
+        found = [(each.worker, result.found[each.worker.marker]) for each in mine if each.worker.marker in result.found]
+        record_submitted(connection, found, fence, now, self.name)
+        absent = [each for each in mine if each.worker.marker not in result.found]
+        if not result.complete:
+            self._hold(connection, absent, fence, now, result.reason)
+        else:
+            self._count_absence(connection, unit.about, absent, fence, now)
+        queues.note(connection, self.name, {unit.about: self._note(mine, found, result)}, now)
+        return ("submitter", "monitor", "sizer", "propagator", "worker propagator")
+
+    def _note(self, mine: Sequence[Held], found: Sequence[object], result: Search) -> dict[str, object]:
+        text = f"{len(found)} of {len(mine)} interrupted submissions were found on the resource"
+        return {"text": text if result.complete else f"{text}; the listing is not complete: {result.reason}"}
+
+    def _hold(self, connection: Connection, absent: Sequence[Held], fence: int, now: datetime, reason: str) -> None:
+        text = f"cannot tell whether the resource took it: {reason}"
+        changes = [{"worker_id": each.worker.worker_id, "diagnostics": text[:500]} for each in absent]
+        workers.settle(connection, changes, fence, {"due": now + _HOLD, "absences": 0})
+        if absent:
+            log.warning("submissions cannot be settled", queue=absent[0].worker.queue, workers=len(absent), why=reason)
+
+    def _count_absence(
+        self, connection: Connection, queue: str, absent: Sequence[Held], fence: int, now: datetime
+    ) -> None:
+        settle = timedelta(seconds=self.instance.plugins.submitter(queue).settle_seconds)
+        first = [each for each in absent if each.absences + 1 < _ABSENCES_NEEDED]
+        changes = [{"worker_id": each.worker.worker_id, "absences": each.absences + 1} for each in first]
+        workers.settle(connection, changes, fence, {"due": now + settle})
+        certain = [each for each in absent if each.absences + 1 >= _ABSENCES_NEEDED]
+        limit = max(self.instance.plugins.queue(queue).max_submission_attempts, 1)
+        self._submit_again(connection, [each.worker for each in certain if each.tries < limit], fence, now)
+        self._give_up(connection, queue, [each.worker for each in certain if each.tries >= limit], fence, now)
+
+    def _submit_again(self, connection: Connection, absent: Sequence[Worker], fence: int, now: datetime) -> None:
+        changes = [{"worker_id": each.worker_id, "absences": 0} for each in absent]
+        workers.settle(connection, changes, fence, {"phase": WorkerPhase.SUBMIT, "due": now})
+        cause = f"absent from {_ABSENCES_NEEDED} complete listings of the resource"
+        kind = history.Kind.WORKER
+        history.record(
+            connection,
+            [
+                history.Event(kind, each.worker_id, now, each.status, "to be submitted again", cause, self.name)
+                for each in absent
+            ],
+        )
+
+    def _give_up(self, connection: Connection, queue: str, absent: Sequence[Worker], fence: int, now: datetime) -> None:
+        reason = "the resource never took it, though asked as often as maxSubmissionAttempts allows"
+        record_missed(connection, [(each, reason) for each in absent], fence, now, self.name)
+        limits = {queue: self.instance.plugins.queue(queue).max_submission_attempts}
+        retry = timedelta(seconds=self.instance.settings.submitter.check_interval)
+        release_jobs(connection, [(each, Refused(reason)) for each in absent], limits, now, retry)

@@ -1,0 +1,259 @@
+"""Runs agents: threads, pacing, renewing claims, containing errors, stopping."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, Generic
+
+import structlog
+
+from harvester.agents.base import Agent, ClaimTicket, ResultT, UnitT
+from harvester.agents.failpoints import reach
+from harvester.store import leases
+from harvester.store.engine import Database, StoreUnavailableError
+from harvester.store.leases import QUEUE_PAIRS, Owner
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_NAP: Final = 5.0
+"""Seconds after which the database is asked even if nobody woke us: another process may have made work."""
+_PATIENCE: Final = 60.0
+"""Seconds after which a unit still in hand no longer counts against its agent's threads."""
+_BLOCKED_NAP: Final = 0.25
+"""Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy."""
+_MOST_THREADS: Final = 64
+_RETRY_FIRST: Final = 0.5
+_RETRY_LAST: Final = 10.0
+
+
+@dataclass(slots=True)
+class _InHand(Generic[UnitT]):
+    unit: UnitT
+    started: float
+    renewed: float
+
+
+@dataclass(slots=True)
+class Rest:
+    """How long something that keeps failing is left alone: 5 s, doubled with every failure up to ten minutes."""
+
+    failures: int = 0
+    until: float = 0.0
+
+    def pause(self, now: float) -> float:
+        """One more failure; the seconds to wait."""
+        self.failures += 1
+        seconds = float(min(5 * 2 ** (self.failures - 1), 600))
+        self.until = now + seconds
+        return seconds
+
+
+@dataclass(slots=True)
+class Health:
+    """What a runner counts for status and metrics."""
+
+    done: int = 0
+    failed: int = 0
+    last_error: str = ""
+    resting: dict[str, Rest] = field(default_factory=dict)
+
+
+class AgentRunner(Generic[UnitT, ResultT]):
+    """One agent at work in threads of its own."""
+
+    def __init__(
+        self,
+        agent: Agent[UnitT, ResultT],
+        db: Database,
+        owner: Callable[[], Owner],
+        is_alive: Callable[[], bool],
+    ) -> None:
+        self.agent = agent
+        self.health = Health()
+        self._db = db
+        self._owner = owner
+        self._is_alive = is_alive
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._in_hand: dict[int, _InHand[UnitT]] = {}
+        self._dispatcher = threading.Thread(target=self._dispatch, name=agent.name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to look for work."""
+        self.agent.instance.wake.listen(self.agent.name, self._wake.set)
+        self._wake.set()
+        self._dispatcher.start()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping.set()
+        self._wake.set()
+
+    def drain(self, seconds: float) -> bool:
+        """Wait for the work in hand; False if some is left, which is then safe to abandon."""
+        end = time.monotonic() + seconds
+        self._dispatcher.join(max(end - time.monotonic(), 0))
+        while self._count_in_hand() and time.monotonic() < end:
+            time.sleep(0.02)
+        return self._count_in_hand() == 0 and not self._dispatcher.is_alive()
+
+    def renew(self) -> None:
+        """Make the claims in hand last on; called regularly by the housekeeper."""
+        now = time.monotonic()
+        lease = self.agent.lease
+        with self._lock:
+            old = [each for each in self._in_hand.values() if now - each.renewed > lease.total_seconds() / 3]
+        if not old:
+            return
+        until = self.agent.instance.clock() + lease
+        with self._db.write() as connection:
+            for each in old:
+                claim = each.unit.claim
+                if claim.pair in QUEUE_PAIRS:
+                    names = [str(key) for key in claim.keys]
+                    leases.extend_queues(connection, claim.pair, names, claim.fence, until)
+                else:
+                    ids = [int(key) for key in claim.keys]
+                    leases.extend_claims(connection, claim.pair, ids, claim.fence, until)
+        for each in old:
+            each.renewed = now
+
+    # ---- looking for work --------------------------------------------------------------------------------------------
+
+    def _dispatch(self) -> None:
+        trouble = _RETRY_FIRST
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                units = self._claim()
+                nap = 0.0 if units else self._nap()
+                trouble = _RETRY_FIRST
+            except StoreUnavailableError as error:
+                log.warning("cannot look for work", agent=self.agent.name, error=str(error))
+                self._stopping.wait(trouble)
+                trouble = min(trouble * 2, _RETRY_LAST)
+                continue
+            except Exception as error:  # the loop's edge: one bad row or plugin must not end the agent
+                self._count_failure(self.agent.name, error)
+                log.exception("looking for work failed", agent=self.agent.name)
+                self._stopping.wait(_RETRY_LAST)
+                continue
+            for unit in units:
+                self._begin(unit)
+            if nap > 0:
+                self._wake.wait(nap)
+
+    def _claim(self) -> Sequence[UnitT]:
+        if not self._has_room():
+            return ()
+        now = self.agent.instance.clock()
+        ticket = ClaimTicket(self._owner().next_fence(), now, now + self.agent.lease, self._busy())
+        with self._db.read() as connection:
+            horizon = self.agent.horizon(connection)
+        if horizon is None or horizon > now:
+            return ()
+        with self._db.write() as connection:
+            return self.agent.claim(connection, ticket)
+
+    def _nap(self) -> float:
+        """Seconds until there may be work again; being woken ends it early."""
+        longest = min(self.agent.ceiling.total_seconds(), _LONGEST_NAP)
+        if not self._has_room():
+            return _BLOCKED_NAP
+        with self._db.read() as connection:
+            horizon = self.agent.horizon(connection)
+        if horizon is None:
+            return longest
+        ahead = (horizon - self.agent.instance.clock()).total_seconds()
+        return min(ahead if ahead > 0 else _BLOCKED_NAP, longest)
+
+    def _busy(self) -> frozenset[str]:
+        now = time.monotonic()
+        with self._lock:
+            in_hand = {each.unit.about for each in self._in_hand.values()}
+        return frozenset(in_hand | {about for about, rest in self.health.resting.items() if rest.until > now})
+
+    def _has_room(self) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            young = sum(1 for each in self._in_hand.values() if now - each.started < _PATIENCE)
+            return young < self.agent.threads and len(self._in_hand) < _MOST_THREADS
+
+    def _count_in_hand(self) -> int:
+        with self._lock:
+            return len(self._in_hand)
+
+    # ---- one unit ----------------------------------------------------------------------------------------------------
+
+    def _begin(self, unit: UnitT) -> None:
+        while not self._has_room() and not self._stopping.is_set():
+            self._wake.wait(0.05)
+        now = time.monotonic()
+        with self._lock:
+            self._in_hand[id(unit)] = _InHand(unit, now, now)
+        threading.Thread(target=self._work, args=(unit,), name=f"{self.agent.name}:{unit.about}", daemon=True).start()
+
+    def _work(self, unit: UnitT) -> None:
+        if not self._is_alive():
+            self._drop(unit)
+            return
+        try:
+            result = self.agent.act(unit)
+            reach(f"{self.agent.name}.before_commit")
+            wanted = self._commit(unit, result)
+            reach(f"{self.agent.name}.after_commit")
+            self.agent.after_commit(unit, result)
+            self.health.done += 1
+            self.health.resting.pop(unit.about, None)
+            self.agent.instance.wake(*wanted)
+        except Exception as error:  # the loop's edge: whatever a plugin raises stays with its unit
+            self._count_failure(unit.about, error)
+            log.exception("work failed", agent=self.agent.name, about=unit.about)
+            self._give_back(unit)
+        finally:
+            self._drop(unit)
+
+    def _drop(self, unit: UnitT) -> None:
+        with self._lock:
+            self._in_hand.pop(id(unit), None)
+        self._wake.set()
+
+    def _commit(self, unit: UnitT, result: ResultT) -> Sequence[str]:
+        """The result is kept until the database takes it; only stopping gives it up, and the claim then runs out."""
+        pause = _RETRY_FIRST
+        while True:
+            try:
+                with self._db.write() as connection:
+                    return self.agent.commit(connection, unit, result)
+            except StoreUnavailableError as error:
+                log.warning("result waits for the database", agent=self.agent.name, about=unit.about, error=str(error))
+                if self._stopping.wait(pause):
+                    raise
+                pause = min(pause * 2, _RETRY_LAST)
+
+    def _count_failure(self, about: str, error: Exception) -> None:
+        self.health.failed += 1
+        self.health.last_error = f"{about}: {type(error).__name__}: {error}"
+        self.health.resting.setdefault(about, Rest()).pause(time.monotonic())
+
+    def _give_back(self, unit: UnitT) -> None:
+        pause = max(self.health.resting[unit.about].until - time.monotonic(), 1.0)
+        due = self.agent.instance.clock() + timedelta(seconds=pause)
+        claim = unit.claim
+        try:
+            with self._db.write() as connection:
+                if claim.pair in QUEUE_PAIRS:
+                    names = [str(key) for key in claim.keys]
+                    leases.let_queues_go(connection, claim.pair, names, claim.fence, due=due, now=due)
+                else:
+                    leases.let_go(connection, claim.pair, [int(key) for key in claim.keys], claim.fence, due)
+        except StoreUnavailableError as error:
+            log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
+
+
+def soonest(*moments: datetime | None) -> datetime | None:
+    """The earliest of the moments that are known."""
+    return min((each for each in moments if each is not None), default=None)

@@ -1,0 +1,229 @@
+"""Decides how many workers each queue gets now, what they look like, and stores the intent to submit them.
+
+The intent charges the queue's budget before any resource is asked, so limits hold whatever happens later.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection
+
+from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
+from harvester.config.queues import QueueConfig
+from harvester.core.access_points import fill_access_point
+from harvester.core.grouping import group_jobs
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.sizing import Sizing, WorkerCounts, WorkerLimits, size_workers
+from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
+from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
+from harvester.store import history, jobs, leases, queues, workers
+from harvester.store.leases import QUEUE_SIZE
+from harvester.store.schema import JobPhase
+
+_QUEUES_AT_ONCE: Final = 50
+_WORKERS_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SizeUnit(Unit):
+    """One queue that gets new workers."""
+
+    sizing: Sizing
+    groups: Sequence[GroupToServe]
+
+
+Plans = Sequence[WorkerPlan | Failed]
+
+
+class Sizer(Agent[SizeUnit, Plans]):
+    """See the module."""
+
+    name = "sizer"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[submitter] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.submitter.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """`[submitter] queueLockInterval`, else `lockInterval`."""
+        settings = self.instance.settings.submitter
+        return timedelta(seconds=settings.queue_lock_interval or settings.lock_interval)
+
+    @property
+    def threads(self) -> int:
+        """`[submitter] nThreads`."""
+        return self.instance.settings.submitter.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next queue has to be looked at."""
+        return leases.next_due(connection, QUEUE_SIZE)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SizeUnit]:
+        """Queues that get workers now, with the jobs these are for; why the others get none is noted."""
+        names = leases.claim_queues(
+            connection, QUEUE_SIZE, limit=_QUEUES_AT_ONCE, now=ticket.now, fence=ticket.fence, until=ticket.until
+        )
+        sizes = self._sizes(connection, names, ticket.now)
+        still = [name for name in names if name not in sizes or sizes[name].new_workers == 0]
+        later = ticket.now + timedelta(seconds=self.instance.settings.submitter.lookup_time)
+        leases.let_queues_go(connection, QUEUE_SIZE, still, ticket.fence, due=later, now=ticket.now)
+        notes = {name: _note(sizes[name]) for name in still if name in sizes}
+        queues.note(connection, self.name, notes, ticket.now)
+        return [self._unit(connection, name, sizes[name], ticket) for name in names if name not in still]
+
+    def _sizes(self, connection: Connection, names: Sequence[str], now: datetime) -> dict[str, Sizing]:
+        known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
+        live = workers.count_live(connection, names)
+        waiting = jobs.count_waiting(connection, names, now)
+        return {
+            name: size_workers(
+                self._limits(config),
+                _counts(live[name]),
+                None if config.map_type is MapType.NO_JOB else waiting[name],
+            )
+            for name, config in known.items()
+        }
+
+    def _limits(self, queue: QueueConfig) -> WorkerLimits:
+        return WorkerLimits(
+            queued=queue.n_queue_limit_worker,
+            total=queue.max_workers or 0,
+            per_cycle=queue.max_new_workers_per_cycle or 0,
+            instance_per_cycle=self.instance.settings.submitter.max_new_workers or 0,
+        )
+
+    def _unit(self, connection: Connection, name: str, sizing: Sizing, ticket: ClaimTicket) -> SizeUnit:
+        queue = self.instance.plugins.queue(name)
+        number = min(sizing.new_workers, _WORKERS_AT_ONCE)
+        pull = queue.map_type is MapType.NO_JOB
+        waiting = [] if pull else jobs.best_waiting(connection, name, number, ticket.now)
+        params = jobs.params_of(connection, [job.job_id for job in waiting])
+        groups = [
+            GroupToServe(group, {job.job_id: params[job.job_id] for job in group})
+            for group in group_jobs(queue.map_type, waiting, number)
+        ]
+        return SizeUnit(Claim(QUEUE_SIZE, [name], ticket.fence), name, sizing, groups)
+
+    def act(self, unit: SizeUnit) -> Plans:
+        """Let the worker maker say what the workers look like."""
+        return self.instance.plugins.worker_maker(unit.about).make(unit.groups)
+
+    def commit(self, connection: Connection, unit: SizeUnit, result: Plans) -> Sequence[str]:
+        """Every planned worker is a row with an identifier, and its jobs are bound to it."""
+        now = self.instance.clock()
+        due = now if len(unit.groups) < unit.sizing.new_workers else self._next_look(now)
+        if not leases.let_queues_go(connection, QUEUE_SIZE, [unit.about], unit.claim.fence, due=due, now=now):
+            return ()
+        self._fail_unplanned(connection, unit, result, now)
+        intents = self._intents(connection, unit, result)
+        workers.insert_intents(connection, intents, now)
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.WORKER, each.worker_id, now, None, each.status, unit.sizing.reason, self.name
+                )
+                for each in intents
+            ],
+        )
+        queues.note(connection, self.name, {unit.about: _note(unit.sizing)}, now)
+        return ("submitter", self.name)
+
+    def _next_look(self, now: datetime) -> datetime:
+        settings = self.instance.settings.submitter
+        return now + timedelta(seconds=max(settings.lookup_time, settings.min_submission_interval))
+
+    def _intents(self, connection: Connection, unit: SizeUnit, plans: Plans) -> list[Worker]:
+        wanted = [job.job_id for group in unit.groups for job in group.jobs]
+        bound = jobs.bind(connection, wanted) if wanted else frozenset()
+        chosen = [
+            (group, plan)
+            for group, plan in zip(unit.groups, plans, strict=True)
+            if isinstance(plan, WorkerPlan) and all(job.job_id in bound for job in group.jobs)
+        ]
+        ids = workers.allocate_ids(connection, len(chosen))
+        queue = self.instance.plugins.queue(unit.about)
+        template = self.instance.plugins.messenger(unit.about).access_point_template()
+        intents = [self._worker(queue, number, *each) for number, each in zip(ids, chosen, strict=True)]
+        return [replace(each, access_point=self._access_point(template, each)) for each in intents]
+
+    def _worker(self, queue: QueueConfig, worker_id: int, group: GroupToServe, plan: WorkerPlan) -> Worker:
+        reports_itself = (
+            queue.map_type is MapType.NO_JOB or queue.true_pilot or JobStatus.FINISHED.value in queue.no_heartbeat
+        )
+        return Worker(
+            worker_id=worker_id,
+            queue=queue.queue_name,
+            status=WorkerStatus.PENDING,
+            marker=marker_of(self.instance.id, worker_id),
+            map_type=queue.map_type,
+            job_ids=tuple(job.job_id for job in group.jobs),
+            cores=plan.cores,
+            ram_mb=plan.ram_mb,
+            disk_mb=plan.disk_mb,
+            walltime_s=plan.walltime_s,
+            job_type=plan.job_type,
+            resource_type=plan.resource_type,
+            pilot_type=plan.pilot_type,
+            sync_level=1 if reports_itself else None,
+        )
+
+    def _access_point(self, template: str, worker: Worker) -> str:
+        known: Mapping[str, object] = {
+            "harvesterID": self.instance.id,
+            "workerID": worker.worker_id,
+            "computingSite": worker.queue,
+            "mapType": worker.map_type,
+            "resourceType": worker.resource_type,
+            "jobType": worker.job_type,
+            "pilotType": worker.pilot_type,
+            "nCore": worker.cores,
+        }
+        return fill_access_point(template, worker.worker_id, known)
+
+    def _fail_unplanned(self, connection: Connection, unit: SizeUnit, plans: Plans, now: datetime) -> None:
+        failed: list[tuple[Job, str]] = [
+            (job, plan.reason)
+            for group, plan in zip(unit.groups, plans, strict=True)
+            if isinstance(plan, Failed)
+            for job in group.jobs
+        ]
+        if not failed:
+            return
+        jobs.bind(connection, [job.job_id for job, _ in failed])
+        changes = [
+            {
+                "job_id": job.job_id,
+                "status": JobStatus.FAILED,
+                "substatus": JobSubstatus.FAILED_TO_MAKE,
+                "attributes": {**job.attributes, "pilotErrorCode": PilotError.SETUP, "pilotErrorDiag": reason},
+                "ended_at": now,
+            }
+            for job, reason in failed
+        ]
+        jobs.change_working(connection, changes, {"phase": JobPhase.REPORT, "report_due": now})
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.JOB, job.job_id, now, job.substatus, JobSubstatus.FAILED_TO_MAKE, reason, self.name
+                )
+                for job, reason in failed
+            ],
+        )
+
+
+def _counts(live: Mapping[WorkerStatus, int]) -> WorkerCounts:
+    return WorkerCounts(
+        queued=sum(live.get(status, 0) for status in QUEUED_WORKER_STATUSES),
+        ready=live.get(WorkerStatus.READY, 0),
+        running=live.get(WorkerStatus.RUNNING, 0),
+    )
+
+
+def _note(sizing: Sizing) -> dict[str, object]:
+    return {"new_workers": sizing.new_workers, "limit": sizing.limit, "text": sizing.reason}

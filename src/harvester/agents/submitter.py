@@ -1,0 +1,241 @@
+"""Hands intended workers to their resources and records the answers.
+
+Claiming an intent and calling the resource are apart: the claim says, committed, "the resource may have been asked",
+and from then on only the recorded answer or a search by marker (`reconciler`) decides what became of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+from pydantic import JsonValue
+from sqlalchemy import Connection
+
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.failpoints import reach
+from harvester.agents.missing import release_jobs
+from harvester.core.files import File, FileKind
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import Assignment, Done, Refused, SubmitOutcome, Submitted, Unclear
+from harvester.store import files, history, jobs, leases, workers
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK
+from harvester.store.schema import WorkerPhase
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitUnit(Unit):
+    """Workers of one queue with what they are to run."""
+
+    assignments: Sequence[Assignment]
+
+
+class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
+    """See the module."""
+
+    name = "submitter"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[submitter] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.submitter.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """`[submitter] lockInterval`."""
+        return timedelta(seconds=self.instance.settings.submitter.lock_interval)
+
+    @property
+    def threads(self) -> int:
+        """`[submitter] nThreads`."""
+        return self.instance.settings.submitter.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next intent may be submitted."""
+        return leases.next_due(connection, WORKER_WORK, WorkerPhase.SUBMIT)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SubmitUnit]:
+        """Intents by queue, except those of queues whose last submission is still under way or has just failed."""
+        held = workers.claim_intents(
+            connection, ticket.busy, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until
+        )
+        job_ids = [job for each in held for job in each.worker.job_ids]
+        params = jobs.params_of(connection, job_ids) if job_ids else {}
+        inputs = files.of_jobs(connection, job_ids, [FileKind.INPUT]) if job_ids else {}
+        by_queue: dict[str, list[Assignment]] = defaultdict(list)
+        for each in held:
+            by_queue[each.worker.queue].append(_assignment(each.worker, params, inputs))
+        return [
+            SubmitUnit(
+                Claim(WORKER_WORK, [each.worker.worker_id for each in assignments], ticket.fence), queue, assignments
+            )
+            for queue, assignments in by_queue.items()
+        ]
+
+    def act(self, unit: SubmitUnit) -> Sequence[SubmitOutcome]:
+        """Fill the access points and ask the resource to take the workers, in as few calls as it allows."""
+        reach("submitter.before_feed")
+        fed = self.instance.plugins.messenger(unit.about).feed(unit.assignments)
+        outcomes: list[SubmitOutcome] = [
+            Refused(f"its access point could not be filled: {answer.reason}") if not isinstance(answer, Done) else _OPEN
+            for answer in fed
+        ]
+        ready = [place for place, outcome in enumerate(outcomes) if outcome is _OPEN]
+        reach("submitter.before_submit")
+        answers = self._submit(unit, [unit.assignments[place].worker for place in ready])
+        reach("submitter.after_submit")
+        for place, answer in zip(ready, answers, strict=True):
+            outcomes[place] = answer
+        return outcomes
+
+    def _submit(self, unit: SubmitUnit, wanted: Sequence[Worker]) -> Sequence[SubmitOutcome]:
+        if not wanted:
+            return ()
+        answers = self.instance.plugins.submitter(unit.about).submit(wanted)
+        if len(answers) == len(wanted):
+            return answers
+        reason = f"the submitter of queue {unit.about} gave {len(answers)} answers for {len(wanted)} workers"
+        log.error("wrong number of answers", queue=unit.about, reason=reason)
+        return [Unclear(reason)] * len(wanted)
+
+    def commit(self, connection: Connection, unit: SubmitUnit, result: Sequence[SubmitOutcome]) -> Sequence[str]:
+        """Batch ids and refusals are recorded; what is unclear stays for the reconciler."""
+        now = self.instance.clock()
+        ours = workers.held_ids(connection, [int(key) for key in unit.claim.keys], unit.claim.fence)
+        answered = [
+            (each.worker, outcome)
+            for each, outcome in zip(unit.assignments, result, strict=True)
+            if each.worker.worker_id in ours
+        ]
+        taken = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Submitted)]
+        refused = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Refused)]
+        unclear = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Unclear)]
+        record_submitted(connection, taken, unit.claim.fence, now, self.name)
+        self._record_refused(connection, refused, unit.claim.fence, now)
+        self._leave_unclear(connection, unclear, unit, now)
+        return ("monitor", "propagator", "worker propagator", "reconciler", "sizer")
+
+    def _record_refused(
+        self, connection: Connection, refused: Sequence[tuple[Worker, Refused]], fence: int, now: datetime
+    ) -> None:
+        record_missed(connection, [(worker, answer.reason) for worker, answer in refused], fence, now, self.name)
+        limits = {name: queue.max_submission_attempts for name, queue in self.instance.plugins.queues.items()}
+        retry = timedelta(seconds=self.instance.settings.submitter.check_interval)
+        release_jobs(connection, refused, limits, now, retry)
+
+    def _leave_unclear(
+        self, connection: Connection, unclear: Sequence[tuple[Worker, Unclear]], unit: SubmitUnit, now: datetime
+    ) -> None:
+        if not unclear:
+            return
+        settle = timedelta(seconds=self.instance.plugins.submitter(unit.about).settle_seconds)
+        changes = [{"worker_id": worker.worker_id, "diagnostics": answer.reason[:500]} for worker, answer in unclear]
+        workers.settle(connection, changes, unit.claim.fence, {"due": now + settle})
+        events = [
+            _event(worker, now, "submission unclear", f"{answer.reason}; it will be searched by its marker")
+            for worker, answer in unclear
+        ]
+        history.record(connection, events)
+
+    def after_commit(self, unit: SubmitUnit, result: Sequence[SubmitOutcome]) -> None:
+        """What was submitted under a claim that others have taken over meanwhile must not run beside their decision."""
+        late = {
+            each.worker.worker_id: replace(each.worker, batch_id=outcome.batch_id)
+            for each, outcome in zip(unit.assignments, result, strict=True)
+            if isinstance(outcome, Submitted)
+        }
+        with self.instance.db.read() as connection:
+            for held in workers.find(connection, list(late)):
+                if held.worker.batch_id == late[held.worker.worker_id].batch_id or not held.worker.status.is_final:
+                    del late[held.worker.worker_id]
+        if late:
+            log.error("batch jobs submitted after their claim was lost are killed", workers=sorted(late))
+            self.instance.plugins.sweeper(unit.about).kill(list(late.values()))
+
+
+_OPEN = Unclear("not submitted yet")
+
+
+def _assignment(
+    worker: Worker, params: Mapping[int, Mapping[str, JsonValue]], inputs: Mapping[int, Sequence[File]]
+) -> Assignment:
+    mine = worker.job_ids
+    return Assignment(
+        worker,
+        {job: params[job] for job in mine if job in params},
+        {job: inputs[job] for job in mine if job in inputs},
+    )
+
+
+def _event(worker: Worker, now: datetime, became: str, cause: str) -> history.Event:
+    return history.Event(history.Kind.WORKER, worker.worker_id, now, worker.status, became, cause, "submitter")
+
+
+def record_submitted(
+    connection: Connection, taken: Sequence[tuple[Worker, Submitted]], fence: int, now: datetime, agent: str
+) -> None:
+    """The resource holds these workers: they are monitored from here on, and the server is told."""
+    changes = [
+        {
+            "worker_id": worker.worker_id,
+            "batch_id": answer.batch_id,
+            "submission_host": answer.submission_host,
+            "computing_element": answer.computing_element,
+            "batch_queue": answer.batch_queue,
+            "log_urls": answer.log_urls,
+        }
+        for worker, answer in taken
+    ]
+    same = {
+        "status": WorkerStatus.SUBMITTED,
+        "phase": WorkerPhase.MONITOR,
+        "submitted_at": now,
+        "due": None,
+        "report_due": now,
+        "report_fence": 0,
+    }
+    workers.settle(connection, changes, fence, same)
+    events = [
+        history.Event(
+            history.Kind.WORKER,
+            worker.worker_id,
+            now,
+            worker.status,
+            WorkerStatus.SUBMITTED,
+            f"batch id {answer.batch_id}",
+            agent,
+        )
+        for worker, answer in taken
+    ]
+    history.record(connection, events)
+    jobs.note_submitted(connection, [job for worker, _ in taken for job in worker.job_ids], now)
+    names = sorted({worker.queue for worker, _ in taken})
+    leases.nudge_queues(connection, QUEUE_MONITOR, names, now, timedelta(seconds=1))
+
+
+def record_missed(
+    connection: Connection, missed: Sequence[tuple[Worker, str]], fence: int, now: datetime, agent: str
+) -> None:
+    """The resource certainly does not hold these workers; their queues' budgets are free again."""
+    changes = [{"worker_id": worker.worker_id, "diagnostics": reason[:500]} for worker, reason in missed]
+    same = {
+        "status": WorkerStatus.MISSED,
+        "phase": WorkerPhase.SWEEP,
+        "ended_at": now,
+        "due": now,
+        "report_due": now,
+        "report_fence": 0,
+        "kill_due": None,
+    }
+    workers.settle(connection, changes, fence, same)
+    events = [
+        history.Event(history.Kind.WORKER, worker.worker_id, now, worker.status, WorkerStatus.MISSED, reason, agent)
+        for worker, reason in missed
+    ]
+    history.record(connection, events)
+    names = sorted({worker.queue for worker, _ in missed})
+    for pair in (QUEUE_SIZE, QUEUE_FETCH):
+        leases.nudge_queues(connection, pair, names, now, timedelta(seconds=1))

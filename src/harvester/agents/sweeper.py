@@ -1,0 +1,154 @@
+"""Kills workers that are to be killed, and cleans up after those that have ended long enough ago."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.core.workers import Worker
+from harvester.plugins.api import Done, Failed, Later
+from harvester.store import history, jobs, leases, workers
+from harvester.store.leases import WORKER_KILL, WORKER_WORK
+from harvester.store.schema import JobPhase, WorkerPhase
+
+log = structlog.get_logger(__name__)
+
+_RETRY: Final = timedelta(minutes=5)
+Answers = Sequence[Done | Later | Failed]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepUnit(Unit):
+    """Workers of one queue."""
+
+    workers: Sequence[Worker]
+
+
+class Killer(Agent[SweepUnit, Answers]):
+    """Asks resources to end workers, again and again until they are seen to have ended."""
+
+    name = "killer"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[sweeper] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.sweeper.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """Longer than any kill command may take; a kill that is repeated does no harm."""
+        return timedelta(minutes=10)
+
+    @property
+    def threads(self) -> int:
+        """`[sweeper] nThreads`."""
+        return self.instance.settings.sweeper.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next worker is to be killed."""
+        return leases.next_due(connection, WORKER_KILL)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
+        """Workers to kill, by queue."""
+        found = workers.claim_to_kill(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        return _by_queue(found, WORKER_KILL, ticket)
+
+    def act(self, unit: SweepUnit) -> Answers:
+        """Ask the resource."""
+        return self.instance.plugins.sweeper(unit.about).kill(unit.workers)
+
+    def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
+        """What was asked is history; only a check tells that a worker has ended."""
+        now = self.instance.clock()
+        again = now + timedelta(seconds=self.instance.settings.sweeper.check_interval)
+        workers.settle_kills(connection, [each.worker_id for each in unit.workers], unit.claim.fence, again)
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.WORKER, each.worker_id, now, each.status, "kill sent", _said(answer), self.name
+                )
+                for each, answer in zip(unit.workers, result, strict=True)
+            ],
+        )
+        return ("monitor",)
+
+
+class Cleaner(Agent[SweepUnit, Answers]):
+    """Removes ended workers: what they left on the resource, their access points, then their rows."""
+
+    name = "sweeper"
+
+    @property
+    def ceiling(self) -> timedelta:
+        """`[sweeper] sleepTime`."""
+        return timedelta(seconds=self.instance.settings.sweeper.sleep_time)
+
+    @property
+    def lease(self) -> timedelta:
+        """Longer than any clean-up may take; one that is repeated does no harm."""
+        return timedelta(minutes=10)
+
+    @property
+    def threads(self) -> int:
+        """`[sweeper] nThreads`."""
+        return self.instance.settings.sweeper.n_threads
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next worker or job has been kept long enough."""
+        due = [
+            leases.next_due(connection, WORKER_WORK, WorkerPhase.SWEEP),
+            leases.next_due(connection, leases.JOB_WORK, JobPhase.SWEEP),
+        ]
+        return min((each for each in due if each is not None), default=None)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
+        """Workers that have been kept long enough; jobs without workers go at once."""
+        jobs.remove(connection, jobs.sweepable(connection, limit=BATCH, now=ticket.now))
+        found = workers.claim_to_sweep(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        return _by_queue(found, WORKER_WORK, ticket)
+
+    def act(self, unit: SweepUnit) -> Answers:
+        """Clean the resource, then the access points of those that it let go."""
+        left = self.instance.plugins.sweeper(unit.about).clean(unit.workers)
+        clean = [each for each, answer in zip(unit.workers, left, strict=True) if isinstance(answer, Done)]
+        answers = dict(
+            zip(
+                [each.worker_id for each in clean],
+                self.instance.plugins.messenger(unit.about).clean(clean),
+                strict=True,
+            )
+        )
+        return [answers.get(each.worker_id, answer) for each, answer in zip(unit.workers, left, strict=True)]
+
+    def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
+        """Clean workers are gone; the others are tried again."""
+        told = list(zip(unit.workers, result, strict=True))
+        held = workers.held_ids(connection, [each.worker_id for each in unit.workers], unit.claim.fence)
+        gone = [each.worker_id for each, answer in told if isinstance(answer, Done) and each.worker_id in held]
+        workers.remove(connection, gone)
+        left = [(each, answer) for each, answer in told if not isinstance(answer, Done)]
+        for each, answer in left:
+            log.warning("clean-up failed", worker=each.worker_id, queue=unit.about, reason=_said(answer))
+        ids = [each.worker_id for each, _ in left]
+        leases.let_go(connection, WORKER_WORK, ids, unit.claim.fence, self.instance.clock() + _RETRY)
+        return (self.name,)
+
+
+def _by_queue(found: Sequence[Worker], pair: leases.Pair, ticket: ClaimTicket) -> list[SweepUnit]:
+    by_queue: dict[str, list[Worker]] = defaultdict(list)
+    for each in found:
+        by_queue[each.queue].append(each)
+    return [
+        SweepUnit(Claim(pair, [each.worker_id for each in some], ticket.fence), queue, some)
+        for queue, some in by_queue.items()
+    ]
+
+
+def _said(answer: Done | Later | Failed) -> str:
+    return "the resource was asked to end it" if isinstance(answer, Done) else answer.reason

@@ -1,0 +1,464 @@
+"""The demonstration's pilot: it really runs jobs, small ones, and speaks to Harvester or the server as pilots do.
+
+A stand-alone script, and longer than a module should be because it has to be enough by itself wherever it is copied:
+`python3 -P pilot.py` on this machine or on a node of a cluster. Pushed, it finds its jobs in the access point (its
+working directory) and answers in files there; pulling (`--server`), it asks the server for one job and reports to it.
+
+A job's `jobPars` say what to compute: `--primes-below N`, `--hash-chain N`, and `--exit-code N` to fail on purpose.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import platform
+import re
+import sys
+import threading
+import time
+import urllib.parse
+import uuid
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import TypeAlias
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+JobParams: TypeAlias = Mapping[str, Json]
+
+HEARTBEAT_SECONDS = 10.0
+PAYLOAD_FAILED = 1305
+"""Pilot error code of a payload that ended with an error."""
+KILLED = 1144
+"""Pilot error code of a job that the server wants killed."""
+
+
+class ServerError(Exception):
+    """The server cannot be reached, or refuses; the message says which call and why."""
+
+
+# ---- the payload -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a payload came to."""
+
+    exit_code: int
+    result: str
+
+
+def compute(parameters: str) -> Outcome:
+    """Run the payload that the job parameters ask for: the same parameters always give the same result."""
+    asked = dict(re.findall(r"--(primes-below|hash-chain|exit-code)[= ](\d{1,9})", parameters))
+    results = []
+    if "hash-chain" in asked:
+        results.append(f"hash-chain {asked['hash-chain']}: {hash_chain(int(asked['hash-chain']))}")
+    if "primes-below" in asked or not results:
+        limit = int(asked.get("primes-below", "10000"))
+        results.append(f"sum of primes below {limit}: {sum_of_primes(limit)}")
+    return Outcome(int(asked.get("exit-code", "0")) % 256, "; ".join(results))
+
+
+def sum_of_primes(limit: int) -> int:
+    """The sum of all primes smaller than the limit."""
+    is_prime = bytearray([1]) * max(limit, 2)
+    is_prime[0:2] = b"\0\0"
+    for number in range(2, int(limit**0.5) + 1):
+        if is_prime[number]:
+            is_prime[number * number :: number] = bytes(len(range(number * number, len(is_prime), number)))
+    return sum(number for number, prime in enumerate(is_prime) if prime)
+
+
+def hash_chain(length: int) -> str:
+    """SHA-256 of SHA-256 of … of nothing."""
+    digest = b""
+    for _ in range(length):
+        digest = hashlib.sha256(digest).digest()
+    return digest.hex()
+
+
+# ---- one execution of one job ----------------------------------------------------------------------------------------
+
+
+def names_in(text: Json) -> list[str]:
+    """The names of a comma-separated list of the server."""
+    return [name for name in str(text or "").split(",") if name not in {"", "NULL"}]
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Give a file its content and its name in one step."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_text(content, encoding="utf-8")
+    new.replace(path)
+
+
+def write_outputs(job: JobParams, outcome: Outcome, directory: Path, names: Sequence[str]) -> list[dict[str, Json]]:
+    """Write output files and describe them as the dump of outputs wants them."""
+    written: list[dict[str, Json]] = []
+    for name in names:
+        if "/" in name or name in {".", ".."}:
+            raise ValueError(f"output {name!r} of job {job['PandaID']} is not a file name")
+        content = f"PandaID {job['PandaID']}\nfile {name}\nresult {outcome.result}\n"
+        write_atomically(directory / name, content)
+        data = content.encode()
+        written.append(
+            {
+                "path": str(directory / name),
+                "type": "log" if name == job.get("logFile") else "output",
+                "guid": str(uuid.uuid4()).upper(),
+                "fsize": len(data),
+                "chksum": f"{zlib.adler32(data):08x}",
+            }
+        )
+    return written
+
+
+def server_time() -> str:
+    """The present moment as jobs tell it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def attributes_of(outcome: Outcome | None, started: str, cpu_seconds: float) -> dict[str, Json]:
+    """What a pilot says about its job, in the names of `worker_attributes.json`."""
+    about: dict[str, Json] = {"node": platform.node(), "startTime": started, "jobStatus": "running"}
+    if outcome is None:
+        return about
+    about |= {"endTime": server_time(), "cpuConsumptionTime": round(cpu_seconds), "cpuConsumptionUnit": "s"}
+    about |= {"transExitCode": outcome.exit_code, "jobStatus": "failed" if outcome.exit_code else "finished"}
+    if outcome.exit_code:
+        about |= {"pilotErrorCode": PAYLOAD_FAILED, "pilotErrorDiag": f"the payload exited with {outcome.exit_code}"}
+    return about
+
+
+@dataclass(frozen=True)
+class Records:
+    """Proof of which job ran where.
+
+    Attributes:
+        claims: directory with one file per job that some pilot has started; a claimed job is not run again.
+        journal: file with a line `PandaID workerID time` per execution.
+    """
+
+    claims: Path | None
+    journal: Path | None
+    worker_id: int
+
+    def start(self, job_id: int) -> bool:
+        """Whether the job may run; then it is written down as run."""
+        line = f"{job_id} {self.worker_id} {datetime.now(UTC).isoformat()}\n"
+        if self.claims is not None and not claim(self.claims, job_id, line):
+            append(self.claims / "refused", line)
+            say(f"job {job_id} was run before, see {self.claims / str(job_id)}; not run again")
+            return False
+        if self.journal is not None:
+            append(self.journal, line)
+        return True
+
+
+def claim(claims: Path, job_id: int, line: str) -> bool:
+    """Whether nobody has claimed the job before."""
+    claims.mkdir(parents=True, exist_ok=True)
+    try:
+        handle = os.open(claims / str(job_id), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(line)
+    return True
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file that others add lines to as well."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, line.encode())
+    finally:
+        os.close(handle)
+
+
+def say(text: str) -> None:
+    """Tell whoever reads the batch job's log."""
+    sys.stderr.write(f"pilot: {text}\n")
+
+
+@dataclass(frozen=True)
+class Execution:
+    """One job that was run."""
+
+    outcome: Outcome
+    started: str
+    cpu_seconds: float
+
+    def attributes(self) -> dict[str, Json]:
+        """What the pilot says about it in the end."""
+        return attributes_of(self.outcome, self.started, self.cpu_seconds)
+
+
+def execute(job: JobParams) -> Execution:
+    """Run the payload of a job."""
+    started, cpu = server_time(), time.process_time()
+    outcome = compute(str(job.get("jobPars") or ""))
+    say(f"job {job['PandaID']}: {outcome.result}, exit code {outcome.exit_code}")
+    return Execution(outcome, started, time.process_time() - cpu)
+
+
+@contextlib.contextmanager
+def heartbeat(path: Path) -> Iterator[None]:
+    """Keep the heartbeat file young."""
+    stop = threading.Event()
+
+    def beat() -> None:
+        write_atomically(path, json.dumps({"time": server_time()}))
+        while not stop.wait(HEARTBEAT_SECONDS):
+            write_atomically(path, json.dumps({"time": server_time()}))
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+# ---- push: the jobs are in the access point --------------------------------------------------------------------------
+
+
+def run_pushed(place: Path, job_spec: str, records: Records) -> int:
+    """Run the jobs that Harvester put into the access point, and answer there; 0 if all went well."""
+    try:
+        jobs: dict[str, JobParams] = json.loads((place / job_spec).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        say(f"there is no job to run: {place / job_spec}: {error}")
+        return 1
+    attributes: dict[str, Json] = {}
+    outputs: dict[str, Json] = {}
+    runnable = {key: job for key, job in jobs.items() if records.start(int(key))}
+    for key, job in runnable.items():
+        attributes[key] = attributes_of(None, server_time(), 0)
+        write_atomically(place / "worker_attributes.json", json.dumps(attributes))
+        execution = execute(job)
+        if execution.outcome.exit_code == 0:
+            names = [name for name in names_in(job.get("outFiles")) if name != job.get("logFile")]
+            outputs[key] = [*write_outputs(job, execution.outcome, place, names)]
+        (place / "pilot.log").write_text(f"job {key}: {execution.outcome.result}\n", encoding="utf-8")
+        attributes[key] = execution.attributes()
+        write_atomically(place / "event_status.dump.json", json.dumps(outputs))
+        write_atomically(place / "worker_attributes.json", json.dumps(attributes))
+    failed = any(isinstance(each, dict) and each["jobStatus"] != "finished" for each in attributes.values())
+    return 1 if failed or len(runnable) < len(jobs) else 0
+
+
+# ---- pull: the server has the jobs -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server's doors for pilots.
+
+    Attributes:
+        url: where it is; `/api/v1` is added if it is not there.
+        patience: seconds for which a call is repeated when the server cannot be reached.
+    """
+
+    url: str
+    patience: float
+
+    def call(self, method: str, arguments: Mapping[str, Json]) -> dict[str, Json]:
+        """Call until the server answers.
+
+        Returns:
+            The answer's envelope.
+
+        Raises:
+            ServerError: it did not answer in time, or not in the protocol's form.
+        """
+        body = json.dumps(arguments).encode()
+        deadline, pause = time.monotonic() + self.patience, 0.5
+        while True:
+            try:
+                return self._ask(method, body)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                if time.monotonic() + pause > deadline:
+                    raise ServerError(f"{method} at {self.url} failed: {error}") from error
+            time.sleep(pause)
+            pause = min(pause * 2, 10.0)
+
+    def _ask(self, method: str, body: bytes) -> dict[str, Json]:
+        parts = urllib.parse.urlsplit(self.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        root = parts.path.rstrip("/").removesuffix("/api/v1")
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        with contextlib.closing(kind(parts.netloc, timeout=60)) as connection:
+            connection.request("POST", f"{root}/api/v1/{method}", body, headers)
+            response = connection.getresponse()
+            text = response.read()
+        if response.status != HTTPStatus.OK:
+            raise http.client.HTTPException(f"status {response.status}: {text[:200].decode(errors='replace')}")
+        answer: Json = json.loads(text)
+        if isinstance(answer, dict):
+            return answer
+        raise http.client.HTTPException("the answer is not a JSON object")
+
+
+@dataclass(frozen=True)
+class Puller:
+    """A pilot that asks the server for one job."""
+
+    server: Server
+    queue: str
+    harvester_id: str
+    worker_id: int
+    output_directory: Path
+
+    def tell_worker_status(self, status: str) -> None:
+        """Tell the server that the pilot has started or finished; not knowing hurts nobody."""
+        about: dict[str, Json] = {"worker_id": self.worker_id, "harvester_id": self.harvester_id, "status": status}
+        try:
+            self.server.call("pilot/update_worker_status", {**about, "node_id": platform.node()})
+        except ServerError as error:
+            say(str(error))
+
+    def acquire(self, wait: float) -> dict[str, Json] | None:
+        """Ask for a job for as long as told; None if there is none."""
+        deadline, pause = time.monotonic() + wait, 1.0
+        while True:
+            answer = self.server.call("pilot/acquire_jobs", self._wish())
+            data = answer.get("data")
+            jobs = data.get("jobs") if isinstance(data, dict) else None
+            if isinstance(jobs, list) and jobs and isinstance(jobs[0], dict):
+                return jobs[0]
+            if time.monotonic() + pause > deadline:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 2, 10.0)
+
+    def _wish(self) -> dict[str, Json]:
+        node = platform.node()
+        return {
+            "site_name": self.queue,
+            "node": node,
+            "computing_element": node,
+            "prod_source_label": "managed",
+            "n_jobs": 1,
+            "scheduler_id": f"harvester-{self.harvester_id}",
+            "harvester_id": self.harvester_id,
+            "worker_id": self.worker_id,
+        }
+
+    def update(self, job: JobParams, status: str, **more: Json) -> bool:
+        """Report the job; whether the server wants it to go on."""
+        about: dict[str, Json] = {
+            "job_id": job["PandaID"],
+            "job_status": status,
+            "job_sub_status": status,
+            "site_name": self.queue,
+            "attempt_nr": job.get("attemptNr"),
+            "node": platform.node(),
+            "scheduler_id": f"harvester-{self.harvester_id}",
+            **more,
+        }
+        answer = self.server.call("pilot/update_job", {key: value for key, value in about.items() if value is not None})
+        data = answer.get("data")
+        if answer.get("success") is not True or not isinstance(data, dict) or data.get("StatusCode") != 0:
+            raise ServerError(f"pilot/update_job of job {job['PandaID']} was refused: {answer.get('message') or data}")
+        return "tobekilled" not in str(data.get("command")).split(",")
+
+    def run(self, job: JobParams) -> int:
+        """Run one job and report it; 0 if all went well."""
+        started = server_time()
+        if not self.update(job, "running", start_time=started):
+            killed = "the server wants the job killed"
+            self.update(job, "failed", pilot_error_code=KILLED, pilot_error_diag=killed, end_time=server_time())
+            return 1
+        execution = execute(job)
+        self.output_directory.mkdir(parents=True, exist_ok=True)
+        log = str(job.get("logFile") or "")
+        names = names_in(job.get("outFiles")) if execution.outcome.exit_code == 0 else names_in(log)
+        outputs = write_outputs(job, execution.outcome, self.output_directory, names)
+        self.update(job, str(execution.attributes()["jobStatus"]), **final_report(execution, outputs))
+        return 1 if execution.outcome.exit_code else 0
+
+
+def final_report(execution: Execution, outputs: Sequence[Mapping[str, Json]]) -> dict[str, Json]:
+    """The arguments of a last update, besides the job's status."""
+    about = execution.attributes()
+    files = {
+        Path(str(each["path"])).name: {"guid": each["guid"], "fsize": each["fsize"], "adler32": each["chksum"]}
+        for each in outputs
+    }
+    return {
+        "start_time": about["startTime"],
+        "end_time": about["endTime"],
+        "cpu_consumption_time": about["cpuConsumptionTime"],
+        "cpu_consumption_unit": about["cpuConsumptionUnit"],
+        "trans_exit_code": about["transExitCode"],
+        "pilot_error_code": about.get("pilotErrorCode"),
+        "pilot_error_diag": about.get("pilotErrorDiag"),
+        "job_output_report": json.dumps(files),
+    }
+
+
+def run_pulling(puller: Puller, place: Path, wait: float, records: Records) -> int:
+    """Ask for a job and run it; 0 also if there was none, which is a pilot's ordinary end."""
+    puller.tell_worker_status("started")
+    try:
+        job = puller.acquire(wait)
+        if job is None:
+            say(f"queue {puller.queue} had no job for {wait:.0f} seconds")
+            return 0
+        job_id = int(str(job["PandaID"]))
+        write_atomically(place / "worker_pandaids.json", json.dumps([job_id]))
+        return puller.run(job) if records.start(job_id) else 1
+    except ServerError as error:
+        say(str(error))
+        return 1
+    finally:
+        puller.tell_worker_status("finished")
+
+
+# ---- the command line ------------------------------------------------------------------------------------------------
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """What the command line says; the identity is also read from the environment that Harvester gives to pilots."""
+    parser = argparse.ArgumentParser(description="A small pilot that really runs small jobs.")
+    parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="access point (where it is started)")
+    parser.add_argument("--job-spec", default="HPCJobs.json", help="name of the job file in the access point")
+    parser.add_argument("--server", help="URL of the server; the pilot then asks it for a job")
+    parser.add_argument("--queue", help="queue to ask for")
+    parser.add_argument("--harvester-id", default=os.environ.get("HARVESTER_ID", ""))
+    parser.add_argument("--worker-id", type=int, default=int(os.environ.get("HARVESTER_WORKER_ID", "0")))
+    parser.add_argument("--output-dir", type=Path, help="where outputs go when the pilot asks the server for its job")
+    parser.add_argument("--wait", type=float, default=60, help="seconds to wait for a job (60)")
+    parser.add_argument("--patience", type=float, default=120, help="seconds to repeat a call that fails (120)")
+    parser.add_argument("--claims", type=Path, help="directory of claimed jobs; a claimed job is not run again")
+    parser.add_argument("--journal", type=Path, help="file that gets a line per execution (journal in --claims)")
+    options = parser.parse_args(arguments)
+    if options.server and not (options.queue and options.harvester_id and options.worker_id and options.output_dir):
+        parser.error("--server needs --queue, --harvester-id, --worker-id and --output-dir")
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the pilot; its exit code."""
+    options = parse(arguments)
+    place = options.directory.absolute()
+    journal = options.journal or (options.claims and options.claims / "journal")
+    records = Records(options.claims, journal, options.worker_id)
+    with heartbeat(place / "worker_heartbeat.json"):
+        if not options.server:
+            return run_pushed(place, options.job_spec, records)
+        server = Server(options.server, options.patience)
+        puller = Puller(server, options.queue, options.harvester_id, options.worker_id, options.output_dir.absolute())
+        return run_pulling(puller, place, options.wait, records)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""From keys with their places to a model, with a finding for each key that does not fit."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import JsonValue, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from harvester.config.fields import Section, kind_of, read_flag
+from harvester.config.findings import Findings, Location, is_comment, shown
+from harvester.config.problems import unknown_key, wrong_value
+from harvester.config.values import Entry
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class SectionText:
+    """One section as read.
+
+    Attributes:
+        name: its name in the file.
+        entries: its keys.
+        at: its header, or the file when it is not written at all.
+    """
+
+    name: str
+    entries: Mapping[str, Entry]
+    at: Location
+
+    def place(self, key: str) -> Location:
+        """Where a key stands, or where it should."""
+        entry = self.entries.get(key)
+        return entry.at if entry else self.at
+
+
+def build_section(model: type[SectionT], text: SectionText, findings: Findings) -> SectionT | None:
+    """The section as a value; None when one of its keys is wrong."""
+    fields = model.by_key()
+    known = {key: entry for key, entry in text.entries.items() if key in fields and not _is_blank(fields[key], entry)}
+    _report_unknown_keys(model, text, findings)
+    _report_loose_flags(model, text, known, findings)
+    try:
+        return model.model_validate({key: _value(model, key, entry) for key, entry in known.items()})
+    except ValidationError as error:
+        _report_errors(model, text, error.errors(include_url=False, include_input=False), findings)
+        return None
+
+
+def _is_blank(field: FieldInfo, entry: Entry) -> bool:
+    """Whether an empty value means that the key is not set."""
+    kind = kind_of(field)
+    return entry.value == "" and kind is not None and not kind.may_be_empty
+
+
+def _value(model: type[Section], key: str, entry: Entry) -> JsonValue:
+    """What the model gets: the text itself where a number or a word was read, but text is meant."""
+    kind = kind_of(model.by_key()[key])
+    looks_typed = isinstance(entry.value, int)
+    return entry.text if kind and kind.as_written and looks_typed else entry.value
+
+
+def _report_unknown_keys(model: type[Section], text: SectionText, findings: Findings) -> None:
+    known = [*model.by_key(), *model.unused]
+    for key, entry in text.entries.items():
+        if key not in known and not entry.inherited and not is_comment(key):
+            findings.warning(entry.at, f"{text.name}.{key}", *unknown_key(key, known))
+
+
+def _report_loose_flags(
+    model: type[Section], text: SectionText, entries: Mapping[str, Entry], findings: Findings
+) -> None:
+    """A flag that is not exactly True or False is text to upstream, and any text is true there."""
+    for key, field in model.by_key().items():
+        entry = entries.get(key)
+        if entry is None or field.annotation is not bool or isinstance(entry.value, bool):
+            continue
+        meant = read_flag(entry.value)
+        if meant is not None:
+            findings.warning(entry.at, f"{text.name}.{key}", f"read as {meant}", f"write {meant}")
+
+
+def _report_errors(model: type[Section], text: SectionText, errors: Iterable[ErrorDetails], findings: Findings) -> None:
+    fields = model.by_key()
+    by_key: dict[str, ErrorDetails] = {}
+    for error in errors:
+        by_key.setdefault(str(error["loc"][0]) if error["loc"] else "", error)
+    for key, error in by_key.items():
+        name = f"{text.name}.{key}" if key else text.name
+        if error["type"] == "missing":
+            findings.error(text.at, name, "is not set", f"write {key} = … into [{text.name}]")
+        elif not key:
+            findings.error(text.at, name, error["msg"].removeprefix("Value error, "), model.advice)
+        else:
+            entry = text.entries[key]
+            place = entry.at_item(tuple(error["loc"][1:]))
+            findings.error(place, name, *wrong_value(error, key, kind_of(fields[key]), entry.value))
+
+
+def report_template_mark(text: SectionText, key: str, findings: Findings) -> None:
+    """Complain about a value that the operator was to replace."""
+    entry = text.entries.get(key)
+    if entry is not None and entry.value == "FIXME":
+        findings.error(
+            entry.at, f"{text.name}.{key}", f"{shown(key, 'FIXME')} is the template's", "write your own value"
+        )

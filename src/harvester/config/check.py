@@ -1,0 +1,65 @@
+"""`harvester check`: everything that is wrong in a configuration, where, and what to write instead."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from harvester.config import sources
+from harvester.config.assembly import SectionText, build_section
+from harvester.config.findings import Finding, Findings, Location, Severity
+from harvester.config.instance_sections import Qconf
+from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
+from harvester.config.queues import load_queue_file
+from harvester.config.service import Loaded, load_settings
+
+__all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "Severity", "check"]
+
+
+def check(
+    config_paths: Sequence[Path] | None,
+    queue_file: Path | None,
+    environ: Mapping[str, str],
+    plugin_checker: PluginChecker | None,
+) -> list[Finding]:
+    """Look at the whole configuration as the service would, and go on after each mistake.
+
+    Args:
+        config_paths: the main configuration; None for the search path.
+        queue_file: the queue configuration; None for the one that `[qconf] configFile` names.
+        environ: the process environment.
+        plugin_checker: knows the plugins; None accepts any name.
+    """
+    loaded = load_settings(config_paths, environ)
+    findings = Findings()
+    findings.extend(loaded.findings)
+    path = queue_file or sources.queue_file(_qconf(loaded).config_file, environ, config_paths)
+    _check_queues(loaded, path, plugin_checker, findings)
+    return list(findings.as_tuple())
+
+
+def _check_queues(
+    loaded: Loaded,
+    path: Path,
+    plugin_checker: PluginChecker | None,
+    findings: Findings,
+) -> None:
+    queues = load_queue_file(
+        path,
+        _qconf(loaded).queue_list,
+        work_dir=Path(loaded.settings.master.work_dir if loaded.settings else "harvester"),
+        plugin_checker=plugin_checker,
+        listed_at=lambda place: _listed_at(loaded, place),
+    )
+    findings.extend(queues.findings)
+
+
+def _qconf(loaded: Loaded) -> Qconf:
+    """What the main file says about queues, also when the file as a whole is wrong."""
+    if loaded.settings:
+        return loaded.settings.qconf
+    stated = {key: entry for key in ("configFile", "queueList") if (entry := loaded.entry("qconf", key))}
+    return build_section(Qconf, SectionText("qconf", stated, Location()), Findings()) or Qconf()
+
+
+def _listed_at(loaded: Loaded, place: int) -> Location:
+    entry = loaded.entry("qconf", "queueList")
+    return entry.at_item((place,)) if entry else Location(sources.MAIN_FILE)

@@ -1,0 +1,133 @@
+"""The kinds of values that configuration keys have, and what the models have in common."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_FLAG_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+_SEPARATORS = re.compile(r"[,\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What an operator has to write for a key.
+
+    Attributes:
+        words: for tables and error messages, as in "must be <words>".
+        as_written: the value is text even where the dialect reads a number or a word.
+        sample: written instead of a wrong value.
+        may_be_empty: an empty value is one; otherwise it means that the key is not set.
+    """
+
+    words: str
+    as_written: bool = False
+    sample: str = ""
+    may_be_empty: bool = False
+
+
+def _number(value: object) -> object:
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+def read_flag(value: object) -> bool | None:
+    """The flag that a word or digit stands for, None if it stands for none."""
+    return _FLAG_WORDS.get(str(value).lower())
+
+
+def _flag(value: object) -> object:
+    meant = read_flag(value)
+    return value if meant is None else meant
+
+
+def _items(value: object) -> object:
+    """A list as a tuple; `None` is an empty one."""
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _words(value: object) -> object:
+    return tuple(filter(None, _SEPARATORS.split(value))) if isinstance(value, str) else _items(value)
+
+
+def _lines(value: object) -> object:
+    return (value,) if isinstance(value, str) and value else _items(value or None)
+
+
+def _comma_list(value: object) -> object:
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else _items(value)
+
+
+_AT_LEAST_ZERO = Field(strict=True, ge=0, allow_inf_nan=False)
+
+Flag = Annotated[bool, BeforeValidator(_flag), Field(strict=True), Kind("True or False", sample="True or False")]
+Count = Annotated[int, Field(strict=True, ge=0), Kind("a whole number, 0 or more", sample="digits only")]
+Positive = Annotated[int, Field(strict=True, ge=1), Kind("a whole number, 1 or more", sample="digits only")]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535), Kind("a port number", sample="a number from 1 to 65535")]
+Number = Annotated[float, BeforeValidator(_number), _AT_LEAST_ZERO, Kind("a number, 0 or more", sample="a number")]
+Seconds = Annotated[float, BeforeValidator(_number), _AT_LEAST_ZERO, Kind("seconds, 0 or more", sample="60, say")]
+Minutes = Annotated[float, BeforeValidator(_number), _AT_LEAST_ZERO, Kind("minutes, 0 or more", sample="10, say")]
+Hours = Annotated[float, BeforeValidator(_number), _AT_LEAST_ZERO, Kind("hours, 0 or more", sample="24, say")]
+Text = Annotated[str, Kind("text", as_written=True, sample="text", may_be_empty=True)]
+FilePath = Annotated[str, Kind("a path", as_written=True, sample="a path")]
+Url = Annotated[
+    str,
+    Field(pattern=r"^https?://[^/\s]+"),
+    Kind("a URL", as_written=True, sample="http://host:port/path or https://…"),
+]
+Secret = Annotated[SecretStr, Kind("a secret", as_written=True, sample="text", may_be_empty=True)]
+Words = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_words),
+    Kind("a list of names", sample="one name per line", may_be_empty=True),
+]
+Lines = Annotated[
+    tuple[str, ...], BeforeValidator(_lines), Kind("a list", sample="one entry per line", may_be_empty=True)
+]
+CommaList = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_comma_list),
+    Kind("a comma-separated list", sample="a, b", may_be_empty=True),
+]
+PluginConfigs = Annotated[
+    tuple[dict[str, JsonValue], ...],
+    BeforeValidator(_items),
+    Kind("a JSON list of plugins", sample='a JSON list on lines of its own, as in [{"module": …, "name": …}]'),
+]
+
+
+class Section(BaseModel):
+    """A section of the main configuration.
+
+    `unused` names keys that existing files contain and that need no value here, with the reason; `advice` says what to
+    do when the section as a whole is refused.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, populate_by_name=True, extra="ignore", alias_generator=to_camel, use_attribute_docstrings=True
+    )
+    unused: ClassVar[Mapping[str, str]] = {}
+    advice: ClassVar[str] = ""
+
+    @classmethod
+    def by_key(cls) -> dict[str, FieldInfo]:
+        """The field of each key, as the key is written in the file."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
+
+
+def kind_of(field: FieldInfo) -> Kind | None:
+    """The kind of a field's value, also of one that may be absent."""
+    marked = [kind for kind in field.metadata if isinstance(kind, Kind)]
+    return marked[-1] if marked else _nested_kind(field.annotation)
+
+
+def _nested_kind(annotation: object) -> Kind | None:
+    parts = get_args(annotation)
+    marked = [part for part in parts if isinstance(part, Kind)]
+    return marked[-1] if marked else next(filter(None, map(_nested_kind, parts)), None)

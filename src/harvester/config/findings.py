@@ -1,0 +1,118 @@
+"""What is wrong in a configuration, where, and what to write instead."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import JsonValue
+
+_SECRET_WORDS = ("password", "passphrase", "secret", "auth_token")
+_COMMENT_MARKS = ("_", "#", "//")
+_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_LONGEST_VALUE = 60
+
+
+class Severity(StrEnum):
+    """How much a finding matters: an error stops its file or queue, a warning and an info stop nothing."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a configuration source; `line` counts from 1 and is None when no single line is meant."""
+
+    file: str = ""
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing an operator should know about the configuration.
+
+    Attributes:
+        severity: whether it stops something.
+        file: the source it stands in.
+        line: its line, from 1; None when it has none (a missing key, a missing file).
+        key: `section.key`, or the path of keys in a JSON file.
+        problem: what is wrong.
+        advice: what to write instead.
+    """
+
+    severity: Severity
+    file: str
+    line: int | None
+    key: str
+    problem: str
+    advice: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects findings; the same finding is kept once, since many queues share one template."""
+
+    _seen: dict[Finding, None] = field(default_factory=dict)
+
+    def error(self, at: Location, key: str, problem: str, advice: str) -> None:
+        """Record what stops the file or the queue."""
+        self._add(Severity.ERROR, at, key, problem, advice)
+
+    def warning(self, at: Location, key: str, problem: str, advice: str) -> None:
+        """Record what is accepted, but probably not meant like that."""
+        self._add(Severity.WARNING, at, key, problem, advice)
+
+    def info(self, at: Location, key: str, problem: str, advice: str) -> None:
+        """Record a choice made for the operator."""
+        self._add(Severity.INFO, at, key, problem, advice)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Take over findings made elsewhere."""
+        self._seen.update(dict.fromkeys(findings))
+
+    def as_tuple(self) -> tuple[Finding, ...]:
+        """All findings in the order they were made."""
+        return tuple(self._seen)
+
+    def has_errors(self) -> bool:
+        """Whether any finding stops something."""
+        return any(finding.severity is Severity.ERROR for finding in self._seen)
+
+    def _add(self, severity: Severity, at: Location, key: str, problem: str, advice: str) -> None:
+        self._seen.setdefault(Finding(severity, at.file, at.line, key, problem, advice))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` most probably stands for, whatever its case."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    matches = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
+
+
+def instead(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Advice for a name nobody knows: the nearest known one, or `otherwise`."""
+    near = nearest(name, known)
+    return f"write {near}" if near else otherwise
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of this key must never be shown."""
+    lowered = key.lower()
+    return any(word in lowered for word in _SECRET_WORDS)
+
+
+def is_comment(key: str) -> bool:
+    """Whether operators write this key as a comment, since JSON has none."""
+    return key.startswith(_COMMENT_MARKS)
+
+
+def shown(key: str, value: JsonValue) -> str:
+    """The value as it may appear in a finding: short, and hidden when key or value speak of a secret."""
+    text = repr(value)
+    if is_secret(key) or is_secret(text):
+        return "(hidden)"
+    text = _CREDENTIALS.sub("//", text)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

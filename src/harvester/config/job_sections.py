@@ -1,0 +1,144 @@
+"""The sections of the agents that treat jobs and their files, core reference §1.8.
+
+Each `sleepTime`, `checkInterval` and the like is a ceiling: work that is known to be there starts at once. Each
+`lockInterval` is the length of a lease, which is renewed while its work goes on.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from harvester.config.fields import Count, Flag, Positive, Seconds, Section
+
+
+class CommandManager(Section):
+    """`[commandmanager]`: fetches the server's commands to this instance."""
+
+    commands_bulk_size: Annotated[Positive, Field(alias="commands_bulk_size")] = 20
+    """Commands per request."""
+    sleep_time: Seconds = 5
+    """Pause between requests."""
+
+
+class JobFetcher(Section):
+    """`[jobfetcher]`: gets jobs for the queues that need some."""
+
+    n_threads: Count = 3
+    """Threads; 0 switches the agent off."""
+    n_queues: Positive = 5
+    """Queues treated per cycle."""
+    max_jobs: Positive = 500
+    """Jobs per request at most."""
+    lookup_time: Seconds = 60
+    """A queue is looked at again after this time."""
+    sleep_time: Seconds = 60
+    """Pause between cycles."""
+
+
+class Propagator(Section):
+    """`[propagator]`: reports jobs and workers to the server."""
+
+    n_threads: Count = 3
+    """Threads; 0 switches the agent off."""
+    max_jobs: Positive = 100
+    """Jobs per cycle."""
+    n_jobs_in_bulk: Positive = 100
+    """Jobs per request."""
+    max_workers: Positive = 100
+    """Workers per cycle."""
+    n_workers_in_bulk: Positive = 100
+    """Workers per request."""
+    max_dialogs: Count = 50
+    """Dialog messages per cycle."""
+    min_message_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    """Log lines from this level on are sent as dialog messages."""
+    lock_interval: Seconds = 600
+    """Lease on jobs and dialog messages."""
+    update_interval: Seconds = 1800
+    """Heartbeat period of jobs and workers."""
+    sleep_time: Seconds = 60
+    """Pause between cycles."""
+
+
+class Preparator(Section):
+    """`[preparator]`: brings input files to the resource."""
+
+    n_threads: Count = 3
+    """Threads; 0 switches the agent off."""
+    max_jobs_to_check: Positive = 100
+    """Jobs checked per cycle."""
+    max_jobs_to_trigger: Positive = 100
+    """Jobs whose transfers are started per cycle."""
+    max_files_per_job_to_check: Count = 0
+    """Files per job and check; 0 for all."""
+    max_files_per_job_to_prepare: Count = 0
+    """Files per job and start; 0 for all."""
+    lock_interval: Seconds = 600
+    """Lease on jobs."""
+    check_interval: Seconds = 180
+    """A transfer is checked again after this time."""
+    trigger_interval: Seconds = 180
+    """Starting transfers is tried again after this time."""
+    sleep_time: Seconds = 60
+    """Pause between cycles."""
+
+
+class Stager(Section):
+    """`[stager]`: takes output files away from the resource."""
+
+    unused: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("maxJobsToZip", "maxFilesPerJobToZip", "zipInterval", "usePostZipping", "nThreadsForZip"),
+        "belongs to `[zipper]`; read from here when there is no such section",
+    )
+
+    n_threads: Count = 3
+    """Threads; 0 switches the agent off."""
+    max_jobs_to_check: Positive = 100
+    """Jobs checked per cycle."""
+    max_jobs_to_trigger: Positive = 100
+    """Jobs whose transfers are started per cycle."""
+    max_files_per_job_to_check: Count = 0
+    """Files per job and check; 0 for all."""
+    max_files_per_job_to_trigger: Count = 0
+    """Files per job and start; 0 for all."""
+    lock_interval: Seconds = 600
+    """Lease on jobs."""
+    check_interval: Seconds = 180
+    """A transfer is checked again after this time."""
+    trigger_interval: Seconds = 180
+    """Starting transfers is tried again after this time."""
+    sleep_time: Seconds = 60
+    """Pause between cycles."""
+
+
+class Zipper(Section):
+    """`[zipper]`: packs many output files into few."""
+
+    unused: ClassVar[Mapping[str, str]] = {"triggerInterval": "stands for `zipInterval` when that is not set"}
+
+    max_jobs_to_zip: Positive = 100
+    """Jobs per cycle."""
+    max_files_per_job_to_zip: Count | None = None
+    """Files per job and cycle; None or 0 for all."""
+    lock_interval: Seconds = 600
+    """Lease on jobs."""
+    zip_interval: Seconds = 180
+    """Packing is tried again after this time."""
+    use_post_zipping: Flag = False
+    """Packing has a second step."""
+    n_threads_for_zip: Positive | None = 4
+    """Threads of a packing plugin; None for one per CPU."""
+
+
+class EventFeeder(Section):
+    """`[eventfeeder]`: gives event ranges to workers."""
+
+    n_threads: Count = 3
+    """Threads; 0 switches the agent off."""
+    max_workers: Positive = 500
+    """Workers per cycle."""
+    lock_interval: Seconds = 600
+    """Lease on workers."""
+    sleep_time: Seconds = 60
+    """Pause between cycles."""

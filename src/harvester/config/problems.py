@@ -1,0 +1,42 @@
+"""Says in an operator's words what is wrong with a value or a key."""
+
+from collections.abc import Iterable
+
+from pydantic import JsonValue
+from pydantic_core import ErrorDetails
+
+from harvester.config.fields import Kind
+from harvester.config.findings import instead, nearest, shown
+
+
+def wrong_value(error: ErrorDetails, key: str, kind: Kind | None, written: JsonValue) -> tuple[str, str]:
+    """Problem and advice for a value that its model refuses.
+
+    Args:
+        error: what pydantic says.
+        key: the key as written, to know whether its value may be shown.
+        kind: what should be written.
+        written: the value found.
+    """
+    if kind is None and error["type"] in {"literal_error", "enum"}:
+        expected = _choices(error)
+        near = nearest(str(written), expected)
+        return f"{shown(key, written)} is none of {', '.join(expected)}", f"write {near or ' or '.join(expected)}"
+    words = kind.words if kind else _plain_words(error)
+    sample = (kind.sample if kind else "") or words
+    return f"must be {words}, not {shown(key, written)}", f"write {sample}"
+
+
+def _choices(error: ErrorDetails) -> list[str]:
+    expected = str(error.get("ctx", {}).get("expected", ""))
+    return [word.strip().strip("'") for word in expected.replace(" or ", ",").split(",") if word.strip()]
+
+
+def _plain_words(error: ErrorDetails) -> str:
+    """Pydantic's own sentence, which never contains the value."""
+    return error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def unknown_key(key: str, known: Iterable[str]) -> tuple[str, str]:
+    """Problem and advice for a key that nobody reads."""
+    return "nobody reads this key", instead(key, known, "remove it, or look for its name in docs/configuration.md")

@@ -1,0 +1,246 @@
+"""From the merged attributes of one queue to its `QueueConfig`, with a finding for each attribute that does not fit."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from harvester.config.fields import kind_of, read_flag
+from harvester.config.findings import Findings, Severity, nearest, shown
+from harvester.config.limits import LIMIT_KEYS, Limits, normalise
+from harvester.config.plugin_blocks import (
+    IDENTITY_KEYS,
+    PluginBlock,
+    PluginChecker,
+    PluginProblem,
+    identity_problem,
+)
+from harvester.config.problems import unknown_key, wrong_value
+from harvester.config.queue_merge import TEMPLATE_FLAG, MergedQueue
+from harvester.config.queue_model import ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig
+
+_QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "standby", "maintenance", "paused")
+_SAME_RESOURCE = ("monitor", "sweeper")
+_SIMPLE_PLUGINS = {"workerMaker": "simple", "preparator": "dummy", "stager": "dummy", "messenger": "shared_file"}
+_ACCESS_POINT = "workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
+_WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
+
+Keys = dict[str, JsonValue]
+
+
+def build_queue(
+    merged: MergedQueue, work_dir: Path, findings: Findings, plugin_checker: PluginChecker | None = None
+) -> QueueConfig | None:
+    """The queue, or None when a finding takes it out of service.
+
+    Args:
+        merged: its attributes.
+        work_dir: where the access points of its workers are unless it says so.
+        findings: takes what is wrong.
+        plugin_checker: knows the plugins; without it any name is accepted.
+    """
+    own = Findings()
+    builder = _Builder(merged, work_dir, own)
+    queue = builder.build()
+    if queue is not None and plugin_checker is not None:
+        builder.check_plugins(queue, plugin_checker)
+    findings.extend(own.as_tuple())
+    return None if own.has_errors() else queue
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    merged: MergedQueue
+    work_dir: Path
+    findings: Findings
+    blocks: dict[str, PluginBlock] = field(default_factory=dict)
+
+    def build(self) -> QueueConfig | None:
+        raw = self.merged.raw
+        self._report_unknown_keys()
+        self._report_status()
+        self._report_loose_flags()
+        for role in ROLES:
+            self._take_block(role)
+        limits = self._limits()
+        treated = {*limits, *ROLES}
+        attributes = {key: value for key, value in raw.items() if value is not None and key not in treated}
+        name = self.merged.name
+        site, _, resource_type = name.partition("/")
+        derived: Keys = {"siteName": site, "resourceType": resource_type.rpartition("/")[2] or "ANY"}
+        stated = {**derived, **attributes}
+        stated.setdefault("siteFamily", stated["siteName"])
+        return self._model({**stated, **limits, **self.blocks, "queueName": name, "raw": raw})
+
+    def check_plugins(self, queue: QueueConfig, check: PluginChecker) -> None:
+        """Ask about each plugin; one that is implied by a wrong submitter would only repeat what is wrong there."""
+        for role, block in queue.blocks.items():
+            implied = role in _SAME_RESOURCE and role not in self.merged.raw
+            if implied and self.findings.has_errors():
+                continue
+            for said in check(queue.queue_name, role, block):
+                problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
+                path = (role,) if problem.key is None else (role, problem.key)
+                at, key = self.merged.find(*path)
+                report = {Severity.ERROR: self.findings.error, Severity.WARNING: self.findings.warning}
+                report.get(problem.severity, self.findings.info)(at, key, problem.problem, problem.advice)
+
+    def _model(self, values: Mapping[str, object]) -> QueueConfig | None:
+        try:
+            queue = QueueConfig.model_validate(values)
+        except ValidationError as error:
+            self._report_errors(error)
+            return None
+        limits = normalise({key: getattr(queue, _FIELD_NAMES[key]) for key in LIMIT_KEYS}, queue.map_type)
+        updates: dict[str, object] = {_FIELD_NAMES[key]: value for key, value in limits.items()}
+        if queue.true_pilot and not queue.no_heartbeat:
+            updates["no_heartbeat"] = STATUSES_OF_TRUE_PILOT
+        return queue.model_copy(update=updates)
+
+    def _report_errors(self, error: ValidationError) -> None:
+        fields = QueueConfig.by_key()
+        reported: set[str] = set()
+        for detail in error.errors(include_url=False, include_input=False):
+            key = str(detail["loc"][0])
+            if key in ROLES or key in reported:
+                continue
+            reported.add(key)
+            at, name = self.merged.find(*detail["loc"])
+            written = self.merged.raw.get(key)
+            self.findings.error(at, name, *wrong_value(detail, key, kind_of(fields[key]), written))
+
+    def _report_unknown_keys(self) -> None:
+        known = {*QueueConfig.by_key(), *QueueConfig.unused, TEMPLATE_FLAG}
+        blocks = [block for role in ROLES if isinstance(block := self.merged.raw.get(role), dict)]
+        used = [block.get("middleware") for block in blocks]
+        for key, value in self.merged.raw.items():
+            is_plugin = isinstance(value, dict) and {"module", "name"} <= set(value)
+            if key not in known and key not in used and not is_plugin:
+                at, name = self.merged.find(key)
+                self.findings.warning(at, name, *unknown_key(key, known))
+
+    def _report_status(self) -> None:
+        status = self.merged.raw.get("queueStatus")
+        if isinstance(status, str) and status.lower() not in _QUEUE_STATUSES:
+            at, name = self.merged.find("queueStatus")
+            near = nearest(status, _QUEUE_STATUSES) or "offline, or remove the key"
+            self.findings.warning(at, name, f"{status!r} counts as online", f"write {near}")
+
+    def _report_loose_flags(self) -> None:
+        for key, info in QueueConfig.by_key().items():
+            value = self.merged.raw.get(key)
+            if info.annotation is not bool or value is None or isinstance(value, bool):
+                continue
+            meant = read_flag(value)
+            if meant is not None:
+                at, name = self.merged.find(key)
+                word = str(meant).lower()
+                self.findings.warning(at, name, f"read as {word}", f"write {word} without quotes")
+
+    def _limits(self) -> Limits:
+        return {key: self._limit(key, self.merged.raw[key]) for key in LIMIT_KEYS if key in self.merged.raw}
+
+    def _limit(self, key: str, value: JsonValue) -> int | None:
+        """A limit; upstream ignored what is no integer and raised negative ones to 0."""
+        if value is None:
+            return 0 if key.startswith("max") else None
+        at, name = self.merged.find(key)
+        number = _as_integer(value)
+        if number is None:
+            self.findings.error(at, name, f"must be a whole number, not {shown(key, value)}", "write digits only")
+            return None
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.findings.warning(at, name, f"{shown(key, value)} is read as {number}", f"write {number}")
+        if number < 0:
+            self.findings.warning(at, name, f"{number} is below 0 and counts as 0", "write 0 or more")
+        return max(0, number)
+
+    def _take_block(self, role: str) -> None:
+        written = self.merged.raw.get(role)
+        if written is not None and not isinstance(written, dict):
+            at, name = self.merged.find(role)
+            self.findings.error(at, name, "the plugin block is not an object", 'write {"plugin": …}')
+            return
+        completed = self._completed(role, dict(written or {}))
+        if written is None and not completed:
+            self._report_missing(role)
+            return
+        if problem := identity_problem(completed):
+            at, name = self.merged.find(role)
+            self.findings.error(at, name, problem, 'write "module" and "name", or "plugin" alone')
+            return
+        self.blocks[role] = self._behind_middleware(role, PluginBlock.of(completed, self._common()))
+
+    def _report_missing(self, role: str) -> None:
+        """Monitor and sweeper are asked for only where the submitter does not imply them."""
+        if role == "submitter" or (role in _SAME_RESOURCE and "submitter" in self.merged.raw):
+            at, name = self.merged.find(role)
+            self.findings.error(at, name, "the queue has no such plugin", f'write "{role}": {{"plugin": …}}')
+
+    def _completed(self, role: str, block: Keys) -> Keys:
+        """The block with what simple queues need not write."""
+        if not any(key in block for key in IDENTITY_KEYS):
+            block = {**self._default_plugin(role), **block}
+        if role == "messenger":
+            block = self._with_access_point(block)
+        return block
+
+    def _default_plugin(self, role: str) -> Keys:
+        default: Keys = {}
+        if role in _SIMPLE_PLUGINS:
+            default = {"plugin": _SIMPLE_PLUGINS[role]}
+        elif role in _SAME_RESOURCE:
+            submitter = self.merged.raw.get("submitter")
+            default = dict(submitter) if isinstance(submitter, dict) and "plugin" in submitter else {}
+        if default:
+            at, name = self.merged.find(role)
+            chosen = f'"{role}": {{"plugin": "{default["plugin"]}"}}'
+            self.findings.info(at, name, f"not set, so {default['plugin']} is used", f"write {chosen} to say so")
+        return default
+
+    def _with_access_point(self, block: Keys) -> Keys:
+        stated = block.get("accessPoint", self._common().get("accessPoint"))
+        if stated is None:
+            at, name = self.merged.find("messenger", "accessPoint")
+            place = str(self.work_dir / _ACCESS_POINT)
+            self.findings.info(at, name, f"not set, so {place} is used", f'write "accessPoint": "{place}" to say so')
+            return {**block, "accessPoint": place}
+        at, name = self.merged.find("messenger", "accessPoint")
+        if not isinstance(stated, str) or not stated:
+            self.findings.error(at, name, "must be a path", 'write "/shared/directory/${workerID}"')
+        elif "${workerID}" not in stated:
+            self.findings.warning(at, name, "without ${workerID} all workers share one directory", "add /${workerID}")
+        return block
+
+    def _behind_middleware(self, role: str, block: PluginBlock) -> PluginBlock:
+        middleware = block.settings.get("middleware")
+        if middleware is None:
+            return block
+        definition = self.merged.raw.get(str(middleware))
+        at, name = self.merged.find(role, "middleware")
+        if not isinstance(definition, dict):
+            problem = f"the queue has no block {middleware}, so the plugin runs here"
+            self.findings.warning(at, name, problem, f'define "{middleware}", or remove the key')
+            return block
+        if problem_there := identity_problem(definition):
+            at, name = self.merged.find(str(middleware))
+            self.findings.error(at, name, problem_there, 'write "module" and "name", or "plugin" alone')
+            return block
+        return block.behind(definition)
+
+    def _common(self) -> Keys:
+        common = self.merged.raw.get("common")
+        return dict(common) if isinstance(common, dict) else {}
+
+
+_FIELD_NAMES = {info.alias or name: name for name, info in QueueConfig.model_fields.items()}
+
+
+def _as_integer(value: JsonValue) -> int | None:
+    if isinstance(value, bool | int):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()) else None

@@ -1,0 +1,248 @@
+"""One queue as the agents see it, core reference §2.2."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+
+from harvester.config.fields import Count, Flag, Kind, Seconds, Text
+from harvester.config.plugin_blocks import PluginBlock
+from harvester.core.workers import MapType
+
+STATUSES_OF_TRUE_PILOT = frozenset({"running", "transferring", "finished", "failed"})
+"""Job statuses that a pilot reports itself when the queue says `truePilot`."""
+
+
+class RunMode(StrEnum):
+    """Who decides how many workers a queue gets: this instance, or the server's commands."""
+
+    SELF = "self"
+    SLAVE = "slave"
+
+
+def _pairs(value: object) -> object:
+    """`k=v,k2=v2` as a dictionary."""
+    if not isinstance(value, str):
+        return value
+    pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+    complete = all(key.strip() and equals for key, equals, _ in pairs)
+    return {key.strip(): text.strip() for key, _, text in pairs} if complete else value
+
+
+def _names(value: object) -> object:
+    return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+JsonFlag = Annotated[Flag, Kind("true or false", sample="true or false")]
+Limit = Annotated[int | None, Kind("a whole number, 0 or more")]
+Block = Annotated[PluginBlock, Kind("a plugin block")]
+PluginDicts = Annotated[
+    tuple[dict[str, JsonValue], ...], Kind("a list of plugins", sample='[{"module": …, "name": …}]')
+]
+Criteria = Annotated[dict[str, str], BeforeValidator(_pairs), Kind("text like k=v,k2=v2", sample='"key=value"')]
+StatusNames = Annotated[frozenset[str], BeforeValidator(_names), Kind("a comma-separated list", sample='"running"')]
+Weights = Annotated[
+    dict[str, Annotated[int, Field(strict=True, ge=0)]],
+    Kind("an object of whole numbers", sample='{"label": permille}'),
+]
+
+
+class QueueConfig(BaseModel):
+    """A queue: the resource it stands for, how many jobs and workers it may hold, and the plugins that serve it."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", populate_by_name=True, alias_generator=to_camel, use_attribute_docstrings=True
+    )
+    unused: ClassVar[Mapping[str, str]] = {
+        "queueName": "the key of the entry",
+        "uniqueName": "derived",
+        "configID": "assigned by the database",
+        "nNewWorkers": "counted by the submitter",
+        "pilotTypeRandomWeightsPermille": "labels have weights: `prodSourceLabelRandomWeightsPermille`",
+    }
+
+    queue_name: Text
+    """Its name, the key of the entry."""
+    site_name: Text
+    """Site; the part of the name before `/` when not set."""
+    site_family: Text
+    """Family of sites; the site when not set."""
+    panda_queue_name: Text | None = None
+    """Name of the PanDA queue, from the resolver; the site when there is none."""
+    queue_status: Text = "online"
+    """`offline` takes the queue out of service; its present workers are still followed."""
+    template_queue_name: Text | None = None
+    """Template that the queue is a copy of."""
+    resource_type: Text = "ANY"
+    """Resource type; the part of the name after `/` when not set."""
+    job_type: Text = "ANY"
+    """Job type."""
+    prod_source_label: Text = "managed"
+    """Source label of the jobs."""
+    prod_source_label_random_weights_permille: Weights = Field(default={})
+    """Labels asked for instead, each in so many of 1000 cases."""
+    prioritized_prod_source_labels: tuple[Text, ...] = ("rc_alrb",)
+    """Labels whose jobs get workers first."""
+    map_type: MapType = MapType.ONE_TO_ONE
+    """Jobs to workers; with `NoJob` the workers fetch their jobs themselves."""
+    run_mode: RunMode = RunMode.SELF
+    """`self`: this instance decides how many workers there are. `slave`: the server does."""
+    use_job_late_binding: JsonFlag = False
+    """Jobs are given to workers when these run, not when they are submitted."""
+    allow_job_mixture: JsonFlag = False
+    """Jobs of different tasks may share a worker."""
+    max_submission_attempts: Count = 3
+    """Attempts to submit a worker for one job."""
+    true_pilot: JsonFlag = False
+    """The pilot reports its jobs to the server itself."""
+    no_heartbeat: StatusNames = frozenset()
+    """Job statuses that are not reported, separated by commas; those a pilot reports, with `truePilot`."""
+    get_job_criteria: Criteria = Field(default={})
+    """Further conditions when asking for jobs, as in `k=v,k2=v2`."""
+    zip_per_mb: Annotated[Count | None, Field(alias="zipPerMB")] = None
+    """Output files are packed into files of this many megabytes."""
+    ddm_endpoint_in: Text | None = None
+    """Storage endpoint of input files; inputs are shared by the jobs of one endpoint."""
+    prefetch_events: JsonFlag = True
+    """Event ranges are asked for at submission."""
+    init_events_multiplier: Annotated[Count, Field(alias="initEventsMultipler")] = 2
+    """Event ranges per core asked for first."""
+    scattered_events: JsonFlag | None = None
+    """Event ranges of one worker may come from different files."""
+    walltime_limit: Seconds | None = None
+    """Wall time of workers that serve several jobs."""
+
+    max_workers: Limit = 0
+    """Workers in all. 0: one queued worker at a time, none with `NoJob`."""
+    max_new_workers_per_cycle: Limit = 0
+    """New workers per cycle; 0 for no such limit."""
+    n_queue_limit_worker: Limit = None
+    """Workers that may wait in the batch system."""
+    n_queue_limit_worker_max: Limit = None
+    """Older name of `nQueueLimitWorker`."""
+    n_queue_limit_worker_ratio: Limit = None
+    """Waiting workers in percent of the running ones, with `NoJob`."""
+    n_queue_limit_worker_min: Limit = None
+    """Least result of the ratio."""
+    n_queue_limit_worker_cores: Limit = None
+    """Cores of waiting workers."""
+    n_queue_limit_worker_cores_ratio: Limit = None
+    """The same in percent of the running ones."""
+    n_queue_limit_worker_cores_min: Limit = None
+    """Least result of that ratio."""
+    n_queue_limit_worker_memory: Limit = None
+    """Memory of waiting workers in MB."""
+    n_queue_limit_worker_memory_ratio: Limit = None
+    """The same in percent of the running ones."""
+    n_queue_limit_worker_memory_min: Limit = None
+    """Least result of that ratio."""
+    n_queue_limit_job: Limit = None
+    """Jobs fetched and not yet running."""
+    n_queue_limit_job_max: Limit = None
+    """Upper limit of `nQueueLimitJobRatio`."""
+    n_queue_limit_job_ratio: Limit = None
+    """Waiting jobs in percent of the running ones."""
+    n_queue_limit_job_min: Limit = None
+    """Least result of the ratio."""
+    n_queue_limit_job_cores: Limit = None
+    """Cores of waiting jobs."""
+    n_queue_limit_job_cores_ratio: Limit = None
+    """The same in percent of the running ones."""
+    n_queue_limit_job_cores_min: Limit = None
+    """Least result of that ratio."""
+
+    common: Annotated[dict[str, JsonValue], Kind("an object", sample="{key: value}"), Field(repr=False)] = Field(
+        default={}
+    )
+    """Parameters for all plugins of the queue; a plugin's own ones win."""
+    submitter: Block
+    """Submits workers."""
+    monitor: Block
+    """Checks workers; the submitter's block when not set and that names a `plugin`."""
+    sweeper: Block
+    """Kills workers and cleans up after them; as with the monitor when not set."""
+    worker_maker: Block
+    """Sizes a worker for its jobs; `simple` when not set."""
+    messenger: Block
+    """Talks to workers; its `accessPoint` is the directory shared with them. `shared_file` below `[master] workDir`
+    when not set."""
+    preparator: Block
+    """Brings input files; `dummy` when not set."""
+    stager: Block
+    """Takes output files away; `dummy` when not set."""
+    throttler: Block | None = None
+    """May hold submission back."""
+    zipper: Block | None = None
+    """Packs output files; the stager when not set."""
+    aux_preparator: Annotated[Block | None, Field(alias="aux_preparator")] = None
+    """Brings auxiliary inputs."""
+    extractor: Block | None = None
+    """Finds auxiliary inputs in job parameters."""
+    resource: Block | None = None
+    """Tells other plugins about the resource."""
+    credmanagers: PluginDicts = Field(default=(), repr=False)
+    """Credential managers of this queue."""
+    file_syncer: Annotated[PluginDicts, Field(alias="file_syncer")] = Field(default=(), repr=False)
+    """File syncers of this queue."""
+
+    raw: Mapping[str, JsonValue] = Field(default={}, repr=False)
+    """All attributes as written, after merging; what a configuration version is made of."""
+
+    @classmethod
+    def by_key(cls) -> dict[str, FieldInfo]:
+        """The field of each attribute, as it is written in the file."""
+        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
+        return {key: info for key, info in fields.items() if key not in {"raw", "queueName"}}
+
+    @property
+    def unique_name(self) -> str:
+        """Name of the queue with what else tells its workers apart."""
+        return f"{self.queue_name}:{self.resource_type}:{self.prod_source_label}"
+
+    @property
+    def checksum(self) -> str:
+        """The same for configurations that mean the same; `queueStatus` does not matter."""
+        return checksum_of(self.raw)
+
+    @property
+    def offline(self) -> bool:
+        """Whether the configuration takes the queue out of service."""
+        return self.queue_status.lower() == "offline"
+
+    @property
+    def blocks(self) -> dict[str, PluginBlock]:
+        """The plugins of the queue by role."""
+        values = {key: getattr(self, _python_name(key)) for key in ROLES}
+        return {role: block for role, block in values.items() if isinstance(block, PluginBlock)}
+
+
+ROLES = (
+    "submitter",
+    "monitor",
+    "sweeper",
+    "workerMaker",
+    "messenger",
+    "preparator",
+    "stager",
+    "throttler",
+    "zipper",
+    "aux_preparator",
+    "extractor",
+    "resource",
+)
+"""The plugin blocks of a queue, as written in its configuration."""
+
+
+def _python_name(key: str) -> str:
+    return "worker_maker" if key == "workerMaker" else key
+
+
+def checksum_of(raw: Mapping[str, JsonValue]) -> str:
+    """Checksum of merged attributes, whatever their order."""
+    counted = {key: value for key, value in raw.items() if key != "queueStatus"}
+    return hashlib.sha256(json.dumps(counted, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -1,0 +1,111 @@
+"""Queue configuration: from its sources to the queues of an instance and which of them it serves."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from harvester.config.findings import Finding, Findings, Location, instead
+from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
+from harvester.config.queue_builder import build_queue
+from harvester.config.queue_merge import MergedQueue, QueueSources, merge_queues
+from harvester.config.queue_model import ROLES, QueueConfig, RunMode, checksum_of
+from harvester.config.sources import read_json
+
+__all__ = [
+    "ROLES",
+    "LoadedQueues",
+    "PluginBlock",
+    "PluginChecker",
+    "PluginProblem",
+    "QueueConfig",
+    "QueueSources",
+    "RunMode",
+    "checksum_of",
+    "load_queue_file",
+    "load_queues",
+    "queue_from_raw",
+]
+
+_EVERY_QUEUE = frozenset({"ALL", "DYNAMIC"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedQueues:
+    """What came out of reading the queue configuration.
+
+    Attributes:
+        queues: all valid queues; also those not served are needed, for workers they still have.
+        active: names of the queues that fetch jobs and submit workers.
+        findings: all that is wrong or worth knowing.
+        readable: whether the source could be read at all; if not, a running service keeps the queues it has.
+    """
+
+    queues: Mapping[str, QueueConfig]
+    active: frozenset[str]
+    findings: tuple[Finding, ...] = field(repr=False)
+    readable: bool = True
+
+
+def _nowhere(_place: int) -> Location:
+    return Location("panda_harvester.cfg")
+
+
+def load_queues(
+    sources: QueueSources,
+    queue_list: Sequence[str],
+    *,
+    work_dir: Path,
+    plugin_checker: PluginChecker | None = None,
+    listed_at: Callable[[int], Location] = _nowhere,
+) -> LoadedQueues:
+    """Build all queues; a bad one is left out with its findings, the others stay.
+
+    Args:
+        sources: the queue configuration.
+        queue_list: `[qconf] queueList`.
+        work_dir: `[master] workDir`.
+        plugin_checker: knows the plugins; without it any name is accepted.
+        listed_at: where the n-th name of `queue_list` stands.
+    """
+    findings = Findings()
+    merged = merge_queues(sources, findings)
+    built = {name: build_queue(queue, work_dir, findings, plugin_checker) for name, queue in merged.items()}
+    queues = {name: queue for name, queue in built.items() if queue is not None}
+    for place, name in enumerate(queue_list):
+        if name not in merged and name not in _EVERY_QUEUE:
+            advice = instead(name, merged, "configure the queue, or remove its name")
+            findings.warning(listed_at(place), "qconf.queueList", f"there is no queue {name}", advice)
+    return LoadedQueues(queues, _active(queues, queue_list), findings.as_tuple())
+
+
+def load_queue_file(
+    path: Path,
+    queue_list: Sequence[str],
+    *,
+    work_dir: Path,
+    plugin_checker: PluginChecker | None = None,
+    listed_at: Callable[[int], Location] = _nowhere,
+) -> LoadedQueues:
+    """`load_queues` from a local file alone."""
+    findings = Findings()
+    document = read_json(path, findings, "correct [qconf] configFile, or name the file with --queues")
+    if document is None or not isinstance(document.value, dict):
+        merge_queues(QueueSources(local=document), findings)
+        return LoadedQueues({}, frozenset(), findings.as_tuple(), readable=False)
+    loaded = load_queues(
+        QueueSources(local=document), queue_list, work_dir=work_dir, plugin_checker=plugin_checker, listed_at=listed_at
+    )
+    return replace(loaded, findings=(*findings.as_tuple(), *loaded.findings))
+
+
+def queue_from_raw(name: str, raw: Mapping[str, JsonValue], *, work_dir: Path) -> QueueConfig | None:
+    """An earlier version of a queue, from the attributes kept with it; None if they are no longer understood."""
+    return build_queue(MergedQueue(name, raw), work_dir, Findings())
+
+
+def _active(queues: Mapping[str, QueueConfig], queue_list: Sequence[str]) -> frozenset[str]:
+    """Core reference §2.6."""
+    every = not _EVERY_QUEUE.isdisjoint(queue_list)
+    return frozenset(name for name, queue in queues.items() if not queue.offline and (every or name in queue_list))

@@ -1,0 +1,293 @@
+"""`panda_harvester.cfg` and `panda_common.cfg` as one typed value."""
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harvester.config import dialect, sources
+from harvester.config.assembly import SectionText, build_section, report_template_mark
+from harvester.config.dialect import IniSource, Sections
+from harvester.config.fields import Section
+from harvester.config.findings import Finding, Findings, Location, instead, is_comment, nearest, shown
+from harvester.config.instance_sections import (
+    Communicator,
+    Db,
+    Fifo,
+    Frontend,
+    Level,
+    LoggerSettings,
+    Master,
+    Pandacon,
+    PayloadInteraction,
+    Qconf,
+)
+from harvester.config.job_sections import (
+    CommandManager,
+    EventFeeder,
+    JobFetcher,
+    Preparator,
+    Propagator,
+    Stager,
+    Zipper,
+)
+from harvester.config.upkeep_sections import Apfmon, Cacher, CredManager, FileSyncer, ServiceMonitor, Watcher
+from harvester.config.values import Entry, Expander
+from harvester.config.worker_sections import Monitor, Submitter, Sweeper
+
+UNUSED_SECTIONS: Mapping[str, str] = {"googlecloud": "clouds are configured by queue"}
+"""Sections that existing files contain and nobody reads, with the reason."""
+
+_LOGGER = "logger"
+_LOG_LEVEL = "log_level"
+_LEVELS: Mapping[str, Level] = {
+    "CRITICAL": "CRITICAL",
+    "FATAL": "CRITICAL",
+    "ERROR": "ERROR",
+    "WARNING": "WARNING",
+    "WARN": "WARNING",
+    "INFO": "INFO",
+    "DEBUG": "DEBUG",
+}
+
+
+class Settings(BaseModel):
+    """The configuration of one instance; each section of the file is an attribute, each key one of the section."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    master: Master
+    db: Db = Db()
+    fifo: Fifo = Fifo()
+    communicator: Communicator = Communicator()
+    pandacon: Pandacon
+    qconf: Qconf = Qconf()
+    commandmanager: CommandManager = CommandManager()
+    jobfetcher: JobFetcher = JobFetcher()
+    propagator: Propagator = Propagator()
+    preparator: Preparator = Preparator()
+    submitter: Submitter = Submitter()
+    monitor: Monitor = Monitor()
+    stager: Stager = Stager()
+    zipper: Zipper = Zipper()
+    eventfeeder: EventFeeder = EventFeeder()
+    sweeper: Sweeper = Sweeper()
+    watcher: Watcher = Watcher()
+    file_syncer: FileSyncer = FileSyncer()
+    cacher: Cacher = Cacher()
+    credmanager: CredManager = CredManager()
+    service_monitor: ServiceMonitor = ServiceMonitor()
+    apfmon: Apfmon = Apfmon()
+    frontend: Frontend = Frontend()
+    payload_interaction: PayloadInteraction = PayloadInteraction()
+    log_level: Mapping[str, Level] = Field(default={})
+    logger: LoggerSettings = LoggerSettings()
+
+    @property
+    def connections_to_server(self) -> int:
+        """Requests to the server at the same time."""
+        return self.communicator.n_connections or self.pandacon.n_connections
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What came out of reading the main configuration.
+
+    Attributes:
+        settings: the settings; None when a finding is an error.
+        findings: all that is wrong or worth knowing.
+        entries: every key with its place, for findings made later.
+    """
+
+    settings: Settings | None
+    findings: tuple[Finding, ...]
+    entries: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
+
+    def entry(self, section: str, key: str) -> Entry | None:
+        """The key as read, also when the settings as a whole are unusable."""
+        return self.entries.get(section, {}).get(key)
+
+
+def section_models() -> dict[str, type[Section]]:
+    """The model of each section that has named keys."""
+    annotated = {name: info.annotation for name, info in Settings.model_fields.items()}
+    return {name: model for name, model in annotated.items() if isinstance(model, type) and issubclass(model, Section)}
+
+
+def load_settings(
+    paths: Sequence[Path] | None,
+    environ: Mapping[str, str],
+    *,
+    remote: sources.RemoteText | None = None,
+    hostname: str | None = None,
+) -> Loaded:
+    """Read the main configuration.
+
+    Args:
+        paths: the files to read, later ones override earlier ones; None for the search path of core reference §1.1.
+        environ: the process environment.
+        remote: what `HARVESTER_INSTANCE_CONFIG_URL` returned, overridden by every file.
+        hostname: what `$HOSTNAME` stands for; the short name of this host when None.
+    """
+    findings = Findings()
+    expander = Expander(environ, hostname or socket.gethostname().split(".")[0])
+    main = _main_sources(paths, environ, remote, findings)
+    if not main:
+        return Loaded(None, findings.as_tuple())
+    entries = dialect.merge(main, expander, findings)
+    common = dialect.merge(_common_sources(paths, environ, findings), expander, findings)
+    _share_zipper_keys(entries)
+    builder = _Builder({**entries, _LOGGER: common.get(_LOGGER, {})}, main, findings)
+    settings = builder.build(environ)
+    return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries)
+
+
+def _main_sources(
+    paths: Sequence[Path] | None,
+    environ: Mapping[str, str],
+    remote: sources.RemoteText | None,
+    findings: Findings,
+) -> list[IniSource]:
+    result = [_parse_remote(remote, findings)] if remote else []
+    if paths is None:
+        overriding = sources.config_map(environ)
+        looked_at = [*sources.search_path(sources.MAIN_FILE, environ), *([overriding] if overriding else [])]
+        paths = sources.existing(looked_at)
+        if not paths and not result:
+            _report_nothing_found(looked_at, findings)
+    if sources.REMOTE_MAIN in environ and remote is None:
+        _report_not_fetched(findings)
+    return result + [source for path in paths if (source := _read_source(path, findings))]
+
+
+def _parse_remote(remote: sources.RemoteText, findings: Findings) -> IniSource:
+    """The remote text is an ini text or the same in JSON, and the first to name its sections."""
+    parse = dialect.parse_config_map if remote.text.lstrip().startswith("{") else dialect.parse_ini
+    return replace(parse(remote.text, remote.name, findings), only_known_sections=False)
+
+
+def _common_sources(paths: Sequence[Path] | None, environ: Mapping[str, str], findings: Findings) -> list[IniSource]:
+    """`panda_common.cfg` of the search path, then the one beside a file that was named."""
+    beside = [path.parent / sources.COMMON_FILE for path in paths or ()]
+    found = sources.existing([*sources.search_path(sources.COMMON_FILE, environ), *beside])
+    return [source for path in dict.fromkeys(found) if (source := _read_source(path, findings))]
+
+
+def _read_source(path: Path, findings: Findings) -> IniSource | None:
+    text = sources.read_text(path, findings)
+    if text is None:
+        return None
+    parse = dialect.parse_config_map if path.suffix == ".json" else dialect.parse_ini
+    return parse(text, str(path), findings)
+
+
+def _report_nothing_found(looked_at: Sequence[Path], findings: Findings) -> None:
+    places = ", ".join(map(str, looked_at))
+    findings.error(
+        Location(sources.MAIN_FILE),
+        "",
+        f"found in none of {places}",
+        "set PANDA_HOME, or name the file with --config",
+    )
+
+
+def _report_not_fetched(findings: Findings) -> None:
+    findings.warning(
+        Location(sources.REMOTE_MAIN),
+        "",
+        "the remote configuration was not fetched, only files were read",
+        "start the service to see it with the remote part, or unset the variable",
+    )
+
+
+def _share_zipper_keys(entries: Sections) -> None:
+    """Without `[zipper]` its keys stand in `[stager]`; `triggerInterval` stands for a missing `zipInterval`."""
+    zipper = entries.get("zipper")
+    if zipper is None:
+        wanted = {*Stager.unused, "lockInterval", "triggerInterval"}
+        zipper = {key: entry for key, entry in entries.get("stager", {}).items() if key in wanted}
+    if "triggerInterval" in zipper:
+        zipper.setdefault("zipInterval", zipper["triggerInterval"])
+    entries["zipper"] = zipper
+
+
+class _Builder:
+    """Builds the settings section by section, so that each one is looked at whatever the others are like."""
+
+    def __init__(self, entries: Sections, main: Sequence[IniSource], findings: Findings) -> None:
+        self._entries = entries
+        self._headers = {name: Location(source.file, line) for source in main for name, line in source.headers.items()}
+        self._main_file = Location(main[-1].file if main else sources.MAIN_FILE)
+        self._findings = findings
+
+    def build(self, environ: Mapping[str, str]) -> Settings | None:
+        self._report_unknown_sections()
+        built: dict[str, Section] = {}
+        for name, model in section_models().items():
+            section = build_section(model, self._text(name), self._findings)
+            if section is not None:
+                built[name] = section
+        levels = self._levels()
+        if len(built) < len(section_models()):
+            return None
+        settings = _with_places(Settings.model_validate({**built, _LOG_LEVEL: levels}), self._entries, environ)
+        self._report_template_marks(settings)
+        self._report_missing_credentials(settings.pandacon)
+        return settings
+
+    def _text(self, name: str) -> SectionText:
+        return SectionText(name, self._entries.get(name, {}), self._headers.get(name, self._main_file))
+
+    def _report_unknown_sections(self) -> None:
+        known = [*section_models(), _LOG_LEVEL, *UNUSED_SECTIONS]
+        for name in self._entries:
+            if name not in known and not is_comment(name):
+                at = self._headers.get(name, self._main_file)
+                self._findings.warning(at, name, "nobody reads this section", instead(name, known, "remove it"))
+
+    def _levels(self) -> dict[str, Level]:
+        levels: dict[str, Level] = {}
+        for key, entry in self._entries.get(_LOG_LEVEL, {}).items():
+            written = str(entry.value).upper()
+            if written in _LEVELS:
+                levels[key] = _LEVELS[written]
+            elif not entry.inherited:
+                problem = f"{shown(key, entry.value)} is no log level"
+                advice = f"write {nearest(written, _LEVELS) or ', '.join(_LEVELS)}"
+                self._findings.error(entry.at, f"{_LOG_LEVEL}.{key}", problem, advice)
+        return levels
+
+    def _report_template_marks(self, settings: Settings) -> None:
+        """The template says FIXME in keys that need not matter; only those that do are mistakes."""
+        x509 = settings.pandacon.auth_type == "x509"
+        needed = {
+            "master": ("harvester_id",),
+            "db": ("database_filename",) if settings.db.engine == "sqlite" else ("password",),
+            "pandacon": ("cert_file", "key_file") if x509 else ("auth_token", "auth_origin"),
+        }
+        for section, keys in needed.items():
+            for key in keys:
+                report_template_mark(self._text(section), key, self._findings)
+
+    def _report_missing_credentials(self, pandacon: Pandacon) -> None:
+        if pandacon.auth_type == "oidc":
+            missing = [key for key in ("auth_token", "auth_origin") if not getattr(pandacon, key)]
+        else:
+            needed = ("cert_file", "key_file") if pandacon.server_url.startswith("https:") else ()
+            missing = [key for key in needed if not getattr(pandacon, key)]
+        for key in missing:
+            problem = f"is not set, so the server will not know this instance (auth_type = {pandacon.auth_type})"
+            self._findings.warning(self._text("pandacon").at, f"pandacon.{key}", problem, f"write {key} = …")
+
+
+def _with_places(settings: Settings, entries: Sections, environ: Mapping[str, str]) -> Settings:
+    """Fill in the paths that follow from the instance's name and the environment."""
+    master, db = settings.master, settings.db
+    if "workDir" not in entries.get("master", {}):
+        place = str(sources.work_dir(environ, master.harvester_id))
+        master = master.model_copy(update={"work_dir": place})
+    if "database_filename" not in entries.get("db", {}):
+        db = db.model_copy(update={"database_filename": str(Path(master.work_dir) / db.database_filename)})
+    return settings.model_copy(update={"master": master, "db": db})

@@ -1,0 +1,104 @@
+"""Where configuration files are, and reading them.
+
+Core reference §1.1 and §1.7. Remote sources arrive as text that somebody else has fetched.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harvester.config.findings import Findings, Location
+from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
+
+MAIN_FILE = "panda_harvester.cfg"
+COMMON_FILE = "panda_common.cfg"
+CONFIG_MAP = "panda_harvester_configmap.json"
+REMOTE_MAIN = "HARVESTER_INSTANCE_CONFIG_URL"
+
+_CREDENTIALS_IN_URL = re.compile(r"//[^/@]*@")
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteText:
+    """A remote source, already fetched."""
+
+    url: str
+    text: str = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The address without credentials, for findings."""
+        return _CREDENTIALS_IN_URL.sub("//", self.url)
+
+
+def search_path(name: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """All places of an ini file; later ones override earlier ones key by key."""
+    folders = [Path("/etc/panda"), Path("/usr/etc/panda")]
+    if home := environ.get("HOME"):
+        folders.append(Path(home) / "etc/panda")
+    if panda_home := environ.get("PANDA_HOME"):
+        folders += [Path(panda_home) / "etc/panda", Path(panda_home) / "usr/etc/panda"]
+    return tuple(dict.fromkeys(folder / name for folder in folders))
+
+
+def config_map(environ: Mapping[str, str]) -> Path | None:
+    """The place of the config map, which overrides all ini files."""
+    panda_home = environ.get("PANDA_HOME")
+    return Path(panda_home) / "etc/configmap" / CONFIG_MAP if panda_home else None
+
+
+def work_dir(environ: Mapping[str, str], harvester_id: str) -> Path:
+    """Where an instance keeps its files when its configuration does not say."""
+    if panda_home := environ.get("PANDA_HOME"):
+        return Path(panda_home) / "var/harvester" / harvester_id
+    if state_home := environ.get("XDG_STATE_HOME"):
+        return Path(state_home) / "harvester" / harvester_id
+    return Path(environ.get("HOME", "/var/lib")) / ".local/state/harvester" / harvester_id
+
+
+def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Sequence[Path] | None = None) -> Path:
+    """The queue configuration that `[qconf] configFile` means.
+
+    A relative path is looked for beside a main file that was named, in `$PANDA_HOME/etc/panda`, and in `/etc/panda`.
+    """
+    folders = [path.parent for path in reversed(config_paths or ())]
+    if panda_home := environ.get("PANDA_HOME"):
+        folders.append(Path(panda_home) / "etc/panda")
+    places = [folder / config_file for folder in folders]
+    return next((place for place in places if place.is_file()), Path("/etc/panda") / config_file)
+
+
+def read_text(path: Path, findings: Findings, advice: str = "check the path") -> str | None:
+    """The file's text, or None with the reason as a finding."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        findings.error(Location(str(path)), "", "there is no such file", advice)
+    except UnicodeDecodeError as error:
+        findings.error(Location(str(path)), "", f"not UTF-8 text (byte {error.start})", "save it as UTF-8")
+    except OSError as error:
+        findings.error(Location(str(path)), "", f"cannot be read: {error.strerror}", "check its type and permissions")
+    return None
+
+
+def existing(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The files of a search path that are there; missing ones are no mistake."""
+    return tuple(path for path in paths if path.exists())
+
+
+def read_json(path: Path, findings: Findings, advice: str = "check the path") -> JsonDocument | None:
+    """The file as JSON, or None with the reason as a finding; doubled keys are reported."""
+    text = read_text(path, findings, advice)
+    if text is None:
+        return None
+    try:
+        document = parse_json(text, str(path))
+    except JsonSyntaxError as error:
+        findings.error(Location(str(path), error.line), "", error.problem, "correct the JSON; the file was skipped")
+        return None
+    for key, line in document.duplicates:
+        at = Location(str(path), line)
+        name = ".".join(map(str, key))
+        findings.warning(at, name, "the key is written twice, the last one counts", "keep one of the two")
+    return document

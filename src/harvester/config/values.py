@@ -1,0 +1,226 @@
+"""From the text of a value to the value: interpolation, environment, and the types of the dialect.
+
+Core reference §1.2. Existing files rely on several odd rules (a value that starts with `$` is replaced as a whole, a
+list needs several lines); they are kept, and where a file says more than the rule takes, a warning says so.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from harvester.config.findings import Findings, Location, is_secret
+from harvester.config.json_lines import JsonPath, JsonSyntaxError, parse_json
+
+_VARIABLE = re.compile(r"\$\{*([^}]+)\}*")
+_PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)?")
+_WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
+
+Lines = list[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class RawEntry:
+    """A value as written: text in an ini file, any JSON value in the config map."""
+
+    value: JsonValue = field(repr=False)
+    file: str
+    lines: tuple[int, ...]
+    interpolates: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A converted value and where it stands.
+
+    Attributes:
+        value: after conversion.
+        text: before conversion, for keys that are text even when they look like a number.
+        at: where the key stands.
+        lines: lines of the items of a list or JSON value.
+        inherited: it comes from `[DEFAULT]`.
+    """
+
+    value: JsonValue = field(repr=False)
+    text: str = field(repr=False)
+    at: Location
+    lines: Mapping[JsonPath, int] = field(default_factory=dict, repr=False)
+    inherited: bool = False
+
+    def at_item(self, path: JsonPath) -> Location:
+        """Where an item of a list or JSON value stands."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return Location(self.at.file, self.lines[path[:length]])
+        return self.at
+
+    def inherit(self) -> "Entry":
+        """The same entry, marked as coming from `[DEFAULT]`."""
+        return replace(self, inherited=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Expander:
+    """Replaces `$NAME`; the environment and the short host name are passed in."""
+
+    environ: Mapping[str, str] = field(repr=False)
+    hostname: str
+
+    def lookup(self, name: str) -> str | None:
+        """The variable's content; `HOSTNAME` in any case is this host."""
+        return self.hostname if name.upper() == "HOSTNAME" else self.environ.get(name)
+
+
+def convert(name: str, key: str, scope: Mapping[str, RawEntry], expander: Expander, findings: Findings) -> Entry | None:
+    """The value of `key`, or None when it cannot be had; the reason is then a finding.
+
+    Args:
+        name: `section.key`, for findings.
+        key: the key in `scope`.
+        scope: all keys of the section with those of `[DEFAULT]`, for `%(other)s`.
+        expander: the environment.
+        findings: takes what is wrong.
+    """
+    return _Conversion(name, scope[key], expander, findings).run(key, scope)
+
+
+@dataclass(frozen=True, slots=True)
+class _Conversion:
+    name: str
+    raw: RawEntry
+    expander: Expander
+    findings: Findings
+
+    def run(self, key: str, scope: Mapping[str, RawEntry]) -> Entry | None:
+        if not isinstance(self.raw.value, str):
+            return Entry(self.raw.value, str(self.raw.value), self._at())
+        lines: Lines | None = list(zip(self.raw.value.split("\n"), self._line_numbers(), strict=True))
+        if self.raw.interpolates:
+            lines = self._interpolate(lines or [], scope, (key,))
+        if lines and lines[0][0].startswith("$"):
+            lines = self._expand_whole(lines)
+        return None if lines is None else self._typed(lines)
+
+    def _line_numbers(self) -> tuple[int, ...]:
+        text = str(self.raw.value)
+        count = text.count("\n") + 1
+        return self.raw.lines if len(self.raw.lines) == count else self.raw.lines[:1] * count
+
+    def _typed(self, lines: Lines) -> Entry | None:
+        text = "\n".join(part for part, _ in lines)
+        if len(lines) > 1:
+            return self._structured(text.strip(), lines)
+        if text in _WORDS:
+            return Entry(_WORDS[text], text, self._at())
+        if text.isascii() and text.isdigit():
+            return Entry(_whole_number(text), text, self._at())
+        return Entry(text, text, self._at())
+
+    def _structured(self, text: str, lines: Lines) -> Entry | None:
+        if (text.startswith("[") and text.endswith("]")) or (text.startswith("{") and text.endswith("}")):
+            return self._json(text, [line for line in lines if line[0]])
+        items = [line for line in lines if line[0]]
+        numbers: dict[JsonPath, int] = {(place,): number for place, (_, number) in enumerate(items)}
+        return Entry([part for part, _ in items], text, self._at(), numbers)
+
+    def _json(self, text: str, lines: Lines) -> Entry | None:
+        compact = "\n".join(part for part, _ in lines)
+        try:
+            document = parse_json(compact, self.raw.file)
+        except JsonSyntaxError as error:
+            self._error(lines[error.line - 1][1], error.problem, "correct the JSON of this value")
+            return None
+        for path, line in document.duplicates:
+            self._error(lines[line - 1][1], f"the JSON key {path[-1]} is written twice", "keep one of the two")
+        numbers = {path: lines[line - 1][1] for path, line in document.lines.items()}
+        entry = Entry(document.value, text, self._at(), numbers)
+        return replace(entry, value=self._expand_nested(document.value, (), entry))
+
+    def _expand_nested(self, value: JsonValue, path: JsonPath, entry: Entry) -> JsonValue:
+        if isinstance(value, dict):
+            return {key: self._expand_nested(item, (*path, key), entry) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._expand_nested(item, (*path, place), entry) for place, item in enumerate(value)]
+        if isinstance(value, str) and "$" in value:
+            return self._variable(value, entry.at_item(path).line, hidden=any(is_secret(str(step)) for step in path))
+        return value
+
+    def _expand_whole(self, lines: Lines) -> Lines | None:
+        text = self._variable("\n".join(part for part, _ in lines), lines[0][1])
+        return None if text is None else [(part, lines[0][1]) for part in text.split("\n")]
+
+    def _variable(self, text: str, line: int | None, *, hidden: bool = False) -> str | None:
+        """The content of the first variable in `text`, which replaces all of it."""
+        match = _VARIABLE.search(text)
+        content = self.expander.lookup(match[1]) if match else None
+        named = "that it names" if match is None or hidden or is_secret(self.name) else match[1]
+        if match is None or content is None:
+            self._error(line, f"the environment variable {named} is not set", "set it, or write the value")
+        elif match[0] != text:
+            self._warn(
+                line,
+                f"the whole value becomes the content of the variable {named}, the text around it is dropped",
+                "put the complete value into one variable",
+            )
+        return content
+
+    def _interpolate(self, lines: Lines, scope: Mapping[str, RawEntry], trail: tuple[str, ...]) -> Lines | None:
+        """Replace `%(other)s` and `%%`; text of several lines keeps the line it was asked for in."""
+        result: Lines = []
+        for text, number in lines:
+            replaced = self._interpolate_text(text, number, scope, trail)
+            if replaced is None:
+                return None
+            result.extend((part, number) for part in replaced.split("\n"))
+        return result
+
+    def _interpolate_text(
+        self, text: str, number: int, scope: Mapping[str, RawEntry], trail: tuple[str, ...]
+    ) -> str | None:
+        parts: list[str] = []
+        end = 0
+        for match in _PERCENT.finditer(text):
+            parts.append(text[end : match.start()])
+            end = match.end()
+            part = self._percent(match, number, scope, trail)
+            if part is None:
+                return None
+            parts.append(part)
+        return "".join([*parts, text[end:]])
+
+    def _percent(
+        self, match: re.Match[str], number: int, scope: Mapping[str, RawEntry], trail: tuple[str, ...]
+    ) -> str | None:
+        if match["percent"]:
+            return "%"
+        if match["name"]:
+            return self._other(match["name"], number, scope, trail)
+        self._warn(number, "a single % starts a reference to another key; it is taken as it stands", "write %%")
+        return "%"
+
+    def _other(self, name: str, number: int, scope: Mapping[str, RawEntry], trail: tuple[str, ...]) -> str | None:
+        if name in trail:
+            self._error(number, f"%({name})s refers back to itself", "write the value instead")
+            return None
+        if name not in scope:
+            self._error(number, f"%({name})s names a key that is not set", f"set {name} here or in [DEFAULT]")
+            return None
+        return self._interpolate_text(str(scope[name].value), number, scope, (*trail, name))
+
+    def _at(self) -> Location:
+        return Location(self.raw.file, self.raw.lines[0])
+
+    def _error(self, line: int | None, problem: str, advice: str) -> None:
+        self.findings.error(Location(self.raw.file, line), self.name, problem, advice)
+
+    def _warn(self, line: int | None, problem: str, advice: str) -> None:
+        self.findings.warning(Location(self.raw.file, line), self.name, problem, advice)
+
+
+def _whole_number(text: str) -> int | str:
+    """Digits as a number; more of them than Python reads at once stay text and fail as a wrong value."""
+    try:
+        return int(text)
+    except ValueError:
+        return text

@@ -1,0 +1,128 @@
+"""Jobs: what the PanDA server owns and a worker executes, and how their statuses may change.
+
+A job has a status that the server understands and a sub-status that says where inside Harvester it stands
+(core reference §4.1).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from harvester.core.workers import WorkerStatus
+
+
+class JobStatus(StrEnum):
+    """The status of a job as the server knows it; `missed` and `cancelled` are rewritten for the wire."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the payload has ended."""
+        return self in FINAL_JOB_STATUSES
+
+
+FINAL_JOB_STATUSES: Final = frozenset({JobStatus.FINISHED, JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.MISSED})
+
+
+class JobSubstatus(StrEnum):
+    """Where a job stands inside Harvester."""
+
+    FETCHED = "fetched"
+    PREPARING = "preparing"
+    PREPARED = "prepared"
+    SUBMITTED = "submitted"
+    RUNNING = "running"
+    IDLE = "idle"
+    TO_TRANSFER = "to_transfer"
+    TRANSFERRING = "transferring"
+    STAGED = "staged"
+    FAILED_TO_PREPARE = "failed_to_prepare"
+    FAILED_TO_MAKE = "failed_to_make"
+    FAILED_TO_STAGE_OUT = "failed_to_stage_out"
+    MISSED = "missed"
+    KILLED = "killed"
+    DONE = "done"
+
+
+class PilotError:
+    """Pilot error codes that Harvester itself sets on a job (core reference, appendix A)."""
+
+    GENERAL: Final = 1008
+    STAGE_IN: Final = 1099
+    SETUP: Final = 1110
+    STAGE_OUT: Final = 1137
+    KILLED: Final = 1144
+    KILLED_BY_HARVESTER: Final = 1236
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job as Harvester holds it; the full dictionary of the server is kept apart, being large.
+
+    Attributes:
+        job_id: PandaID.
+        queue: name of the queue that fetched it.
+        attributes: what the worker said of it, in the server's camelCase names.
+        output_report: outputs to report, by LFN: `{"guid", "fsize", "adler32"}`.
+        submission_attempts: how many workers could not be submitted for it.
+    """
+
+    job_id: int
+    queue: str
+    status: JobStatus
+    substatus: JobSubstatus
+    attempt: int = 0
+    task_id: int | None = None
+    priority: int = 0
+    cores: int = 1
+    resource_type: str | None = None
+    label: str | None = None
+    submission_attempts: int = 0
+    attributes: Mapping[str, object] = field(default_factory=dict)
+    output_report: Mapping[str, object] | None = None
+    meta_data: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+_FROM_WORKER: Final[Mapping[WorkerStatus, tuple[JobStatus, JobSubstatus]]] = {
+    WorkerStatus.PENDING: (JobStatus.STARTING, JobSubstatus.SUBMITTED),
+    WorkerStatus.SUBMITTED: (JobStatus.STARTING, JobSubstatus.SUBMITTED),
+    WorkerStatus.READY: (JobStatus.STARTING, JobSubstatus.SUBMITTED),
+    WorkerStatus.RUNNING: (JobStatus.RUNNING, JobSubstatus.RUNNING),
+    WorkerStatus.IDLE: (JobStatus.RUNNING, JobSubstatus.IDLE),
+    WorkerStatus.FINISHED: (JobStatus.FINISHED, JobSubstatus.TO_TRANSFER),
+    WorkerStatus.FAILED: (JobStatus.FAILED, JobSubstatus.TO_TRANSFER),
+    WorkerStatus.CANCELLED: (JobStatus.CANCELLED, JobSubstatus.TO_TRANSFER),
+    WorkerStatus.MISSED: (JobStatus.MISSED, JobSubstatus.MISSED),
+}
+
+
+def job_status_from_worker(worker: WorkerStatus) -> tuple[JobStatus, JobSubstatus]:
+    """What a job is when its worker is in the given status (core reference §4.1, mapping worker → job)."""
+    return _FROM_WORKER[worker]
+
+
+def wire_status(job: Job) -> tuple[str, str]:
+    """Status and sub-status as the server is told (core reference §4.1, protocol reference §6.4).
+
+    An ended job whose outputs are still on their way is `transferring`; `cancelled` and `missed` are unknown to the
+    server and travel as `failed` with the original word as sub-status, or `pilot_closed` where no pilot ever ran.
+    """
+    if not job.status.is_final:
+        return job.status.value, job.substatus.value
+    if job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
+        return "transferring", job.substatus.value
+    if job.status is JobStatus.MISSED:
+        return "failed", "pilot_closed"
+    if job.status is JobStatus.CANCELLED:
+        return "failed", job.status.value
+    return job.status.value, job.substatus.value

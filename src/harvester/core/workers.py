@@ -1,0 +1,148 @@
+"""Workers: one batch job each (a pilot), from the intent to submit one to its clean-up.
+
+The life of a worker (core reference §4.2)::
+
+    pending → submitted → running ⇄ idle → finished | failed | cancelled
+       └────→ missed (it was never accepted by the resource)
+
+`pending` is the intent, committed before the resource is asked (reliability: intent before action).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from harvester.core.errors import IllegalTransitionError
+
+
+class MapType(StrEnum):
+    """How jobs map to workers; the values are those of the queue configuration."""
+
+    NO_JOB = "NoJob"
+    ONE_TO_ONE = "OneToOne"
+    ONE_TO_MANY = "OneToMany"
+    MANY_TO_ONE = "ManyToOne"
+
+
+class WorkerStatus(StrEnum):
+    """The status of a worker; the values are those of the wire."""
+
+    PENDING = "pending"
+    SUBMITTED = "submitted"
+    READY = "ready"
+    RUNNING = "running"
+    IDLE = "idle"
+    FINISHED = "finished"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing of the worker can run any more."""
+        return self in FINAL_WORKER_STATUSES
+
+
+FINAL_WORKER_STATUSES: Final = frozenset(
+    {WorkerStatus.FINISHED, WorkerStatus.FAILED, WorkerStatus.CANCELLED, WorkerStatus.MISSED}
+)
+LIVE_WORKER_STATUSES: Final = frozenset(WorkerStatus) - FINAL_WORKER_STATUSES
+QUEUED_WORKER_STATUSES: Final = frozenset({WorkerStatus.PENDING, WorkerStatus.SUBMITTED, WorkerStatus.IDLE})
+
+_ENDS: Final = frozenset({WorkerStatus.FINISHED, WorkerStatus.FAILED, WorkerStatus.CANCELLED})
+_LEGAL: Final[Mapping[WorkerStatus, frozenset[WorkerStatus]]] = {
+    WorkerStatus.PENDING: frozenset({WorkerStatus.SUBMITTED, WorkerStatus.MISSED}),
+    WorkerStatus.SUBMITTED: _ENDS | {WorkerStatus.READY, WorkerStatus.RUNNING, WorkerStatus.IDLE},
+    WorkerStatus.READY: _ENDS | {WorkerStatus.SUBMITTED, WorkerStatus.RUNNING, WorkerStatus.IDLE},
+    WorkerStatus.RUNNING: _ENDS | {WorkerStatus.IDLE},
+    WorkerStatus.IDLE: _ENDS | {WorkerStatus.RUNNING},
+}
+
+
+def next_worker_status(current: WorkerStatus, seen: WorkerStatus) -> WorkerStatus:
+    """The status after the resource was seen in `seen`.
+
+    A running or idle worker that is seen queued again (requeued by the batch system) becomes idle: it never goes
+    back to submitted (core reference §4.2).
+
+    Raises:
+        IllegalTransitionError: an ended worker, or one whose submission is not settled, cannot change so.
+    """
+    if seen is current:
+        return current
+    if current in {WorkerStatus.RUNNING, WorkerStatus.IDLE} and seen in {WorkerStatus.SUBMITTED, WorkerStatus.READY}:
+        return WorkerStatus.IDLE
+    if seen not in _LEGAL.get(current, frozenset()):
+        raise IllegalTransitionError(f"a worker cannot go from {current} to {seen}")
+    return seen
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One worker as the database holds it and as plugins see it.
+
+    Attributes:
+        marker: `<instance>-<worker id>`; travels in the batch job's name, comment or label and finds it again.
+        ram_mb: memory for the whole worker in MB.
+        disk_mb: scratch space in MB.
+        walltime_s: requested walltime in seconds.
+        access_point: directory that the worker shares with Harvester, placeholders already filled in.
+        batch_id: identifier in the batch system, None until the submission is recorded.
+        native_status: the batch system's own word for its state.
+        error_code: supplemental error (≥ 1000), see worker error codes in the protocol.
+        diagnostics: the last thing the resource said of it.
+        log_urls: where its logs can be read: `stdOut`, `stdErr`, `batchLog`, `jdl`.
+        unseen_since: since when every check of it answered "unknown"; None after a good check.
+    """
+
+    worker_id: int
+    queue: str
+    status: WorkerStatus
+    marker: str
+    map_type: MapType = MapType.NO_JOB
+    job_ids: tuple[int, ...] = ()
+    cores: int = 1
+    ram_mb: int = 0
+    disk_mb: int = 0
+    walltime_s: int = 0
+    job_type: str | None = None
+    resource_type: str | None = None
+    pilot_type: str | None = None
+    access_point: str = ""
+    batch_id: str | None = None
+    submission_host: str | None = None
+    computing_element: str | None = None
+    batch_queue: str | None = None
+    node: str | None = None
+    native_status: str | None = None
+    exit_code: int | None = None
+    error_code: int = 0
+    diagnostics: str = ""
+    sync_level: int | None = None
+    log_urls: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    submitted_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    unseen_since: datetime | None = None
+
+
+def marker_of(instance: str, worker_id: int) -> str:
+    """The text that identifies a worker's batch job on the resource."""
+    return f"{instance}-{worker_id}"
+
+
+def worker_id_of(instance: str, marker: str) -> int | None:
+    """The worker that a marker belongs to; None if the marker is not one of this instance."""
+    owner, _, number = marker.rpartition("-")
+    return int(number) if owner == instance and number.isascii() and number.isdigit() else None
+
+
+def count_by_status(statuses: Iterable[tuple[WorkerStatus, int]]) -> dict[WorkerStatus, int]:
+    """Workers by status, with a zero for every status that has none."""
+    counts = dict.fromkeys(WorkerStatus, 0)
+    for status, number in statuses:
+        counts[status] += number
+    return counts

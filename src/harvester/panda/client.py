@@ -1,0 +1,229 @@
+"""The calls of the PanDA server that a Harvester makes, as functions of plain values."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Self
+
+import httpx2
+import structlog
+from pydantic import JsonValue
+
+from harvester.panda.auth import Clock, Credentials
+from harvester.panda.criteria import criteria_to_wire
+from harvester.panda.delivery import Delivery
+from harvester.panda.errors import BadJob, PandaRefused
+from harvester.panda.messages import (
+    Acquired,
+    Command,
+    CommandLock,
+    JobOffer,
+    JobReply,
+    JobReport,
+    JobStatus,
+    WorkerReply,
+    WorkerReport,
+    parse_command,
+    parse_job,
+    parse_job_reply,
+    parse_job_status,
+)
+from harvester.panda.text import clip, worker_time
+from harvester.panda.transport import Transport
+
+DEFAULT_TIMEOUT = 180.0
+DEFAULT_RETRIES = 2
+_ENTRIES_PER_CALL = 100
+"""Safe for `job/get_status`, whose URL may not pass 8 kB, and what the bulk calls are used to."""
+_NO_JOBS = "No jobs in PanDA"
+"""Also the answer for an unknown queue and while the database is down: no error, and no proof of emptiness."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class PandaClient:
+    """Speaks for one Harvester instance with one PanDA server; may be used from many threads.
+
+    Every method raises PandaUnavailable when there is no usable answer, and PandaRefused when the server said no.
+
+    Args:
+        base_url: up to and with `/api/v1`.
+        instance_id: the `harvester_id`, at most 50 characters.
+        timeout: seconds for connecting and for each silence of the server.
+        retries: how often a harmless call is repeated within `timeout`; a call that reserves something on the server
+            is repeated only if it never got there.
+        transport: replaces the network, for tests.
+        clock: tells when a token file is due to be read again.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Credentials,
+        instance_id: str,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        retries: int = DEFAULT_RETRIES,
+        transport: httpx2.BaseTransport | None = None,
+        clock: Clock = _utc_now,
+    ) -> None:
+        self.instance_id = instance_id
+        self._transport = Transport(
+            base_url, credentials, clock=clock, timeout=timeout, retries=retries, transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close idle connections."""
+        self._transport.close()
+
+    def is_alive(self) -> bool:
+        """Ask for nothing but an answer; False if the server answers that it is not well."""
+        try:
+            self._transport.get("system/is_alive", {})
+        except PandaRefused:
+            return False
+        return True
+
+    def heartbeat(
+        self, *, start_time: datetime, version: str, commit: str, commands: Sequence[CommandLock] = ()
+    ) -> None:
+        """Say that this instance lives, each time with everything about it.
+
+        The first beat of a new instance makes its row, is reported as failed, and its data are not stored: so a
+        refused beat is sent once more.
+        """
+        data: dict[str, JsonValue] = {
+            "startTime": worker_time(start_time),
+            "sw_version": clip(version, 50),
+            "commit_stamp": clip(commit, 100),
+        }
+        if commands:
+            data["commands"] = [lock.to_wire() for lock in commands]
+        try:
+            self._tell("harvester/heartbeat", data=data)
+        except PandaRefused:
+            self._tell("harvester/heartbeat", data=data)
+
+    def acquire_jobs(
+        self,
+        *,
+        site: str,
+        node: str,
+        label: str,
+        n_jobs: int,
+        computing_element: str,
+        criteria: Mapping[str, str] | None = None,
+    ) -> Acquired:
+        """Reserve up to `n_jobs` jobs; what is given is ours, or fails at the server after 30 minutes.
+
+        Raises:
+            PandaRefused: also for a criterion that the server has no argument for.
+        """
+        arguments: dict[str, JsonValue] = {
+            "prod_source_label": label,
+            "node": node,
+            "computing_element": computing_element,
+            "scheduler_id": f"harvester-{self.instance_id}",
+        }
+        try:
+            arguments |= criteria_to_wire(criteria or {})
+        except ValueError as error:
+            raise PandaRefused("pilot/acquire_jobs", f"{error} in the queue configuration of {site}") from None
+        arguments |= {"site_name": site, "n_jobs": n_jobs}
+        try:
+            data = self._transport.post("pilot/acquire_jobs", arguments, repeatable=False)
+        except PandaRefused as refusal:
+            if _NO_JOBS not in refusal.reason:
+                raise
+            return Acquired(message=refusal.reason)
+        return _acquired(data)
+
+    def job_statuses(self, ids: Iterable[int]) -> dict[int, JobStatus]:
+        """Ask for the state of jobs and for orders about them; a job without a usable answer is left out."""
+        statuses: dict[int, JobStatus] = {}
+        for part in _parts(list(ids)):
+            answers = self._transport.get("job/get_status", {"job_ids": list(part)})
+            if isinstance(answers, list) and len(answers) == len(part):
+                statuses |= zip(part, map(parse_job_status, answers), strict=True)
+        return statuses
+
+    def update_jobs(self, reports: Sequence[JobReport]) -> list[JobReply]:
+        """Report jobs; one reply per report, in order. One bad entry does not hold back the others."""
+
+        def send(part: Sequence[JobReport]) -> list[JobReply]:
+            answers = self._tell("pilot/update_jobs_bulk", job_list=[report.to_wire() for report in part])
+            return [parse_job_reply(answer) for answer in _list(answers)]
+
+        return Delivery(reports, send, lambda why: JobReply(accepted=False, reason=why), _ENTRIES_PER_CALL).run()
+
+    def update_workers(self, reports: Sequence[WorkerReport]) -> list[WorkerReply]:
+        """Report workers; one reply per report, in order. One bad entry does not hold back the others."""
+
+        def send(part: Sequence[WorkerReport]) -> list[WorkerReply]:
+            answers = self._tell("harvester/update_workers", workers=[report.to_wire() for report in part])
+            return [WorkerReply(answer is True, "" if answer is True else "not stored") for answer in _list(answers)]
+
+        return Delivery(reports, send, lambda why: WorkerReply(accepted=False, reason=why), _ENTRIES_PER_CALL).run()
+
+    def acquire_commands(self, n: int) -> list[Command]:
+        """Take up to `n` commands. The server gives each only once: store them before anything else."""
+        arguments: dict[str, JsonValue] = {"harvester_id": self.instance_id, "n_commands": n}
+        answers = _list(self._transport.post("harvester/acquire_commands", arguments, repeatable=False))
+        return [command for answer in answers if (command := _command(answer)) is not None]
+
+    def acknowledge_commands(self, ids: Iterable[int]) -> None:
+        """Say that these commands are done."""
+        command_ids: list[JsonValue] = list(ids)
+        if command_ids:
+            self._transport.post("harvester/acknowledge_commands", {"command_ids": command_ids}, repeatable=True)
+
+    def report_worker_statistics(self, queue: str, statistics: Mapping[str, Mapping[str, Mapping[str, int]]]) -> None:
+        """Report worker counts of one queue by job type, resource type and status; replaces the earlier ones."""
+        plain = {job: {kind: dict(counts) for kind, counts in kinds.items()} for job, kinds in statistics.items()}
+        self._tell("harvester/report_worker_statistics", panda_queue=queue, statistics=json.dumps(plain))
+
+    def _tell(self, method: str, **arguments: JsonValue) -> JsonValue:
+        return self._transport.post(method, {"harvester_id": self.instance_id, **arguments}, repeatable=True)
+
+
+def _acquired(data: JsonValue) -> Acquired:
+    """Sort the jobs of one answer; a job that comes twice is taken once."""
+    if not isinstance(data, dict) or data.get("StatusCode") != 0:
+        code = data.get("StatusCode") if isinstance(data, dict) else None
+        return Acquired(message=f"the server gave no jobs, StatusCode {code}")
+    offers: dict[int, JobOffer] = {}
+    refused: list[BadJob] = []
+    for raw in _list(data.get("jobs")):
+        try:
+            offer = parse_job(raw)
+        except BadJob as bad:
+            refused.append(bad)
+        else:
+            offers.setdefault(offer.job_id, offer)
+    return Acquired(tuple(offers.values()), tuple(refused))
+
+
+def _command(raw: JsonValue) -> Command | None:
+    try:
+        return parse_command(raw)
+    except ValueError as error:
+        _log.warning("command_refused", reason=str(error))
+        return None
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _parts(ids: list[int]) -> Iterator[list[int]]:
+    return (ids[start : start + _ENTRIES_PER_CALL] for start in range(0, len(ids), _ENTRIES_PER_CALL))

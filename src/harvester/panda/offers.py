@@ -1,0 +1,221 @@
+"""Jobs as `pilot/acquire_jobs` gives them, checked before anything believes them.
+
+The job dictionary carries its files as comma-separated lists in parallel order, and the word "NULL" for what the
+server's database does not know.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import repeat
+
+from pydantic import JsonValue
+
+from harvester.panda.errors import BadJob
+
+MAX_FIELD_CHARACTERS = 4 * 2**20
+"""Above the longest list of a real job (10,000 input names); a longer field is a defect or an attack."""
+_MAX_NAME_BYTES = 255
+_MAX_CORES = 1_000_000
+_UNSET = ("", "NULL", None)
+_PARALLEL_INPUT_LISTS = ("GUID", "fsize", "checksum", "scopeIn", "realDatasetsIn", "ddmEndPointIn")
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """One input; `size` in bytes, `checksum` as `ad:xxxxxxxx` or md5."""
+
+    lfn: str
+    guid: str | None
+    size: int | None
+    checksum: str | None
+    scope: str | None
+    dataset: str | None
+    endpoint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputFile:
+    """One declared output; the log file is among them, as the output report must name it too."""
+
+    lfn: str
+    scope: str | None
+    dataset: str | None
+    endpoint: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogFile:
+    """The job's log and the GUID the server chose for it."""
+
+    lfn: str
+    guid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobOffer:
+    """A validated job; `params` is the whole dictionary for the worker (never printed: it may hold user secrets)."""
+
+    job_id: int
+    task_id: int | None
+    jobset_id: int | None
+    attempt: int
+    priority: int
+    cores: int
+    resource_type: str | None
+    prod_source_label: str
+    input_files: tuple[InputFile, ...]
+    output_files: tuple[OutputFile, ...]
+    log_file: LogFile | None
+    params: Mapping[str, JsonValue] = field(repr=False)
+
+
+def parse_job(raw: object) -> JobOffer:
+    """Check one job dictionary of the server's answer.
+
+    Raises:
+        BadJob: a mandatory field is missing, or a field cannot be true; says which one.
+    """
+    if not isinstance(raw, dict):
+        raise BadJob(None, f"a job must be a JSON object, not {type(raw).__name__}")
+    return _Reader(raw).offer()
+
+
+class _Reader:
+    """Reads typed fields of one job dictionary and blames the job for what it finds."""
+
+    def __init__(self, params: dict[str, JsonValue]) -> None:
+        self.params = params
+        job_id = params.get("PandaID")
+        self.job_id = job_id if type(job_id) is int and job_id > 0 else None
+
+    def offer(self) -> JobOffer:
+        if self.job_id is None:
+            raise BadJob(None, f"PandaID must be a positive integer, not {_shown(self.params.get('PandaID'))}")
+        self._refuse_oversize()
+        log_file = self._log_file()
+        return JobOffer(
+            job_id=self.job_id,
+            task_id=self._integer("taskID"),
+            jobset_id=self._integer("jobsetID"),
+            attempt=self._attempt(),
+            priority=self._integer("currentPriority") or 0,
+            cores=self._cores(),
+            resource_type=self._text("resource_type"),
+            prod_source_label=self._label(),
+            input_files=self._input_files(),
+            output_files=self._output_files(log_file),
+            log_file=log_file,
+            params=self.params,
+        )
+
+    def _bad(self, reason: str) -> BadJob:
+        return BadJob(self.job_id, reason)
+
+    def _refuse_oversize(self) -> None:
+        for name, value in self.params.items():
+            length = len(value) if isinstance(value, str) else len(json.dumps(value))
+            if length > MAX_FIELD_CHARACTERS:
+                raise self._bad(f"field {_shown(name)} has {length} characters, at most {MAX_FIELD_CHARACTERS} can be")
+
+    def _attempt(self) -> int:
+        attempt = self._integer("attemptNr")
+        if attempt is None or attempt < 0:
+            raise self._bad(f"attemptNr must be an integer from 0 on, not {_shown(self.params.get('attemptNr'))}")
+        return attempt
+
+    def _cores(self) -> int:
+        cores = self._integer("coreCount") or 1
+        if not 0 < cores <= _MAX_CORES:
+            raise self._bad(f"coreCount {cores} is not a number of cores")
+        return cores
+
+    def _label(self) -> str:
+        label = self._text("prodSourceLabel")
+        if label is None:
+            raise self._bad("prodSourceLabel is missing")
+        return label
+
+    def _integer(self, name: str) -> int | None:
+        value = self.params.get(name)
+        if value in _UNSET:
+            return None
+        if type(value) is not int:
+            raise self._bad(f"{name} must be an integer, not {_shown(value)}")
+        return value
+
+    def _text(self, name: str) -> str | None:
+        value = self.params.get(name)
+        if value in _UNSET:
+            return None
+        if not isinstance(value, str):
+            raise self._bad(f"{name} must be a text, not {_shown(value)}")
+        return value
+
+    def _list(self, name: str) -> list[str]:
+        text = self._text(name)
+        return text.split(",") if text is not None else []
+
+    def _parallel(self, name: str, length: int) -> list[str | None]:
+        """Read a list that runs along the file names; a list that is not there is unknown for every file."""
+        values = self._list(name)
+        if not values:
+            return list(repeat(None, length))
+        if len(values) != length:
+            raise self._bad(f"{name} has {len(values)} entries for {length} files")
+        return [None if value in _UNSET else value for value in values]
+
+    def _name(self, field_name: str, name: str) -> str:
+        """Refuse a name that could leave the directory it is later put in."""
+        if len(name.encode("utf-8", "replace")) > _MAX_NAME_BYTES:
+            raise self._bad(f"{field_name} holds a name of {len(name)} characters")
+        if name.startswith("/") or ".." in name.split("/") or not name.isprintable():
+            raise self._bad(f"{field_name} holds {_shown(name)}, which is not a file name")
+        return name
+
+    def _scope(self, field_name: str, scope: str | None) -> str | None:
+        return None if scope is None else self._name(field_name, scope)
+
+    def _input_files(self) -> tuple[InputFile, ...]:
+        names = self._list("inFiles")
+        columns = (self._parallel(name, len(names)) for name in _PARALLEL_INPUT_LISTS)
+        return tuple(
+            InputFile(self._name("inFiles", lfn), guid, self._size(size), sum_, self._scope("scopeIn", scope), *place)
+            for lfn, guid, size, sum_, scope, *place in zip(names, *columns, strict=True)
+            if lfn not in _UNSET
+        )
+
+    def _size(self, text: str | None) -> int | None:
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit()):
+            raise self._bad(f"fsize holds {_shown(text)}, which is not a number of bytes")
+        return int(text)
+
+    def _log_file(self) -> LogFile | None:
+        lfn = self._text("logFile")
+        return None if lfn is None else LogFile(self._name("logFile", lfn), self._text("logGUID"))
+
+    def _output_files(self, log_file: LogFile | None) -> tuple[OutputFile, ...]:
+        names = self._list("outFiles")
+        scopes = self._output_scopes(names, log_file)
+        columns = (self._parallel(name, len(names)) for name in ("realDatasets", "ddmEndPointOut"))
+        return tuple(
+            OutputFile(self._name("outFiles", lfn), self._scope("scopeOut", scope), dataset, endpoint)
+            for lfn, scope, dataset, endpoint in zip(names, scopes, *columns, strict=True)
+            if lfn not in _UNSET
+        )
+
+    def _output_scopes(self, names: list[str], log_file: LogFile | None) -> list[str | None]:
+        """`scopeOut` leaves the log out; `scopeLog` takes its place at the log's position."""
+        if log_file is None or log_file.lfn not in names:
+            return self._parallel("scopeOut", len(names))
+        scopes = self._parallel("scopeOut", len(names) - 1)
+        scopes.insert(names.index(log_file.lfn), self._text("scopeLog"))
+        return scopes
+
+
+def _shown(value: object) -> str:
+    """Show enough of a bad value to find it; a long one may hold anything."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004 - one line of a log

@@ -1,0 +1,387 @@
+"""The contracts between Harvester and its plugins.
+
+Rules that hold for every method here:
+
+* It receives a list and answers with one result per item, in the same order. It never raises for one item: a problem
+  with one worker is that worker's result. (What it raises anyway is contained to the items of the call.)
+* It never touches the database and never reads the time by itself; `PluginContext.clock` tells it.
+* Truth has three values. A resource that cannot be asked answers `Unclear` or `Unknown`, never "gone".
+* One process start, one query or one listing per call and endpoint, not one per worker.
+
+To add a batch system, write one `Resource` with its five verbs and run `harvester.plugins.testing` against it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from harvester.core.clock import Clock
+from harvester.core.files import File, FileKind
+from harvester.core.jobs import Job
+from harvester.core.workers import Worker, WorkerStatus
+
+
+class PluginSettings(BaseModel):
+    """Base of a plugin's typed settings; the fields' aliases are the keys of the queue configuration.
+
+    Keys that the model does not know are kept out of the way but not refused: blocks are shared between plugins
+    through `common`, and existing configurations carry keys of other plugins.
+    """
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+
+SettingsT = TypeVar("SettingsT", bound=PluginSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What every plugin may know besides its own settings.
+
+    Attributes:
+        instance: `harvester_id`.
+        queue: name of the queue whose block made this plugin.
+        clock: the present time, aware UTC.
+        state_dir: a directory of this instance for small state of plugins; exists and is private.
+        file_names: names of the files in the access point, by key of `[payload_interaction]`.
+    """
+
+    instance: str
+    queue: str
+    clock: Clock
+    state_dir: Path
+    file_names: Mapping[str, str] = field(default_factory=dict)
+
+
+class Plugin(Generic[SettingsT]):
+    """Base of all plugins: typed settings and a context."""
+
+    Settings: ClassVar[type[PluginSettings]] = PluginSettings
+
+    def __init__(self, settings: SettingsT, context: PluginContext) -> None:
+        self.settings = settings
+        self.context = context
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The item was dealt with; repeating the call would change nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The item cannot be dealt with now; ask again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The item cannot be dealt with, and asking again will not help."""
+
+    reason: str
+
+
+# ---- resources: batch systems, clouds, this machine ------------------------------------------------------------------
+
+
+class Grade(Enum):
+    """How surely a submission can be found again after a crash (published per resource)."""
+
+    IDEMPOTENT = "A"
+    """The resource itself refuses a second submission with the same key."""
+    SEARCHABLE = "B"
+    """The marker is in every batch job and can be searched."""
+    BLIND = "C"
+    """No marker: a submission whose answer was lost is never repeated and stays charged to the queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The resource holds the batch job.
+
+    Attributes:
+        batch_id: identifier to check and kill it with; with array jobs the element (`123_4`).
+        log_urls: `stdOut`, `stdErr`, `batchLog`, `jdl` → URL or path.
+    """
+
+    batch_id: str
+    submission_host: str | None = None
+    computing_element: str | None = None
+    batch_queue: str | None = None
+    log_urls: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The resource certainly holds no batch job for this worker.
+
+    Attributes:
+        permanent: trying the same job again cannot help (a broken template, an unknown partition …).
+    """
+
+    reason: str
+    permanent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """It is not known whether the resource took it (time-out, connection lost); it will be searched by its marker."""
+
+    reason: str
+
+
+SubmitOutcome = Submitted | Refused | Unclear
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """The answer to a search by marker.
+
+    Attributes:
+        found: batch jobs by marker. Identity is marker *and* batch id: batch systems reuse ids.
+        complete: the listing covered every batch job that could carry one of the markers, ended ones included;
+            only then does a missing marker count as absent.
+        reason: why the listing is not complete.
+    """
+
+    found: Mapping[str, Submitted]
+    complete: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The resource told the state of the batch job.
+
+    Attributes:
+        status: submitted, running, idle, finished, failed or cancelled.
+        native_status: the batch system's own word.
+        diagnostics: one line for the operator, at most 500 characters are kept.
+        error_code: supplemental error code (≥ 1000) if the batch system told a reason, else 0.
+    """
+
+    status: WorkerStatus
+    native_status: str | None = None
+    exit_code: int | None = None
+    diagnostics: str = ""
+    error_code: int = 0
+    node: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A complete listing does not hold the batch job, and nothing tells how it ended."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The resource could not be asked, or the answer cannot be trusted; nothing changes but the worker's timer."""
+
+    reason: str
+
+
+CheckOutcome = Seen | Gone | Unknown
+
+
+class Resource(Plugin[SettingsT], ABC):
+    """A place where workers run. One instance serves one block of one queue; it must be safe to call from threads."""
+
+    grade: ClassVar[Grade]
+    poll_seconds: ClassVar[float] = 10.0
+    """The shortest pause between two rounds of checks that the system bears well."""
+    settle_seconds: ClassVar[float] = 60.0
+    """How long after an interrupted call its batch jobs may still appear in a listing."""
+
+    @property
+    @abstractmethod
+    def endpoint(self) -> str:
+        """What is asked in one call: workers of all queues with the same endpoint are checked together."""
+
+    @abstractmethod
+    def submit(self, workers: Sequence[Worker]) -> Sequence[SubmitOutcome]:
+        """Submit workers in as few calls as the system allows; each batch job carries its worker's marker.
+
+        The access point exists and is filled when this is called.
+        """
+
+    @abstractmethod
+    def find(self, workers: Sequence[Worker]) -> Search:
+        """Search batch jobs by marker; called for workers whose submission was interrupted."""
+
+    @abstractmethod
+    def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
+        """Tell the state of each worker's batch job."""
+
+    @abstractmethod
+    def kill(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        """Ask the resource to end the batch jobs. Done also for those already gone: kills are repeated freely."""
+
+    @abstractmethod
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        """Remove what `submit` left behind for ended workers, except the access point, which the messenger owns."""
+
+
+# ---- messengers: how a worker without network talks to Harvester -----------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A worker with the jobs that it is to run.
+
+    Attributes:
+        job_params: the server's full dictionaries by job id, empty in pull mode.
+        input_files: input files by job id, with their local paths where staged in.
+    """
+
+    worker: Worker
+    job_params: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
+    input_files: Mapping[int, Sequence[File]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportedFile:
+    """A file that a worker says it has written; all of it is the worker's word, checked for shape only."""
+
+    job_id: int
+    lfn: str
+    kind: FileKind
+    path: str
+    size: int
+    checksum: str
+    guid: str
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a worker left for Harvester since the last acknowledged look.
+
+    Attributes:
+        attributes: job attributes in the server's camelCase names, by job id.
+        job_ids: jobs that a pulling worker says it runs.
+        kill_requested: the worker asks to be killed.
+        heartbeat_at: when the worker last said that it lives; None if it never did.
+        problem: why a part could not be read (truncated, hostile, unreadable); the readable rest is still there.
+    """
+
+    attributes: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
+    files: Sequence[ReportedFile] = ()
+    job_ids: Sequence[int] = ()
+    kill_requested: bool = False
+    heartbeat_at: datetime | None = None
+    problem: str = ""
+
+
+class Messenger(Plugin[SettingsT], ABC):
+    """Carries jobs to workers and brings back what they report."""
+
+    @abstractmethod
+    def access_point_template(self) -> str:
+        """The `accessPoint` of the queue, placeholders not yet filled in."""
+
+    @abstractmethod
+    def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Make the access points and put the jobs there; repeating it for the same worker starts afresh."""
+
+    @abstractmethod
+    def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
+        """Read what the workers left. The same news may be told again until it is acknowledged."""
+
+    @abstractmethod
+    def acknowledge(self, workers: Sequence[Worker]) -> None:
+        """The news of these workers is safe in the database; it need not be told again."""
+
+    @abstractmethod
+    def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """After the batch job has ended: gather logs and left-over outputs, so that `collect` tells of them."""
+
+    @abstractmethod
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        """Remove the access points; done if they are gone already."""
+
+
+# ---- worker makers ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerPlan:
+    """What one worker asks the resource for; units as in `Worker`."""
+
+    cores: int = 1
+    ram_mb: int = 0
+    disk_mb: int = 0
+    walltime_s: int = 0
+    job_type: str | None = None
+    resource_type: str | None = None
+    pilot_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupToServe:
+    """The jobs that one new worker is to run, with the server's dictionaries; both empty in pull mode."""
+
+    jobs: Sequence[Job] = ()
+    job_params: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
+
+
+class WorkerMaker(Plugin[SettingsT], ABC):
+    """Decides what a worker looks like."""
+
+    @abstractmethod
+    def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
+        """One plan per group; Failed fails the jobs of that group (`failed_to_make`)."""
+
+
+# ---- data ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A file is where it should be.
+
+    Attributes:
+        path: its place now (for inputs: what the job reads; for outputs: where it was stored).
+        size: bytes as stored, if the plugin looked.
+        checksum: as stored, if the plugin looked.
+    """
+
+    path: str
+    size: int | None = None
+    checksum: str | None = None
+
+
+FileOutcome = Moved | Later | Failed
+
+
+class Preparator(Plugin[SettingsT], ABC):
+    """Brings input files to the resource before a worker is made."""
+
+    @abstractmethod
+    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
+        """Start the transfers. Starting one that is under way or done changes nothing."""
+
+    @abstractmethod
+    def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
+        """How the transfers stand: Moved with the local path, Later while under way, Failed for good."""
+
+
+class Stager(Plugin[SettingsT], ABC):
+    """Brings output files away after a job has ended."""
+
+    @abstractmethod
+    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
+        """Start the transfers. Starting one that is under way or done changes nothing."""
+
+    @abstractmethod
+    def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
+        """How the transfers stand."""

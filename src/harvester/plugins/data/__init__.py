@@ -1,0 +1,1 @@
+"""Preparators and stagers, and what they share: names of files and checksums."""

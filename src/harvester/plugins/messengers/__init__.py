@@ -1,0 +1,1 @@
+"""Messengers: how workers without network hear from Harvester and are heard."""

@@ -1,0 +1,95 @@
+"""Collecting what workers left, round after round, cheaply while nothing changes."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Final, Generic, TypeVar
+
+from harvester.core.clock import Clock
+from harvester.core.workers import Worker
+from harvester.plugins.api import News
+from harvester.plugins.messengers.access_point_files import stamp_of
+from harvester.plugins.messengers.looking import Look, LookRules, State
+
+_REMEMBERED: Final = 131_072
+"""Workers whose last read state is kept; a forgotten one is read again, which is right but slower."""
+
+ValueT = TypeVar("ValueT")
+
+
+class _Memory(Generic[ValueT]):
+    """The latest values by worker, the oldest forgotten when there are too many; safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[int, ValueT] = OrderedDict()
+        self._lock = Lock()
+
+    def keep(self, worker_id: int, value: ValueT) -> None:
+        with self._lock:
+            self._values[worker_id] = value
+            self._values.move_to_end(worker_id)
+            if len(self._values) > _REMEMBERED:
+                self._values.popitem(last=False)
+
+    def get(self, worker_id: int) -> ValueT | None:
+        with self._lock:
+            return self._values.get(worker_id)
+
+    def take(self, worker_id: int) -> ValueT | None:
+        with self._lock:
+            return self._values.pop(worker_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the last look at a worker has told: the state of its attribute files, and the dumps that it took in."""
+
+    state: State | None
+    dumps: tuple[Path, ...]
+
+
+class Collector:
+    """Reads what workers left, and remembers what of it is already safe in the database."""
+
+    def __init__(self, rules: LookRules, clock: Clock) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._told: _Memory[_Told] = _Memory()
+        self._safe: _Memory[State] = _Memory()
+
+    def collect(self, worker: Worker) -> News:
+        """What the worker left since the last acknowledged look."""
+        look = Look(self._rules, worker, self._clock())
+        try:
+            state = look.list_files()
+        except OSError as error:
+            return News(problem=f"the access point {worker.access_point} cannot be read: {error.strerror}")
+        if state != self._safe.get(worker.worker_id):
+            look.read_attribute_files()
+        told = None if look.problems else state
+        look.read_dumps()
+        self._told.keep(worker.worker_id, _Told(told, tuple(look.dumps)))
+        return look.news()
+
+    def acknowledge(self, worker: Worker) -> None:
+        """What the last look has told need not be told again."""
+        told = self._told.take(worker.worker_id)
+        if told is None:
+            return
+        if told.state is not None:
+            self._safe.keep(worker.worker_id, told.state)
+        for dump in told.dumps:
+            self._rename(dump)
+
+    def _rename(self, dump: Path) -> None:
+        """Move a dump out of the way; where that is not possible its news only comes again."""
+        try:
+            dump.replace(dump.with_name(f"{dump.name}.{stamp_of(self._clock())}"))
+        except OSError:
+            return
+
+    def forget(self, worker: Worker) -> None:
+        """The worker's access point is gone, so nothing of it needs to be remembered."""
+        self._told.take(worker.worker_id)
+        self._safe.take(worker.worker_id)

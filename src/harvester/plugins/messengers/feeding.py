@@ -1,0 +1,147 @@
+"""Making an access point and putting a worker's jobs and inputs there (plugins reference §5.1, §5.2)."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlencode
+from xml.sax.saxutils import quoteattr
+
+from pydantic import JsonValue
+
+from harvester.core.files import File
+from harvester.core.workers import MapType
+from harvester.plugins.api import Assignment
+from harvester.plugins.data.names import is_plain_name
+from harvester.plugins.messengers.access_point_files import HopelessError, write_atomically
+from harvester.plugins.messengers.file_names import FileNames
+
+BULKY_PARAMETERS: Final = frozenset(
+    {
+        "prodDBlocks",
+        "realDatasetsIn",
+        "dispatchDblock",
+        "ddmEndPointIn",
+        "scopeIn",
+        "dispatchDBlockToken",
+        "prodDBlockToken",
+    }
+)
+"""Job parameters that `stripJobParams` keeps from workers (protocol reference §7)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedRules:
+    """How jobs are written for workers.
+
+    Attributes:
+        form_encoded: whether the job spec is one URL-encoded line instead of JSON (`jobSpecFileFormat` `cgi`).
+        strip: whether bulky parameters are left out.
+    """
+
+    names: FileNames
+    form_encoded: bool
+    strip: bool
+
+
+def make_access_point(assignment: Assignment, *, own_directory: bool) -> None:
+    """Make the worker's directory, empty; what an earlier worker of the same number left there is removed.
+
+    Args:
+        assignment: the worker and its jobs.
+        own_directory: whether no other worker shares the directory, so that it may be emptied.
+
+    Raises:
+        OSError: it cannot be made.
+        HopelessError: its name is not a path that could be made.
+    """
+    worker = assignment.worker
+    top = Path(worker.access_point)
+    if not top.is_absolute():
+        raise HopelessError(f"access point {worker.access_point!r} is not absolute; correct accessPoint of the queue")
+    if own_directory and top.exists():
+        shutil.rmtree(top)
+    top.mkdir(parents=True, exist_ok=True)
+    if worker.map_type is MapType.MANY_TO_ONE:
+        for job_id in worker.job_ids:
+            (top / str(job_id)).mkdir(exist_ok=True)
+
+
+def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:
+    """Write the jobs of a worker, the catalogue of their inputs, links to these and the list of jobs.
+
+    Raises:
+        OSError: a file cannot be written.
+        HopelessError: a job or an input has no name or form that could be written.
+    """
+    worker = assignment.worker
+    top = Path(worker.access_point)
+    if worker.map_type is MapType.MANY_TO_ONE:
+        for job_id in worker.job_ids:
+            _feed_directory(top / str(job_id), assignment, (job_id,), rules)
+    else:
+        _feed_directory(top, assignment, worker.job_ids, rules)
+    write_atomically(top / rules.names.job_ids, json.dumps(worker.job_ids))
+    (top / rules.names.job_request).unlink(missing_ok=True)
+
+
+def _feed_directory(directory: Path, assignment: Assignment, job_ids: Sequence[int], rules: FeedRules) -> None:
+    inputs = {file.lfn: file for job_id in job_ids for file in assignment.input_files.get(job_id, ())}
+    for file in inputs.values():
+        _link(directory, file, rules.names)
+    write_atomically(directory / rules.names.pool_catalog, _pool_catalog(inputs.values()))
+    params = {job_id: _job_params(assignment, job_id, strip=rules.strip) for job_id in job_ids}
+    text = _form(params) if rules.form_encoded else json.dumps({str(job_id): each for job_id, each in params.items()})
+    write_atomically(directory / rules.names.job_spec, text, private=True)
+
+
+def _job_params(assignment: Assignment, job_id: int, *, strip: bool) -> dict[str, JsonValue]:
+    try:
+        params = dict(assignment.job_params[job_id])
+    except KeyError:
+        raise HopelessError(f"the parameters of job {job_id} are not known") from None
+    paths = {file.lfn: file.path for file in assignment.input_files.get(job_id, ()) if file.path}
+    names = str(params.get("inFiles") or "").split(",")
+    if paths and all(name in paths for name in names):
+        params["inFilePaths"] = ",".join(paths[name] for name in names)
+    return {key: value for key, value in params.items() if not (strip and key in BULKY_PARAMETERS)}
+
+
+def _form(params: Mapping[int, Mapping[str, JsonValue]]) -> str:
+    if len(params) != 1:
+        raise HopelessError(f"jobSpecFileFormat cgi takes one job for a file, not {len(params)}; use json")
+    (job,) = params.values()
+    return urlencode({key: value if isinstance(value, str) else json.dumps(value) for key, value in job.items()})
+
+
+def _link(directory: Path, file: File, names: FileNames) -> None:
+    if file.path is None:
+        return
+    if not is_plain_name(file.lfn) or names.is_taken(file.lfn):
+        raise HopelessError(f"input {file.lfn!r} of job {file.job_id} has a name that no link in {directory} can have")
+    link = directory / file.lfn
+    link.unlink(missing_ok=True)
+    link.symlink_to(file.path)
+
+
+def _pool_catalog(inputs: Iterable[File]) -> str:
+    return "".join(
+        (
+            '<?xml version="1.0" encoding="UTF-8" standalone="no" ?>\n',
+            '<!DOCTYPE POOLFILECATALOG SYSTEM "InMemory">\n',
+            "<POOLFILECATALOG>\n",
+            *(_catalog_entry(file) for file in inputs),
+            "</POOLFILECATALOG>\n",
+        )
+    )
+
+
+def _catalog_entry(file: File) -> str:
+    return (
+        f"  <File ID={quoteattr(file.guid or '')}>\n"
+        f'    <physical><pfn filetype="ROOT_All" name={quoteattr(file.lfn)}/></physical>\n'
+        "    <logical/>\n"
+        "  </File>\n"
+    )

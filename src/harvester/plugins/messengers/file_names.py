@@ -1,0 +1,92 @@
+"""The names of the files that a worker and Harvester exchange (plugins reference §5.2)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import Field, field_validator
+
+from harvester.plugins.api import PluginSettings
+from harvester.plugins.data.names import is_plain_name
+
+_FIXED_PREFIX: Final = "post_process."
+
+
+@dataclass(frozen=True, slots=True)
+class FileNames:
+    """One name for each file of the protocol, all of them directly in the access point.
+
+    Attributes:
+        attributes: the worker's word on its jobs.
+        job_report: the payload's own report.
+        outputs: the list of files that the worker has written.
+        job_request: the worker's wish for a job.
+        job_spec: the jobs for the worker.
+        pool_catalog: catalogue of the input files.
+        job_ids: the jobs that the worker runs.
+        kill: exists if the worker asks to be killed.
+        heartbeat: its modification time says that the worker lives.
+    """
+
+    attributes: str
+    job_report: str
+    outputs: str
+    job_request: str
+    job_spec: str
+    pool_catalog: str
+    job_ids: str
+    kill: str
+    heartbeat: str
+
+    @property
+    def gathered(self) -> str:
+        """The list of files that Harvester gathered itself after the batch job had ended; as `outputs` in form."""
+        return f"{_FIXED_PREFIX}{self.outputs}"
+
+    def is_taken(self, name: str) -> bool:
+        """Whether the protocol uses the name itself, so that no input file may have it."""
+        return name in {getattr(self, each) for each in self.__slots__} or name.startswith(_FIXED_PREFIX)
+
+
+_BY_KEY: Final = {
+    "workerAttributesFile": ("attributes", "worker_attributes.json"),
+    "jobReportFile": ("job_report", "jobReport.json"),
+    "eventStatusDumpJsonFile": ("outputs", "event_status.dump.json"),
+    "jobRequestFile": ("job_request", "worker_requestjob.json"),
+    "jobSpecFile": ("job_spec", "HPCJobs.json"),
+    "xmlPoolCatalogFile": ("pool_catalog", "PoolFileCatalog_H.xml"),
+    "pandaIDsFile": ("job_ids", "worker_pandaids.json"),
+    "killWorkerFile": ("kill", "kill_worker.json"),
+    "heartbeatFile": ("heartbeat", "worker_heartbeat.json"),
+}
+"""Key of `[payload_interaction]` → our word for it and the shipped name."""
+
+
+class FileNameSettings(PluginSettings):
+    """File names that a queue sets for itself, under the names that its messenger block knows."""
+
+    attributes: str | None = Field(default=None, alias="jsonAttrsFileName")
+    job_report: str | None = Field(default=None, alias="jsonJobReport")
+    outputs: str | None = Field(default=None, alias="jsonOutputsFileName")
+    job_request: str | None = Field(default=None, alias="jsonJobRequestFileName")
+    job_spec: str | None = Field(default=None, alias="jobSpecFileName")
+    pool_catalog: str | None = Field(default=None, alias="xmlPoolCatalogFileName")
+    job_ids: str | None = Field(default=None, alias="pandaIDsFile")
+    kill: str | None = Field(default=None, alias="killWorkerFile")
+    heartbeat: str | None = Field(default=None, alias="heartbeatFile")
+
+    def resolve(self, instance_names: Mapping[str, str]) -> FileNames:
+        """The names in use: the queue's, else the instance's by key of `[payload_interaction]`, else the shipped."""
+        return FileNames(
+            **{
+                field: getattr(self, field) or instance_names.get(key) or shipped
+                for key, (field, shipped) in _BY_KEY.items()
+            }
+        )
+
+    @field_validator(*(field for field, _ in _BY_KEY.values()))
+    @classmethod
+    def _stays_in_the_access_point(cls, name: str | None) -> str | None:
+        if name is not None and not is_plain_name(name):
+            raise ValueError(f"{name!r} is not a plain file name; the file is always directly in the access point")
+        return name

@@ -1,0 +1,217 @@
+"""One look into the access point of one worker."""
+
+import json
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from pydantic import JsonValue
+
+from harvester.core.workers import MapType, Worker
+from harvester.plugins.api import News, ReportedFile
+from harvester.plugins.messengers.access_point_files import (
+    UnfinishedFileError,
+    UnreadableFileError,
+    put_aside,
+    read_json,
+)
+from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.messengers.reports import (
+    MalformedReportError,
+    MissingOutputError,
+    OutputRules,
+    read_attributes,
+    read_job_ids,
+    read_outputs,
+)
+
+_LONGEST_PROBLEM: Final = 1000
+
+Listing = Mapping[str, os.stat_result]
+State = tuple[tuple[str, int, int, int], ...]
+"""Path, inode, size and modification time of each file that tells job attributes."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookRules:
+    """How the files of workers are read.
+
+    Attributes:
+        largest: bytes that a report may have.
+        settle: a file that was changed less than this ago may still be being written.
+        allowed: directories outside the access point that outputs may be in.
+    """
+
+    names: FileNames
+    largest: int
+    settle: timedelta
+    allowed: tuple[Path, ...]
+
+
+@dataclass(slots=True)
+class Look:
+    """What is found in one look is gathered here until it becomes news.
+
+    Attributes:
+        dumps: dumps of outputs that were taken in, as they are named until they are acknowledged.
+        problems: what could not be read, and why.
+    """
+
+    rules: LookRules
+    worker: Worker
+    now: datetime
+    dumps: list[Path] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    _listings: dict[Path, Listing] = field(default_factory=dict)
+    _attributes: dict[int, dict[str, JsonValue]] = field(default_factory=dict)
+    _files: list[ReportedFile] = field(default_factory=list)
+    _job_ids: tuple[int, ...] = ()
+
+    @property
+    def _top(self) -> Path:
+        return Path(self.worker.access_point)
+
+    def list_files(self) -> State:
+        """List the access point and, where a worker has many jobs, the directory of each.
+
+        Raises:
+            OSError: the access point cannot be listed.
+        """
+        names = self.rules.names
+        telling = (names.attributes, names.job_report, names.job_ids)
+        dumps = (f"{name}{end}" for name in (names.outputs, names.gathered) for end in ("", ".read"))
+        wanted = {*telling, *dumps, names.kill, names.heartbeat}
+        self._listings[self._top] = _list(self._top, wanted)
+        if self.worker.map_type is MapType.MANY_TO_ONE:
+            for job_id in self.worker.job_ids:
+                self._list_job_directory(self._top / str(job_id), wanted)
+        return _state_of(self._listings, telling)
+
+    def _list_job_directory(self, directory: Path, wanted: Collection[str]) -> None:
+        try:
+            if not directory.is_symlink():
+                self._listings[directory] = _list(directory, wanted)
+        except FileNotFoundError:
+            pass  # removed by the worker, so it has nothing to tell
+        except OSError as error:
+            self.problems.append(f"{directory} cannot be read: {error.strerror}")
+
+    def read_attribute_files(self) -> None:
+        """Read the list of jobs, the job attributes and the job reports."""
+        names = self.rules.names
+        if self.worker.map_type is MapType.NO_JOB and names.job_ids in self._listings[self._top]:
+            self._read(self._top, names.job_ids, self._take_job_ids)
+        for directory, listing in self._listings.items():
+            if names.attributes in listing:
+                self._read(directory, names.attributes, self._take_attributes)
+            if names.job_report in listing:
+                self._read(directory, names.job_report, self._take_job_report)
+
+    def read_dumps(self) -> None:
+        """Read the dumps of outputs; each is renamed first, so that a newer one of the worker waits its turn."""
+        for directory, listing in self._listings.items():
+            for name in (self.rules.names.outputs, self.rules.names.gathered):
+                taken = f"{name}.read"
+                if taken not in listing and name in listing:
+                    self._rename(directory / name, directory / taken)
+                if taken in listing or name in listing:
+                    self._read(directory, taken, self._take_outputs)
+
+    def _rename(self, dump: Path, taken: Path) -> None:
+        try:
+            dump.replace(taken)
+        except OSError as error:
+            self.problems.append(f"{dump} cannot be renamed, so it is not read: {error.strerror}")
+
+    def _read(self, directory: Path, name: str, take: Callable[[Path, JsonValue], None]) -> None:
+        path = directory / name
+        try:
+            take(path, read_json(path, at_most=self.rules.largest))
+        except FileNotFoundError:
+            return
+        except (UnfinishedFileError, MissingOutputError) as error:
+            if self._is_settled(path):
+                self._put_aside(path, str(error))
+            else:
+                self.problems.append(f"{error}; it may still be being written and is read again")
+        except UnreadableFileError as error:
+            self._put_aside(path, str(error))
+        except MalformedReportError as error:
+            self._put_aside(path, f"{path} {error}")
+
+    def _put_aside(self, path: Path, problem: str) -> None:
+        try:
+            put_aside(path)
+            self.problems.append(f"{problem}; kept as {path.name}.invalid")
+        except OSError as error:
+            self.problems.append(f"{problem}; it cannot be put aside: {error.strerror}")
+
+    def _is_settled(self, path: Path) -> bool:
+        try:
+            changed = _moment(path.stat(follow_symlinks=False), self.now)
+        except FileNotFoundError:
+            return False
+        return self.now - changed >= self.rules.settle
+
+    def _jobs_of(self, directory: Path) -> Iterable[int]:
+        own = self.worker.job_ids if directory == self._top else (int(directory.name),)
+        return {*own, *self._job_ids}
+
+    def _take_job_ids(self, _: Path, content: JsonValue) -> None:
+        self._job_ids = read_job_ids(content)
+
+    def _take_attributes(self, path: Path, content: JsonValue) -> None:
+        for job_id, attributes in read_attributes(content, tuple(self._jobs_of(path.parent))).items():
+            self._attributes.setdefault(job_id, {}).update(attributes)
+
+    def _take_job_report(self, path: Path, content: JsonValue) -> None:
+        text = json.dumps(content, separators=(",", ":"))
+        for job_id in self._jobs_of(path.parent):
+            self._attributes.setdefault(job_id, {})["metaData"] = text
+
+    def _take_outputs(self, path: Path, content: JsonValue) -> None:
+        roots = (self._top.resolve(), *self.rules.allowed)
+        read = list(read_outputs(content, OutputRules(self.worker, path.parent, roots)))
+        errors = [each for each in read if isinstance(each, MalformedReportError)]
+        for error in errors:
+            if isinstance(error, MissingOutputError) and not self._is_settled(path):
+                raise MissingOutputError(f"{path} {error}")
+        self.problems.extend(f"{path} {error}" for error in errors)
+        self._files.extend(each for each in read if isinstance(each, ReportedFile))
+        self.dumps.append(path)
+
+    def news(self) -> News:
+        """All that was found."""
+        names, top = self.rules.names, self._listings[self._top]
+        heartbeat = top.get(names.heartbeat)
+        return News(
+            attributes=self._attributes,
+            files=tuple(self._files),
+            job_ids=self._job_ids,
+            kill_requested=names.kill in top,
+            heartbeat_at=_moment(heartbeat, self.now) if heartbeat else None,
+            problem="; ".join(self.problems)[:_LONGEST_PROBLEM],
+        )
+
+
+def _list(directory: Path, wanted: Collection[str]) -> Listing:
+    with os.scandir(directory) as entries:
+        return {entry.name: entry.stat(follow_symlinks=False) for entry in entries if entry.name in wanted}
+
+
+def _state_of(listings: Mapping[Path, Listing], names: Iterable[str]) -> State:
+    found = (
+        (directory / name, listing[name])
+        for directory, listing in listings.items()
+        for name in names
+        if name in listing
+    )
+    return tuple((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in found)
+
+
+def _moment(stat: os.stat_result, now: datetime) -> datetime:
+    """When a file was changed; a worker's clock cannot put it into the future."""
+    return datetime.fromtimestamp(min(max(stat.st_mtime, 0), now.timestamp()), UTC)

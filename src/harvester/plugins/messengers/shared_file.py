@@ -1,0 +1,159 @@
+"""The shared-file messenger: Harvester and a worker exchange files in a directory that both can reach.
+
+Names and forms of the files are those of the protocol (plugins reference §5.1, §5.2; for pilot authors
+`docs/worker-files.md`). Event-service files are not exchanged.
+"""
+
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, Field
+
+from harvester.core.workers import Worker
+from harvester.plugins.api import Assignment, Done, Failed, Later, Messenger, News, PluginContext
+from harvester.plugins.messengers.access_point_files import HopelessError
+from harvester.plugins.messengers.collecting import Collector
+from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
+from harvester.plugins.messengers.file_names import FileNameSettings
+from harvester.plugins.messengers.looking import LookRules
+from harvester.plugins.messengers.post_processing import FinishRules, finish
+
+_OF_ONE_WORKER: Final = re.compile(r"\$\{(workerID|_workerID_[0-9.]+)\}")
+"""Placeholders that give each worker a directory of its own."""
+
+
+def _compilable(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+    return pattern
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        raise ValueError(f"{path} is not absolute")
+    return path
+
+
+def _below(path: str) -> str:
+    if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+        raise ValueError(f"{path!r} leaves the access point")
+    return path
+
+
+class SharedFileSettings(FileNameSettings):
+    """Settings of the shared-file messenger.
+
+    Attributes:
+        access_point: template of the workers' directories.
+        job_spec_format: JSON, or one URL-encoded line for pilots that read nothing else.
+        strip_job_params: whether bulky job parameters are kept from the worker.
+        scan_in_post_process: whether outputs that a worker did not report are looked for after its end.
+        left_over_patterns: which they are, see `FinishRules`.
+        post_process_in_sub_dir: whether jobs have worked in `<access point>/<PandaID>`.
+        output_sub_dir: where left-over outputs are, below the access point.
+        allowed_output_paths: directories outside the access point that workers may report outputs in.
+        max_report_size: bytes that a file of a worker may have to be read.
+        settle_seconds: a broken file that was changed less than this ago may still be being written.
+    """
+
+    access_point: str = Field(alias="accessPoint", min_length=1)
+    job_spec_format: Literal["json", "cgi"] = Field(default="json", alias="jobSpecFileFormat")
+    strip_job_params: bool = Field(default=False, alias="stripJobParams")
+    scan_in_post_process: bool = Field(default=False, alias="scanInPostProcess")
+    left_over_patterns: tuple[Annotated[str, AfterValidator(_compilable)], ...] | None = Field(
+        default=None, alias="leftOverPatterns"
+    )
+    post_process_in_sub_dir: bool = Field(default=False, alias="postProcessInSubDir")
+    output_sub_dir: Annotated[str, AfterValidator(_below)] | None = Field(default=None, alias="outputSubDir")
+    allowed_output_paths: tuple[Annotated[Path, AfterValidator(_absolute)], ...] = Field(
+        default=(), alias="allowedOutputPaths"
+    )
+    max_report_size: int = Field(default=4_000_000, gt=0, alias="maxReportSize")
+    settle_seconds: float = Field(default=60, ge=0, alias="settleTime")
+
+
+class SharedFileMessenger(Messenger[SharedFileSettings]):
+    """Exchanges files with workers in their access points."""
+
+    Settings = SharedFileSettings
+
+    def __init__(self, settings: SharedFileSettings, context: PluginContext) -> None:
+        super().__init__(settings, context)
+        names = settings.resolve(context.file_names)
+        largest = settings.max_report_size
+        allowed = tuple(path.resolve() for path in settings.allowed_output_paths)
+        self._own_directories = _OF_ONE_WORKER.search(settings.access_point) is not None
+        self._collector = Collector(
+            LookRules(names, largest, timedelta(seconds=settings.settle_seconds), allowed), context.clock
+        )
+        self._feed_rules = FeedRules(names, settings.job_spec_format == "cgi", settings.strip_job_params)
+        self._finish_rules = FinishRules(
+            names,
+            largest,
+            settings.scan_in_post_process,
+            settings.left_over_patterns or (),
+            settings.post_process_in_sub_dir,
+            settings.output_sub_dir,
+        )
+
+    def access_point_template(self) -> str:
+        """The queue's `accessPoint`."""
+        return self.settings.access_point
+
+    def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Make the access points afresh and put the jobs there; workers that fetch their own jobs get none."""
+        return [_attempt(partial(self._feed, each), each.worker) for each in assignments]
+
+    def _feed(self, assignment: Assignment) -> None:
+        self._collector.forget(assignment.worker)
+        make_access_point(assignment, own_directory=self._own_directories)
+        if assignment.worker.job_ids:
+            feed_jobs(assignment, self._feed_rules)
+
+    def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
+        """Read what the workers left; one directory listing for a worker that has nothing new."""
+        return [self._collector.collect(worker) for worker in workers]
+
+    def acknowledge(self, workers: Sequence[Worker]) -> None:
+        """Remember what was told, and rename the dumps that were taken in."""
+        for worker in workers:
+            self._collector.acknowledge(worker)
+
+    def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Pack logs and list left-over outputs, so that `collect` tells of them."""
+        return [_attempt(partial(self._finish, each), each.worker) for each in assignments]
+
+    def _finish(self, assignment: Assignment) -> None:
+        if not Path(assignment.worker.access_point).is_dir():
+            raise HopelessError("the access point is gone, and with it logs and outputs that were not reported")
+        finish(assignment, self._finish_rules)
+
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        """Remove the access points; one that workers share stays."""
+        return [_attempt(partial(self._clean, worker), worker) for worker in workers]
+
+    def _clean(self, worker: Worker) -> None:
+        self._collector.forget(worker)
+        if self._own_directories and worker.access_point:
+            try:
+                shutil.rmtree(worker.access_point)
+            except FileNotFoundError:
+                return
+
+
+def _attempt(step: Callable[[], None], worker: Worker) -> Done | Later | Failed:
+    place = f"worker {worker.worker_id}, access point {worker.access_point}"
+    try:
+        step()
+    except HopelessError as error:
+        return Failed(f"{place}: {error}")
+    except OSError as error:
+        return Later(f"{place}: {error}")
+    return Done()

@@ -1,0 +1,90 @@
+"""The plugins of every queue, built when first asked for and kept while the queue's configuration stays the same."""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TypeVar, cast
+
+from harvester.config.queues import PluginBlock, QueueConfig
+from harvester.core.errors import HarvesterError
+from harvester.plugins.api import (
+    Messenger,
+    Plugin,
+    PluginContext,
+    PluginSettings,
+    Preparator,
+    Resource,
+    Stager,
+    WorkerMaker,
+)
+from harvester.plugins.registry import Role, build
+
+PluginT = TypeVar("PluginT", bound=Plugin[PluginSettings])
+
+
+class QueueUnknownError(HarvesterError):
+    """Work belongs to a queue that the configuration no longer has."""
+
+
+class PluginPool:
+    """Plugins by queue and role.
+
+    Args:
+        queues: all valid queues by name; `replace_queues` changes them while running.
+        make_context: the context of a queue's plugins.
+    """
+
+    def __init__(self, queues: Mapping[str, QueueConfig], make_context: Callable[[str], PluginContext]) -> None:
+        self._queues = queues
+        self._make_context = make_context
+        self._built: dict[tuple[str, Role], Plugin[PluginSettings]] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def queues(self) -> Mapping[str, QueueConfig]:
+        """All valid queues by name."""
+        return self._queues
+
+    def queue(self, name: str) -> QueueConfig:
+        """The configuration of a queue.
+
+        Raises:
+            QueueUnknownError: it is not configured (any more).
+        """
+        if config := self._queues.get(name):
+            return config
+        raise QueueUnknownError(f"queue {name} is not in the queue configuration; put it back until its work has ended")
+
+    def submitter(self, queue: str) -> Resource[PluginSettings]:
+        """The resource that takes the queue's workers."""
+        return cast("Resource[PluginSettings]", self._get(queue, Role.SUBMITTER, self.queue(queue).submitter))
+
+    def monitor(self, queue: str) -> Resource[PluginSettings]:
+        """The resource that is asked about the queue's workers."""
+        return cast("Resource[PluginSettings]", self._get(queue, Role.MONITOR, self.queue(queue).monitor))
+
+    def sweeper(self, queue: str) -> Resource[PluginSettings]:
+        """The resource that kills and cleans up after the queue's workers."""
+        return cast("Resource[PluginSettings]", self._get(queue, Role.SWEEPER, self.queue(queue).sweeper))
+
+    def messenger(self, queue: str) -> Messenger[PluginSettings]:
+        """Talks to the queue's workers."""
+        return cast("Messenger[PluginSettings]", self._get(queue, Role.MESSENGER, self.queue(queue).messenger))
+
+    def worker_maker(self, queue: str) -> WorkerMaker[PluginSettings]:
+        """Decides what the queue's workers look like."""
+        return cast("WorkerMaker[PluginSettings]", self._get(queue, Role.WORKER_MAKER, self.queue(queue).worker_maker))
+
+    def preparator(self, queue: str) -> Preparator[PluginSettings]:
+        """Brings the queue's input files."""
+        return cast("Preparator[PluginSettings]", self._get(queue, Role.PREPARATOR, self.queue(queue).preparator))
+
+    def stager(self, queue: str) -> Stager[PluginSettings]:
+        """Takes the queue's output files away."""
+        return cast("Stager[PluginSettings]", self._get(queue, Role.STAGER, self.queue(queue).stager))
+
+    def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
+        with self._lock:
+            plugin = self._built.get((queue, role))
+            if plugin is None:
+                plugin = self._built[queue, role] = build(role, block, self._make_context(queue))
+            return plugin

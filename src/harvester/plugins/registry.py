@@ -1,0 +1,258 @@
+"""From a plugin block of the queue configuration to a plugin.
+
+A block names its plugin in one of three ways, tried in this order:
+
+* `{"plugin": "slurm"}`: a short name of ours, or of an installed package (entry points of the group
+  `harvester.plugins`, named `name` or `role.name`);
+* `{"module": "pandaharvester.…", "name": …}`: a name of upstream, by the table in `names.py`;
+* `{"module": …, "name": …}`: any class that can be imported and keeps the contract of its role.
+
+Plugins are imported when they are first asked for: a broken one hurts only the queues that use it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Final, Literal, Protocol, overload
+
+from pydantic import JsonValue, ValidationError
+
+from harvester.core.errors import HarvesterError
+from harvester.plugins.api import (
+    Messenger,
+    Plugin,
+    PluginContext,
+    PluginSettings,
+    Preparator,
+    Resource,
+    Stager,
+    WorkerMaker,
+)
+from harvester.plugins.names import OURS, UPSTREAM, Role
+
+__all__ = [
+    "NotBuiltYetError",
+    "PluginError",
+    "PluginSettingsError",
+    "Role",
+    "UnknownPluginError",
+    "UnusablePluginError",
+    "build",
+    "problems",
+    "resolve",
+]
+
+ENTRY_POINT_GROUP: Final = "harvester.plugins"
+
+AnyPlugin = Plugin[PluginSettings]
+ResourceRole = Literal[Role.SUBMITTER, Role.MONITOR, Role.SWEEPER]
+PreparatorRole = Literal[Role.PREPARATOR, Role.AUX_PREPARATOR]
+
+_CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
+    Role.SUBMITTER: Resource,
+    Role.MONITOR: Resource,
+    Role.SWEEPER: Resource,
+    Role.MESSENGER: Messenger,
+    Role.WORKER_MAKER: WorkerMaker,
+    Role.PREPARATOR: Preparator,
+    Role.AUX_PREPARATOR: Preparator,
+    Role.STAGER: Stager,
+}
+
+
+class Block(Protocol):
+    """What the registry reads of a plugin block of the queue configuration."""
+
+    @property
+    def module(self) -> str | None: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def plugin(self) -> str | None: ...
+    @property
+    def settings(self) -> Mapping[str, JsonValue]: ...
+
+
+class PluginError(HarvesterError):
+    """A plugin block that cannot be turned into a plugin."""
+
+
+class UnknownPluginError(PluginError):
+    """Nobody knows a plugin of this name."""
+
+
+class NotBuiltYetError(PluginError):
+    """The name is known, but Harvester has no plugin for it yet."""
+
+
+class UnusablePluginError(PluginError):
+    """The plugin cannot be imported or does not keep the contract of its role."""
+
+
+class PluginSettingsError(PluginError):
+    """The settings of the block are not what the plugin wants."""
+
+
+def resolve(role: Role, block: Block) -> type[AnyPlugin]:
+    """The class that a block names.
+
+    Raises:
+        UnknownPluginError: no such plugin.
+        NotBuiltYetError: an upstream plugin without a successor yet.
+        UnusablePluginError: it cannot be imported, or is no plugin for this role.
+    """
+    if block.plugin is not None:
+        return _by_short_name(role, block.plugin)
+    if block.module is None or block.name is None:
+        raise UnknownPluginError(f'no plugin is named; add "plugin" with one of {_listed(_short_names(role))}')
+    return _by_class(role, block.module, block.name)
+
+
+@overload
+def build(role: ResourceRole, block: Block, context: PluginContext) -> Resource[PluginSettings]: ...
+@overload
+def build(role: Literal[Role.MESSENGER], block: Block, context: PluginContext) -> Messenger[PluginSettings]: ...
+@overload
+def build(role: Literal[Role.WORKER_MAKER], block: Block, context: PluginContext) -> WorkerMaker[PluginSettings]: ...
+@overload
+def build(role: PreparatorRole, block: Block, context: PluginContext) -> Preparator[PluginSettings]: ...
+@overload
+def build(role: Literal[Role.STAGER], block: Block, context: PluginContext) -> Stager[PluginSettings]: ...
+@overload
+def build(role: Role, block: Block, context: PluginContext) -> AnyPlugin: ...
+def build(role: Role, block: Block, context: PluginContext) -> AnyPlugin:
+    """The plugin of a block, with its settings checked.
+
+    Raises:
+        PluginError: as `resolve`, and PluginSettingsError; the message names the queue, the block and the keys.
+    """
+    place = f"queue {context.queue}, block {role}"
+    try:
+        plugin = resolve(role, block)
+    except PluginError as error:
+        raise type(error)(f"{place}: {error}") from error
+    try:
+        settings = _settings(plugin, role, block)
+    except ValidationError as error:
+        raise PluginSettingsError(f"{place}: {'; '.join(_complaints(error))}") from None
+    return plugin(settings, context)
+
+
+def problems(queue: str, role: str, block: Block) -> Sequence[str]:
+    """What keeps a block from being built, one line each; nothing is built and no resource is asked.
+
+    Args:
+        queue: for the messages.
+        role: key of the block in the queue configuration; an unknown key is a block of middleware.
+        block: as in the configuration, `common` merged in.
+    """
+    known = Role(role) if role in {each.value for each in Role} else Role.MIDDLEWARE
+    try:
+        _settings(resolve(known, block), known, block)
+    except PluginError as error:
+        return [f"queue {queue}: {error}"]
+    except ValidationError as error:
+        return [f"queue {queue}: {complaint}" for complaint in _complaints(error)]
+    return []
+
+
+def _settings(plugin: type[AnyPlugin], role: Role, block: Block) -> PluginSettings:
+    """A plugin that serves several roles finds the role in the validation context."""
+    return plugin.Settings.model_validate(dict(block.settings), context={"role": role.value})
+
+
+def _complaints(error: ValidationError) -> Sequence[str]:
+    """One line per wrong key, without its value: that may be a secret."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return [f"{'.'.join(map(str, each['loc'])) or 'the block'}: {each['msg']}" for each in details]
+
+
+# ---- by short name ---------------------------------------------------------------------------------------------------
+
+
+def _by_short_name(role: Role, short: str) -> type[AnyPlugin]:
+    if short in OURS.get(role, {}):
+        module, _, name = OURS[role][short].partition(":")
+        return _checked(role, f"plugin '{short}'", _imported(module, name))
+    if entry := _entry_point(role, short):
+        module, _, name = entry.value.partition(":")
+        return _checked(role, f"plugin '{short}'", _imported(module, name))
+    if any(short == each.plugin and role in each.roles for each in UPSTREAM.values()):
+        raise NotBuiltYetError(f"plugin '{short}' is not built yet for {role}; there is {_listed(_short_names(role))}")
+    names = _short_names(role)
+    advice = _nearest(short, names) or f"there is {_listed(names)}"
+    raise UnknownPluginError(f"plugin '{short}' is not known for {role}; {advice}")
+
+
+@cache
+def _installed() -> Mapping[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _entry_point(role: Role, short: str) -> EntryPoint | None:
+    return _installed().get(f"{role}.{short}") or _installed().get(short)
+
+
+def _short_names(role: Role) -> Sequence[str]:
+    """Ours, and what installed packages bring: `role.name`, or a name without role, which may suit any."""
+    installed = [name.removeprefix(f"{role}.") for name in _installed()]
+    return sorted({*OURS.get(role, {}), *(name for name in installed if "." not in name)})
+
+
+# ---- by module and class ---------------------------------------------------------------------------------------------
+
+
+def _by_class(role: Role, module: str, name: str) -> type[AnyPlugin]:
+    if known := UPSTREAM.get((module, name)):
+        if role not in known.roles:
+            served = _listed(each.value for each in known.roles)
+            raise UnknownPluginError(f"{module} : {name} is made for {served}, not for {role}")
+        if known.plugin not in OURS.get(role, {}):
+            raise NotBuiltYetError(
+                f"{module} : {name} is known, but its successor '{known.plugin}' is not built yet; "
+                f"for {role} there is {_listed(_short_names(role))}"
+            )
+        return _by_short_name(role, known.plugin)
+    return _checked(role, f"{module} : {name}", _imported(module, name))
+
+
+def _imported(module: str, name: str) -> object:
+    try:
+        found: object = getattr(import_module(module), name, None)
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
+            raise _unknown_class(module, name, f"there is no module {error.name}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise UnusablePluginError(f"{module} cannot be imported ({reason}); repair its package") from error
+    if found is None:
+        raise _unknown_class(module, name, f"{module} has no {name}")
+    return found
+
+
+def _unknown_class(module: str, name: str, reason: str) -> UnknownPluginError:
+    known = [f"{each.module} : {each.name}" for each in UPSTREAM.values()]
+    advice = _nearest(f"{module} : {name}", known) or "check the spelling and that its package is installed"
+    return UnknownPluginError(f"{module} : {name} is not known: {reason}; {advice}")
+
+
+def _checked(role: Role, what: str, found: object) -> type[AnyPlugin]:
+    contract = _CONTRACTS.get(role, Plugin)
+    if not (isinstance(found, type) and issubclass(found, contract)):
+        raise UnusablePluginError(
+            f"{what} is not a plugin for {role}: it has to derive from harvester.plugins.api.{contract.__name__}"
+        )
+    return found
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def _nearest(wanted: str, names: Sequence[str]) -> str:
+    near = get_close_matches(wanted, names, n=1)
+    return f"did you mean {near[0]}?" if near else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

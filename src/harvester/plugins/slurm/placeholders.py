@@ -1,0 +1,109 @@
+"""The placeholders of a batch script template and their values (plugins reference §4.2.1; units as in §4.1.1)."""
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from harvester.core.workers import Worker
+from harvester.plugins.slurm.settings import CoreFactor, SlurmSettings
+
+_MIB = 1024 * 1024
+
+
+class _KeepUnknown(dict[str, object]):
+    """Leaves unknown names as they are, so that the shell's `${VAR}` survives."""
+
+    def __missing__(self, key: str) -> str:
+        return f"{{{key}}}"
+
+
+def fill(template: str, values: Mapping[str, object]) -> str:
+    """The template with its placeholders filled in.
+
+    Raises:
+        ValueError: braces that cannot be read as placeholders, such as the shell's `${VAR:-x}`; double them.
+    """
+    try:
+        return template.format_map(_KeepUnknown(values))
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        message = f"a brace in the template cannot be read as a placeholder ({error}); write literal braces doubled"
+        raise ValueError(message) from error
+
+
+def core_factor(factor: CoreFactor, job_type: str | None, resource_type: str | None) -> int:
+    """The factor for a worker: exact job and resource types first, then `Any` and `Undefined`, else 1."""
+    if isinstance(factor, int):
+        return factor
+    by_resource = factor.get(job_type or "Any") or factor.get("Any") or {}
+    return by_resource.get(resource_type or "Undefined", by_resource.get("Undefined", 1))
+
+
+def values_for(
+    worker: Worker, settings: SlurmSettings, *, instance: str, partition: str, log_url: str, now: datetime
+) -> dict[str, object]:
+    """All placeholders of one worker.
+
+    Args:
+        worker: whom the script is for.
+        settings: of the queue's block.
+        instance: `harvester_id`.
+        partition: the partition chosen for it, empty if none is configured.
+        log_url: where its standard output will be found, for `gtag`.
+        now: the time that `logSubDir` is named by.
+    """
+    return {
+        **_resources(worker, settings),
+        "accessPoint": worker.access_point,
+        "harvesterID": instance,
+        "workerID": worker.worker_id,
+        "computingSite": worker.queue,
+        "pandaQueueName": worker.queue,
+        "localQueueName": settings.local_queue_name,
+        "ceQueueName": settings.local_queue_name,
+        "partition": partition,
+        "logDir": settings.log_dir or "",
+        "logSubDir": f"{settings.log_dir or ''}/{now:%y-%m-%d_%H}",
+        "jobType": worker.job_type or "",
+        "resourceType": worker.resource_type or "",
+        "pilotResourceTypeOption": f"--resource-type {worker.resource_type}" if worker.resource_type else "",
+        "gtag": log_url,
+        **_tokens(settings),
+    }
+
+
+def _resources(worker: Worker, settings: SlurmSettings) -> dict[str, object]:
+    """Cores, nodes, memory in MB, scratch space in KB and times in s, min and h."""
+    factor = core_factor(settings.n_core_factor, worker.job_type, worker.resource_type)
+    cores = settings.n_core or worker.cores
+    total = cores * factor
+    per_node = settings.n_core_per_node or cores
+    ram = max(worker.ram_mb, cores) * factor
+    ram_per_core = math.ceil(ram / total)
+    walltime = max(worker.walltime_s, 1)
+    return {
+        "nCorePerNode": per_node,
+        "nCoreTotal": total,
+        "nCoreFactor": factor,
+        "nNode": settings.n_node or math.ceil(total / per_node),
+        "requestRam": ram,
+        "requestRamBytes": ram * _MIB,
+        "requestRamPerCore": ram_per_core,
+        "requestRamBytesPerCore": ram_per_core * _MIB,
+        "requestDisk": worker.disk_mb * 1024 or 1,
+        "requestWalltime": walltime,
+        "requestWalltimeMinute": math.ceil(walltime / 60),
+        "requestWalltimeHour": math.ceil(walltime / 3600),
+        "requestCputime": walltime * total,
+        "requestCputimeMinute": math.ceil(walltime * total / 60),
+    }
+
+
+def _tokens(settings: SlurmSettings) -> dict[str, object]:
+    """Placeholders that exist only where they are configured."""
+    optional = {
+        "tokenDir": settings.token_dir,
+        "tokenName": settings.token_name,
+        "tokenOrigin": settings.token_origin,
+        "submitMode": settings.submit_mode,
+    }
+    return {name: value for name, value in optional.items() if value is not None}

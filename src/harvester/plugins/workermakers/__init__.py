@@ -1,0 +1,1 @@
+"""Worker makers: what a worker asks the resource for."""

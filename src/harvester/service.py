@@ -1,0 +1,217 @@
+"""The composition root: builds store, client, plugins and agents; starts and stops them."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import URL
+
+from harvester.agents.base import Agent, Instance, Wakeups
+from harvester.agents.command_manager import CommandManager
+from harvester.agents.housekeeper import PERIOD, Housekeeper
+from harvester.agents.job_fetcher import JobFetcher
+from harvester.agents.monitor import Monitor
+from harvester.agents.preparator import PreparatorAgent
+from harvester.agents.propagator import JobPropagator, WorkerPropagator
+from harvester.agents.reconciler import Reconciler
+from harvester.agents.runner import AgentRunner
+from harvester.agents.sizer import Sizer
+from harvester.agents.stager import StagerAgent
+from harvester.agents.statistics import StatisticsReporter
+from harvester.agents.submitter import Submitter
+from harvester.agents.sweeper import Cleaner, Killer
+from harvester.config.queues import LoadedQueues
+from harvester.config.service import Settings
+from harvester.core.clock import Clock, utc_now
+from harvester.core.errors import HarvesterError
+from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
+from harvester.panda.client import PandaClient
+from harvester.panda.errors import PandaError
+from harvester.plugins.api import PluginContext
+from harvester.plugins.pool import PluginPool
+from harvester.store import migrate, queues
+from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
+
+log = structlog.get_logger(__name__)
+
+_DEFAULT_PORTS: Final = {"mariadb": 3306, "postgresql": 5432}
+_AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and result types of its own
+    JobFetcher,
+    PreparatorAgent,
+    Sizer,
+    Submitter,
+    Reconciler,
+    Monitor,
+    StagerAgent,
+    JobPropagator,
+    WorkerPropagator,
+    Killer,
+    Cleaner,
+)
+
+
+def database_url(settings: Settings) -> URL:
+    """Where the instance's database is."""
+    db = settings.db
+    if db.engine == "sqlite":
+        return sqlite_url(Path(db.database_filename))
+    return server_url(
+        db.engine,
+        host=db.host,
+        port=db.port or _DEFAULT_PORTS[db.engine],
+        user=db.user,
+        password=db.password.get_secret_value() if db.password else "",
+        schema=db.schema_name,
+    )
+
+
+def open_database(settings: Settings) -> Database:
+    """The instance's database, with its tables up to date.
+
+    Raises:
+        StoreUnavailableError: it cannot be reached.
+        OSError: the directory of an SQLite file cannot be made.
+    """
+    if settings.db.engine == "sqlite":
+        Path(settings.db.database_filename).parent.mkdir(parents=True, exist_ok=True)
+    db = Database(database_url(settings), settings.db.n_connections)
+    migrate.upgrade(db)
+    return db
+
+
+def panda_client(settings: Settings) -> PandaClient:
+    """The client for the instance's server.
+
+    Raises:
+        CredentialError: the table of hosts cannot be used.
+    """
+    panda = settings.pandacon
+    general = Credentials(
+        auth_type=AuthType(panda.auth_type),
+        cert_file=panda.cert_file,
+        key_file=panda.key_file,
+        ca_cert=panda.ca_cert,
+        auth_token=panda.auth_token.get_secret_value() if panda.auth_token else None,
+        auth_origin=panda.auth_origin,
+    )
+    hosts = load_host_table(Path(panda.multihost_auth_config)) if panda.multihost_auth_config else {}
+    credentials = credentials_for(panda.server_url, general, hosts)
+    return PandaClient(panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout)
+
+
+def plugin_context(settings: Settings, clock: Clock) -> Callable[[str], PluginContext]:
+    """Makes the context of a queue's plugins."""
+    state = Path(settings.master.work_dir) / "plugins"
+    names = settings.payload_interaction.model_dump(by_alias=True, exclude_none=True)
+
+    def make(queue: str) -> PluginContext:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return PluginContext(settings.master.harvester_id, queue, clock, state, names)
+
+    return make
+
+
+@dataclass(frozen=True, slots=True)
+class _Loop:
+    """Something that is done again and again in a thread of its own."""
+
+    name: str
+    period: float
+    round: Callable[[], None]
+
+
+class Harvester:
+    """One process of an instance.
+
+    Args:
+        settings: the main configuration.
+        loaded: the queue configuration.
+        clock: what time it is.
+        db: the database, if it is open already; it is closed with the service.
+    """
+
+    def __init__(
+        self, settings: Settings, loaded: LoadedQueues, *, clock: Clock = utc_now, db: Database | None = None
+    ) -> None:
+        self.settings = settings
+        self.host = socket.gethostname()
+        self.db = db or open_database(settings)
+        self.plugins = PluginPool(loaded.queues, plugin_context(settings, clock))
+        self.panda = panda_client(settings)
+        self._clock = clock
+        self._active = loaded.active
+        self._stopping = threading.Event()
+        instance = Instance(settings, self.plugins, self.db, self.panda, clock, Wakeups(), self.host)
+        self.housekeeper = Housekeeper(self.db, clock, self.host)
+        self.runners = [
+            AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
+            for agent in _AGENTS
+        ]
+        self._loops = self._make_loops(instance, clock())
+        self._threads: list[threading.Thread] = []
+
+    def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:
+        manager = CommandManager(instance, started)
+        statistics = StatisticsReporter(instance, sorted(self._active))
+        return [
+            _Loop("housekeeper", PERIOD, lambda: self.housekeeper.round(self.runners)),
+            _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, manager.round),
+            _Loop(StatisticsReporter.name, StatisticsReporter.period, statistics.round),
+        ]
+
+    def start(self) -> None:
+        """Take over from dead predecessors and let the agents work.
+
+        Raises:
+            StoreUnavailableError: the database cannot be reached.
+        """
+        self.housekeeper.register()
+        with self.db.write() as connection:
+            queues.activate(connection, self._active, self._clock())
+        for loop in self._loops:
+            thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        for runner in self.runners:
+            runner.start()
+        log.info("started", instance=self.settings.master.harvester_id, queues=len(self._active))
+
+    def stop(self, seconds: float = 25.0) -> bool:
+        """Finish the work in hand, or leave it to whoever comes next; False if some had to be left.
+
+        Args:
+            seconds: how long to wait for plugins and the network.
+        """
+        end = time.monotonic() + seconds
+        for runner in self.runners:
+            runner.stop()
+        drained = [runner.drain(max(end - time.monotonic(), 0)) for runner in self.runners]
+        finished = all(drained)
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(max(end - time.monotonic(), 0.1))
+        try:
+            self.housekeeper.resign()
+        except StoreUnavailableError as error:
+            log.warning("claims are left to run out", error=str(error))
+        if finished:
+            self.panda.close()
+            self.db.close()
+        log.info("stopped", finished=finished)
+        return finished
+
+    def _repeat(self, loop: _Loop) -> None:
+        while not self._stopping.is_set():
+            try:
+                loop.round()
+            except (HarvesterError, PandaError) as error:
+                log.warning("round failed, it is tried again", agent=loop.name, error=str(error))
+            except Exception:  # the loop's edge: whatever it is, the next round gets its chance
+                log.exception("round failed, it is tried again", agent=loop.name)
+            self._stopping.wait(loop.period)

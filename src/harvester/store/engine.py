@@ -1,0 +1,148 @@
+"""The connection to the database, on any of the three engines.
+
+One `Database` serves all threads of a process. SQLite has one writer at a time: writers of this process queue on a
+lock instead of polling the file, and every transaction that writes begins with the write lock in hand.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Final, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from harvester.core.errors import HarvesterError
+
+T = TypeVar("T")
+
+_BUSY_TIMEOUT_MS: Final = 30_000
+_TRANSIENT_SQLITE: Final = ("locked", "busy", "disk is full", "disk I/O error", "unable to open")
+_DEADLOCK: Final = frozenset({1205, 1213, "40001", "40P01"})
+
+
+class StoreUnavailableError(HarvesterError):
+    """The database cannot be used now: away, restarting, locked, or its disk is full. Trying again later helps."""
+
+
+def sqlite_url(path: Path) -> URL:
+    """Where the embedded database lives."""
+    return URL.create("sqlite", database=str(path))
+
+
+def server_url(engine: str, *, host: str, port: int, user: str, password: str, schema: str) -> URL:
+    """Where a database server lives; `engine` is `mariadb`, `mariadb-mysqldb` or `postgresql`."""
+    driver = {
+        "mariadb": "mysql+mysqlconnector",
+        "mariadb-mysqldb": "mysql+mysqldb",
+        "postgresql": "postgresql+psycopg",
+    }[engine]
+    return URL.create(driver, user, password, host, port, schema)
+
+
+class Database:
+    """Transactions on one database.
+
+    Attributes:
+        engine: the SQLAlchemy engine, for migrations and for listeners that count statements.
+        dialect: `sqlite`, `mysql` or `postgresql`.
+    """
+
+    def __init__(self, url: URL, connections: int = 10) -> None:
+        self.engine = _make_engine(url, connections)
+        self.dialect = self.engine.dialect.name
+        self._writer: AbstractContextManager[object] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads.
+
+        Raises:
+            StoreUnavailableError: the database is away.
+        """
+        with self._naming_trouble(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; committed at the end of the block, rolled back if it raises.
+
+        Raises:
+            StoreUnavailableError: the database is away, or chose this transaction as a deadlock's victim.
+        """
+        with self._naming_trouble(), self._writer, self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+            connection.commit()
+
+    def transact(self, work: Callable[[Connection], T]) -> T:
+        """The result of `work` in one write transaction."""
+        with self.write() as connection:
+            return work(connection)
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _naming_trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if not _is_transient(error, self.dialect):
+                raise
+            where = self.engine.url.render_as_string(hide_password=True)
+            raise StoreUnavailableError(
+                f"the database {where} cannot be used: {error.orig}; Harvester goes on trying"
+            ) from error
+
+
+def _is_transient(error: DBAPIError, dialect: str) -> bool:
+    if error.connection_invalidated:
+        return True
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    if dialect == "sqlite":
+        return any(word in str(error.orig) for word in _TRANSIENT_SQLITE)
+    code = getattr(error.orig, "sqlstate", None) if dialect == "postgresql" else getattr(error.orig, "errno", None)
+    return code in _DEADLOCK or isinstance(error, OperationalError)
+
+
+def _make_engine(url: URL, connections: int) -> Engine:
+    name = url.get_backend_name()
+    if name == "sqlite":
+        engine = create_engine(url, pool_size=connections, max_overflow=connections, connect_args={"timeout": 30})
+        event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+    options: dict[str, object] = {"isolation_level": "READ COMMITTED"}
+    engine = create_engine(
+        url, pool_size=connections, max_overflow=connections, pool_pre_ping=True, pool_recycle=1800, **options
+    )
+    if name == "mysql":
+        event.listen(engine, "connect", _prepare_mariadb)
+    return engine
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout = {_BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "cache_size = -65536",
+        "temp_store = MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _prepare_mariadb(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'")
+    cursor.close()

@@ -1,0 +1,65 @@
+"""What happened to whom, when and why: the answer to `explain`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, delete, insert, select
+
+from harvester.store.schema import history
+from harvester.store.sets import one_of
+
+
+class Kind(StrEnum):
+    """What a history event is about."""
+
+    JOB = "job"
+    WORKER = "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One change with its cause; `was` is None for the first."""
+
+    kind: Kind
+    subject: int
+    at: datetime
+    was: str | None
+    became: str
+    cause: str
+    agent: str
+
+
+def record(connection: Connection, events: Iterable[Event]) -> None:
+    """Store events; causes are cut at 500 characters."""
+    rows = [
+        {
+            "kind": each.kind.value,
+            "subject": each.subject,
+            "at": each.at,
+            "was": each.was,
+            "became": each.became,
+            "cause": each.cause[:500],
+            "agent": each.agent,
+        }
+        for each in events
+    ]
+    if rows:
+        connection.execute(insert(history), rows)
+
+
+def of(connection: Connection, kind: Kind, subject: int) -> list[Event]:
+    """All that happened to one job or worker, oldest first."""
+    columns = (history.c.kind, history.c.subject, history.c.at, history.c.was, history.c.became)
+    query = select(*columns, history.c.cause, history.c.agent).where(
+        history.c.kind == kind.value, history.c.subject == subject
+    )
+    rows = connection.execute(query.order_by(history.c.event_id))
+    return [Event(Kind(row[0]), *row[1:]) for row in rows]
+
+
+def forget(connection: Connection, kind: Kind, subjects: Sequence[int]) -> None:
+    """Delete the events of jobs or workers that are deleted themselves."""
+    gone = one_of(connection, history.c.subject, subjects)
+    connection.execute(delete(history).where(history.c.kind == kind.value, gone))

@@ -1,0 +1,243 @@
+"""Jobs in the database."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import JsonValue
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.store import history
+from harvester.store.leases import JOB_REPORT, JOB_WORK, WORKER_WORK, claim_rows
+from harvester.store.schema import JobPhase, WorkerPhase, files, job_params, job_workers, jobs, workers
+from harvester.store.sets import change_rows, one_of
+from harvester.store.types import AnyRow
+
+_FIELDS: Final = (
+    "job_id",
+    "queue",
+    "status",
+    "substatus",
+    "attempt",
+    "task_id",
+    "priority",
+    "cores",
+    "resource_type",
+    "label",
+    "submission_attempts",
+    "attributes",
+    "output_report",
+    "meta_data",
+    "started_at",
+    "ended_at",
+)
+_COLUMNS: Final = tuple(jobs.c[name] for name in _FIELDS)
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job as fetched, with the server's whole dictionary."""
+
+    job: Job
+    params: Mapping[str, object]
+
+
+def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datetime) -> list[int]:
+    """Store jobs from the server and return those that are new.
+
+    A job that is known and not yet done stays as it is (the server repeated itself); one that is done gives way to
+    its new attempt.
+    """
+    ids = [each.job.job_id for each in fetched]
+    query = select(jobs.c.job_id, jobs.c.phase).where(one_of(connection, jobs.c.job_id, ids))
+    known: dict[int, JobPhase] = {row[0]: row[1] for row in connection.execute(query)}
+    remove(connection, [job for job, phase in known.items() if phase is JobPhase.SWEEP])
+    fresh = [each for each in fetched if known.get(each.job.job_id, JobPhase.SWEEP) is JobPhase.SWEEP]
+    if fresh:
+        connection.execute(insert(jobs), [_row(each.job, now) for each in fresh])
+        params = [{"job_id": each.job.job_id, "params": each.params} for each in fresh]
+        connection.execute(insert(job_params), params)
+    return [each.job.job_id for each in fresh]
+
+
+def _row(job: Job, now: datetime) -> dict[str, object]:
+    row = {name: getattr(job, name) for name in _FIELDS}
+    lease = {"phase": JobPhase.PREPARE, "due": now, "report_due": now}
+    return {**row, "attributes": dict(job.attributes), "fetched_at": now, **lease}
+
+
+def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, int]:
+    """Jobs by queue that are fetched and not yet running."""
+    waiting = and_(
+        jobs.c.queue.in_(queues),
+        jobs.c.phase.in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK]),
+        jobs.c.status == JobStatus.STARTING,
+    )
+    query = select(jobs.c.queue, func.count()).where(waiting).group_by(jobs.c.queue)
+    return {**dict.fromkeys(queues, 0), **{row[0]: row[1] for row in connection.execute(query)}}
+
+
+def count_waiting(connection: Connection, queues: Sequence[str], now: datetime) -> dict[str, int]:
+    """Jobs by queue that wait for a worker now."""
+    waiting = and_(jobs.c.queue.in_(queues), jobs.c.phase == JobPhase.SUBMIT, jobs.c.due <= now)
+    query = select(jobs.c.queue, func.count()).where(waiting).group_by(jobs.c.queue)
+    return {**dict.fromkeys(queues, 0), **{row[0]: row[1] for row in connection.execute(query)}}
+
+
+def best_waiting(connection: Connection, queue: str, number: int, now: datetime) -> list[Job]:
+    """The jobs of a queue that should get a worker next: highest priority first, then the oldest task."""
+    waiting = and_(jobs.c.queue == queue, jobs.c.phase == JobPhase.SUBMIT, jobs.c.due <= now)
+    best = select(*_COLUMNS).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
+    return [_job(row) for row in connection.execute(best.limit(number))]
+
+
+def bind(connection: Connection, job_ids: Sequence[int]) -> frozenset[int]:
+    """Give jobs that wait for a worker to one; returns those that were still waiting."""
+    waiting = and_(one_of(connection, jobs.c.job_id, job_ids), jobs.c.phase == JobPhase.SUBMIT)
+    bound = frozenset(connection.scalars(select(jobs.c.job_id).where(waiting).with_for_update()))
+    mine = update(jobs).where(one_of(connection, jobs.c.job_id, bound))
+    connection.execute(mine.values(phase=JobPhase.WORK, **JOB_WORK.set(None)))
+    return bound
+
+
+def claim_phase(
+    connection: Connection, phase: JobPhase, *, limit: int, now: datetime, fence: int, until: datetime
+) -> list[Job]:
+    """Jobs that are due in a phase."""
+    where = (jobs.c.phase == phase,)
+    rows = claim_rows(connection, JOB_WORK, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
+    return [_job(row) for row in rows]
+
+
+def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Job]:
+    """Jobs that the server has to be told about."""
+    rows = claim_rows(connection, JOB_REPORT, _COLUMNS, (), limit=limit, now=now, fence=fence, until=until)
+    return [_job(row) for row in rows]
+
+
+def sweepable(connection: Connection, *, limit: int, now: datetime) -> list[int]:
+    """Jobs whose end the server knows, whose keep time is over and whose workers are all swept."""
+    still_held = select(job_workers.c.job_id).where(job_workers.c.job_id == jobs.c.job_id).exists()
+    query = select(jobs.c.job_id).where(jobs.c.phase == JobPhase.SWEEP, JOB_WORK.due <= now, ~still_held)
+    return list(connection.scalars(query.order_by(JOB_WORK.due).limit(limit)))
+
+
+def find(connection: Connection, job_ids: Collection[int]) -> list[Job]:
+    """Jobs by id; those that do not exist are left out."""
+    query = select(*_COLUMNS).where(one_of(connection, jobs.c.job_id, job_ids))
+    return [_job(row) for row in connection.execute(query)]
+
+
+def params_of(connection: Connection, job_ids: Collection[int]) -> dict[int, Mapping[str, JsonValue]]:
+    """The server's dictionaries by job id."""
+    query = select(job_params.c.job_id, job_params.c.params)
+    rows = connection.execute(query.where(one_of(connection, job_params.c.job_id, job_ids)))
+    return {row[0]: row[1] for row in rows}
+
+
+def listed(connection: Connection, *, queue: str | None, status: JobStatus | None, limit: int) -> list[Job]:
+    """Jobs for a person to look at, newest first."""
+    query = select(*_COLUMNS)
+    if queue is not None:
+        query = query.where(jobs.c.queue == queue)
+    if status is not None:
+        query = query.where(jobs.c.status == status)
+    rows = connection.execute(query.order_by(jobs.c.fetched_at.desc(), jobs.c.job_id.desc()).limit(limit))
+    return [_job(row) for row in rows]
+
+
+def count_by_queue_and_status(connection: Connection) -> dict[str, dict[JobStatus, int]]:
+    """All jobs in the database, for a person to look at."""
+    query = select(jobs.c.queue, jobs.c.status, func.count()).group_by(jobs.c.queue, jobs.c.status)
+    counts: dict[str, dict[JobStatus, int]] = {}
+    for row in connection.execute(query):
+        counts.setdefault(row[0], {})[row[1]] = row[2]
+    return counts
+
+
+def change_held(connection: Connection, changes: Sequence[Mapping[str, object]], fence: int) -> int:
+    """Write what became of claimed jobs; where the claim was lost nothing changes."""
+    return change_rows(connection, jobs, changes, JOB_WORK.fence == fence, same={"fence": 0})
+
+
+def change_working(
+    connection: Connection, changes: Sequence[Mapping[str, object]], same: Mapping[str, object] | None = None
+) -> None:
+    """Write what a worker made of its jobs; a job that has ended meanwhile keeps its end."""
+    change_rows(connection, jobs, changes, jobs.c.phase == JobPhase.WORK, same=same)
+
+
+def note_submitted(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
+    """A resource holds the worker of these jobs; the server is told."""
+    if job_ids:
+        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), jobs.c.phase == JobPhase.WORK)
+        connection.execute(mine.values(substatus=JobSubstatus.SUBMITTED, **JOB_REPORT.set(now)))
+
+
+def trigger_reports(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
+    """The server has to be told of these jobs; a report that is under way does not count."""
+    if job_ids:
+        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids))
+        connection.execute(mine.values(JOB_REPORT.set(now)))
+
+
+def settle_reports(
+    connection: Connection, changes: Sequence[Mapping[str, object]], fence: int, same: Mapping[str, object]
+) -> None:
+    """Write what follows from reports; a job that changed while it was reported stays due as it is."""
+    change_rows(connection, jobs, changes, JOB_REPORT.fence == fence, same={**same, "report_fence": 0})
+
+
+def cancel_unbound(connection: Connection, attributes: Mapping[int, Mapping[str, object]], now: datetime) -> list[int]:
+    """End jobs that the server wants killed and that have no live worker; returns those that were ended.
+
+    Args:
+        connection: a write transaction.
+        attributes: what is known of each, by job id.
+        now: when they end.
+    """
+    live = (
+        select(job_workers.c.job_id)
+        .join(workers, workers.c.worker_id == job_workers.c.worker_id)
+        .where(job_workers.c.job_id == jobs.c.job_id, workers.c.phase != WorkerPhase.SWEEP)
+        .exists()
+    )
+    open_phases = jobs.c.phase.in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK])
+    query = select(jobs.c.job_id).where(one_of(connection, jobs.c.job_id, attributes), open_phases, ~live)
+    ended = list(connection.scalars(query.with_for_update()))
+    same = {
+        "status": JobStatus.CANCELLED,
+        "substatus": JobSubstatus.KILLED,
+        "phase": JobPhase.REPORT,
+        "ended_at": now,
+        **JOB_WORK.set(None),
+        **JOB_REPORT.set(now),
+    }
+    change_rows(connection, jobs, [{"job_id": each, "attributes": attributes[each]} for each in ended], same=same)
+    return ended
+
+
+def has_work(connection: Connection) -> bool:
+    """Whether any job is not done yet or any worker not swept or waiting to be; for a demo that wants to end."""
+    open_job = select(jobs.c.job_id).where(jobs.c.phase != JobPhase.SWEEP).exists()
+    open_worker = select(workers.c.worker_id).where(
+        or_(workers.c.phase != WorkerPhase.SWEEP, workers.c.report_due.is_not(None), WORKER_WORK.fence != 0)
+    )
+    return bool(connection.scalar(select(or_(open_job, open_worker.exists()))))
+
+
+def remove(connection: Connection, job_ids: Sequence[int]) -> None:
+    """Delete jobs with their dictionaries, files and history."""
+    if not job_ids:
+        return
+    for column in (jobs.c.job_id, job_params.c.job_id, files.c.job_id):
+        connection.execute(delete(column.table).where(one_of(connection, column, job_ids)))
+    history.forget(connection, history.Kind.JOB, job_ids)
+
+
+def _job(row: AnyRow) -> Job:
+    values = list(row)
+    values[11] = values[11] or {}
+    return Job(*values)

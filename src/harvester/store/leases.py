@@ -1,0 +1,209 @@
+"""Claims on rows: who holds what, until when, and how a dead holder's rows come free.
+
+A claim number (fence) is `owner * 2^32 + count`, so it names its owner, is never reused, and a write guarded by an
+outdated one changes nothing.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, literal, or_, select, update
+
+from harvester.store.schema import jobs, owners, queues, workers
+from harvester.store.sets import one_of
+from harvester.store.types import AnyRow, UtcTime
+
+_OWNER_SHIFT: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The due and fence columns of one kind of work on one table."""
+
+    table: Table
+    prefix: str = ""
+
+    @property
+    def due(self) -> ColumnElement[datetime]:
+        """When the row has to be looked at."""
+        return self.table.c[f"{self.prefix}due"]
+
+    @property
+    def fence(self) -> ColumnElement[int]:
+        """The claim that holds the row, 0 for nobody."""
+        return self.table.c[f"{self.prefix}fence"]
+
+    @property
+    def key(self) -> ColumnElement[int]:
+        """The integer primary key."""
+        return self.table.primary_key.columns[0]
+
+    def set(self, due: object, fence: int = 0) -> dict[str, object]:
+        """Column values for a row that is claimed or let go."""
+        return {f"{self.prefix}due": due, f"{self.prefix}fence": fence}
+
+
+JOB_WORK: Final = Pair(jobs)
+JOB_REPORT: Final = Pair(jobs, "report_")
+WORKER_WORK: Final = Pair(workers)
+WORKER_REPORT: Final = Pair(workers, "report_")
+WORKER_KILL: Final = Pair(workers, "kill_")
+QUEUE_FETCH: Final = Pair(queues, "fetch_")
+QUEUE_SIZE: Final = Pair(queues, "size_")
+QUEUE_MONITOR: Final = Pair(queues, "monitor_")
+ROW_PAIRS: Final = (JOB_WORK, JOB_REPORT, WORKER_WORK, WORKER_REPORT, WORKER_KILL)
+QUEUE_PAIRS: Final = (QUEUE_FETCH, QUEUE_SIZE, QUEUE_MONITOR)
+
+
+class Owner:
+    """This process as a holder of claims."""
+
+    def __init__(self, owner_id: int) -> None:
+        self.owner_id = owner_id
+        self._count = itertools.count(1)
+
+    def next_fence(self) -> int:
+        """A number that no claim ever had."""
+        return (self.owner_id << _OWNER_SHIFT) + next(self._count)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerRecord:
+    """A process that holds or held claims."""
+
+    owner_id: int
+    host: str
+    pid: int
+    born: datetime
+    expires_at: datetime
+
+
+def register_owner(connection: Connection, host: str, pid: int, born: datetime, expires_at: datetime) -> Owner:
+    """After this, the process may claim rows under its own number."""
+    result = connection.execute(insert(owners).values(host=host, pid=pid, born=born, expires_at=expires_at))
+    key = result.inserted_primary_key
+    if key is None:
+        raise AssertionError("the database gave the new owner no number")
+    return Owner(int(key[0]))
+
+
+def extend_owner(connection: Connection, owner: Owner, expires_at: datetime) -> bool:
+    """The process says that it lives; False if others have already taken its claims."""
+    mine = update(owners).where(owners.c.owner_id == owner.owner_id)
+    return connection.execute(mine.values(expires_at=expires_at)).rowcount == 1
+
+
+def list_owners(connection: Connection) -> list[OwnerRecord]:
+    """All processes that may hold claims."""
+    return [OwnerRecord(*row) for row in connection.execute(select(owners))]
+
+
+def release_owner(connection: Connection, owner_id: int, now: datetime) -> int:
+    """Free everything a process held; returns how many claims. What it still writes under them is refused."""
+    low, high = owner_id << _OWNER_SHIFT, (owner_id + 1) << _OWNER_SHIFT
+    freed = 0
+    for pair in (*ROW_PAIRS, *QUEUE_PAIRS):
+        held = update(pair.table).where(pair.fence >= low, pair.fence < high)
+        freed += connection.execute(held.values(pair.set(now))).rowcount
+    connection.execute(delete(owners).where(owners.c.owner_id == owner_id))
+    return freed
+
+
+def next_due(connection: Connection, pair: Pair, phase: StrEnum | None = None) -> datetime | None:
+    """When the next row of this kind of work is due, held ones when their claim runs out; None if there is none."""
+    query = select(func.min(pair.due))
+    if phase is not None:
+        query = query.where(pair.table.c.phase == phase)
+    if pair in {QUEUE_FETCH, QUEUE_SIZE}:
+        query = query.where(queues.c.active == 1)
+    return connection.scalar(query)
+
+
+def claim_rows(
+    connection: Connection,
+    pair: Pair,
+    columns: Sequence[ColumnElement[object]],
+    where: Sequence[ColumnElement[bool]],
+    *,
+    limit: int,
+    now: datetime,
+    fence: int,
+    until: datetime,
+    order: Sequence[ColumnElement[object]] = (),
+) -> list[AnyRow]:
+    """The rows that are due, now held under `fence` until `until`; rows another process is claiming are passed over.
+
+    The key must be the first column.
+    """
+    due = select(*columns).where(pair.due <= now, *where).order_by(*order or (pair.due,)).limit(limit)
+    rows: list[AnyRow] = list(connection.execute(due.with_for_update(skip_locked=True)))
+    if rows:
+        held = update(pair.table).where(one_of(connection, pair.key, [row[0] for row in rows]))
+        connection.execute(held.values(pair.set(until, fence)))
+    return rows
+
+
+def extend_claims(connection: Connection, pair: Pair, keys: Sequence[int], fence: int, until: datetime) -> None:
+    """The claim on these rows lasts until `until`."""
+    held = update(pair.table).where(one_of(connection, pair.key, keys), pair.fence == fence)
+    connection.execute(held.values({pair.due.key: until}))
+
+
+def let_go(connection: Connection, pair: Pair, keys: Sequence[int], fence: int, due: datetime | None) -> None:
+    """End a claim; the rows are due again at `due`."""
+    held = update(pair.table).where(one_of(connection, pair.key, keys), pair.fence == fence)
+    connection.execute(held.values(pair.set(due)))
+
+
+def claim_queues(
+    connection: Connection, pair: Pair, *, limit: int, now: datetime, fence: int, until: datetime
+) -> list[str]:
+    """Names of queues that are due, now held under `fence`; only active ones, except to watch over their workers."""
+    wanted = pair.due <= now if pair is QUEUE_MONITOR else and_(pair.due <= now, queues.c.active == 1)
+    due = select(queues.c.name).where(wanted).order_by(pair.due).limit(limit)
+    names = list(connection.scalars(due.with_for_update(skip_locked=True)))
+    if names:
+        values = {**pair.set(until, fence), f"{pair.prefix}again": 0}
+        connection.execute(update(queues).where(queues.c.name.in_(names)).values(values))
+    return names
+
+
+def extend_queues(connection: Connection, pair: Pair, names: Sequence[str], fence: int, until: datetime) -> None:
+    """The claim on these queues lasts until `until`."""
+    held = update(queues).where(queues.c.name.in_(names), pair.fence == fence)
+    connection.execute(held.values({pair.due.key: until}))
+
+
+def let_queues_go(
+    connection: Connection, pair: Pair, names: Sequence[str], fence: int, *, due: datetime, now: datetime
+) -> frozenset[str]:
+    """End a claim on queues and return those that were still held; the others' results must not be written.
+
+    A queue that was nudged while it was held is due at once.
+    """
+    still = select(queues.c.name).where(queues.c.name.in_(names), pair.fence == fence).with_for_update()
+    held = frozenset(connection.scalars(still))
+    again = queues.c[f"{pair.prefix}again"]
+    next_due = case((again == 1, _moment(now)), else_=_moment(due))
+    mine = update(queues).where(queues.c.name.in_(held), pair.fence == fence)
+    connection.execute(mine.values({**pair.set(next_due), again.key: 0}))
+    return held
+
+
+def nudge_queues(connection: Connection, pair: Pair, names: Sequence[str], now: datetime, by: timedelta) -> None:
+    """Make queues due not later than `by` from now; one that is held becomes due again when it is let go."""
+    if not names:
+        return
+    soon = _moment(now + by)
+    again = queues.c[f"{pair.prefix}again"]
+    due = case((or_(pair.fence != 0, pair.due <= soon), pair.due), else_=soon)
+    nudged = update(queues).where(queues.c.name.in_(names))
+    connection.execute(nudged.values({pair.due.key: due, again.key: 1}))
+
+
+def _moment(value: datetime) -> ColumnElement[datetime]:
+    return literal(value, UtcTime)

@@ -1,0 +1,71 @@
+"""What the instance remembers of its queues between rounds."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, insert, select, update
+
+from harvester.store.schema import queue_notes, queues
+from harvester.store.sets import change_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """The last word of an agent on a queue, and since when it says so."""
+
+    agent: str
+    since: datetime
+    note: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """One queue with the last words of the agents that serve it."""
+
+    name: str
+    active: bool
+    notes: tuple[Note, ...]
+
+
+def activate(connection: Connection, names: Collection[str], now: datetime) -> None:
+    """Exactly these queues are served from now on; the others keep what they hold and are still monitored."""
+    known = set(connection.scalars(select(queues.c.name)))
+    connection.execute(update(queues).values(active=0))
+    connection.execute(update(queues).where(queues.c.name.in_(names)).values(active=1))
+    for pair in ("fetch_", "size_", "monitor_"):
+        idle = queues.c[f"{pair}fence"] == 0
+        connection.execute(update(queues).where(queues.c.name.in_(names), idle).values({f"{pair}due": now}))
+    rows = [
+        {"name": name, "active": 1, "fetch_due": now, "size_due": now, "monitor_due": now}
+        for name in sorted(set(names) - known)
+    ]
+    if rows:
+        connection.execute(insert(queues), rows)
+
+
+def states(connection: Connection) -> list[QueueState]:
+    """All queues ever served, by name."""
+    notes: dict[str, list[Note]] = {}
+    for row in connection.execute(select(queue_notes).order_by(queue_notes.c.agent)):
+        notes.setdefault(row.queue, []).append(Note(row.agent, row.since, row.note))
+    rows = connection.execute(select(queues.c.name, queues.c.active).order_by(queues.c.name))
+    return [QueueState(row[0], bool(row[1]), tuple(notes.get(row[0], ()))) for row in rows]
+
+
+def note(connection: Connection, agent: str, notes: Mapping[str, Mapping[str, object]], now: datetime) -> None:
+    """Remember an agent's last word on each of these queues; a word that is repeated keeps its time."""
+    if not notes:
+        return
+    query = select(queue_notes.c.queue, queue_notes.c.note)
+    rows = connection.execute(query.where(queue_notes.c.agent == agent, queue_notes.c.queue.in_(notes)))
+    old: dict[str, object] = {row[0]: row[1] for row in rows}
+    fresh = [
+        {"queue": queue, "agent": agent, "since": now, "note": dict(text)}
+        for queue, text in notes.items()
+        if old.get(queue) != text
+    ]
+    change_rows(connection, queue_notes, [row for row in fresh if row["queue"] in old])
+    new = [row for row in fresh if row["queue"] not in old]
+    if new:
+        connection.execute(insert(queue_notes), new)

@@ -1,0 +1,238 @@
+"""The tables.
+
+How work is found and shared: a row that an agent has to look at carries a *due* time (NULL: nothing to do) and a
+*fence*, the number of the claim that holds it (0: nobody). Claiming moves `due` to the end of the lease and sets the
+fence; whatever the claimer writes later is guarded by its fence, so a result that comes too late changes nothing.
+Jobs and workers pass from agent to agent through `phase`; being reported and being killed run beside that with pairs
+of their own.
+"""
+
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+
+from harvester.core.files import FileKind, FileStatus
+from harvester.core.jobs import JobStatus, JobSubstatus
+from harvester.core.workers import MapType, WorkerStatus
+from harvester.store.types import EnumText, JsonText, Key, LongText, UtcTime
+
+
+class JobPhase(StrEnum):
+    """Which agent a job waits for."""
+
+    PREPARE = "prepare"
+    SUBMIT = "submit"
+    WORK = "work"
+    STAGE = "stage"
+    REPORT = "report"
+    SWEEP = "sweep"
+
+
+class WorkerPhase(StrEnum):
+    """Which agent a worker waits for.
+
+    SUBMIT: the intent is stored, the resource was not asked. SETTLE: the resource was asked, the answer is not
+    recorded; only a search by marker may take it from here. MONITOR: the resource holds it. SWEEP: it has ended.
+    """
+
+    SUBMIT = "submit"
+    SETTLE = "settle"
+    MONITOR = "monitor"
+    SWEEP = "sweep"
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+_NAME = String(190)  # the longest that MariaDB indexes in four-byte characters
+_WORD = String(64)
+
+
+def _lease(prefix: str) -> tuple[Column[object], Column[object]]:
+    return (
+        Column(f"{prefix}due", UtcTime, nullable=True),
+        Column(f"{prefix}fence", BigInteger, nullable=False, server_default="0"),
+    )
+
+
+def _nudged_lease(prefix: str) -> tuple[Column[object], Column[object], Column[object]]:
+    """A lease on a queue; `again` tells that work came in while it was held."""
+    return (*_lease(prefix), Column(f"{prefix}again", Integer, nullable=False, server_default="0"))
+
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", _WORD, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("owner_id", Key, primary_key=True, autoincrement=True),
+    Column("host", _NAME, nullable=False),
+    Column("pid", BigInteger, nullable=False),
+    Column("born", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+
+queues = Table(
+    "queues",
+    metadata,
+    Column("name", _NAME, primary_key=True),
+    Column("active", Integer, nullable=False, server_default="0"),
+    *_nudged_lease("fetch_"),
+    *_nudged_lease("size_"),
+    *_nudged_lease("monitor_"),
+    Index(None, "fetch_due"),
+    Index(None, "size_due"),
+    Index(None, "monitor_due"),
+)
+
+queue_notes = Table(
+    "queue_notes",
+    metadata,
+    Column("queue", _NAME, primary_key=True),
+    Column("agent", _WORD, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("note", JsonText, nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job_id", Key, primary_key=True, autoincrement=False),
+    Column("queue", _NAME, nullable=False),
+    Column("status", EnumText(JobStatus), nullable=False),
+    Column("substatus", EnumText(JobSubstatus), nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("task_id", BigInteger),
+    Column("priority", BigInteger, nullable=False),
+    Column("cores", BigInteger, nullable=False),
+    Column("resource_type", _WORD),
+    Column("label", _WORD),
+    Column("submission_attempts", Integer, nullable=False, server_default="0"),
+    Column("attributes", JsonText),
+    Column("output_report", JsonText),
+    Column("meta_data", LongText),
+    Column("fetched_at", UtcTime, nullable=False),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("phase", EnumText(JobPhase), nullable=False),
+    *_lease(""),
+    *_lease("report_"),
+    Index(None, "phase", "due"),
+    Index(None, "queue", "phase", "status"),
+    Index(None, "report_due"),
+)
+
+job_params = Table(
+    "job_params",
+    metadata,
+    Column("job_id", Key, primary_key=True, autoincrement=False),
+    Column("params", JsonText, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("worker_id", Key, primary_key=True, autoincrement=False),
+    Column("queue", _NAME, nullable=False),
+    Column("status", EnumText(WorkerStatus), nullable=False),
+    Column("marker", _NAME, nullable=False),
+    Column("map_type", EnumText(MapType), nullable=False),
+    Column("cores", BigInteger, nullable=False),
+    Column("ram_mb", BigInteger, nullable=False),
+    Column("disk_mb", BigInteger, nullable=False),
+    Column("walltime_s", BigInteger, nullable=False),
+    Column("job_type", _WORD),
+    Column("resource_type", _WORD),
+    Column("pilot_type", _WORD),
+    Column("access_point", Text, nullable=False),
+    Column("batch_id", String(255)),
+    Column("submission_host", String(255)),
+    Column("computing_element", String(255)),
+    Column("batch_queue", String(255)),
+    Column("node", String(255)),
+    Column("native_status", String(255)),
+    Column("exit_code", BigInteger),
+    Column("error_code", Integer, nullable=False, server_default="0"),
+    Column("diagnostics", String(500), nullable=False, server_default=""),
+    Column("sync_level", Integer),
+    Column("log_urls", JsonText),
+    Column("created_at", UtcTime, nullable=False),
+    Column("submitted_at", UtcTime),
+    Column("started_at", UtcTime),
+    Column("ended_at", UtcTime),
+    Column("unseen_since", UtcTime),
+    Column("batch_end", EnumText(WorkerStatus)),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("absences", Integer, nullable=False, server_default="0"),
+    Column("phase", EnumText(WorkerPhase), nullable=False),
+    *_lease(""),
+    *_lease("report_"),
+    *_lease("kill_"),
+    Index(None, "phase", "due"),
+    Index(None, "queue", "phase", "status"),
+    Index(None, "report_due"),
+    Index(None, "kill_due"),
+)
+
+job_workers = Table(
+    "job_workers",
+    metadata,
+    Column("worker_id", Key, primary_key=True, autoincrement=False),
+    Column("job_id", Key, primary_key=True, autoincrement=False),
+    Index(None, "job_id"),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("file_id", Key, primary_key=True, autoincrement=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("lfn", String(500), nullable=False),
+    Column("kind", EnumText(FileKind), nullable=False),
+    Column("status", EnumText(FileStatus), nullable=False),
+    Column("path", Text),
+    Column("size", BigInteger),
+    Column("checksum", String(80)),
+    Column("guid", _WORD),
+    Column("scope", String(255)),
+    Column("dataset", String(500)),
+    Column("endpoint", String(255)),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Index(None, "job_id"),
+)
+
+commands = Table(
+    "commands",
+    metadata,
+    Column("command_id", Key, primary_key=True, autoincrement=False),
+    Column("name", _WORD, nullable=False),
+    Column("target", _NAME),
+    Column("params", JsonText),
+    Column("ack_requested", Integer, nullable=False, server_default="0"),
+    Column("received_at", UtcTime, nullable=False),
+    Column("done_at", UtcTime),
+)
+
+history = Table(
+    "history",
+    metadata,
+    Column("event_id", Key, primary_key=True, autoincrement=True),
+    Column("kind", String(8), nullable=False),
+    Column("subject", BigInteger, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("was", String(64)),
+    Column("became", String(64), nullable=False),
+    Column("cause", String(500), nullable=False),
+    Column("agent", String(32), nullable=False),
+    Index(None, "kind", "subject"),
+)

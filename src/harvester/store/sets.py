@@ -1,0 +1,116 @@
+"""Sets of rows as one parameter: any number of rows costs one statement on every engine.
+
+A set travels as JSON text and becomes a table inside the statement: `json_each` on SQLite, `JSON_TABLE` on MariaDB,
+`json_to_recordset` on PostgreSQL.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    Table,
+    bindparam,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.sql.type_api import TypeEngine
+
+from harvester.store.types import JsonText, to_microseconds
+
+
+def one_of(connection: Connection, column: ColumnElement[int], ids: Collection[int]) -> ColumnElement[bool]:
+    """Whether an integer column is in the set."""
+    return column.in_(_integers(connection, ids))
+
+
+def _integers(connection: Connection, ids: Collection[int]) -> Select[tuple[int]]:
+    table = row_set(connection, {"id": BigInteger()}, [{"id": each} for each in ids], "ids")
+    return select(table.c.id)
+
+
+def row_set(
+    connection: Connection,
+    columns: Mapping[str, TypeEngine[object] | TypeEngine[int]],
+    rows: Iterable[Mapping[str, object]],
+    name: str = "changes",
+) -> Subquery:
+    """The rows as a table of the statement, with the given columns."""
+    payload = json.dumps([[_plain(row[column], kind) for column, kind in columns.items()] for row in rows])
+    body = {"sqlite": _sqlite, "mysql": _mariadb, "postgresql": _postgresql}[connection.dialect.name](columns, name)
+    typed = text(body).bindparams(bindparam(f"{name}_json", payload)).columns(**columns)
+    return typed.subquery(name)
+
+
+def change_rows(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, object]],
+    *guards: ColumnElement[bool],
+    keys: Sequence[str] | None = None,
+    same: Mapping[str, object] | None = None,
+) -> int:
+    """Update many rows, each with values of its own, in one statement.
+
+    Args:
+        connection: a write transaction.
+        table: the table to change.
+        rows: mappings with the same columns; the key columns select the row, the others are set.
+        guards: further conditions that every changed row must meet.
+        keys: the columns that select; the primary key by default. A column named `was_X` selects by column X.
+        same: values that are the same for all rows.
+
+    Returns:
+        How many rows were changed.
+    """
+    if not rows:
+        return 0
+    keys = keys or [column.name for column in table.primary_key]
+    kinds = {name: table.c[name.removeprefix("was_")].type for name in rows[0]}
+    changes = row_set(connection, kinds, rows)
+    matches = [table.c[key.removeprefix("was_")] == changes.c[key] for key in keys]
+    values: dict[str, object] = {name: changes.c[name] for name in kinds if name not in keys}
+    result = connection.execute(update(table).where(*matches, *guards).values({**values, **(same or {})}))
+    return result.rowcount
+
+
+def _plain(value: object, kind: TypeEngine[object] | TypeEngine[int]) -> object:
+    if isinstance(kind, JsonText):
+        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+    if isinstance(value, datetime):
+        return to_microseconds(value)
+    return value.value if isinstance(value, Enum) else value
+
+
+def _is_number(kind: TypeEngine[object] | TypeEngine[int]) -> bool:
+    implementation = getattr(kind, "impl", kind)
+    return isinstance(implementation, Integer)
+
+
+def _sqlite(columns: Mapping[str, TypeEngine[object] | TypeEngine[int]], name: str) -> str:
+    parts = [f"json_extract(value, '$[{place}]') AS {column}" for place, column in enumerate(columns)]
+    return f"SELECT {', '.join(parts)} FROM json_each(:{name}_json)"  # noqa: S608 (column names are our schema's)
+
+
+def _mariadb(columns: Mapping[str, TypeEngine[object] | TypeEngine[int]], name: str) -> str:
+    parts = [
+        f"{column} {'BIGINT' if _is_number(kind) else 'LONGTEXT'} PATH '$[{place}]'"
+        for place, (column, kind) in enumerate(columns.items())
+    ]
+    return f"SELECT {', '.join(columns)} FROM JSON_TABLE(:{name}_json, '$[*]' COLUMNS ({', '.join(parts)})) AS t"  # noqa: S608 (column names are our schema's)
+
+
+def _postgresql(columns: Mapping[str, TypeEngine[object] | TypeEngine[int]], name: str) -> str:
+    parts = [
+        f"CAST(value ->> {place} AS {'BIGINT' if _is_number(kind) else 'TEXT'}) AS {column}"
+        for place, (column, kind) in enumerate(columns.items())
+    ]
+    return f"SELECT {', '.join(parts)} FROM json_array_elements(CAST(:{name}_json AS json)) AS t(value)"  # noqa: S608 (column names are our schema's)

@@ -1,0 +1,327 @@
+"""Workers in the database."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
+
+from harvester.core.workers import FINAL_WORKER_STATUSES, Worker, WorkerStatus
+from harvester.store import history
+from harvester.store.leases import WORKER_KILL, WORKER_REPORT, WORKER_WORK, claim_rows
+from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
+from harvester.store.sets import change_rows, one_of
+from harvester.store.types import AnyRow
+
+_BEFORE_JOBS: Final = ("worker_id", "queue", "status", "marker", "map_type")
+_AFTER_JOBS: Final = (
+    "cores",
+    "ram_mb",
+    "disk_mb",
+    "walltime_s",
+    "job_type",
+    "resource_type",
+    "pilot_type",
+    "access_point",
+    "batch_id",
+    "submission_host",
+    "computing_element",
+    "batch_queue",
+    "node",
+    "native_status",
+    "exit_code",
+    "error_code",
+    "diagnostics",
+    "sync_level",
+    "log_urls",
+    "created_at",
+    "submitted_at",
+    "started_at",
+    "ended_at",
+    "unseen_since",
+)
+_COLUMNS: Final = tuple(workers.c[name] for name in (*_BEFORE_JOBS, *_AFTER_JOBS))
+_EXTRA: Final = (workers.c.tries, workers.c.absences, workers.c.batch_end)
+_SPLIT: Final = len(_BEFORE_JOBS)
+_WIDTH: Final = len(_COLUMNS)
+
+WorkerKind = tuple[str | None, str | None]
+"""Job type and resource type of a worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A worker with what only agents care for.
+
+    Attributes:
+        tries: how often the resource was asked to take it.
+        absences: complete listings in a row that did not hold its marker.
+        batch_end: the final state of the batch job while its outputs are still being collected.
+    """
+
+    worker: Worker
+    tries: int
+    absences: int
+    batch_end: WorkerStatus | None
+
+
+def allocate_ids(connection: Connection, number: int) -> range:
+    """Worker ids that nobody else has or will get."""
+    mine = update(counters).where(counters.c.name == "worker_id")
+    if connection.execute(mine.values(value=counters.c.value + number)).rowcount == 0:
+        connection.execute(insert(counters).values(name="worker_id", value=number))
+    last = connection.scalar(select(counters.c.value).where(counters.c.name == "worker_id"))
+    if last is None:
+        raise AssertionError("the counter of worker ids has just been written and is not there")
+    return range(last - number + 1, last + 1)
+
+
+def insert_intents(connection: Connection, intents: Sequence[Worker], now: datetime) -> None:
+    """The intent to submit these workers is stored and charged to their queues; nobody was asked yet."""
+    rows = [
+        {
+            **{name: getattr(worker, name) for name in (*_BEFORE_JOBS, *_AFTER_JOBS)},
+            "created_at": now,
+            "phase": WorkerPhase.SUBMIT,
+            "due": now,
+        }
+        for worker in intents
+    ]
+    if not rows:
+        return
+    connection.execute(insert(workers), rows)
+    relations = [{"worker_id": worker.worker_id, "job_id": job} for worker in intents for job in worker.job_ids]
+    if relations:
+        connection.execute(insert(job_workers), relations)
+
+
+def count_live(connection: Connection, queues: Sequence[str]) -> dict[str, dict[WorkerStatus, int]]:
+    """Live workers by queue and status: pending, out of sight and running ones alike."""
+    live = workers.c.phase.in_([WorkerPhase.SUBMIT, WorkerPhase.SETTLE, WorkerPhase.MONITOR])
+    query = select(workers.c.queue, workers.c.status, func.count()).where(workers.c.queue.in_(queues), live)
+    counts: dict[str, dict[WorkerStatus, int]] = {queue: {} for queue in queues}
+    for queue, status, number in connection.execute(query.group_by(workers.c.queue, workers.c.status)):
+        counts[queue][status] = number
+    return counts
+
+
+def claim_intents(
+    connection: Connection, except_queues: Collection[str], *, limit: int, now: datetime, fence: int, until: datetime
+) -> list[Held]:
+    """Workers that the resource was not asked to take yet.
+
+    From here on only a search by marker decides about them: whoever finds this claim abandoned must not submit.
+    """
+    where = (workers.c.phase == WorkerPhase.SUBMIT, workers.c.queue.not_in(except_queues))
+    rows = claim_rows(
+        connection, WORKER_WORK, (*_COLUMNS, *_EXTRA), where, limit=limit, now=now, fence=fence, until=until
+    )
+    if rows:
+        mine = update(workers).where(one_of(connection, workers.c.worker_id, [row[0] for row in rows]))
+        connection.execute(mine.values(phase=WorkerPhase.SETTLE, tries=workers.c.tries + 1))
+    return _with_jobs(connection, rows)
+
+
+def claim_unsettled(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Held]:
+    """Workers that the resource may or may not have taken: the answer was never recorded."""
+    where = (workers.c.phase == WorkerPhase.SETTLE,)
+    rows = claim_rows(
+        connection, WORKER_WORK, (*_COLUMNS, *_EXTRA), where, limit=limit, now=now, fence=fence, until=until
+    )
+    return _with_jobs(connection, rows)
+
+
+def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
+    """Workers that the server has to be told about."""
+    rows = claim_rows(connection, WORKER_REPORT, _COLUMNS, (), limit=limit, now=now, fence=fence, until=until)
+    return [held.worker for held in _with_jobs(connection, rows)]
+
+
+def claim_to_kill(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
+    """Workers that are to be killed and that the resource holds for certain."""
+    where = (workers.c.phase == WorkerPhase.MONITOR,)
+    rows = claim_rows(connection, WORKER_KILL, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
+    return [held.worker for held in _with_jobs(connection, rows)]
+
+
+def claim_to_sweep(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
+    """Ended workers whose keep time is over and whose end the server knows, as it knows the ends of their jobs."""
+    open_job = (
+        select(job_workers.c.job_id)
+        .join(jobs, jobs.c.job_id == job_workers.c.job_id)
+        .where(job_workers.c.worker_id == workers.c.worker_id, jobs.c.phase != JobPhase.SWEEP)
+        .exists()
+    )
+    where = and_(workers.c.phase == WorkerPhase.SWEEP, workers.c.report_due.is_(None), ~open_job)
+    rows = claim_rows(connection, WORKER_WORK, _COLUMNS, (where,), limit=limit, now=now, fence=fence, until=until)
+    return [held.worker for held in _with_jobs(connection, rows)]
+
+
+def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
+    """Every worker of these queues that the resource holds."""
+    query = select(*_COLUMNS, *_EXTRA).where(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
+    return _with_jobs(connection, list(connection.execute(query)))
+
+
+def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
+    """Workers by id; those that do not exist are left out."""
+    query = select(*_COLUMNS, *_EXTRA).where(one_of(connection, workers.c.worker_id, worker_ids))
+    return _with_jobs(connection, list(connection.execute(query)))
+
+
+def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
+    """Workers for a person to look at, newest first."""
+    query = select(*_COLUMNS)
+    if queue is not None:
+        query = query.where(workers.c.queue == queue)
+    if status is not None:
+        query = query.where(workers.c.status == status)
+    rows = list(connection.execute(query.order_by(workers.c.worker_id.desc()).limit(limit)))
+    return [held.worker for held in _with_jobs(connection, rows)]
+
+
+def count_by_type(
+    connection: Connection, queues: Collection[str]
+) -> dict[str, dict[WorkerKind, dict[WorkerStatus, int]]]:
+    """Workers of these queues by job type, resource type and status."""
+    columns = (workers.c.queue, workers.c.job_type, workers.c.resource_type, workers.c.status)
+    counts: dict[str, dict[WorkerKind, dict[WorkerStatus, int]]] = {}
+    for row in connection.execute(select(*columns, func.count()).where(columns[0].in_(queues)).group_by(*columns)):
+        counts.setdefault(row[0], {}).setdefault((row[1], row[2]), {})[row[3]] = row[4]
+    return counts
+
+
+def live_matching(
+    connection: Connection,
+    *,
+    statuses: Collection[WorkerStatus],
+    queues: Collection[str] | None,
+    computing_elements: Collection[str] | None,
+    submission_hosts: Collection[str] | None,
+) -> list[int]:
+    """Live workers that the server's kill command means; None is no condition."""
+    query = select(workers.c.worker_id).where(
+        workers.c.status.in_(statuses), workers.c.status.not_in(FINAL_WORKER_STATUSES)
+    )
+    for column, wanted in (
+        (workers.c.queue, queues),
+        (workers.c.computing_element, computing_elements),
+        (workers.c.submission_host, submission_hosts),
+    ):
+        if wanted is not None:
+            query = query.where(column.in_(wanted))
+    return list(connection.scalars(query))
+
+
+def count_by_queue_and_status(connection: Connection) -> dict[str, dict[WorkerStatus, int]]:
+    """All workers in the database, for a person to look at."""
+    query = select(workers.c.queue, workers.c.status, func.count()).group_by(workers.c.queue, workers.c.status)
+    counts: dict[str, dict[WorkerStatus, int]] = {}
+    for queue, status, number in connection.execute(query):
+        counts.setdefault(queue, {})[status] = number
+    return counts
+
+
+def settle(
+    connection: Connection, changes: Sequence[Mapping[str, object]], fence: int, same: Mapping[str, object]
+) -> None:
+    """Record what became of submissions; a claim that was taken over meanwhile changes nothing."""
+    change_rows(connection, workers, changes, WORKER_WORK.fence == fence, same={**same, "fence": 0})
+
+
+def held_ids(connection: Connection, worker_ids: Sequence[int], fence: int) -> frozenset[int]:
+    """Which of the workers are still held under the claim; locks them until the transaction ends."""
+    query = select(workers.c.worker_id).where(
+        one_of(connection, workers.c.worker_id, worker_ids), WORKER_WORK.fence == fence
+    )
+    return frozenset(connection.scalars(query.with_for_update()))
+
+
+def change_seen(connection: Connection, changes: Sequence[Mapping[str, object]], now: datetime) -> None:
+    """Record what a check told of live workers; the server is told. One that has ended meanwhile keeps its end."""
+    alive = workers.c.status.not_in(FINAL_WORKER_STATUSES)
+    change_rows(connection, workers, changes, alive, same=WORKER_REPORT.set(now))
+
+
+def change_ended(connection: Connection, changes: Sequence[Mapping[str, object]], now: datetime) -> None:
+    """Record the end of workers: reported, never killed again, swept when their `due` comes."""
+    alive = workers.c.status.not_in(FINAL_WORKER_STATUSES)
+    same = {**WORKER_REPORT.set(now), **WORKER_KILL.set(None), "fence": 0}
+    change_rows(connection, workers, changes, alive, same=same)
+
+
+def mark_unseen(connection: Connection, worker_ids: Sequence[int], since: datetime | None) -> None:
+    """These workers cannot be checked since then, or (None) can be checked again."""
+    if worker_ids:
+        mine = update(workers).where(one_of(connection, workers.c.worker_id, worker_ids))
+        connection.execute(mine.values(unseen_since=since))
+
+
+def request_kill(connection: Connection, worker_ids: Sequence[int], now: datetime, cause: str, agent: str) -> list[int]:
+    """Mark live workers to be killed and return those that were not marked before."""
+    open_to_kill = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), workers.c.kill_due.is_(None))
+    chosen = select(workers.c.worker_id).where(one_of(connection, workers.c.worker_id, worker_ids), open_to_kill)
+    marked = list(connection.scalars(chosen.with_for_update()))
+    if marked:
+        mine = update(workers).where(one_of(connection, workers.c.worker_id, marked))
+        connection.execute(mine.values(WORKER_KILL.set(now)))
+        events = [history.Event(history.Kind.WORKER, each, now, None, "to be killed", cause, agent) for each in marked]
+        history.record(connection, events)
+    return marked
+
+
+def settle_reports(connection: Connection, changes: Sequence[Mapping[str, object]], fence: int) -> None:
+    """Write when reported workers are due again; one that changed while it was reported stays due."""
+    change_rows(connection, workers, changes, WORKER_REPORT.fence == fence, same={"report_fence": 0})
+
+
+def settle_kills(connection: Connection, worker_ids: Sequence[int], fence: int, due: datetime) -> None:
+    """These workers are killed again at `due` unless they have ended by then."""
+    mine = one_of(connection, workers.c.worker_id, worker_ids)
+    connection.execute(update(workers).where(mine, WORKER_KILL.fence == fence).values(WORKER_KILL.set(due)))
+
+
+def live_of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, int]:
+    """The live worker of each job that has one."""
+    query = (
+        select(job_workers.c.job_id, job_workers.c.worker_id)
+        .join(workers, workers.c.worker_id == job_workers.c.worker_id)
+        .where(one_of(connection, job_workers.c.job_id, job_ids), workers.c.status.not_in(FINAL_WORKER_STATUSES))
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def relate(connection: Connection, relations: Iterable[tuple[int, int]]) -> None:
+    """Store which jobs pulling workers said they run, `(worker_id, job_id)`; known relations are kept."""
+    wanted = set(relations)
+    if not wanted:
+        return
+    ids = one_of(connection, job_workers.c.worker_id, {worker for worker, _ in wanted})
+    known = connection.execute(select(job_workers.c.worker_id, job_workers.c.job_id).where(ids))
+    fresh = wanted - {(row[0], row[1]) for row in known}
+    if fresh:
+        connection.execute(insert(job_workers), [{"worker_id": worker, "job_id": job} for worker, job in fresh])
+
+
+def remove(connection: Connection, worker_ids: Sequence[int]) -> None:
+    """Delete workers with their history and their relations to jobs."""
+    connection.execute(delete(workers).where(one_of(connection, workers.c.worker_id, worker_ids)))
+    connection.execute(delete(job_workers).where(one_of(connection, job_workers.c.worker_id, worker_ids)))
+    history.forget(connection, history.Kind.WORKER, worker_ids)
+
+
+def _with_jobs(connection: Connection, rows: Sequence[AnyRow]) -> list[Held]:
+    if not rows:
+        return []
+    relations: dict[int, list[int]] = {}
+    ids = one_of(connection, job_workers.c.worker_id, [row[0] for row in rows])
+    for worker, job in connection.execute(select(job_workers.c.worker_id, job_workers.c.job_id).where(ids)):
+        relations.setdefault(worker, []).append(job)
+    return [_held(row, tuple(relations.get(row[0], ()))) for row in rows]
+
+
+def _held(row: AnyRow, job_ids: tuple[int, ...]) -> Held:
+    values = [*row[:_SPLIT], job_ids, *row[_SPLIT:_WIDTH]]
+    tries, absences, batch_end = row[_WIDTH:] if len(row) > _WIDTH else (0, 0, None)
+    return Held(Worker(*values), tries, absences, batch_end)

@@ -1,0 +1,55 @@
+import json
+import socket
+from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
+
+NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
+
+
+class MovingClock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+def speak(url: str, request: bytes) -> tuple[int, bytes, bytes]:
+    """Send bytes over a fresh connection; gives status, header block and body of the answer."""
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        connection.sendall(request)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), head, body
+
+
+def request(
+    url: str, verb: str, path: str, body: bytes = b"", content_type: str = "application/json", **headers: str
+) -> tuple[int, bytes]:
+    """Make one call by hand; gives status and body."""
+    lines = [f"{verb} /api/v1/{path} HTTP/1.1", "Host: localhost", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    if body:
+        lines += [f"Content-Type: {content_type}", f"Content-Length: {len(body)}"]
+    status, _, answer = speak(url, "\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+    return status, answer
+
+
+def call(url: str, path: str, **arguments: object) -> dict[str, object]:
+    """POST arguments by hand as JSON; gives the envelope."""
+    _, body = request(url, "POST", path, json.dumps(arguments).encode())
+    envelope: dict[str, object] = json.loads(body)
+    return envelope
+
+
+def look(url: str, path: str) -> dict[str, object]:
+    """GET by hand; gives the envelope."""
+    _, body = request(url, "GET", path, Accept="application/json")
+    envelope: dict[str, object] = json.loads(body)
+    return envelope

@@ -1,0 +1,158 @@
+import os
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import MakeMessenger, Place
+
+from harvester.core.files import FileKind
+from harvester.core.workers import MapType
+from harvester.plugins.api import Done, Failed, News
+from harvester.plugins.messengers.shared_file import SharedFileMessenger
+
+Look = Callable[[], News]
+PARAMS = {"logFile": "log.tgz", "logGUID": "LG-1", "outFiles": "out.root,log.tgz", "taskID": 42}
+
+
+def _members(archive: Path) -> set[str]:
+    with tarfile.open(archive) as tar:
+        return set(tar.getnames())
+
+
+def test_logs_are_packed_and_told_under_the_servers_guid(look: Look, messenger: SharedFileMessenger, place: Place):
+    for name in ("pilot.log", "notes.txt", "log.extra", "data.bin", "sub/deeper/payload.log", "sub/data.root"):
+        place.write_text(name, name)
+    place.write("HPCJobs.json", {"101": {"secrets": "hidden"}})
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+    (file,) = look().files
+    assert (file.lfn, file.kind, file.guid) == ("log.tgz", FileKind.LOG, "LG-1")
+    assert file.size == Path(file.path).stat().st_size
+    assert _members(Path(file.path)) == {"pilot.log", "notes.txt", "log.extra", "sub/deeper/payload.log"}
+
+
+def test_finishing_again_changes_nothing(look: Look, messenger: SharedFileMessenger, place: Place):
+    place.write_text("pilot.log", "x")
+    messenger.finish([place.assignment(PARAMS)])
+    (told,) = look().files
+    place.write_text("late.log", "x")
+    messenger.finish([place.assignment(PARAMS)])
+    assert look().files == (told,)
+    messenger.acknowledge([place.worker])
+    messenger.finish([place.assignment(PARAMS)])
+    assert look().files == ()
+
+
+def test_packing_again_after_a_crash_gives_the_same_archive(
+    look: Look, messenger: SharedFileMessenger, make_messenger: MakeMessenger, place: Place
+):
+    place.write_text("pilot.log", "x")
+    messenger.finish([place.assignment(PARAMS)])
+    (first,) = look().files
+    (place.directory / "post_process.event_status.dump.json.read").unlink()
+    again = make_messenger()
+    again.finish([place.assignment(PARAMS)])
+    assert again.collect([place.worker])[0].files == (first,)
+
+
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_a_log_that_the_worker_reported_stands(
+    look: Look, messenger: SharedFileMessenger, place: Place, *, acknowledged: bool
+):
+    place.write_text("log.tgz", "mine")
+    place.write("event_status.dump.json", {"101": [{"path": "log.tgz", "type": "log", "guid": "MINE"}]})
+    if acknowledged:
+        look()
+        messenger.acknowledge([place.worker])
+    messenger.finish([place.assignment(PARAMS)])
+    assert (place.directory / "log.tgz").read_text() == "mine"
+    assert [file.guid for file in look().files] == ([] if acknowledged else ["MINE"])
+
+
+def test_what_the_worker_reported_itself_is_told_besides_the_log(
+    look: Look, messenger: SharedFileMessenger, place: Place
+):
+    place.write_text("out.root", "x")
+    place.write("event_status.dump.json", {"101": [{"path": "out.root", "type": "output"}]})
+    messenger.finish([place.assignment(PARAMS)])
+    assert {file.lfn for file in look().files} == {"out.root", "log.tgz"}
+
+
+def test_links_are_neither_packed_nor_followed(messenger: SharedFileMessenger, place: Place, tmp_path: Path):
+    secret = tmp_path / "secret"
+    secret.mkdir()
+    (secret / "secret.log").write_text("x")
+    (place.directory / "stolen.log").symlink_to(secret / "secret.log")
+    (place.directory / "sub").symlink_to(secret)
+    os.mkfifo(place.directory / "pipe.log")
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+    assert _members(place.directory / "log.tgz") == set()
+
+
+def test_the_declared_outputs_are_found_if_the_worker_said_nothing(make_messenger: MakeMessenger, place: Place):
+    messenger = make_messenger(scanInPostProcess=True)
+    place.write_text("out.root", "x")
+    place.write_text("out.root.tmp", "x")
+    messenger.finish([place.assignment(PARAMS)])
+    (news,) = messenger.collect([place.worker])
+    assert {(file.lfn, file.kind) for file in news.files} == {
+        ("out.root", FileKind.OUTPUT),
+        ("log.tgz", FileKind.LOG),
+    }
+
+
+def test_left_over_patterns(make_messenger: MakeMessenger, place: Place):
+    messenger = make_messenger(
+        scanInPostProcess=True,
+        leftOverPatterns=[r"^%OUTPUT_FILE\.\d+$", r"^job%PANDAID-%TASKID\.dat$"],
+        outputSubDir="results",
+    )
+    for name in ("out.root.1", "out.root.2", "outXroot.3", "job101-42.dat", "job102-42.dat"):
+        place.write_text(f"results/{name}", name)
+    place.write_text("out.root.9", "not in the directory of outputs")
+    place.write("event_status.dump.json", {"101": [{"path": "results/out.root.2", "type": "es_output"}]})
+    messenger.finish([place.assignment(PARAMS)])
+    (news,) = messenger.collect([place.worker])
+    assert sorted(file.lfn for file in news.files) == ["job101-42.dat", "log.tgz", "out.root.1", "out.root.2"]
+
+
+def test_jobs_that_worked_in_their_own_directory(make_messenger: MakeMessenger, place: Place):
+    messenger = make_messenger(postProcessInSubDir=True)
+    place.write_text("101/payload.log", "x")
+    place.write_text("pilot.log", "x")
+    messenger.finish([place.assignment(PARAMS)])
+    (news,) = messenger.collect([place.worker])
+    assert [file.path for file in news.files] == [f"{place.directory}/101/log.tgz"]
+    assert _members(place.directory / "101" / "log.tgz") == {"payload.log"}
+
+
+def test_many_jobs_have_a_log_each(messenger: SharedFileMessenger, make_place: Callable[..., Place]):
+    place = make_place(map_type=MapType.MANY_TO_ONE, job_ids=(101, 102))
+    place.write_text("101/a.log", "x")
+    place.write_text("102/b.log", "x")
+    messenger.finish([place.assignment(PARAMS)])
+    (news,) = messenger.collect([place.worker])
+    assert {(file.job_id, file.path) for file in news.files} == {
+        (job, f"{place.directory}/{job}/log.tgz") for job in (101, 102)
+    }
+
+
+def test_a_worker_without_jobs_needs_no_finish(messenger: SharedFileMessenger, make_place: Callable[..., Place]):
+    place = make_place(map_type=MapType.NO_JOB, job_ids=())
+    place.write_text("pilot.log", "x")
+    assert messenger.finish([place.assignment()]) == [Done()]
+    assert place.names() == {"pilot.log"}
+
+
+def test_without_an_access_point_there_is_nothing_to_finish(messenger: SharedFileMessenger, place: Place):
+    messenger.clean([place.worker])
+    (result,) = messenger.finish([place.assignment(PARAMS)])
+    assert isinstance(result, Failed)
+    assert str(place.directory) in result.reason
+
+
+@pytest.mark.parametrize("name", ["../log.tgz", "a/b.tgz"])
+def test_a_log_cannot_be_written_elsewhere(messenger: SharedFileMessenger, place: Place, name: str):
+    assert messenger.finish([place.assignment({"logFile": name})]) == [Done()]
+    assert place.names() == set()
+    assert {path.name for path in place.directory.parent.iterdir()} == {place.directory.name}

@@ -1,0 +1,216 @@
+"""From blocks of the queue configuration to plugins."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from harvester.plugins import registry
+from harvester.plugins.api import Plugin, Resource
+from harvester.plugins.local import LocalResource
+from harvester.plugins.names import OURS, UPSTREAM, Role, UpstreamPlugin
+from harvester.plugins.registry import (
+    NotBuiltYetError,
+    PluginError,
+    PluginSettingsError,
+    UnknownPluginError,
+    UnusablePluginError,
+    build,
+    problems,
+    resolve,
+)
+from harvester.plugins.testing import context_in
+
+HERE = "harvester_test_plugins"
+SUBMITTERS = "pandaharvester.harvestersubmitter"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A plugin block as the configuration gives it."""
+
+    module: str | None = None
+    name: str | None = None
+    plugin: str | None = None
+    settings: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+Install = Callable[..., None]
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Makes a module importable, and its entry points known."""
+
+    def install(text: str, entries: Sequence[str] = ()) -> None:
+        (tmp_path / f"{HERE}.py").write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, HERE, raising=False)
+        points = {name: EntryPoint(name, f"{HERE}:Mine", registry.ENTRY_POINT_GROUP) for name in entries}
+        monkeypatch.setattr(registry, "_installed", lambda: points)
+
+    return install
+
+
+MINE = """
+from harvester.plugins.local import LocalResource
+
+class Mine(LocalResource):
+    pass
+"""
+
+
+class TestShortNames:
+    def test_one_resource_serves_three_roles(self):
+        roles = (Role.SUBMITTER, Role.MONITOR, Role.SWEEPER)
+        assert {resolve(role, Block(plugin="local")) for role in roles} == {LocalResource}
+
+    @pytest.mark.parametrize(("role", "short"), [(role, short) for role, names in OURS.items() for short in names])
+    def test_ours_keep_the_contract_of_their_role(self, role: Role, short: str):
+        assert issubclass(resolve(role, Block(plugin=short)), Plugin)
+
+    def test_misspelt_name_is_answered_by_the_nearest(self):
+        with pytest.raises(UnknownPluginError, match="'lokal' is not known for submitter; did you mean local"):
+            resolve(Role.SUBMITTER, Block(plugin="lokal"))
+
+    def test_name_of_another_role_is_answered_by_those_of_this(self):
+        with pytest.raises(UnknownPluginError, match="not known for messenger; there is shared_file"):
+            resolve(Role.MESSENGER, Block(plugin="slurm"))
+
+    def test_planned_plugin_says_so(self):
+        with pytest.raises(NotBuiltYetError, match="'htcondor' is not built yet for monitor; there is dummy, local"):
+            resolve(Role.MONITOR, Block(plugin="htcondor"))
+
+    def test_empty_block_is_told_what_to_add(self):
+        with pytest.raises(UnknownPluginError, match='add "plugin" with one of'):
+            resolve(Role.SUBMITTER, Block(module=SUBMITTERS))
+
+
+class TestUpstreamNames:
+    @pytest.mark.parametrize("known", UPSTREAM.values(), ids=lambda known: f"{known.module}:{known.name}")
+    def test_every_name_resolves_or_is_planned(self, known: UpstreamPlugin):
+        for role in known.roles:
+            block = Block(module=known.module, name=known.name)
+            if known.plugin in OURS.get(role, {}):
+                assert resolve(role, block) is resolve(role, Block(plugin=known.plugin))
+            else:
+                with pytest.raises(NotBuiltYetError, match=known.name):
+                    resolve(role, block)
+
+    def test_slurm_has_one_resource_for_all_its_names(self):
+        names = [
+            (Role.SUBMITTER, f"{SUBMITTERS}.slurm_submitter", "SlurmSubmitter"),
+            (Role.MONITOR, "pandaharvester.harvestermonitor.slurm_bulk_monitor", "SlurmBulkMonitor"),
+            (Role.MONITOR, "pandaharvester.harvestermonitor.slurm_squeue_monitor", "SlurmSqueueMonitor"),
+            (Role.SWEEPER, "pandaharvester.harvestersweeper.slurm_sweeper", "SlurmSweeper"),
+        ]
+        classes = {resolve(role, Block(module=module, name=name)) for role, module, name in names}
+        assert len(classes) == 1
+        assert issubclass(classes.pop(), Resource)
+
+    def test_submitter_is_no_messenger(self):
+        block = Block(module=f"{SUBMITTERS}.slurm_submitter", name="SlurmSubmitter")
+        with pytest.raises(UnknownPluginError, match="made for submitter, not for messenger"):
+            resolve(Role.MESSENGER, block)
+
+    def test_misspelt_class_is_answered_by_the_nearest(self):
+        block = Block(module=f"{SUBMITTERS}.slurm_submitter", name="SlurmSubmiter")
+        with pytest.raises(UnknownPluginError, match=r"did you mean .*slurm_submitter : SlurmSubmitter\?"):
+            resolve(Role.SUBMITTER, block)
+
+
+class TestForeignPlugins:
+    def test_any_importable_class_of_the_right_kind(self, install: Install):
+        install(MINE)
+        assert resolve(Role.SUBMITTER, Block(module=HERE, name="Mine")).__name__ == "Mine"
+
+    @pytest.mark.parametrize("entry", ["mine", "submitter.mine"])
+    def test_entry_points(self, install: Install, entry: str):
+        install(MINE, [entry])
+        assert resolve(Role.SUBMITTER, Block(plugin="mine")).__name__ == "Mine"
+
+    def test_entry_point_of_another_role_is_not_taken(self, install: Install):
+        install(MINE, ["monitor.mine"])
+        with pytest.raises(UnknownPluginError):
+            resolve(Role.SUBMITTER, Block(plugin="mine"))
+
+    def test_entry_point_cannot_shadow_ours(self, install: Install):
+        install(MINE, ["local"])
+        assert resolve(Role.SUBMITTER, Block(plugin="local")) is LocalResource
+
+    def test_class_that_breaks_the_contract_is_named_with_it(self, install: Install):
+        install(MINE)
+        with pytest.raises(UnusablePluginError, match=r"has to derive from harvester\.plugins\.api\.Messenger"):
+            resolve(Role.MESSENGER, Block(module=HERE, name="Mine"))
+
+    @pytest.mark.parametrize("text", ["import no_such_library", "raise RuntimeError('broken')", "def"])
+    def test_module_that_cannot_be_imported_is_blamed(self, install: Install, text: str):
+        install(text)
+        with pytest.raises(UnusablePluginError, match=f"{HERE} cannot be imported"):
+            resolve(Role.SUBMITTER, Block(module=HERE, name="Mine"))
+
+    def test_missing_module_and_missing_class_are_told_apart(self, install: Install):
+        install(MINE)
+        with pytest.raises(UnknownPluginError, match=f"{HERE} has no Yours"):
+            resolve(Role.SUBMITTER, Block(module=HERE, name="Yours"))
+        with pytest.raises(UnknownPluginError, match="there is no module nowhere_to_be_found"):
+            resolve(Role.SUBMITTER, Block(module="nowhere_to_be_found.at_all", name="Mine"))
+
+    @given(role=st.sampled_from(Role), short=st.text(), module=st.none() | st.text(max_size=8), name=st.text())
+    def test_nonsense_is_an_error_of_ours(self, role: Role, short: str, module: str | None, name: str):
+        block = Block(plugin=short) if module is None else Block(module=module, name=name)
+        try:
+            resolve(role, block)
+        except PluginError as error:
+            assert str(error)  # noqa: PT017 - a short name may also hit
+
+
+class TestBuilding:
+    def test_plugin_gets_its_settings_and_context(self, tmp_path: Path):
+        block = Block(plugin="local", settings={"command": ["true"], "killGrace": 3, "siteName": "SITE"})
+        context = context_in(tmp_path)
+        resource = build(Role.SUBMITTER, block, context)
+        assert isinstance(resource, LocalResource)
+        assert (resource.settings.kill_grace, resource.context) == (3, context)
+
+    def test_wrong_settings_are_named_and_not_shown(self, tmp_path: Path):
+        block = Block(plugin="local", settings={"command": ["true"], "killGrace": "hunter2", "cores": 0})
+        with pytest.raises(PluginSettingsError) as caught:
+            build(Role.SUBMITTER, block, context_in(tmp_path, queue="HERE"))
+        message = str(caught.value)
+        assert message.startswith("queue HERE, block submitter: ")
+        assert "killGrace: " in message
+        assert "cores: " in message
+        assert "hunter2" not in message
+
+    def test_unknown_plugin_is_named_with_its_queue(self, tmp_path: Path):
+        with pytest.raises(UnknownPluginError, match="queue HERE, block submitter: plugin 'x'"):
+            build(Role.SUBMITTER, Block(plugin="x"), context_in(tmp_path, queue="HERE"))
+
+
+class TestProblems:
+    def test_good_block_has_none(self):
+        assert not problems("HERE", "submitter", Block(plugin="local", settings={"command": ["true"]}))
+        assert not problems("HERE", "monitor", Block(plugin="local"))
+
+    def test_every_wrong_key_is_a_line(self):
+        found = problems("HERE", "submitter", Block(plugin="local", settings={"command": 1, "cores": "many"}))
+        assert len(found) == 2
+        assert all(line.startswith("queue HERE: ") for line in found)
+
+    def test_submitter_without_payload_is_told(self):
+        assert "add 'command'" in problems("HERE", "submitter", Block(plugin="local"))[0]
+
+    def test_plugin_that_is_not_there_is_told(self):
+        block = Block(module=f"{SUBMITTERS}.pbs_submitter", name="PBSSubmitter")
+        assert "'pbs' is not built yet" in problems("HERE", "submitter", block)[0]
+
+    def test_block_of_middleware_is_known(self):
+        block = Block(module="pandaharvester.harvestermiddleware.rpc_herder", name="RpcHerder")
+        assert "'rpc' is not built yet" in problems("HERE", "rpc", block)[0]

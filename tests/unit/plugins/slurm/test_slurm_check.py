@@ -1,0 +1,208 @@
+import os
+from datetime import UTC, datetime
+
+import pytest
+
+from harvester.core.workers import WorkerStatus
+from harvester.plugins.api import Gone, Seen, Unknown
+from harvester.plugins.slurm.states import STATES
+
+LIVE = {"PENDING": "submitted", "CONFIGURING": "submitted", "RUNNING": "running", "COMPLETING": "running"}
+ENDED = {
+    "COMPLETED": "finished",
+    "FAILED": "failed",
+    "TIMEOUT": "failed",
+    "PREEMPTED": "failed",
+    "CANCELLED": "cancelled",
+}
+
+
+@pytest.mark.parametrize(("state", "status"), [*LIVE.items(), *ENDED.items()])
+def test_what_a_state_means(fake, row, state, status):
+    fake.lists([row("17", state, "test-5")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert isinstance(outcome, Seen)
+    assert (outcome.status, outcome.native_status) == (WorkerStatus(status), state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_of_the_table_gives_an_outcome(fake, row, state):
+    fake.lists([row("17", state, "test-5")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert isinstance(outcome, Seen)
+    assert (outcome.ended_at is not None) == outcome.status.is_final
+
+
+def test_a_state_that_nobody_knows_is_unknown(fake, row):
+    fake.lists([row("17", "BANANA", "test-5")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert isinstance(outcome, Unknown)
+    assert "BANANA" in outcome.reason
+
+
+def test_facts_of_an_ended_job(fake, row):
+    fake.lists([row("17", "FAILED", "test-5", exit_text="1792", reason="NonZeroExitCode")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert (outcome.exit_code, outcome.node) == (7, "n1")
+    assert outcome.started_at == datetime(2026, 3, 1, 11, 0, tzinfo=UTC)
+    assert outcome.ended_at == datetime(2026, 3, 1, 11, 30, tzinfo=UTC)
+    assert outcome.diagnostics == "Slurm: FAILED: ended with exit code 7: NonZeroExitCode"
+
+
+@pytest.mark.parametrize(("state", "words", "code"), [("TIMEOUT", "1:00:00", 4215), ("NODE_FAIL", "node n1", 4201)])
+def test_the_reason_of_a_failure_is_told(fake, row, state, words, code):
+    fake.lists([row("17", state, "test-5")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert words in outcome.diagnostics
+    assert outcome.error_code == code
+
+
+def test_a_waiting_job_has_neither_started_nor_ended_and_tells_why_it_waits(fake, row):
+    fake.lists([row("17", "PENDING", "test-5", reason="JobHeldUser")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert (outcome.started_at, outcome.ended_at, outcome.exit_code) == (None, None, None)
+    assert "JobHeldUser" in outcome.diagnostics
+
+
+def test_a_thousand_workers_are_one_listing(fake, row):
+    fake.lists([row(f"17_{task}", "RUNNING", "test+100") for task in range(1000)])
+    resource = fake.resource()
+    outcomes = resource.check([fake.worker(100 + task, f"17_{task}") for task in range(1000)])
+    assert {outcome.status for outcome in outcomes} == {WorkerStatus.RUNNING}
+    assert resource.process_starts == {"squeue": 1}
+
+
+def test_jobs_that_the_controller_forgot_are_one_question_to_accounting(fake, row):
+    fake.lists([row("17_0", "RUNNING", "test+100")])
+    fake.accounts(
+        [row("17_1", "COMPLETED", "test+100", exit_text="0:0"), row("18", "TIMEOUT", "test-7", exit_text="0:0")]
+    )
+    workers = [fake.worker(100, "17_0"), fake.worker(101, "17_1"), fake.worker(7, "18")]
+    resource = fake.resource()
+    statuses = [outcome.status for outcome in resource.check(workers)]
+    assert statuses == [WorkerStatus.RUNNING, WorkerStatus.FINISHED, WorkerStatus.FAILED]
+    assert resource.process_starts == {"squeue": 1, "sacct": 1}
+    (call,) = fake.calls("sacct")
+    assert "--jobs=17,18" in call
+    assert "--starttime=2026-03-01T11:00:00" in call
+
+
+def test_a_batch_id_that_was_given_to_another_job_is_not_ours(fake, row):
+    fake.lists([row("17", "RUNNING", "somebody-else"), row("18_1", "RUNNING", "test+7")])
+    outcomes = fake.resource().check([fake.worker(5, "17"), fake.worker(6, "18_1")])
+    assert [type(outcome) for outcome in outcomes] == [Gone, Gone]
+
+
+def test_gone_needs_both_listings(fake):
+    assert isinstance(fake.resource().check([fake.worker(5, "17")])[0], Gone)
+
+
+@pytest.mark.parametrize("printed", ["", "17|RUNNING\n", "please wait\n"])
+def test_a_listing_without_heading_leaves_everything_unknown(fake, printed):
+    fake.prints("squeue", printed)
+    resource = fake.resource()
+    assert isinstance(resource.check([fake.worker(5, "17")])[0], Unknown)
+    assert resource.process_starts == {"squeue": 1}
+
+
+def test_a_listing_that_failed_leaves_everything_unknown(fake):
+    fake.prints("squeue", "", exit_code=1, err="slurm_load_jobs error: Unable to contact slurm controller")
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert isinstance(outcome, Unknown)
+    assert "Unable to contact" in outcome.reason
+
+
+def test_a_listing_that_is_cut_off_tells_of_those_it_shows_only(fake, row):
+    shown = row("17", "RUNNING", "test-5")
+    fake.prints(
+        "squeue", f"JOBID|STATE|EXIT_CODE|START_TIME|END_TIME|TIME_LIMIT|NODELIST|REASON|NAME|\n{shown}\n18|RUN"
+    )
+    outcomes = fake.resource().check([fake.worker(5, "17"), fake.worker(6, "18")])
+    assert [type(outcome) for outcome in outcomes] == [Seen, Unknown]
+
+
+def test_accounting_that_is_down_leaves_the_missing_unknown(fake, row):
+    fake.lists([row("17", "RUNNING", "test-5")])
+    fake.prints("sacct", "", exit_code=1, err="sacct: error: Problem talking to the database: Connection refused")
+    outcomes = fake.resource().check([fake.worker(5, "17"), fake.worker(6, "18")])
+    assert [type(outcome) for outcome in outcomes] == [Seen, Unknown]
+
+
+SWITCHED_OFF = "Slurm accounting storage is disabled\n"
+
+
+def test_without_accounting_the_exit_code_file_tells(fake):
+    fake.prints("sacct", "", exit_code=1, err=SWITCHED_OFF)
+    workers = [fake.worker(number, str(number)) for number in (5, 6, 7)]
+    (fake.root / "ap-5" / ".exit_code").write_text("0\n")
+    (fake.root / "ap-6" / ".exit_code").write_text("3\n")
+    first, second, third = fake.resource().check(workers)
+    assert (first.status, first.exit_code) == (WorkerStatus.FINISHED, 0)
+    assert (second.status, second.exit_code) == (WorkerStatus.FAILED, 3)
+    assert isinstance(third, Gone)
+
+
+def test_a_queue_may_do_without_accounting(fake):
+    resource = fake.resource(use_squeue_monitor=True)
+    assert isinstance(resource.check([fake.worker(5, "17")])[0], Gone)
+    assert "sacct" not in resource.process_starts
+
+
+def test_a_missing_sacct_means_no_accounting(fake):
+    assert isinstance(fake.resource(sacct="/nowhere/sacct").check([fake.worker(5, "17")])[0], Gone)
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "PENDING"])
+def test_accounting_that_lags_behind_is_not_believed_on_living_jobs(fake, row, state):
+    fake.accounts([row("17", state, "test-5", exit_text="0:0")])
+    assert isinstance(fake.resource().check([fake.worker(5, "17")])[0], Gone)
+
+
+@pytest.mark.parametrize(
+    ("state", "content", "status"),
+    [
+        ("COMPLETED", '{"worker_status": "failed"}', "failed"),
+        ("FAILED", '{"worker_status": "finished"}', "finished"),
+        ("FAILED", "", "finished"),
+        ("FAILED", "not json", "failed"),
+        ("FAILED", '["finished"]', "failed"),
+        ("FAILED", '{"worker_status": ["x"]}', "failed"),
+        ("RUNNING", '{"worker_status": "finished"}', "running"),
+    ],
+)
+def test_a_workers_own_word_on_its_end(fake, row, state, content, status):
+    fake.lists([row("17", state, "test-5")])
+    worker = fake.worker(5, "17")
+    (fake.root / "ap-5" / "FINISHED").write_text(content)
+    assert fake.resource().check([worker])[0].status == WorkerStatus(status)
+
+
+@pytest.mark.parametrize("name", ["FINISHED", ".exit_code"])
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory", "long", "binary"])
+def test_hostile_files_in_the_access_point_are_passed_over(fake, name, kind):
+    worker = fake.worker(5, "17")
+    path = fake.root / "ap-5" / name
+    match kind:
+        case "fifo":
+            os.mkfifo(path)
+        case "link":
+            path.symlink_to("/dev/zero")
+        case "directory":
+            path.mkdir()
+        case "long":
+            path.write_text("1" * 100_000)
+        case "binary":
+            path.write_bytes(b"\xff\xfe\x00")
+    assert isinstance(fake.resource().check([worker])[0], Gone)
+
+
+def test_a_worker_without_batch_id_is_unknown(fake):
+    assert isinstance(fake.resource().check([fake.worker(5)])[0], Unknown)
+
+
+def test_the_users_own_filters_do_not_reach_the_listing(fake, monkeypatch):
+    monkeypatch.setenv("SQUEUE_STATES", "PENDING")
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    fake.does("squeue", f'echo "${{SQUEUE_STATES-unset}} $TZ" >{fake.root}/seen')
+    fake.resource().check([fake.worker(5, "17")])
+    assert (fake.root / "seen").read_text() == "unset UTC\n"

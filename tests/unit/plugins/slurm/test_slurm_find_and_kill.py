@@ -1,0 +1,160 @@
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from harvester.plugins.api import Done, Later
+from harvester.plugins.slurm.under_way import Submissions
+
+
+def test_single_jobs_and_elements_are_found_by_their_markers(fake, row):
+    fake.lists([row("17", "RUNNING", "test-5"), row("18_2", "PENDING", "test+6"), row("19", "RUNNING", "other-5")])
+    search = fake.resource().find([fake.worker(5), fake.worker(8), fake.worker(9)])
+    assert {marker: found.batch_id for marker, found in search.found.items()} == {"test-5": "17", "test-8": "18_2"}
+    assert search.complete
+
+
+def test_a_found_job_brings_its_logs(fake, row):
+    fake.lists([row("17", "RUNNING", "test-5")])
+    search = fake.resource().find([fake.worker(5)])
+    assert search.found["test-5"].log_urls["stdOut"] == f"{fake.root}/ap-5/5.out"
+
+
+def test_a_living_job_goes_before_one_that_has_ended(fake, row):
+    fake.lists([row("17", "CANCELLED", "test-5"), row("18", "RUNNING", "test-5"), row("19", "FAILED", "test-5")])
+    assert fake.resource().find([fake.worker(5)]).found["test-5"].batch_id == "18"
+
+
+def test_young_workers_need_no_accounting(fake):
+    young = replace(fake.worker(5), created_at=fake.worker(5).created_at - timedelta(seconds=100))
+    resource = fake.resource()
+    assert resource.find([young]).complete
+    assert "sacct" not in resource.process_starts
+
+
+def test_old_workers_are_searched_in_accounting_from_before_their_beginning(fake, row):
+    old = replace(fake.worker(5), created_at=fake.worker(5).created_at - timedelta(days=2))
+    fake.accounts([row("17", "COMPLETED", "test-5", exit_text="0:0")])
+    search = fake.resource().find([old])
+    assert search.complete
+    assert search.found["test-5"].batch_id == "17"
+    assert "--starttime=2026-02-27T11:00:00" in fake.calls("sacct")[0]
+
+
+@pytest.mark.parametrize("program", ["squeue", "sacct"])
+def test_a_listing_that_failed_makes_the_search_incomplete(fake, program):
+    fake.prints(program, "", exit_code=1, err="no connection")
+    search = fake.resource().find([replace(fake.worker(5), created_at=None)])
+    assert not search.complete
+    assert "no connection" in search.reason
+
+
+def test_without_accounting_an_old_worker_cannot_be_called_absent(fake):
+    search = fake.resource(use_squeue_monitor=True).find([replace(fake.worker(5), created_at=None)])
+    assert not search.complete
+
+
+def test_while_the_limits_are_not_known_accounting_is_asked(fake):
+    fake.prints("scontrol", "", exit_code=1)
+    resource = fake.resource()
+    resource.find([fake.worker(5)])
+    assert resource.process_starts["sacct"] == 1
+
+
+SUBMIT_AND_DIE = """
+import os, signal, sys
+from pathlib import Path
+from harvester.plugins.slurm.under_way import Submissions
+with Submissions(Path(sys.argv[1])).announce(5, 9) as lock:
+    import subprocess
+    child = subprocess.Popen(["sleep", "600"], pass_fds=(lock,), stdout=subprocess.DEVNULL)
+    print(child.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_an_sbatch_that_outlives_a_killed_harvester_makes_searches_incomplete(fake):
+    directory = fake.root / "slurm-submissions"
+    dead = subprocess.run(
+        [sys.executable, "-c", SUBMIT_AND_DIE, directory], capture_output=True, text=True, check=False
+    )
+    assert dead.returncode == -signal.SIGKILL
+    resource = fake.resource()
+    try:
+        search = resource.find([fake.worker(7)])
+        assert not search.complete
+        assert "still at work" in search.reason
+        assert resource.find([fake.worker(10)]).complete
+    finally:
+        os.kill(int(dead.stdout), signal.SIGKILL)
+    while Submissions(directory).concerns({7}):
+        pass
+    assert resource.find([fake.worker(7)]).complete
+    assert list(directory.iterdir()) == []
+
+
+def test_a_submission_that_ended_leaves_nothing_behind(fake):
+    fake.resource().submit([fake.worker(5)])
+    assert list((fake.root / "slurm-submissions").iterdir()) == []
+
+
+def test_living_jobs_are_cancelled_in_one_call(fake, row):
+    fake.lists([row(f"17_{task}", "RUNNING", "test+100") for task in range(500)] + [row("18", "PENDING", "test-7")])
+    workers = [fake.worker(100 + task, f"17_{task}") for task in range(500)] + [fake.worker(7, "18")]
+    resource = fake.resource()
+    assert set(resource.kill(workers)) == {Done()}
+    assert fake.calls("scancel") == [["17_[0-499]", "18"]]
+    assert resource.process_starts == {"squeue": 1, "scancel": 1}
+
+
+def test_what_has_ended_or_is_somebody_elses_is_left_alone(fake, row):
+    fake.lists([row("17", "COMPLETED", "test-5"), row("18", "RUNNING", "other-6")])
+    assert fake.resource().kill([fake.worker(5, "17"), fake.worker(6, "18"), fake.worker(7, "19")]) == [Done()] * 3
+    assert fake.calls("scancel") == []
+
+
+def test_a_worker_whose_submission_was_never_recorded_is_killed_by_its_marker(fake, row):
+    fake.lists([row("17", "RUNNING", "test-5")])
+    assert fake.resource().kill([fake.worker(5)]) == [Done()]
+    assert fake.calls("scancel") == [["17"]]
+
+
+def test_a_kill_without_a_listing_is_tried_later(fake):
+    fake.prints("squeue", "", exit_code=1, err="no connection")
+    (outcome,) = fake.resource().kill([fake.worker(5, "17")])
+    assert isinstance(outcome, Later)
+
+
+def test_a_cancel_that_failed_is_tried_later_for_the_jobs_concerned(fake, row):
+    fake.lists([row("17", "RUNNING", "test-5"), row("18", "COMPLETED", "test-6")])
+    fake.prints("scancel", "", exit_code=1, err="scancel: error: Kill job error on job id 17")
+    outcomes = fake.resource().kill([fake.worker(5, "17"), fake.worker(6, "18")])
+    assert [type(outcome) for outcome in outcomes] == [Later, Done]
+
+
+def test_long_lists_are_cut_to_fit_a_command_line(fake, row):
+    numbers = range(10_000_000, 10_012_000)
+    fake.lists([row(str(number), "RUNNING", f"test-{number}") for number in numbers])
+    worker = fake.worker(1)
+    workers = [
+        replace(worker, worker_id=number, marker=f"test-{number}", batch_id=str(number), access_point="/nowhere")
+        for number in numbers
+    ]
+    assert set(fake.resource().kill(workers)) == {Done()}
+    calls = fake.calls("scancel")
+    assert len(calls) == 2
+    assert sum(len(call) for call in calls) == len(numbers)
+
+
+def test_cleaning_has_nothing_to_do(fake):
+    assert fake.resource().clean([fake.worker(5, "17")]) == [Done()]
+
+
+def test_queues_of_one_cluster_share_an_endpoint(fake):
+    assert fake.resource().endpoint == fake.resource(templateFile=None, nCore=8).endpoint
+    assert fake.resource().endpoint != fake.resource(cluster="other").endpoint
+    assert fake.resource().endpoint != fake.resource(slurmConf="/etc/other.conf").endpoint
