@@ -26,10 +26,11 @@ from harvester.agents.stager import StagerAgent
 from harvester.agents.statistics import StatisticsReporter
 from harvester.agents.submitter import Submitter
 from harvester.agents.sweeper import Cleaner, Killer
-from harvester.config.queues import LoadedQueues
+from harvester.config.queues import LoadedQueues, QueueConfig, RunMode
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, utc_now
 from harvester.core.errors import HarvesterError
+from harvester.core.grouping import SUPPORTED
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
 from harvester.panda.errors import PandaError
@@ -117,6 +118,22 @@ def plugin_context(settings: Settings, clock: Clock) -> Callable[[str], PluginCo
     return make
 
 
+def _can_be_served(queue: QueueConfig) -> bool:
+    problem = unsupported(queue)
+    if problem:
+        log.error("queue is not served", queue=queue.queue_name, reason=problem)
+    return problem is None
+
+
+def unsupported(queue: QueueConfig) -> str | None:
+    """Why a valid queue cannot be served by this version; None if it can."""
+    if queue.map_type not in SUPPORTED:
+        return f"mapType {queue.map_type} is not built yet; write NoJob or OneToOne"
+    if queue.run_mode is RunMode.SLAVE:
+        return "runMode slave is not built yet; write self"
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Loop:
     """Something that is done again and again in a thread of its own."""
@@ -145,7 +162,7 @@ class Harvester:
         self.plugins = PluginPool(loaded.queues, plugin_context(settings, clock))
         self.panda = panda_client(settings)
         self._clock = clock
-        self._active = loaded.active
+        self._active = frozenset(name for name in loaded.active if _can_be_served(loaded.queues[name]))
         self._stopping = threading.Event()
         instance = Instance(settings, self.plugins, self.db, self.panda, clock, Wakeups(), self.host)
         self.housekeeper = Housekeeper(self.db, clock, self.host)

@@ -178,13 +178,13 @@ class Monitor(Agent[MonitorUnit, Round]):
         self._write_workers(connection, seen, verdicts, now)
         self._write_unseen(connection, seen, now)
         self._write_jobs(connection, seen, verdicts, now)
-        self._write_kills(connection, seen, rules, now)
+        condemned = self._write_kills(connection, seen, rules, now)
         workers.relate(connection, [(each.held.worker.worker_id, job) for each in seen for job in each.news.job_ids])
         changed = sorted({each.held.worker.queue for each in seen if each.held.worker.worker_id in verdicts})
         for pair in (QUEUE_SIZE, QUEUE_FETCH):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
         self._note(connection, seen, now)
-        return _WAKES if verdicts else ()
+        return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
 
     def _pace(self, unit: MonitorUnit, result: Round) -> timedelta:
         longest = timedelta(seconds=self.instance.settings.monitor.check_interval)
@@ -289,13 +289,14 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def _write_kills(
         self, connection: Connection, seen: Sequence[Observation], rules: Mapping[str, Rules], now: datetime
-    ) -> None:
+    ) -> bool:
         by_reason: dict[str, list[int]] = defaultdict(list)
         for each in seen:
             if reason := reason_to_kill(each, rules[each.held.worker.queue], now):
                 by_reason[reason].append(each.held.worker.worker_id)
         for reason, ids in by_reason.items():
             workers.request_kill(connection, ids, now, reason, self.name)
+        return bool(by_reason)
 
     def _note(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
         unknown = {

@@ -131,7 +131,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
             ],
         )
         self._obey_kills(connection, [job for job, reply in told if _KILL in reply.command and not _is_told(job)], now)
-        return ("sweeper",)
+        return ("sweeper", "killer")
 
     def _done_row(self, job: Job, now: datetime) -> dict[str, object]:
         keep = timedelta(hours=self._keep_hours(job.status))

@@ -11,6 +11,8 @@ import structlog
 
 from harvester.agents.base import Agent, ClaimTicket, ResultT, UnitT
 from harvester.agents.failpoints import reach
+from harvester.core.errors import HarvesterError
+from harvester.panda.errors import PandaError, PandaUnavailable
 from harvester.store import leases
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.leases import QUEUE_PAIRS, Owner
@@ -24,6 +26,8 @@ _PATIENCE: Final = 60.0
 _BLOCKED_NAP: Final = 0.25
 """Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy."""
 _MOST_THREADS: Final = 64
+_REST_FIRST: Final = 5.0
+_REST_LAST: Final = 600.0
 _RETRY_FIRST: Final = 0.5
 _RETRY_LAST: Final = 10.0
 
@@ -37,17 +41,20 @@ class _InHand(Generic[UnitT]):
 
 @dataclass(slots=True)
 class Rest:
-    """How long something that keeps failing is left alone: 5 s, doubled with every failure up to ten minutes."""
+    """How long something that keeps failing is left alone.
+
+    A plugin: 5 s, doubled with every failure up to ten minutes. A server that is away: 5 s each time, so that reports
+    reach it soon after it is back.
+    """
 
     failures: int = 0
     until: float = 0.0
 
-    def pause(self, now: float) -> float:
-        """One more failure; the seconds to wait."""
+    def extend(self, now: float, error: Exception) -> None:
+        """One more failure."""
         self.failures += 1
-        seconds = float(min(5 * 2 ** (self.failures - 1), 600))
-        self.until = now + seconds
-        return seconds
+        doublings = 0 if isinstance(error, PandaUnavailable) else min(self.failures - 1, 7)
+        self.until = now + min(_REST_FIRST * 2**doublings, _REST_LAST)
 
 
 @dataclass(slots=True)
@@ -211,7 +218,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
             self.agent.instance.wake(*wanted)
         except Exception as error:  # the loop's edge: whatever a plugin raises stays with its unit
             self._count_failure(unit.about, error)
-            log.exception("work failed", agent=self.agent.name, about=unit.about)
+            known = isinstance(error, HarvesterError | PandaError)
+            log.error("work failed", agent=self.agent.name, about=unit.about, error=str(error), exc_info=not known)
             self._give_back(unit)
         finally:
             self._drop(unit)
@@ -237,7 +245,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _count_failure(self, about: str, error: Exception) -> None:
         self.health.failed += 1
         self.health.last_error = f"{about}: {type(error).__name__}: {error}"
-        self.health.resting.setdefault(about, Rest()).pause(time.monotonic())
+        self.health.resting.setdefault(about, Rest()).extend(time.monotonic(), error)
 
     def _give_back(self, unit: UnitT) -> None:
         pause = max(self.health.resting[unit.about].until - time.monotonic(), 1.0)

@@ -34,6 +34,8 @@ JobParams: TypeAlias = Mapping[str, Json]
 HEARTBEAT_SECONDS = 10.0
 PAYLOAD_FAILED = 1305
 """Pilot error code of a payload that ended with an error."""
+PASSING_TROUBLES = (10, 30)
+"""Status codes of a server that timed out or has no database now; the call is repeated."""
 KILLED = 1144
 """Pilot error code of a job that the server wants killed."""
 
@@ -302,9 +304,12 @@ class Server:
         if response.status != HTTPStatus.OK:
             raise http.client.HTTPException(f"status {response.status}: {text[:200].decode(errors='replace')}")
         answer: Json = json.loads(text)
-        if isinstance(answer, dict):
-            return answer
-        raise http.client.HTTPException("the answer is not a JSON object")
+        if not isinstance(answer, dict):
+            raise http.client.HTTPException("the answer is not a JSON object")
+        data = answer.get("data")
+        if isinstance(data, dict) and data.get("StatusCode") in PASSING_TROUBLES:
+            raise http.client.HTTPException(f"the server has trouble: {answer.get('message')}")
+        return answer
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
 """Which jobs share a worker, by the queue's mapType (core reference §4.4)."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from harvester.core.jobs import Job
 from harvester.core.workers import MapType
+
+SUPPORTED: Final = frozenset({MapType.NO_JOB, MapType.ONE_TO_ONE})
+"""The map types that groups can be made for."""
 
 
 def group_jobs(map_type: MapType, jobs: Sequence[Job], new_workers: int) -> list[tuple[Job, ...]]:

@@ -58,6 +58,8 @@ class DummyResource(Resource[DummySettings]):
 
     Settings = DummySettings
     grade: ClassVar[Grade] = Grade.IDEMPOTENT
+    poll_seconds = 1.0
+    settle_seconds = 0.0
 
     @property
     def endpoint(self) -> str:

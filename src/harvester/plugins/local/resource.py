@@ -67,6 +67,8 @@ class LocalResource(Resource[LocalSettings]):
 
     Settings: ClassVar[type[PluginSettings]] = LocalSettings
     grade = Grade.IDEMPOTENT
+    poll_seconds = 0.3
+    settle_seconds = 0.0
 
     def __init__(self, settings: LocalSettings, context: PluginContext) -> None:
         super().__init__(settings, context)

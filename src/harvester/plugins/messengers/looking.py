@@ -65,14 +65,14 @@ class Look:
     now: datetime
     dumps: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    _listings: dict[Path, Listing] = field(default_factory=dict)
+    _listings: dict[str, Listing] = field(default_factory=dict)
     _attributes: dict[int, dict[str, JsonValue]] = field(default_factory=dict)
     _files: list[ReportedFile] = field(default_factory=list)
     _job_ids: tuple[int, ...] = ()
 
     @property
-    def _top(self) -> Path:
-        return Path(self.worker.access_point)
+    def _top(self) -> str:
+        return self.worker.access_point
 
     def list_files(self) -> State:
         """List the access point and, where a worker has many jobs, the directory of each.
@@ -87,12 +87,12 @@ class Look:
         self._listings[self._top] = _list(self._top, wanted)
         if self.worker.map_type is MapType.MANY_TO_ONE:
             for job_id in self.worker.job_ids:
-                self._list_job_directory(self._top / str(job_id), wanted)
+                self._list_job_directory(f"{self._top}/{job_id}", wanted)
         return _state_of(self._listings, telling)
 
-    def _list_job_directory(self, directory: Path, wanted: Collection[str]) -> None:
+    def _list_job_directory(self, directory: str, wanted: Collection[str]) -> None:
         try:
-            if not directory.is_symlink():
+            if not Path(directory).is_symlink():
                 self._listings[directory] = _list(directory, wanted)
         except FileNotFoundError:
             pass  # removed by the worker, so it has nothing to tell
@@ -116,7 +116,7 @@ class Look:
             for name in (self.rules.names.outputs, self.rules.names.gathered):
                 taken = f"{name}.read"
                 if taken not in listing and name in listing:
-                    self._rename(directory / name, directory / taken)
+                    self._rename(Path(directory, name), Path(directory, taken))
                 if taken in listing or name in listing:
                     self._read(directory, taken, self._take_outputs)
 
@@ -126,8 +126,8 @@ class Look:
         except OSError as error:
             self.problems.append(f"{dump} cannot be renamed, so it is not read: {error.strerror}")
 
-    def _read(self, directory: Path, name: str, take: Callable[[Path, JsonValue], None]) -> None:
-        path = directory / name
+    def _read(self, directory: str, name: str, take: Callable[[Path, JsonValue], None]) -> None:
+        path = Path(directory, name)
         try:
             take(path, read_json(path, at_most=self.rules.largest))
         except FileNotFoundError:
@@ -157,7 +157,7 @@ class Look:
         return self.now - changed >= self.rules.settle
 
     def _jobs_of(self, directory: Path) -> Iterable[int]:
-        own = self.worker.job_ids if directory == self._top else (int(directory.name),)
+        own = self.worker.job_ids if directory == Path(self._top) else (int(directory.name),)
         return {*own, *self._job_ids}
 
     def _take_job_ids(self, _: Path, content: JsonValue) -> None:
@@ -173,7 +173,7 @@ class Look:
             self._attributes.setdefault(job_id, {})["metaData"] = text
 
     def _take_outputs(self, path: Path, content: JsonValue) -> None:
-        roots = (self._top.resolve(), *self.rules.allowed)
+        roots = (Path(self._top).resolve(), *self.rules.allowed)
         read = list(read_outputs(content, OutputRules(self.worker, path.parent, roots)))
         errors = [each for each in read if isinstance(each, MalformedReportError)]
         for error in errors:
@@ -197,19 +197,19 @@ class Look:
         )
 
 
-def _list(directory: Path, wanted: Collection[str]) -> Listing:
+def _list(directory: str, wanted: Collection[str]) -> Listing:
     with os.scandir(directory) as entries:
         return {entry.name: entry.stat(follow_symlinks=False) for entry in entries if entry.name in wanted}
 
 
-def _state_of(listings: Mapping[Path, Listing], names: Iterable[str]) -> State:
+def _state_of(listings: Mapping[str, Listing], names: Iterable[str]) -> State:
     found = (
-        (directory / name, listing[name])
+        (f"{directory}/{name}", listing[name])
         for directory, listing in listings.items()
         for name in names
         if name in listing
     )
-    return tuple((str(path), stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in found)
+    return tuple((path, stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in found)
 
 
 def _moment(stat: os.stat_result, now: datetime) -> datetime:

@@ -78,10 +78,9 @@ def read_attributes(content: JsonValue, job_ids: Collection[int]) -> dict[int, d
     Raises:
         MalformedReportError: the content is no object.
     """
-    if not isinstance(content, dict):
-        raise MalformedReportError("is not a JSON object")
-    own = {key: value for key, value in content.items() if read_job_id(key) and isinstance(value, dict)}
-    shared = {key: value for key, value in content.items() if not read_job_id(key)}
+    about = _read_object(content)
+    own = {key: value for key, value in about.items() if read_job_id(key) and isinstance(value, dict)}
+    shared = {key: value for key, value in about.items() if not read_job_id(key)}
     by_job = {job_id: {**shared, **own.get(str(job_id), {})} for job_id in job_ids}
     return {job_id: attributes for job_id, attributes in by_job.items() if attributes}
 
@@ -94,9 +93,7 @@ def read_outputs(content: JsonValue, rules: OutputRules) -> Iterator[ReportedFil
     Raises:
         MalformedReportError: the content is no object.
     """
-    if not isinstance(content, dict):
-        raise MalformedReportError("is not a JSON object")
-    for key, entries in content.items():
+    for key, entries in _read_object(content).items():
         job_id = read_job_id(key)
         if job_id is None or not may_speak_for(rules.worker, job_id):
             yield MalformedReportError(f"speaks of job {key[:30]!r}, which is not one of this worker")
@@ -112,20 +109,25 @@ def _read_entries(
     known: set[str] = set()
     for number, entry in enumerate(entries[:_MOST_FILES], start=1):
         try:
-            lfn = _read_lfn(entry)
+            about = _read_object(entry)
+            lfn = _read_lfn(about)
             if lfn is not None and lfn not in known:
                 known.add(lfn)
-                yield _read_entry(job_id, lfn, entry, rules)
+                yield _read_entry(job_id, lfn, about, rules)
         except MalformedReportError as error:
             yield type(error)(f"file {number} of job {job_id} {error}")
     if len(entries) > _MOST_FILES:
         yield MalformedReportError(f"has more than {_MOST_FILES} files for job {job_id}; the rest is not read")
 
 
-def _read_lfn(entry: JsonValue) -> str | None:
-    """The name of the file that an entry tells of; None if it tells of an event only."""
-    if not isinstance(entry, dict):
+def _read_object(content: JsonValue) -> Mapping[str, JsonValue]:
+    if not isinstance(content, dict):
         raise MalformedReportError("is not a JSON object")
+    return content
+
+
+def _read_lfn(entry: Mapping[str, JsonValue]) -> str | None:
+    """The name of the file that an entry tells of; None if it tells of an event only."""
     if "path" not in entry:
         return None
     path = entry["path"]

@@ -38,6 +38,8 @@ class SlurmResource(Resource[SlurmSettings]):
     """Workers as Slurm batch jobs: alike ones as one array, one listing for all of them, one bulk cancel."""
 
     grade: ClassVar[Grade] = Grade.SEARCHABLE
+    poll_seconds = 2.0
+    settle_seconds = 15.0
     Settings: ClassVar[type[SlurmSettings]] = SlurmSettings
 
     def __init__(self, settings: SlurmSettings, context: PluginContext) -> None:
@@ -131,7 +133,7 @@ def _by_marker(rows: Iterable[Row], markers: Collection[str]) -> dict[str, Row]:
     found: dict[str, Row] = {}
     for row in rows:
         marker = row.marker
-        if marker in markers and (marker not in found or _has_ended(found[marker])):
+        if marker is not None and marker in markers and (marker not in found or _has_ended(found[marker])):
             found[marker] = row
     return found
 

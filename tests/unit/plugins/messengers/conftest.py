@@ -1,63 +1,14 @@
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from messenger_tools import MakeMessenger, MovingClock, Place
 from pydantic import JsonValue
 
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
-from harvester.plugins.api import Assignment, News, PluginContext
+from harvester.plugins.api import News, PluginContext
 from harvester.plugins.messengers.shared_file import SharedFileMessenger, SharedFileSettings
-
-MakeMessenger = Callable[..., SharedFileMessenger]
-
-
-class MovingClock:
-    """Stands still until it is moved; starts at the machine's time, as files' times do."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-
-@dataclass(frozen=True)
-class Place:
-    """One worker with its access point, as the worker sees it."""
-
-    worker: Worker
-    directory: Path
-
-    def write(self, name: str, content: JsonValue) -> Path:
-        return self.write_text(name, json.dumps(content))
-
-    def write_text(self, name: str, text: str) -> Path:
-        path = self.directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return path
-
-    def read(self, name: str) -> JsonValue:
-        content: JsonValue = json.loads((self.directory / name).read_text(encoding="utf-8"))
-        return content
-
-    def names(self) -> set[str]:
-        return {path.name for path in self.directory.iterdir()}
-
-    def assignment(self, params: Mapping[str, JsonValue] | None = None, inputs: list[File] | None = None) -> Assignment:
-        jobs = self.worker.job_ids
-        return Assignment(
-            self.worker,
-            {job: {"PandaID": job, **(params or {})} for job in jobs},
-            {job: inputs or [] for job in jobs},
-        )
 
 
 @pytest.fixture

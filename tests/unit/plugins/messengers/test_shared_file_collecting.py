@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from conftest import MakeMessenger, MovingClock, Place
+from messenger_tools import MakeMessenger, MovingClock, Place
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import parse_qs
 
 import pytest
-from conftest import MakeMessenger, Place
+from messenger_tools import MakeMessenger, Place
 
 from harvester.core.files import File
 from harvester.core.workers import MapType

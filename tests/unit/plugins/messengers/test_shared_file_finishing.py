@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeMessenger, Place
+from messenger_tools import MakeMessenger, Place
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType

@@ -3,9 +3,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeMessenger, MovingClock, Place
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from messenger_tools import MakeMessenger, MovingClock, Place
 from pydantic import JsonValue
 
 from harvester.plugins.api import News

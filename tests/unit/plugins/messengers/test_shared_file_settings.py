@@ -1,5 +1,5 @@
 import pytest
-from conftest import MakeMessenger
+from messenger_tools import MakeMessenger
 from pydantic import JsonValue, ValidationError
 
 

@@ -2,6 +2,7 @@ import os
 from datetime import UTC, datetime
 
 import pytest
+from fake_slurm import FakeSlurm, Row
 
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Gone, Seen, Unknown
@@ -18,7 +19,7 @@ ENDED = {
 
 
 @pytest.mark.parametrize(("state", "status"), [*LIVE.items(), *ENDED.items()])
-def test_what_a_state_means(fake, row, state, status):
+def test_what_a_state_means(fake: FakeSlurm, row: Row, state: str, status: str) -> None:
     fake.lists([row("17", state, "test-5")])
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert isinstance(outcome, Seen)
@@ -26,21 +27,21 @@ def test_what_a_state_means(fake, row, state, status):
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_every_state_of_the_table_gives_an_outcome(fake, row, state):
+def test_every_state_of_the_table_gives_an_outcome(fake: FakeSlurm, row: Row, state: str) -> None:
     fake.lists([row("17", state, "test-5")])
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert isinstance(outcome, Seen)
     assert (outcome.ended_at is not None) == outcome.status.is_final
 
 
-def test_a_state_that_nobody_knows_is_unknown(fake, row):
+def test_a_state_that_nobody_knows_is_unknown(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row("17", "BANANA", "test-5")])
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert isinstance(outcome, Unknown)
     assert "BANANA" in outcome.reason
 
 
-def test_facts_of_an_ended_job(fake, row):
+def test_facts_of_an_ended_job(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row("17", "FAILED", "test-5", exit_text="1792", reason="NonZeroExitCode")])
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert (outcome.exit_code, outcome.node) == (7, "n1")
@@ -50,21 +51,21 @@ def test_facts_of_an_ended_job(fake, row):
 
 
 @pytest.mark.parametrize(("state", "words", "code"), [("TIMEOUT", "1:00:00", 4215), ("NODE_FAIL", "node n1", 4201)])
-def test_the_reason_of_a_failure_is_told(fake, row, state, words, code):
+def test_the_reason_of_a_failure_is_told(fake: FakeSlurm, row: Row, state: str, words: str, code: int) -> None:
     fake.lists([row("17", state, "test-5")])
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert words in outcome.diagnostics
     assert outcome.error_code == code
 
 
-def test_a_waiting_job_has_neither_started_nor_ended_and_tells_why_it_waits(fake, row):
+def test_a_waiting_job_has_neither_started_nor_ended_and_tells_why_it_waits(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row("17", "PENDING", "test-5", reason="JobHeldUser")])
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert (outcome.started_at, outcome.ended_at, outcome.exit_code) == (None, None, None)
     assert "JobHeldUser" in outcome.diagnostics
 
 
-def test_a_thousand_workers_are_one_listing(fake, row):
+def test_a_thousand_workers_are_one_listing(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row(f"17_{task}", "RUNNING", "test+100") for task in range(1000)])
     resource = fake.resource()
     outcomes = resource.check([fake.worker(100 + task, f"17_{task}") for task in range(1000)])
@@ -72,7 +73,7 @@ def test_a_thousand_workers_are_one_listing(fake, row):
     assert resource.process_starts == {"squeue": 1}
 
 
-def test_jobs_that_the_controller_forgot_are_one_question_to_accounting(fake, row):
+def test_jobs_that_the_controller_forgot_are_one_question_to_accounting(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row("17_0", "RUNNING", "test+100")])
     fake.accounts(
         [row("17_1", "COMPLETED", "test+100", exit_text="0:0"), row("18", "TIMEOUT", "test-7", exit_text="0:0")]
@@ -87,32 +88,32 @@ def test_jobs_that_the_controller_forgot_are_one_question_to_accounting(fake, ro
     assert "--starttime=2026-03-01T11:00:00" in call
 
 
-def test_a_batch_id_that_was_given_to_another_job_is_not_ours(fake, row):
+def test_a_batch_id_that_was_given_to_another_job_is_not_ours(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row("17", "RUNNING", "somebody-else"), row("18_1", "RUNNING", "test+7")])
     outcomes = fake.resource().check([fake.worker(5, "17"), fake.worker(6, "18_1")])
     assert [type(outcome) for outcome in outcomes] == [Gone, Gone]
 
 
-def test_gone_needs_both_listings(fake):
+def test_gone_needs_both_listings(fake: FakeSlurm) -> None:
     assert isinstance(fake.resource().check([fake.worker(5, "17")])[0], Gone)
 
 
 @pytest.mark.parametrize("printed", ["", "17|RUNNING\n", "please wait\n"])
-def test_a_listing_without_heading_leaves_everything_unknown(fake, printed):
+def test_a_listing_without_heading_leaves_everything_unknown(fake: FakeSlurm, printed: str) -> None:
     fake.prints("squeue", printed)
     resource = fake.resource()
     assert isinstance(resource.check([fake.worker(5, "17")])[0], Unknown)
     assert resource.process_starts == {"squeue": 1}
 
 
-def test_a_listing_that_failed_leaves_everything_unknown(fake):
+def test_a_listing_that_failed_leaves_everything_unknown(fake: FakeSlurm) -> None:
     fake.prints("squeue", "", exit_code=1, err="slurm_load_jobs error: Unable to contact slurm controller")
     (outcome,) = fake.resource().check([fake.worker(5, "17")])
     assert isinstance(outcome, Unknown)
     assert "Unable to contact" in outcome.reason
 
 
-def test_a_listing_that_is_cut_off_tells_of_those_it_shows_only(fake, row):
+def test_a_listing_that_is_cut_off_tells_of_those_it_shows_only(fake: FakeSlurm, row: Row) -> None:
     shown = row("17", "RUNNING", "test-5")
     fake.prints(
         "squeue", f"JOBID|STATE|EXIT_CODE|START_TIME|END_TIME|TIME_LIMIT|NODELIST|REASON|NAME|\n{shown}\n18|RUN"
@@ -121,7 +122,7 @@ def test_a_listing_that_is_cut_off_tells_of_those_it_shows_only(fake, row):
     assert [type(outcome) for outcome in outcomes] == [Seen, Unknown]
 
 
-def test_accounting_that_is_down_leaves_the_missing_unknown(fake, row):
+def test_accounting_that_is_down_leaves_the_missing_unknown(fake: FakeSlurm, row: Row) -> None:
     fake.lists([row("17", "RUNNING", "test-5")])
     fake.prints("sacct", "", exit_code=1, err="sacct: error: Problem talking to the database: Connection refused")
     outcomes = fake.resource().check([fake.worker(5, "17"), fake.worker(6, "18")])
@@ -131,7 +132,7 @@ def test_accounting_that_is_down_leaves_the_missing_unknown(fake, row):
 SWITCHED_OFF = "Slurm accounting storage is disabled\n"
 
 
-def test_without_accounting_the_exit_code_file_tells(fake):
+def test_without_accounting_the_exit_code_file_tells(fake: FakeSlurm) -> None:
     fake.prints("sacct", "", exit_code=1, err=SWITCHED_OFF)
     workers = [fake.worker(number, str(number)) for number in (5, 6, 7)]
     (fake.root / "ap-5" / ".exit_code").write_text("0\n")
@@ -142,18 +143,18 @@ def test_without_accounting_the_exit_code_file_tells(fake):
     assert isinstance(third, Gone)
 
 
-def test_a_queue_may_do_without_accounting(fake):
+def test_a_queue_may_do_without_accounting(fake: FakeSlurm) -> None:
     resource = fake.resource(use_squeue_monitor=True)
     assert isinstance(resource.check([fake.worker(5, "17")])[0], Gone)
     assert "sacct" not in resource.process_starts
 
 
-def test_a_missing_sacct_means_no_accounting(fake):
+def test_a_missing_sacct_means_no_accounting(fake: FakeSlurm) -> None:
     assert isinstance(fake.resource(sacct="/nowhere/sacct").check([fake.worker(5, "17")])[0], Gone)
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "PENDING"])
-def test_accounting_that_lags_behind_is_not_believed_on_living_jobs(fake, row, state):
+def test_accounting_that_lags_behind_is_not_believed_on_living_jobs(fake: FakeSlurm, row: Row, state: str) -> None:
     fake.accounts([row("17", state, "test-5", exit_text="0:0")])
     assert isinstance(fake.resource().check([fake.worker(5, "17")])[0], Gone)
 
@@ -170,7 +171,7 @@ def test_accounting_that_lags_behind_is_not_believed_on_living_jobs(fake, row, s
         ("RUNNING", '{"worker_status": "finished"}', "running"),
     ],
 )
-def test_a_workers_own_word_on_its_end(fake, row, state, content, status):
+def test_a_workers_own_word_on_its_end(fake: FakeSlurm, row: Row, state: str, content: str, status: str) -> None:
     fake.lists([row("17", state, "test-5")])
     worker = fake.worker(5, "17")
     (fake.root / "ap-5" / "FINISHED").write_text(content)
@@ -179,7 +180,7 @@ def test_a_workers_own_word_on_its_end(fake, row, state, content, status):
 
 @pytest.mark.parametrize("name", ["FINISHED", ".exit_code"])
 @pytest.mark.parametrize("kind", ["fifo", "link", "directory", "long", "binary"])
-def test_hostile_files_in_the_access_point_are_passed_over(fake, name, kind):
+def test_hostile_files_in_the_access_point_are_passed_over(fake: FakeSlurm, name: str, kind: str) -> None:
     worker = fake.worker(5, "17")
     path = fake.root / "ap-5" / name
     match kind:
@@ -196,11 +197,11 @@ def test_hostile_files_in_the_access_point_are_passed_over(fake, name, kind):
     assert isinstance(fake.resource().check([worker])[0], Gone)
 
 
-def test_a_worker_without_batch_id_is_unknown(fake):
+def test_a_worker_without_batch_id_is_unknown(fake: FakeSlurm) -> None:
     assert isinstance(fake.resource().check([fake.worker(5)])[0], Unknown)
 
 
-def test_the_users_own_filters_do_not_reach_the_listing(fake, monkeypatch):
+def test_the_users_own_filters_do_not_reach_the_listing(fake: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUEUE_STATES", "PENDING")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     fake.does("squeue", f'echo "${{SQUEUE_STATES-unset}} $TZ" >{fake.root}/seen')

@@ -1,40 +1,41 @@
 import os
+from pathlib import Path
 
 import pytest
 
 from harvester.plugins.slurm import commands
-from harvester.plugins.slurm.commands import Commands, CutOff, NotStarted, Ran
+from harvester.plugins.slurm.commands import Commands, CutOff, NotStarted, Ran, Result
 
 
-def _run(shell: str, timeout: float = 30, **options: object):
+def _run(shell: str, timeout: float = 30, text: str = "") -> Result:
     runner = Commands(timeout)
-    return runner.run("sh", ["/bin/sh", "-c", shell], environment=dict(os.environ), **options)
+    return runner.run("sh", ["/bin/sh", "-c", shell], environment=dict(os.environ), text=text)
 
 
-def test_output_errors_and_exit_code_are_kept_apart():
+def test_output_errors_and_exit_code_are_kept_apart() -> None:
     assert _run("echo out; echo err >&2; exit 3") == Ran(3, "out\n", "err\n")
 
 
-def test_a_long_input_and_a_long_output_do_not_block_each_other():
+def test_a_long_input_and_a_long_output_do_not_block_each_other() -> None:
     text = "x" * 1_000_000
     assert _run("cat", text=text) == Ran(0, text, "")
 
 
-def test_a_command_that_ignores_its_input_is_no_trouble():
+def test_a_command_that_ignores_its_input_is_no_trouble() -> None:
     assert _run("exit 0", text="x" * 1_000_000) == Ran(0, "", "")
 
 
-def test_text_that_is_no_text_is_kept_readable():
+def test_text_that_is_no_text_is_kept_readable() -> None:
     assert _run(r"printf '\377ok'") == Ran(0, "\ufffdok", "")
 
 
-def test_endless_errors_are_cut_short():
+def test_endless_errors_are_cut_short() -> None:
     result = _run("head -c 10000000 /dev/zero >&2")
     assert isinstance(result, Ran)
     assert len(result.err) == 65536
 
 
-def test_endless_output_is_stopped(monkeypatch):
+def test_endless_output_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "_OUTPUT_LIMIT", 1_000_000)
     result = _run("yes")
     assert isinstance(result, CutOff)
@@ -44,11 +45,11 @@ def test_endless_output_is_stopped(monkeypatch):
 @pytest.mark.parametrize(
     "shell", ["sleep 600", "exec >&- 2>&-; sleep 600", "sleep 600 & exit 0", "trap '' TERM; sleep 600 & wait"]
 )
-def test_a_command_that_hangs_is_stopped(shell):
+def test_a_command_that_hangs_is_stopped(shell: str) -> None:
     assert isinstance(_run(shell, timeout=0.2), CutOff)
 
 
-def test_a_missing_program_is_told_from_one_that_may_not_be_run(tmp_path):
+def test_a_missing_program_is_told_from_one_that_may_not_be_run(tmp_path: Path) -> None:
     path = tmp_path / "program"
     runner = Commands(30)
     missing = runner.run("program", [str(path)], environment={})
@@ -60,7 +61,7 @@ def test_a_missing_program_is_told_from_one_that_may_not_be_run(tmp_path):
     assert str(path) in forbidden.reason
 
 
-def test_starts_are_counted_by_program():
+def test_starts_are_counted_by_program() -> None:
     runner = Commands(30)
     for program in ("a", "b", "a"):
         runner.run(program, ["/bin/true"], environment={})

@@ -10,22 +10,22 @@ numbers = st.integers(min_value=0, max_value=10**12)
 
 
 @given(instances, numbers, st.integers(min_value=0, max_value=4_000_000), numbers)
-def test_an_array_element_tells_its_worker(instance, base, task, job):
+def test_an_array_element_tells_its_worker(instance: str, base: int, task: int, job: int) -> None:
     assert marker_in(array_name(instance, base), f"{job}_{task}") == marker_of(instance, base + task)
 
 
 @given(instances, numbers, numbers)
-def test_a_single_job_tells_its_worker(instance, worker_id, job):
+def test_a_single_job_tells_its_worker(instance: str, worker_id: int, job: int) -> None:
     assert marker_in(marker_of(instance, worker_id), str(job)) == marker_of(instance, worker_id)
 
 
 @given(st.text(), st.text())
-def test_names_of_others_never_raise(name, batch_id):
+def test_names_of_others_never_raise(name: str, batch_id: str) -> None:
     marker_in(name, batch_id)
 
 
 @pytest.mark.parametrize("name", ["test", "test+", "test+x", "test-7", "+", "test+٣"])
-def test_arrays_of_others_have_no_marker(name):
+def test_arrays_of_others_have_no_marker(name: str) -> None:
     assert marker_in(name, "12_3") is None
 
 
@@ -35,16 +35,14 @@ def _expand(text: str) -> set[int]:
 
 
 @given(st.sets(st.integers(min_value=0, max_value=2000), min_size=1))
-def test_compact_sets_mean_the_same(values):
+def test_compact_sets_mean_the_same(values: set[int]) -> None:
     assert _expand(compact(values)) == values
 
 
-def test_batch_ids_of_one_array_are_joined():
+def test_batch_ids_of_one_array_are_joined() -> None:
     assert compact_batch_ids(["12_3", "15", "12_1", "12_2", "12_9"]) == ["12_[1-3,9]", "15"]
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"), [("12", True), ("12_3", True), ("12_", False), ("12_[1-3]", False), ("", False)]
-)
-def test_batch_ids_have_a_shape(text, expected):
-    assert is_batch_id(text) is expected
+def test_batch_ids_have_a_shape() -> None:
+    assert all(map(is_batch_id, ("12", "12_3")))
+    assert not any(map(is_batch_id, ("12_", "12_[1-3]", "", "x", "12_3_4")))

@@ -42,31 +42,31 @@ def _values(worker: Worker = WORKER, **settings: object) -> dict[str, object]:
         ("tokenDir", "/tokens"),
     ],
 )  # fmt: skip
-def test_placeholders(name, value):
+def test_placeholders(name: str, value: object) -> None:
     assert _values(nCorePerNode="2", nCoreFactor=2, logDir="/logs", tokenDir="/tokens")[name] == value
 
 
-def test_a_worker_that_asks_for_nothing_gets_the_least():
+def test_a_worker_that_asks_for_nothing_gets_the_least() -> None:
     values = _values(Worker(1, "SITE", WorkerStatus.PENDING, "test-1"))
     names = ("nCoreTotal", "nNode", "requestRam", "requestDisk", "requestWalltime", "requestCputime")
     assert [values[name] for name in names] == [1, 1, 1, 1, 1, 1]
 
 
-def test_the_queue_overrides_the_workers_cores():
+def test_the_queue_overrides_the_workers_cores() -> None:
     values = _values(nCore=16, nCorePerNode=0)
     assert (values["nCoreTotal"], values["nCorePerNode"], values["nNode"]) == (16, 16, 1)
 
 
-def test_tokens_are_placeholders_only_where_they_are_configured():
+def test_tokens_are_placeholders_only_where_they_are_configured() -> None:
     assert fill("{tokenName} {workerID}", _values()) == "{tokenName} 42"
 
 
-def test_the_shell_keeps_its_variables():
+def test_the_shell_keeps_its_variables() -> None:
     assert fill("${HOME} {unknown} {{x}} {accessPoint}", _values()) == "${HOME} {unknown} {x} /ap/42"
 
 
 @pytest.mark.parametrize("text", ["${X:-y}", "{", "}", "{}", "{0}", "{workerID.real.x}", "{workerID[0]}"])
-def test_braces_that_mean_nothing_are_explained(text):
+def test_braces_that_mean_nothing_are_explained(text: str) -> None:
     with pytest.raises(ValueError, match="brace"):
         fill(text, _values())
 
@@ -78,10 +78,10 @@ FACTORS = {"managed": {"MCORE": 4, "Undefined": 3}, "Any": {"MCORE": 2}}
     ("job_type", "resource_type", "factor"),
     [("managed", "MCORE", 4), ("managed", "SCORE", 3), ("managed", None, 3), ("user", "MCORE", 2), (None, None, 1)],
 )
-def test_core_factors_by_type(job_type, resource_type, factor):
+def test_core_factors_by_type(job_type: str | None, resource_type: str | None, factor: int) -> None:
     assert core_factor(FACTORS, job_type, resource_type) == factor
 
 
-def test_workers_go_where_the_fewest_wait():
+def test_workers_go_where_the_fewest_wait() -> None:
     chosen = spread(7, ("a", "b"), {"a": 3, "b": 0}, 2)
     assert chosen == ["b", "b", "b", "b", "a", "a", "b"]

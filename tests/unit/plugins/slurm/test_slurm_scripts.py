@@ -20,21 +20,21 @@ def _ids(jobs: list[BatchJob]) -> list[list[int]]:
     return [[script.worker.worker_id for script in job.scripts] for job in jobs]
 
 
-def test_alike_scripts_become_one_array_in_the_order_of_their_ids():
+def test_alike_scripts_become_one_array_in_the_order_of_their_ids() -> None:
     (job,) = batch_jobs([_script(9), _script(4), _script(5)], 1000)
     assert "--job-name=test+4" in job.arguments()
     assert "--array=0-1,5" in job.arguments()
     assert [job.batch_id_of(script, "77") for script in job.scripts] == ["77_0", "77_1", "77_5"]
 
 
-def test_a_worker_of_its_own_shape_becomes_a_job_of_its_own():
+def test_a_worker_of_its_own_shape_becomes_a_job_of_its_own() -> None:
     jobs = batch_jobs([_script(1), _script(2, "#!/bin/sh\n#SBATCH -n 8\n"), _script(3)], 1000)
     assert _ids(jobs) == [[1, 3], [2]]
     assert "--job-name=test-2" in jobs[1].arguments()
     assert not any(argument.startswith("--array") for argument in jobs[1].arguments())
 
 
-def test_task_indices_stay_below_the_size_of_an_array():
+def test_task_indices_stay_below_the_size_of_an_array() -> None:
     jobs = batch_jobs([_script(number) for number in (1, 2, 10, 11, 12, 500)], 10)
     assert _ids(jobs) == [[1, 2, 10], [11, 12], [500]]
 
@@ -49,26 +49,26 @@ def test_task_indices_stay_below_the_size_of_an_array():
         "#SBATCH --job-name={} # for people",
     ],
 )
-def test_a_workers_own_directives_do_not_split_an_array(line):
+def test_a_workers_own_directives_do_not_split_an_array(line: str) -> None:
     scripts = [_script(number, f"{PLAIN}{line.replace('{}', f'/logs/{number}')}\n") for number in (1, 2)]
     assert _ids(batch_jobs(scripts, 1000)) == [[1, 2]]
 
 
-def test_lines_after_the_first_command_are_not_directives():
+def test_lines_after_the_first_command_are_not_directives() -> None:
     scripts = [_script(number, f"{PLAIN}\n# a comment\nid\n#SBATCH -n {number}\n") for number in (1, 2)]
     assert _ids(batch_jobs(scripts, 1000)) == [[1, 2]]
 
 
-def test_output_names_that_only_slurm_can_fill_in_stay_single():
+def test_output_names_that_only_slurm_can_fill_in_stay_single() -> None:
     scripts = [_script(number, f"{PLAIN}#SBATCH -o %N-%4j.out\n") for number in (1, 2)]
     assert _ids(batch_jobs(scripts, 1000)) == [[1], [2]]
 
 
-def test_markers_that_do_not_follow_from_the_number_stay_single():
+def test_markers_that_do_not_follow_from_the_number_stay_single() -> None:
     assert _ids(batch_jobs([_script(1), _script(2, marker="test-2-1")], 1000)) == [[2], [1]]
 
 
-def test_mixed_lines_keep_what_is_not_the_workers_own():
+def test_mixed_lines_keep_what_is_not_the_workers_own() -> None:
     head = read_head('#!/bin/sh\n#SBATCH -n 2 -o "/a b/x" --comment="two words"\n#DW persistent\n')
     assert head.shape == ("#SBATCH -n 2 '--comment=two words'", "#DW persistent")
     assert head.output == "/a b/x"
@@ -78,12 +78,12 @@ def test_mixed_lines_keep_what_is_not_the_workers_own():
     ("text", "words"),
     [("echo\n", "#!"), ("#!/bin/sh\n#SBATCH -o 'x\n", "cannot be read"), ("#!/bin/sh\n#SBATCH --array=1-3\n", "array")],
 )
-def test_scripts_that_no_worker_can_have_are_refused(text, words):
+def test_scripts_that_no_worker_can_have_are_refused(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_head(text)
 
 
-def test_log_files_by_default_and_as_the_template_names_them():
+def test_log_files_by_default_and_as_the_template_names_them() -> None:
     default = log_paths(_script(7), "12_3")
     named = log_paths(_script(7, f"{PLAIN}#SBATCH -o logs/%j-%A-%a-%%.txt\n"), "12_3")
     assert (default["stdOut"], default["stdErr"]) == ("/work/7/7.out", "/work/7/7.err")
@@ -106,7 +106,7 @@ def _stored(tmp_path: Path, worker_id: int, body: str) -> Script:
     return script
 
 
-def test_an_element_runs_its_own_workers_script_in_its_own_place(tmp_path):
+def test_an_element_runs_its_own_workers_script_in_its_own_place(tmp_path: Path) -> None:
     body = 'echo "$HARVESTER_ID $HARVESTER_WORKER_ID"; pwd; echo trouble >&2; exit 3'
     scripts = [_stored(tmp_path, number, body) for number in (4, 6)]
     (job,) = batch_jobs(scripts, 1000)
@@ -118,26 +118,26 @@ def test_an_element_runs_its_own_workers_script_in_its_own_place(tmp_path):
     assert not (Path(scripts[0].worker.access_point) / ".exit_code").exists()
 
 
-def test_a_single_job_leaves_its_output_to_slurm(tmp_path):
+def test_a_single_job_leaves_its_output_to_slurm(tmp_path: Path) -> None:
     (job,) = batch_jobs([_stored(tmp_path, 4, "echo hello; exit 0")], 1000)
     done = _run(job)
     assert (done.returncode, done.stdout) == (0, "hello\n")
     assert f"--output={job.scripts[0].output}" in job.arguments()
 
 
-def test_an_element_fills_in_output_patterns(tmp_path):
+def test_an_element_fills_in_output_patterns(tmp_path: Path) -> None:
     scripts = [_stored(tmp_path, number, "#SBATCH -o log-%j-%A-%a-%%.txt\necho hi") for number in (4, 5)]
     (job,) = batch_jobs(scripts, 1000)
     _run(job, "1")
     assert Path(log_paths(scripts[1], "12_1")["stdOut"]).read_text() == "hi\n"
 
 
-def test_signals_for_the_batch_script_reach_the_worker(tmp_path):
+def test_signals_for_the_batch_script_reach_the_worker(tmp_path: Path) -> None:
     (job,) = batch_jobs([_stored(tmp_path, 4, "trap 'exit 5' USR1\nkill -s USR1 $PPID\nsleep 20 & wait")], 1000)
     assert _run(job).returncode == 5
 
 
-def test_scripts_are_for_their_owner_only_and_do_not_follow_links(tmp_path):
+def test_scripts_are_for_their_owner_only_and_do_not_follow_links(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("precious")
     script = _script(4, access_point=str(tmp_path))

@@ -2,11 +2,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_slurm import FakeSlurm
 
 from harvester.plugins.api import Refused, Submitted, Unclear
 
 
-def test_alike_workers_are_one_sbatch(fake):
+def test_alike_workers_are_one_sbatch(fake: FakeSlurm) -> None:
     resource = fake.resource()
     outcomes = resource.submit([fake.worker(number) for number in (5, 6, 8)])
     assert [outcome.batch_id for outcome in outcomes] == ["17_0", "17_1", "17_3"]
@@ -15,59 +16,59 @@ def test_alike_workers_are_one_sbatch(fake):
     assert resource.process_starts == {"sbatch": 1, "scontrol": 1}
 
 
-def test_a_thousand_workers_are_one_sbatch(fake):
+def test_a_thousand_workers_are_one_sbatch(fake: FakeSlurm) -> None:
     resource = fake.resource()
     outcomes = resource.submit([fake.worker(number) for number in range(1000)])
     assert len({outcome.batch_id for outcome in outcomes}) == 1000
     assert resource.process_starts["sbatch"] == 1
 
 
-def test_one_worker_is_a_plain_job_that_carries_its_marker(fake):
+def test_one_worker_is_a_plain_job_that_carries_its_marker(fake: FakeSlurm) -> None:
     (outcome,) = fake.resource().submit([fake.worker(5)])
     assert outcome.batch_id == "17"
     assert "--job-name=test-5" in fake.calls("sbatch")[0]
 
 
-def test_answers_keep_the_order_of_the_workers(fake):
+def test_answers_keep_the_order_of_the_workers(fake: FakeSlurm) -> None:
     outcomes = fake.resource().submit([fake.worker(number) for number in (8, 5, 6)])
     assert [outcome.batch_id for outcome in outcomes] == ["17_3", "17_0", "17_1"]
 
 
-def test_the_scripts_hold_what_the_template_says(fake):
+def test_the_scripts_hold_what_the_template_says(fake: FakeSlurm) -> None:
     fake.resource().submit([fake.worker(5, cores=4), fake.worker(6, cores=4)])
     assert (fake.root / "ap-6" / "6_submit.sh").read_text() == "#!/bin/sh\n#SBATCH -n 4\nexec pilot --worker 6\n"
     assert "#SBATCH -n 4\n" in (fake.root / "sbatch.input").read_text()
 
 
-def test_workers_of_two_shapes_are_two_sbatch(fake):
+def test_workers_of_two_shapes_are_two_sbatch(fake: FakeSlurm) -> None:
     fake.resource().submit([fake.worker(5, cores=1), fake.worker(6, cores=8), fake.worker(7, cores=1)])
     names = [argument for call in fake.calls("sbatch") for argument in call if argument.startswith("--job-name")]
     assert names == ["--job-name=test+5", "--job-name=test-6"]
 
 
-def test_the_cluster_limits_the_arrays(fake):
+def test_the_cluster_limits_the_arrays(fake: FakeSlurm) -> None:
     fake.prints("scontrol", "MaxArraySize = 2\n")
     fake.resource().submit([fake.worker(number) for number in range(5)])
     assert len(fake.calls("sbatch")) == 3
 
 
-def test_the_queue_limits_the_arrays(fake):
+def test_the_queue_limits_the_arrays(fake: FakeSlurm) -> None:
     fake.resource(arraySize=1).submit([fake.worker(number) for number in range(3)])
     assert len(fake.calls("sbatch")) == 3
 
 
-def test_options_of_the_queue_come_first_so_that_ours_win(fake):
+def test_options_of_the_queue_come_first_so_that_ours_win(fake: FakeSlurm) -> None:
     fake.resource(submitOptions=["--exclusive=user"], cluster="big").submit([fake.worker(5)])
     assert fake.calls("sbatch")[0][:3] == ["--exclusive=user", "--clusters=big", "--parsable"]
 
 
-def test_logs_are_urls_where_the_queue_has_a_base(fake):
+def test_logs_are_urls_where_the_queue_has_a_base(fake: FakeSlurm) -> None:
     resource = fake.resource(logDir=str(fake.root), logBaseURL="https://logs.example.org/q/")
     (outcome,) = resource.submit([fake.worker(5)])
     assert outcome.log_urls["stdOut"] == "https://logs.example.org/q/ap-5/5.out"
 
 
-def test_the_partition_with_the_fewest_waiting_jobs_is_taken(fake):
+def test_the_partition_with_the_fewest_waiting_jobs_is_taken(fake: FakeSlurm) -> None:
     fake.template.write_text("#!/bin/sh\n#SBATCH -p {partition}\n")
     fake.prints("squeue", "long|\nlong|\nshort|\n")
     outcomes = fake.resource(partitions="long, short", checkPartition=True).submit([fake.worker(5)])
@@ -75,7 +76,7 @@ def test_the_partition_with_the_fewest_waiting_jobs_is_taken(fake):
     assert "#SBATCH -p short\n" in (fake.root / "sbatch.input").read_text()
 
 
-def test_commands_may_have_arguments_of_their_own(fake):
+def test_commands_may_have_arguments_of_their_own(fake: FakeSlurm) -> None:
     fake.settings["sbatch"] = f"/usr/bin/env MARK=1 {fake.root}/sbatch"
     assert fake.resource().submit([fake.worker(5)])[0].batch_id == "17"
 
@@ -83,13 +84,13 @@ def test_commands_may_have_arguments_of_their_own(fake):
 @pytest.mark.parametrize(
     ("printed", "batch_id"), [("17;big\n", "17"), ("Submitted batch job 18\n", "18"), ("motd\n19\n", "19")]
 )
-def test_job_ids_in_the_forms_that_sites_print(fake, printed, batch_id):
+def test_job_ids_in_the_forms_that_sites_print(fake: FakeSlurm, printed: str, batch_id: str) -> None:
     fake.prints("sbatch", printed)
     assert fake.resource().submit([fake.worker(5)])[0].batch_id == batch_id
 
 
 @pytest.mark.parametrize("printed", ["", "garbage", "job 12 of 13", "1e5", "\x00\xff", "-3", "12_3"])
-def test_an_answer_without_a_job_id_is_unclear(fake, printed):
+def test_an_answer_without_a_job_id_is_unclear(fake: FakeSlurm, printed: str) -> None:
     fake.prints("sbatch", printed.replace("\x00", "?"))
     (outcome,) = fake.resource().submit([fake.worker(5)])
     assert isinstance(outcome, Unclear)
@@ -97,36 +98,37 @@ def test_an_answer_without_a_job_id_is_unclear(fake, printed):
 
 
 REFUSALS = [
-    ("sbatch: error: Batch job submission failed: Invalid partition name specified", True),
-    ("sbatch: error: invalid partition specified: x", True),
-    ("sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)", False),
-    ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", False),
+    ("sbatch: error: Batch job submission failed: Invalid partition name specified", "permanent"),
+    ("sbatch: error: invalid partition specified: x", "permanent"),
+    ("sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit)", "for now"),
+    ("sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)", "for now"),
 ]
 
 
-@pytest.mark.parametrize(("words", "permanent"), REFUSALS)
-def test_what_sbatch_refuses_is_refused_with_its_words(fake, words, permanent):
+@pytest.mark.parametrize(("words", "how_long"), REFUSALS)
+def test_what_sbatch_refuses_is_refused_with_its_words(fake: FakeSlurm, words: str, how_long: str) -> None:
     fake.prints("sbatch", "", exit_code=1, err=words)
     outcomes = fake.resource().submit([fake.worker(5), fake.worker(6)])
-    assert [type(outcome) for outcome in outcomes] == [Refused, Refused]
-    assert outcomes[0].permanent is permanent
+    assert isinstance(outcomes[0], Refused)
+    assert outcomes[0] == outcomes[1]
+    assert outcomes[0].permanent == (how_long == "permanent")
     assert words in outcomes[0].reason
 
 
 @pytest.mark.parametrize(
     "words", ["sbatch: error: Batch job submission failed: Socket timed out on send/recv operation", "", "Killed"]
 )
-def test_a_failure_after_which_the_job_may_exist_is_unclear(fake, words):
+def test_a_failure_after_which_the_job_may_exist_is_unclear(fake: FakeSlurm, words: str) -> None:
     fake.prints("sbatch", "", exit_code=1, err=words)
     assert isinstance(fake.resource().submit([fake.worker(5)])[0], Unclear)
 
 
-def test_an_sbatch_that_is_killed_is_unclear(fake):
+def test_an_sbatch_that_is_killed_is_unclear(fake: FakeSlurm) -> None:
     fake.does("sbatch", "kill -s KILL $$")
     assert isinstance(fake.resource().submit([fake.worker(5)])[0], Unclear)
 
 
-def test_an_sbatch_that_hangs_is_ended_with_its_children(fake):
+def test_an_sbatch_that_hangs_is_ended_with_its_children(fake: FakeSlurm) -> None:
     fake.does("sbatch", f"sleep 600 & echo $! >{fake.root}/child; wait")
     (outcome,) = fake.resource(commandTimeout=1).submit([fake.worker(5)])
     assert isinstance(outcome, Unclear)
@@ -135,19 +137,19 @@ def test_an_sbatch_that_hangs_is_ended_with_its_children(fake):
     assert not child.exists() or child.read_text().split(") ")[1].startswith("Z")
 
 
-def test_a_missing_sbatch_is_a_refusal(fake):
+def test_a_missing_sbatch_is_a_refusal(fake: FakeSlurm) -> None:
     (outcome,) = fake.resource(sbatch="/nowhere/sbatch").submit([fake.worker(5)])
     assert isinstance(outcome, Refused)
     assert "/nowhere/sbatch" in outcome.reason
 
 
-def test_one_shape_that_fails_does_not_touch_the_other(fake):
+def test_one_shape_that_fails_does_not_touch_the_other(fake: FakeSlurm) -> None:
     fake.does("sbatch", 'case "$*" in *test-6*) echo "sbatch: error: Invalid account" >&2; exit 1;; esac; echo 17')
     outcomes = fake.resource().submit([fake.worker(5), fake.worker(6, cores=8), fake.worker(7)])
     assert [type(outcome) for outcome in outcomes] == [Submitted, Refused, Submitted]
 
 
-def test_one_access_point_that_is_gone_does_not_touch_the_others(fake):
+def test_one_access_point_that_is_gone_does_not_touch_the_others(fake: FakeSlurm) -> None:
     lost = replace(fake.worker(6), access_point=str(fake.root / "gone"))
     relative = replace(fake.worker(7), access_point="relative")
     outcomes = fake.resource().submit([fake.worker(5), lost, relative, fake.worker(8)])
@@ -164,7 +166,7 @@ def test_one_access_point_that_is_gone_does_not_touch_the_others(fake):
         ("#!/bin/sh\n#SBATCH -a 1-3\n", "array"),
     ],
 )
-def test_a_broken_template_is_refused_without_asking_slurm(fake, template, words):
+def test_a_broken_template_is_refused_without_asking_slurm(fake: FakeSlurm, template: str | None, words: str) -> None:
     if template is None:
         fake.template.unlink()
     else:
@@ -176,7 +178,7 @@ def test_a_broken_template_is_refused_without_asking_slurm(fake, template, words
     assert not fake.calls("sbatch")
 
 
-def test_without_a_template_the_queue_is_named(fake):
+def test_without_a_template_the_queue_is_named(fake: FakeSlurm) -> None:
     (outcome,) = fake.resource(templateFile=None).submit([fake.worker(5)])
     assert isinstance(outcome, Refused)
     assert "QUEUE" in outcome.reason

@@ -1,0 +1,81 @@
+"""Reads the configuration as the service does, and says what is wrong with it."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from harvester.cli.plugin_checks import check_plugin
+from harvester.cli.unserved import unserved
+from harvester.config import sources
+from harvester.config.findings import Finding, Severity
+from harvester.config.queues import LoadedQueues, load_queue_file
+from harvester.config.service import Loaded, Settings, load_settings
+from harvester.core.errors import HarvesterError
+
+
+class UnusableConfigurationError(HarvesterError):
+    """The main configuration has errors, so nothing can run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A usable main configuration and the usable queues.
+
+    Attributes:
+        settings: the main configuration.
+        queues: the queues; those that cannot be served yet are not active.
+        findings: what is wrong or worth knowing.
+    """
+
+    settings: Settings
+    queues: LoadedQueues
+    findings: tuple[Finding, ...]
+
+
+def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuration:
+    """The configuration as the service runs with it; a bad queue is left out.
+
+    Raises:
+        UnusableConfigurationError: the main configuration has errors, or the queue file cannot be read.
+    """
+    loaded = load_settings(config or None, os.environ)
+    settings = _usable(loaded)
+    path = queue_file or sources.queue_file(settings.qconf.config_file, os.environ, config)
+    queues = load_queue_file(
+        path, settings.qconf.queue_list, work_dir=Path(settings.master.work_dir), plugin_checker=check_plugin
+    )
+    if not queues.readable:
+        raise _unusable(queues.findings)
+    left_out = unserved(queues.queues, path)
+    active = queues.active - left_out.keys()
+    return Configuration(
+        settings, replace(queues, active=active), (*loaded.findings, *queues.findings, *left_out.values())
+    )
+
+
+def settings_of(config: Sequence[Path] | None) -> Settings:
+    """The main configuration alone.
+
+    Raises:
+        UnusableConfigurationError: it has errors; the message lists them.
+    """
+    return _usable(load_settings(config or None, os.environ))
+
+
+def as_line(finding: Finding) -> str:
+    """A finding as one line: where, which key, what is wrong, what to write."""
+    place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
+    key = f" {finding.key}:" if finding.key else ""
+    return f"{place}:{key} {finding.problem}; {finding.advice}"
+
+
+def _usable(loaded: Loaded) -> Settings:
+    if loaded.settings is None:
+        raise _unusable(loaded.findings)
+    return loaded.settings
+
+
+def _unusable(findings: Sequence[Finding]) -> UnusableConfigurationError:
+    errors = [as_line(each) for each in findings if each.severity is Severity.ERROR]
+    return UnusableConfigurationError("\n  ".join(["the configuration cannot be used:", *errors]))

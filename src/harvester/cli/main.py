@@ -1,0 +1,49 @@
+"""The command line; each command imports what it needs when it is called, so that `--help` is quick."""
+
+from typing import Annotated
+
+import typer
+
+from harvester.cli.check import check
+from harvester.cli.demo.command import demo
+from harvester.cli.dev_server import dev_server
+from harvester.cli.groups import job_app, queue_app, worker_app
+from harvester.cli.operators import OperatorGroup
+from harvester.cli.run import run
+from harvester.cli.status import status
+
+app = typer.Typer(
+    cls=OperatorGroup,
+    help="Takes jobs from a PanDA server, holds the right number of workers, and brings every result home.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def _show_version(*, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
+
+        typer.echo(f"harvester {version('harvester')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda value: _show_version(wanted=value), is_eager=True)
+    ] = False,
+) -> None:
+    """Harvester, at the edge between a PanDA server and computing resources."""
+
+
+app.command()(run)
+app.command()(check)
+app.command()(status)
+app.add_typer(queue_app, name="queue")
+app.add_typer(worker_app, name="worker")
+app.add_typer(job_app, name="job")
+app.command()(demo)
+app.command()(dev_server)

@@ -1,0 +1,62 @@
+"""Queues as operators write them, with limits that make a test quick."""
+
+from pydantic import JsonValue
+from system_site import PILOT_COMMAND, Row, Site
+
+QUEUE = "TEST_QUEUE"
+MAX_WORKERS = 4
+_CORES = 16
+"""More than maxWorkers allows to be used, so that the limit of the queue is the one that counts."""
+_PULL_WAIT = "1.5"
+
+
+def local_push(site: Site, *, max_workers: int = MAX_WORKERS, **more: JsonValue) -> Row:
+    """A queue whose pilots find their job in the access point."""
+    command = [*PILOT_COMMAND, "--job-spec", "pandaJobData.out", "--journal", str(site.journal)]
+    return {
+        "mapType": "OneToOne",
+        "nQueueLimitJob": 200,
+        **_common(site, max_workers),
+        **_local(site, command),
+        **more,
+    }
+
+
+def local_pull(site: Site, *, max_workers: int = MAX_WORKERS, **more: JsonValue) -> Row:
+    """A queue whose pilots ask the server for a job."""
+    command = [
+        *PILOT_COMMAND, "--server", site.server.url, "--queue", QUEUE, "--output-dir", str(site.storage),
+        "--wait", _PULL_WAIT, "--journal", str(site.journal),
+    ]  # fmt: skip
+    return {"mapType": "NoJob", **_common(site, max_workers), **_local(site, command), **more}
+
+
+def _common(site: Site, max_workers: int) -> Row:
+    return {
+        "maxWorkers": max_workers,
+        "nQueueLimitWorker": max_workers,
+        "workerMaker": {"plugin": "simple"},
+        "messenger": {"plugin": "shared_file", "accessPoint": f"{site.directory}/access/${{workerID}}"},
+        "preparator": {"plugin": "dummy"},
+        "stager": {"plugin": "copy", "destination": str(site.storage)},
+    }
+
+
+def _local(site: Site, command: list[str]) -> Row:
+    place: Row = {"plugin": "local", "directory": str(site.directory / "resource"), "cores": _CORES}
+    words: list[JsonValue] = [*command]
+    return {"submitter": {**place, "command": words}, "monitor": place, "sweeper": place}
+
+
+def some_jobs(number: int, *, queue: str = QUEUE, **more: JsonValue) -> list[Row]:
+    """Small jobs with an output and a log."""
+    return [
+        {
+            "site": queue,
+            "jobPars": "--primes-below 100",
+            "outFiles": f"{queue}.{place}.out,{queue}.{place}.log.tgz",
+            "logFile": f"{queue}.{place}.log.tgz",
+            **more,
+        }
+        for place in range(number)
+    ]

@@ -1,0 +1,227 @@
+"""A site in a directory: configuration, a development server, and Harvester as a real process that may be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+import psutil
+import pytest
+from pydantic import JsonValue
+from system_server import Server
+
+import harvester.cli
+
+INSTANCE = "test-instance"
+PILOT = Path(harvester.cli.__file__).with_name("pilot.py")
+PILOT_COMMAND = (sys.executable, "-S", "-P", str(PILOT))
+RUN = (sys.executable, "-m", "harvester", "run")
+STOPS_WITHIN = 30
+"""Seconds that Harvester may take to end after SIGTERM."""
+_DEADLINE = 90.0
+_GLANCE = 0.1
+
+Row = dict[str, JsonValue]
+Sections = Mapping[str, Mapping[str, object]]
+
+_QUICK: Sections = {
+    "jobfetcher": {"lookupTime": 1},
+    "submitter": {"lookupTime": 1, "checkInterval": 1},
+    "monitor": {"checkInterval": 2},
+    "pandacon": {"timeout": 5},
+}
+"""Periods of the test; the default ones would only make it longer."""
+
+
+class Site:
+    """One Harvester with all it needs; everything it started is gone when it is closed.
+
+    Attributes:
+        server: its PanDA server.
+        journal: file with a line per execution of a job, written by the pilots themselves.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.journal = directory / "journal"
+        self.storage = directory / "storage"
+        self.server = Server(directory)
+        self.environment: dict[str, str] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sections: Sections = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ---- configuration
+
+    def configure(self, queues: Mapping[str, JsonValue], sections: Sections | None = None) -> None:
+        """Write both configuration files; `sections` is laid over what every site has."""
+        self._sections = sections or {}
+        self.configuration.write_text(_as_text(self._own_sections(), _QUICK, self._sections))
+        self.queue_file.write_text(json.dumps(queues, indent=1))
+
+    @property
+    def configuration(self) -> Path:
+        """The main configuration file."""
+        return self.directory / "panda_harvester.cfg"
+
+    @property
+    def queue_file(self) -> Path:
+        """The queue configuration file."""
+        return self.directory / "panda_queueconfig.json"
+
+    def _own_sections(self) -> Sections:
+        return {
+            "master": {"harvester_id": INSTANCE, "workDir": self.directory / "work"},
+            "db": {"database_filename": self.directory / "harvester.db"},
+            "pandacon": {"server_api_url_ssl": self.server.url},
+            "qconf": {"configFile": self.queue_file},
+        }
+
+    def take_offline(self) -> None:
+        """From the next start on the queues get no new workers; those they have are followed to their ends."""
+        queues = json.loads(self.queue_file.read_text())
+        self.queue_file.write_text(json.dumps({name: {**each, "queueStatus": "offline"} for name, each in queues.items()}))
+
+    # ---- the process
+
+    def start(self, kill_at: str = "") -> None:
+        """Start Harvester; with `kill_at` it dies by SIGKILL when it comes to that point."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PANDA_", "HARVESTER_"))}
+        environment |= self.environment
+        if kill_at:
+            environment["HARVESTER_KILL_AT"] = kill_at
+        command = [*RUN, "--config", self.configuration, "--queues", self.queue_file]
+        with self._log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+            )
+        (self.directory / "pid").write_text(str(self._process.pid))
+
+    def await_end(self, seconds: float = _DEADLINE) -> int:
+        """Wait until Harvester has ended by itself or was killed; its exit code, negative for a signal."""
+        if self._process is None:
+            raise AssertionError("Harvester was not started")
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._fail(f"Harvester did not end within {seconds} s")
+        self._process = None
+        return code
+
+    def terminate(self) -> int:
+        """Send SIGTERM and wait; the exit code."""
+        self._signal(signal.SIGTERM)
+        return self.await_end(STOPS_WITHIN)
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._signal(signal.SIGKILL)
+        self.await_end()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+    # ---- watching
+
+    def until(self, condition: Callable[[], bool], what: str, seconds: float = _DEADLINE) -> None:
+        """Wait for something to become true while Harvester runs."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if self._process is not None and self._process.poll() is not None:
+                self._fail(f"Harvester ended with exit code {self._process.returncode} before {what}")
+            if time.monotonic() > deadline:
+                self._fail(f"not within {seconds:.0f} s: {what}")
+            time.sleep(_GLANCE)
+
+    def until_jobs_end(self, seconds: float = _DEADLINE) -> None:
+        """Wait until the server holds no job that is not final."""
+        self.until(lambda: self._jobs_but("finished", "failed", "cancelled", "closed") == 0, "all jobs ended", seconds)
+
+    def until_workers_end(self, seconds: float = _DEADLINE) -> None:
+        """Wait until every worker that the server knows is final there."""
+        final = {"finished", "failed", "cancelled", "missed"}
+        self.until(
+            lambda: all(each["status"] in final for each in self.server.control.workers()), "all workers ended", seconds
+        )
+
+    def until_running(self, number: int) -> None:
+        """Wait until so many jobs have been started by pilots."""
+        self.until(lambda: len(self.executions()) >= number, f"{number} jobs started")
+
+    def _jobs_but(self, *statuses: str) -> int:
+        return sum(count for status, count in self.server.control.job_counts().items() if status not in statuses)
+
+    def executions(self) -> list[int]:
+        """The PandaID of every execution, in order."""
+        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
+        return [int(line.split()[0]) for line in lines]
+
+    @property
+    def log(self) -> str:
+        """All that Harvester has said."""
+        return self._log_file.read_text(errors="replace") if self._log_file.exists() else ""
+
+    @property
+    def _log_file(self) -> Path:
+        return self.directory / "harvester.log"
+
+    def _fail(self, why: str) -> None:
+        try:
+            known: object = self.server.control.summary()
+        except OSError as error:
+            known = f"server: {error}"
+        tail = "\n".join(self.log.splitlines()[-60:])
+        pytest.fail(f"{why}\n{known}\nstarted by pilots: {sorted(self.executions())}\n{tail}", pytrace=False)
+
+    # ---- the end
+
+    def close(self) -> None:
+        """Kill whatever is left of the site."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        for _ in range(20):
+            left = list(self._processes())
+            if not left:
+                break
+            for each in left:
+                _kill(each)
+        self.server.close()
+
+    def _processes(self) -> Iterator[psutil.Process]:
+        """Keepers and pilots of this site: they tell the directory as an argument, or work below it."""
+        below = str(self.directory)
+        for each in psutil.process_iter(["cmdline", "cwd"]):
+            words: Sequence[str | None] = [*(each.info["cmdline"] or ()), each.info["cwd"]]
+            if each.pid != os.getpid() and any(word is not None and word.startswith(below) for word in words):
+                yield each
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+        process.wait(5)
+    except (psutil.NoSuchProcess, psutil.TimeoutExpired):
+        return
+
+
+def _as_text(*layers: Sections) -> str:
+    merged: dict[str, dict[str, object]] = {}
+    for layer in layers:
+        for section, keys in layer.items():
+            merged.setdefault(section, {}).update(keys)
+    lines = []
+    for section, keys in merged.items():
+        lines += [f"[{section}]", *(f"{key} = {value}" for key, value in keys.items()), ""]
+    return "\n".join(lines)
