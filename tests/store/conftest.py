@@ -1,15 +1,14 @@
 """The store on each engine: `db` is migrated and empty, and the test that uses it runs three times."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from real_services import DatabaseServer, EmptyDatabase, new_mariadb, new_postgresql
 from sqlalchemy import URL, delete
 
 from harvester.store import migrate
 from harvester.store.engine import Database, server_url, sqlite_url
 from harvester.store.schema import metadata
+from real_services import EmptyDatabase, new_mariadb, new_postgresql
 
 ENGINES = ("sqlite", "mariadb", "postgresql")
 
@@ -28,9 +27,9 @@ def new_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if request.param == "sqlite":
         return lambda: sqlite_url(tmp_path_factory.mktemp("sqlite") / "harvester.db")
     if request.param == "mariadb":
-        server: tuple[DatabaseServer, Path] = request.getfixturevalue("mariadb_server")
+        server = request.getfixturevalue("mariadb_server")
         return lambda: _url("mariadb", new_mariadb(*server))
-    postgresql: DatabaseServer = request.getfixturevalue("postgresql_server")
+    postgresql = request.getfixturevalue("postgresql_server")
     return lambda: _url("postgresql", new_postgresql(postgresql))
 
 

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from system_site import Site
+
+from system_harness.site import Site
 
 
 @pytest.fixture

@@ -4,9 +4,10 @@ import random
 import signal
 
 import pytest
-from system_judges import judge, local_batch_jobs
-from system_queues import MAX_WORKERS, QUEUE, local_pull, local_push, some_jobs
-from system_site import Site
+
+from system_harness.judges import judge, local_batch_jobs
+from system_harness.queues import MAX_WORKERS, QUEUE, local_pull, local_push, some_jobs
+from system_harness.site import Site
 
 pytestmark = pytest.mark.system
 
@@ -29,7 +30,7 @@ REST = [
     "propagator.before_commit",
     "worker propagator.before_commit",
 ]
-JOBS = 12
+JOBS = 8
 
 
 def die_and_come_back(site: Site, point: str) -> None:
@@ -61,3 +62,30 @@ def test_pull(site: Site, point: str):
     site.until_workers_end()
     assert site.terminate() == 0
     judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_again_and_again_at_random_moments(site: Site, seed: int):
+    moments = random.Random(seed)
+    site.configure({QUEUE: local_push(site)})
+    site.server.control.add_jobs(some_jobs(4 * JOBS))
+    for _ in range(4):
+        site.start()
+        site.survive(moments.uniform(0.8, 3.0))
+        site.kill()
+    site.start()
+    site.until_jobs_end()
+    site.until_workers_end()
+    assert site.terminate() == 0
+    judge(site, local_batch_jobs(site), jobs=4 * JOBS, max_workers=MAX_WORKERS)
+
+
+def test_killed_while_it_sweeps(site: Site):
+    site.configure({QUEUE: local_push(site)}, {"sweeper": {"keepFinished": 0}})
+    site.server.control.add_jobs(some_jobs(JOBS))
+    die_and_come_back(site, "sweeper.before_commit")
+    site.until_jobs_end()
+    site.until(lambda: not local_batch_jobs(site), "the resource's book is empty")
+    site.until(lambda: not any((site.directory / "access").iterdir()), "all access points are gone")
+    assert site.terminate() == 0
+    judge(site, (), jobs=JOBS, max_workers=MAX_WORKERS)

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
 from harvester.core.files import File, FileKind, FileStatus
-from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import size_job_fetch
+from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
 from harvester.panda.offers import JobOffer
 from harvester.store import files, history, jobs, leases, queues
@@ -99,6 +100,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         """The jobs are ours from here on; a full answer means that the server may have more."""
         now = self.instance.clock()
         new = [jobs.NewJob(self._job(offer, unit.about), offer.params) for offer in result.offers]
+        new += [jobs.NewJob(job, {}) for bad in result.refused if (job := _refused(bad, unit.about))]
         stored = set(jobs.insert_fetched(connection, new, now))
         offers = [offer for offer in result.offers if offer.job_id in stored]
         files.insert_new(connection, [each for offer in offers for each in _input_files(offer)])
@@ -106,8 +108,9 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         history.record(
             connection,
             [
-                history.Event(history.Kind.JOB, job, now, None, JobSubstatus.FETCHED, cause, self.name)
-                for job in sorted(stored)
+                history.Event(history.Kind.JOB, each.job.job_id, now, None, each.job.substatus, cause, self.name)
+                for each in new
+                if each.job.job_id in stored
             ],
         )
         lookup = timedelta(seconds=self.instance.settings.jobfetcher.lookup_time)
@@ -130,6 +133,20 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
             resource_type=offer.resource_type,
             label=offer.prod_source_label,
         )
+
+
+def _refused(bad: BadJob, queue: str) -> Job | None:
+    """A job that cannot be run goes back to the server as failed; one that cannot even be named is lost to it."""
+    if bad.job_id is None or bad.attempt is None:
+        return None
+    return Job(
+        job_id=bad.job_id,
+        queue=queue,
+        status=JobStatus.FAILED,
+        substatus=JobSubstatus.FAILED_TO_PREPARE,
+        attempt=bad.attempt,
+        attributes={"pilotErrorCode": PilotError.SETUP, "pilotErrorDiag": bad.reason[:500]},
+    )
 
 
 def _input_files(offer: JobOffer) -> list[File]:

@@ -1,8 +1,8 @@
 """Watches the workers that resources hold: one listing per endpoint and round, one write for what has changed.
 
 A round covers all workers of all queues that share an endpoint. It is claimed by queue, not by worker, and a worker
-about whom there is nothing new costs no write. The pace is set by what a round costs: at most a twentieth of the time
-goes into checking, never more often than the resource likes, never less often than `[monitor] checkInterval`.
+about whom there is nothing new costs no write. The pace is set by how long the resource takes to answer: at most a
+tenth of the time, never more often than the resource likes, never less often than `[monitor] checkInterval`.
 """
 
 from collections import defaultdict
@@ -28,7 +28,7 @@ from harvester.store.workers import Held
 log = structlog.get_logger(__name__)
 
 _QUEUES_AT_ONCE: Final = 10_000
-_SHARE_OF_TIME: Final = 20
+_SHARE_OF_TIME: Final = 10
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
 _STARTED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
 
@@ -42,7 +42,7 @@ class MonitorUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round of checks told, and how long it took."""
+    """What one round told, and how long the resource took to answer."""
 
     seen: Sequence[Observation]
     took: timedelta
@@ -102,16 +102,17 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def act(self, unit: MonitorUnit) -> Round:
         """Ask the resource about all workers at once, then the messengers about those that run or have ended."""
-        began = self.instance.clock()
         with self.instance.db.read() as connection:
             held = workers.monitored(connection, unit.queues)
+        began = self.instance.clock()
         outcomes = self._check(unit, held)
+        took = self.instance.clock() - began
         seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
         by_queue: dict[str, list[Observation]] = defaultdict(list)
         for each in seen:
             by_queue[each.held.worker.queue].append(each)
         told = [each for queue, some in by_queue.items() for each in self._listen(queue, some)]
-        return Round(told, self.instance.clock() - began)
+        return Round(told, took)
 
     def _check(self, unit: MonitorUnit, held: Sequence[Held]) -> dict[int, CheckOutcome]:
         ended: dict[int, CheckOutcome] = {

@@ -71,14 +71,13 @@ class PreparatorAgent(Agent[PrepareUnit, Prepared]):
         ]
 
     def act(self, unit: PrepareUnit) -> Prepared:
-        """Start what is not started, and ask after what is not ready."""
+        """Have every transfer started that is not (starting it twice changes nothing), and ask how they stand."""
         wanted = [each for job in unit.jobs for each in unit.inputs[job.job_id] if each.status not in INPUT_DONE]
         if not wanted:
             return Prepared()
         plugin = self.instance.plugins.preparator(unit.about)
-        fresh = [each for each in wanted if each.status is FileStatus.TO_PREPARE]
-        triggered = dict(zip([each.file_id for each in fresh], plugin.trigger(fresh), strict=True)) if fresh else {}
-        moving = [each for each in wanted if isinstance(triggered.get(each.file_id, Done()), Done)]
+        triggered = dict(zip([each.file_id for each in wanted], plugin.trigger(wanted), strict=True))
+        moving = [each for each in wanted if isinstance(triggered[each.file_id], Done)]
         checked = dict(zip([each.file_id for each in moving], plugin.check(moving), strict=True)) if moving else {}
         return Prepared(triggered, checked)
 

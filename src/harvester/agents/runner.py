@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final, Generic
 
 import structlog
@@ -216,10 +216,9 @@ class AgentRunner(Generic[UnitT, ResultT]):
             self.health.done += 1
             self.health.resting.pop(unit.about, None)
             self.agent.instance.wake(*wanted)
-        except Exception as error:  # the loop's edge: whatever a plugin raises stays with its unit
+        except Exception as error:  # noqa: BLE001 (the loop's edge: whatever a plugin raises stays with its unit)
             self._count_failure(unit.about, error)
-            known = isinstance(error, HarvesterError | PandaError)
-            log.error("work failed", agent=self.agent.name, about=unit.about, error=str(error), exc_info=not known)
+            _complain(self.agent.name, unit.about, error)
             self._give_back(unit)
         finally:
             self._drop(unit)
@@ -262,6 +261,9 @@ class AgentRunner(Generic[UnitT, ResultT]):
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 
 
-def soonest(*moments: datetime | None) -> datetime | None:
-    """The earliest of the moments that are known."""
-    return min((each for each in moments if each is not None), default=None)
+def _complain(agent: str, about: str, error: Exception) -> None:
+    """Errors with a message made for operators need no stack."""
+    if isinstance(error, HarvesterError | PandaError):
+        log.warning("work failed", agent=agent, about=about, error=str(error))
+    else:
+        log.error("work failed", agent=agent, about=about, error=repr(error), exc_info=error)

@@ -80,14 +80,13 @@ class StagerAgent(Agent[StageUnit, Staged]):
         ]
 
     def act(self, unit: StageUnit) -> Staged:
-        """Start what is not started, and ask after what is under way."""
+        """Have every transfer started that is not (starting it twice changes nothing), and ask how they stand."""
         wanted = [each for job in unit.jobs for each in unit.outputs[job.job_id] if each.status not in OUTPUT_DONE]
         if not wanted:
             return Staged()
         plugin = self.instance.plugins.stager(unit.about)
-        fresh = [each for each in wanted if each.status is FileStatus.DEFINED]
-        triggered = dict(zip([each.file_id for each in fresh], plugin.trigger(fresh), strict=True)) if fresh else {}
-        moving = [each for each in wanted if isinstance(triggered.get(each.file_id, Done()), Done)]
+        triggered = dict(zip([each.file_id for each in wanted], plugin.trigger(wanted), strict=True))
+        moving = [each for each in wanted if isinstance(triggered[each.file_id], Done)]
         checked = dict(zip([each.file_id for each in moving], plugin.check(moving), strict=True)) if moving else {}
         return Staged(triggered, checked)
 

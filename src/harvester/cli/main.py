@@ -4,24 +4,20 @@ from typing import Annotated
 
 import typer
 
-from harvester.cli.check import check
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
-from harvester.cli.groups import job_app, queue_app, worker_app
 from harvester.cli.operators import OperatorGroup
 from harvester.cli.run import run
-from harvester.cli.status import status
 
 app = typer.Typer(
     cls=OperatorGroup,
-    help="Takes jobs from a PanDA server, holds the right number of workers, and brings every result home.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 
 
-def _show_version(*, wanted: bool) -> None:
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - only this option needs it
 
@@ -32,18 +28,13 @@ def _show_version(*, wanted: bool) -> None:
 @app.callback()
 def main(
     *,
-    version: Annotated[
-        bool, typer.Option("--version", callback=lambda value: _show_version(wanted=value), is_eager=True)
+    version: Annotated[  # noqa: ARG001 - its callback does all
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")
     ] = False,
 ) -> None:
-    """Harvester, at the edge between a PanDA server and computing resources."""
+    """Take jobs from a PanDA server, hold the right number of workers, and bring every result home."""
 
 
 app.command()(run)
-app.command()(check)
-app.command()(status)
-app.add_typer(queue_app, name="queue")
-app.add_typer(worker_app, name="worker")
-app.add_typer(job_app, name="job")
 app.command()(demo)
-app.command()(dev_server)
+app.command("dev-server")(dev_server)

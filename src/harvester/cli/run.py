@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from harvester.cli.operators import ConfigOption, QueuesOption
+import typer
+
+from harvester.cli.operators import ConfigOption, QueuesOption, fail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harvester.cli.loading import Configuration
+    from harvester.cli.signals import StopSignals
+    from harvester.config.service import Settings
+    from harvester.service import Harvester
 
 T = TypeVar("T")
 
@@ -14,14 +26,81 @@ _STOP_SECONDS: Final = 25.0
 
 
 def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
-    """Run the service in the foreground; SIGTERM or Ctrl-C stops it cleanly, a second one at once."""
+    """Run the service in the foreground. SIGTERM or Ctrl-C stops it cleanly, a second one at once."""
     from harvester.cli.loading import load  # noqa: PLC0415 - quick --help
     from harvester.cli.signals import StopSignals  # noqa: PLC0415
+    from harvester.logs import set_up_logs  # noqa: PLC0415
 
     stop = StopSignals()
     configuration = load(config, queues)
-    harvester = _start(configuration, stop)
-    if harvester is None:
-        return
+    set_up_logs(configuration.settings)
+    _log_findings(configuration)
+    harvester = _started(configuration, stop)
     stop.wait()
     harvester.stop(_STOP_SECONDS)
+
+
+def _log_findings(configuration: Configuration) -> None:
+    import structlog  # noqa: PLC0415
+
+    from harvester.cli.loading import as_line  # noqa: PLC0415
+    from harvester.config.findings import Severity  # noqa: PLC0415
+
+    log = structlog.get_logger("harvester.config")
+    tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.info}
+    for finding in configuration.findings:
+        tell[finding.severity](as_line(finding))
+    if not configuration.queues.active:
+        log.warning("no queue is served: see the queue configuration and [qconf] queueList")
+
+
+def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from harvester.panda.errors import PandaError  # noqa: PLC0415
+    from harvester.service import Harvester, open_database  # noqa: PLC0415
+
+    settings = configuration.settings
+    _require_places(settings)
+    try:
+        db = _patiently(stop, lambda: open_database(settings))
+        harvester = Harvester(settings, configuration.queues, db=db)
+        _patiently(stop, harvester.start)
+    except PandaError as error:
+        fail(str(error))
+    except SQLAlchemyError as error:
+        fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")
+    except ModuleNotFoundError as error:
+        fail(f"[db] engine = {settings.db.engine} needs the Python module {error.name}; install harvester with it")
+    return harvester
+
+
+def _require_places(settings: Settings) -> None:
+    """The directories that the service writes into can be written.
+
+    Raises:
+        OSError: one cannot be made.
+    """
+    places = {"[master] workDir": Path(settings.master.work_dir)}
+    if settings.db.engine == "sqlite":
+        places["[db] database_filename"] = Path(settings.db.database_filename).absolute().parent
+    for key, place in places.items():
+        place.mkdir(parents=True, exist_ok=True)
+        if not os.access(place, os.W_OK | os.X_OK):
+            fail(f"{place} cannot be written; correct its permissions, or {key}")
+
+
+def _patiently(stop: StopSignals, attempt: Callable[[], T]) -> T:
+    """The result of something that needs the database, which is waited for until the order to stop."""
+    import structlog  # noqa: PLC0415
+
+    from harvester.store.engine import StoreUnavailableError  # noqa: PLC0415
+
+    log = structlog.get_logger("harvester.service")
+    while True:
+        try:
+            return attempt()
+        except StoreUnavailableError as error:
+            log.warning("not started yet", reason=str(error), retry_seconds=_RETRY_SECONDS)
+        if stop.wait(_RETRY_SECONDS):
+            raise typer.Exit

@@ -35,9 +35,14 @@ class CredentialError(Exception):
 
 
 class BadJob(ValueError):  # noqa: N818 - a job that is refused is the field's word for it
-    """One job of an answer that cannot be run as it stands; its neighbours are not concerned."""
+    """One job of an answer that cannot be run as it stands; its neighbours are not concerned.
 
-    def __init__(self, job_id: int | None, reason: str) -> None:
+    Attributes:
+        attempt: its attempt number, without which the server would not know what is reported about it.
+    """
+
+    def __init__(self, job_id: int | None, reason: str, attempt: int | None = None) -> None:
         super().__init__(f"job {job_id if job_id is not None else '(without PandaID)'}: {reason}")
         self.job_id = job_id
         self.reason = reason
+        self.attempt = attempt

@@ -110,7 +110,8 @@ class _Reader:
         )
 
     def _bad(self, reason: str) -> BadJob:
-        return BadJob(self.job_id, reason)
+        attempt = self.params.get("attemptNr")
+        return BadJob(self.job_id, reason, attempt if type(attempt) is int else None)
 
     def _refuse_oversize(self) -> None:
         for name, value in self.params.items():

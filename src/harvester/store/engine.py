@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from harvester.core.errors import HarvesterError
@@ -20,8 +20,11 @@ from harvester.core.errors import HarvesterError
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 30_000
-_TRANSIENT_SQLITE: Final = ("locked", "busy", "disk is full", "disk I/O error", "unable to open")
-_DEADLOCK: Final = frozenset({1205, 1213, "40001", "40P01"})
+_TRANSIENT_SQLITE: Final = ("locked", "busy", "disk is full", "disk I/O error", "unable to open", "readonly database")
+_TRANSIENT_MARIADB: Final = frozenset({1021, 1040, 1053, 1114, 1205, 1213, 1290, 1792, 1927, 2002, 2003, 2006, 2013})
+"""Disk or table full, too many connections, shutdown, lock wait, deadlock, read-only, killed, not reached, lost."""
+_TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
+"""Read-only."""
 
 
 class StoreUnavailableError(HarvesterError):
@@ -104,12 +107,17 @@ class Database:
 def _is_transient(error: DBAPIError, dialect: str) -> bool:
     if error.connection_invalidated:
         return True
-    if not isinstance(error, OperationalError | InterfaceError):
-        return False
     if dialect == "sqlite":
-        return any(word in str(error.orig) for word in _TRANSIENT_SQLITE)
-    code = getattr(error.orig, "sqlstate", None) if dialect == "postgresql" else getattr(error.orig, "errno", None)
-    return code in _DEADLOCK or isinstance(error, OperationalError)
+        return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _TRANSIENT_SQLITE)
+    if dialect == "postgresql":
+        return isinstance(error, OperationalError) or getattr(error.orig, "sqlstate", None) in _TRANSIENT_POSTGRESQL
+    # MariaDB's drivers raise different classes for one error: the number tells
+    return getattr(error.orig, "errno", None) in _TRANSIENT_MARIADB or _first(error.orig) in _TRANSIENT_MARIADB
+
+
+def _first(error: BaseException | None) -> object:
+    """Where mysqlclient keeps the number of an error."""
+    return error.args[0] if error is not None and error.args else None
 
 
 def _make_engine(url: URL, connections: int) -> Engine:

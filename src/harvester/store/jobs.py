@@ -38,7 +38,7 @@ _COLUMNS: Final = tuple(jobs.c[name] for name in _FIELDS)
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as fetched, with the server's whole dictionary."""
+    """A job as fetched, with the server's whole dictionary; one that has failed already is only reported."""
 
     job: Job
     params: Mapping[str, object]
@@ -64,8 +64,8 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
 
 def _row(job: Job, now: datetime) -> dict[str, object]:
     row = {name: getattr(job, name) for name in _FIELDS}
-    lease = {"phase": JobPhase.PREPARE, "due": now, "report_due": now}
-    return {**row, "attributes": dict(job.attributes), "fetched_at": now, **lease}
+    work = {"phase": JobPhase.REPORT, "due": None} if job.status.is_final else {"phase": JobPhase.PREPARE, "due": now}
+    return {**row, "attributes": dict(job.attributes), "fetched_at": now, **work, "report_due": now}
 
 
 def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, int]:

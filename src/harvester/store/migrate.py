@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from harvester.store.engine import Database
+from harvester.store.engine import Database, StoreUnavailableError
 
 _LOCK: Final = 7_230_411
 
@@ -47,9 +47,12 @@ def _config(connection: Connection | None = None) -> Config:
 @contextmanager
 def _alone(connection: Connection, dialect: str) -> Iterator[None]:
     if dialect == "mysql":
-        connection.execute(text("SELECT GET_LOCK('harvester_migration', 60)"))
-        yield
-        connection.execute(text("SELECT RELEASE_LOCK('harvester_migration')"))
+        if connection.scalar(text("SELECT GET_LOCK('harvester_migration', 60)")) != 1:
+            raise StoreUnavailableError("another process has been changing the tables for a minute; start again later")
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK('harvester_migration')"))
     elif dialect == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         yield

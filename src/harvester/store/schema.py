@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Tab
 from harvester.core.files import FileKind, FileStatus
 from harvester.core.jobs import JobStatus, JobSubstatus
 from harvester.core.workers import MapType, WorkerStatus
-from harvester.store.types import EnumText, JsonText, Key, LongText, UtcTime
+from harvester.store.types import EnumText, JsonText, Key, Told, UtcTime
 
 
 class JobPhase(StrEnum):
@@ -50,7 +50,6 @@ metadata = MetaData(
 )
 
 _NAME = String(190)  # the longest that MariaDB indexes in four-byte characters
-_WORD = String(64)
 
 
 def _lease(prefix: str) -> tuple[Column[object], Column[object]]:
@@ -68,7 +67,7 @@ def _nudged_lease(prefix: str) -> tuple[Column[object], Column[object], Column[o
 counters = Table(
     "counters",
     metadata,
-    Column("name", _WORD, primary_key=True),
+    Column("name", String(64), primary_key=True),
     Column("value", BigInteger, nullable=False),
 )
 
@@ -99,7 +98,7 @@ queue_notes = Table(
     "queue_notes",
     metadata,
     Column("queue", _NAME, primary_key=True),
-    Column("agent", _WORD, primary_key=True),
+    Column("agent", String(64), primary_key=True),
     Column("since", UtcTime, nullable=False),
     Column("note", JsonText, nullable=False),
 )
@@ -115,12 +114,12 @@ jobs = Table(
     Column("task_id", BigInteger),
     Column("priority", BigInteger, nullable=False),
     Column("cores", BigInteger, nullable=False),
-    Column("resource_type", _WORD),
-    Column("label", _WORD),
+    Column("resource_type", Told(64)),
+    Column("label", Told(64)),
     Column("submission_attempts", Integer, nullable=False, server_default="0"),
     Column("attributes", JsonText),
     Column("output_report", JsonText),
-    Column("meta_data", LongText),
+    Column("meta_data", Told()),
     Column("fetched_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
@@ -151,19 +150,19 @@ workers = Table(
     Column("ram_mb", BigInteger, nullable=False),
     Column("disk_mb", BigInteger, nullable=False),
     Column("walltime_s", BigInteger, nullable=False),
-    Column("job_type", _WORD),
-    Column("resource_type", _WORD),
-    Column("pilot_type", _WORD),
+    Column("job_type", Told(64)),
+    Column("resource_type", Told(64)),
+    Column("pilot_type", Told(64)),
     Column("access_point", Text, nullable=False),
-    Column("batch_id", String(255)),
-    Column("submission_host", String(255)),
-    Column("computing_element", String(255)),
-    Column("batch_queue", String(255)),
-    Column("node", String(255)),
-    Column("native_status", String(255)),
+    Column("batch_id", Told(255)),
+    Column("submission_host", Told(255)),
+    Column("computing_element", Told(255)),
+    Column("batch_queue", Told(255)),
+    Column("node", Told(255)),
+    Column("native_status", Told(255)),
     Column("exit_code", BigInteger),
     Column("error_code", Integer, nullable=False, server_default="0"),
-    Column("diagnostics", String(500), nullable=False, server_default=""),
+    Column("diagnostics", Told(500), nullable=False, server_default=""),
     Column("sync_level", Integer),
     Column("log_urls", JsonText),
     Column("created_at", UtcTime, nullable=False),
@@ -197,16 +196,16 @@ files = Table(
     metadata,
     Column("file_id", Key, primary_key=True, autoincrement=True),
     Column("job_id", BigInteger, nullable=False),
-    Column("lfn", String(500), nullable=False),
+    Column("lfn", Told(500), nullable=False),
     Column("kind", EnumText(FileKind), nullable=False),
     Column("status", EnumText(FileStatus), nullable=False),
-    Column("path", Text),
+    Column("path", Told()),
     Column("size", BigInteger),
-    Column("checksum", String(80)),
-    Column("guid", _WORD),
-    Column("scope", String(255)),
-    Column("dataset", String(500)),
-    Column("endpoint", String(255)),
+    Column("checksum", Told(80)),
+    Column("guid", Told(64)),
+    Column("scope", Told(255)),
+    Column("dataset", Told(500)),
+    Column("endpoint", Told(255)),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Index(None, "job_id"),
 )
@@ -215,8 +214,8 @@ commands = Table(
     "commands",
     metadata,
     Column("command_id", Key, primary_key=True, autoincrement=False),
-    Column("name", _WORD, nullable=False),
-    Column("target", _NAME),
+    Column("name", Told(64), nullable=False),
+    Column("target", Told(190)),
     Column("params", JsonText),
     Column("ack_requested", Integer, nullable=False, server_default="0"),
     Column("received_at", UtcTime, nullable=False),
@@ -230,9 +229,9 @@ history = Table(
     Column("kind", String(8), nullable=False),
     Column("subject", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
-    Column("was", String(64)),
-    Column("became", String(64), nullable=False),
-    Column("cause", String(500), nullable=False),
-    Column("agent", String(32), nullable=False),
+    Column("was", Told(64)),
+    Column("became", Told(64), nullable=False),
+    Column("cause", Told(500), nullable=False),
+    Column("agent", Told(32), nullable=False),
     Index(None, "kind", "subject"),
 )

@@ -1,18 +1,17 @@
 """Sets of rows as one parameter: any number of rows costs one statement on every engine.
 
 A set travels as JSON text and becomes a table inside the statement: `json_each` on SQLite, `JSON_TABLE` on MariaDB,
-`json_to_recordset` on PostgreSQL.
+`json_array_elements` on PostgreSQL.
 """
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
-from enum import Enum
 
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Dialect,
     Integer,
     Select,
     Subquery,
@@ -23,13 +22,16 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.sql.type_api import TypeEngine
-
-from harvester.store.types import JsonText, to_microseconds
+from sqlalchemy.types import TypeDecorator
 
 
 def one_of(connection: Connection, column: ColumnElement[int], ids: Collection[int]) -> ColumnElement[bool]:
-    """Whether an integer column is in the set."""
-    return column.in_(_integers(connection, ids))
+    """Whether an integer column is in the set.
+
+    MariaDB gets a plain list: before 11.1 it evaluates the set anew for every row of the table that it changes
+    (35 s for 1,000 of 20,000 rows), while a list becomes ranges of the key.
+    """
+    return column.in_(sorted(ids)) if connection.dialect.name == "mysql" else column.in_(_integers(connection, ids))
 
 
 def _integers(connection: Connection, ids: Collection[int]) -> Select[tuple[int]]:
@@ -44,8 +46,9 @@ def row_set(
     name: str = "changes",
 ) -> Subquery:
     """The rows as a table of the statement, with the given columns."""
-    payload = json.dumps([[_plain(row[column], kind) for column, kind in columns.items()] for row in rows])
-    body = {"sqlite": _sqlite, "mysql": _mariadb, "postgresql": _postgresql}[connection.dialect.name](columns, name)
+    dialect = connection.dialect
+    payload = json.dumps([[_plain(row[column], kind, dialect) for column, kind in columns.items()] for row in rows])
+    body = {"sqlite": _sqlite, "mysql": _mariadb, "postgresql": _postgresql}[dialect.name](columns, name)
     typed = text(body).bindparams(bindparam(f"{name}_json", payload)).columns(**columns)
     return typed.subquery(name)
 
@@ -82,12 +85,8 @@ def change_rows(
     return result.rowcount
 
 
-def _plain(value: object, kind: TypeEngine[object] | TypeEngine[int]) -> object:
-    if isinstance(kind, JsonText):
-        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
-    if isinstance(value, datetime):
-        return to_microseconds(value)
-    return value.value if isinstance(value, Enum) else value
+def _plain(value: object, kind: TypeEngine[object] | TypeEngine[int], dialect: Dialect) -> object:
+    return kind.process_bind_param(value, dialect) if isinstance(kind, TypeDecorator) else value
 
 
 def _is_number(kind: TypeEngine[object] | TypeEngine[int]) -> bool:

@@ -1,19 +1,21 @@
 """Column types that mean the same on SQLite, MariaDB and PostgreSQL."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Dialect, Integer, Row, String, Text
 from sqlalchemy.dialects.mysql import LONGTEXT
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 AnyRow = Row[*tuple[Any, ...]]
 """A row as the driver gives it; the module that asked names and types its parts at once."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Key = BigInteger().with_variant(Integer, "sqlite")
 """Primary keys: 64 bits everywhere; SQLite numbers rows by itself only in a column that is plainly INTEGER."""
@@ -51,6 +53,28 @@ class JsonText(TypeDecorator[object]):
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002, D102 (SQLAlchemy's signature)
         return None if value is None else json.loads(value)
+
+
+class Told(TypeDecorator[str]):
+    """What people, servers and workers say: cut at its length, if it has one, and free of what an engine refuses.
+
+    NUL and lone halves of surrogate pairs, which JSON from outside may hold, become U+FFFD; otherwise one bad word
+    would make a whole batch of rows unwritable or, on SQLite, unreadable.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__()
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """A string of its length, or text without a bound."""
+        return dialect.type_descriptor(LongText if self.length is None else String(self.length))
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
+        return None if value is None else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)[: self.length]
 
 
 _Word = TypeVar("_Word", bound=StrEnum)

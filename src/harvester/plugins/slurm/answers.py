@@ -21,7 +21,8 @@ _MAYBE_SENT: Final = ("timed out", "zero bytes", "unexpected message", "message 
 """Words of errors that come after the request has left: the controller may have taken the job."""
 _PERMANENT: Final = (
     "invalid partition", "invalid account", "invalid qos", "invalid feature", "invalid constraint", "invalid option",
-    "invalid directive", "unrecognized option", "requested node configuration is not available", "specification", "option requires",
+    "invalid directive", "unrecognized option", "option requires", "specification",
+    "requested node configuration is not available",
 )  # fmt: skip
 """Words of errors that the same template meets again."""
 
@@ -65,13 +66,20 @@ def seen(row: Row) -> Seen | Unknown:
     return Seen(
         meaning.status,
         native_status=row.state,
-        exit_code=row.exit_code if ended else None,
+        exit_code=_exit_code(row, meaning.status),
         diagnostics=f"Slurm: {': '.join(filter(None, words))}" if text or row.reason else "",
         error_code=meaning.error_code,
         node=row.node,
         started_at=None if waits else row.started_at,
         ended_at=row.ended_at if ended else None,
     )
+
+
+def _exit_code(row: Row, status: WorkerStatus) -> int | None:
+    """The exit code of an ended job; a cancelled one that tells 0 has none."""
+    if status is WorkerStatus.CANCELLED:
+        return row.exit_code or None
+    return row.exit_code if status.is_final else None
 
 
 def _exit_words(exit_code: int | None) -> str:

@@ -101,6 +101,17 @@ class Listing:
         row = self.rows.get(worker.batch_id or "")
         return row if row is not None and row.marker == worker.marker else None
 
+    def rest_of(self, worker: Worker) -> Row | None:
+        """The record of the elements that never started, if the worker belongs to that array.
+
+        Elements that are cancelled while they wait are not listed one by one: the array keeps a single record, under
+        its own job id, for all of them.
+        """
+        batch_id = worker.batch_id or ""
+        job, is_element, _ = batch_id.partition("_")
+        row = self.rows.get(job) if is_element else None
+        return row if row is not None and marker_in(row.name, batch_id) == worker.marker else None
+
 
 def read_listing(program: str, columns: tuple[str, ...], text: str) -> Listing:
     """The listing in a program's output; what cannot be read makes it incomplete, the rest is kept."""

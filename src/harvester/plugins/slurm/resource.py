@@ -144,15 +144,26 @@ def _has_ended(row: Row) -> bool:
 
 
 def _outcome(worker: Worker, queue: Listing, past: Listing) -> CheckOutcome:
-    """The controller's word on living jobs, then the accounting's on ended ones, then the files left behind."""
-    row = queue.of(worker)
-    if row is None:
-        row = past.of(worker)
-        row = row if row is not None and _has_ended(row) else None
-    if row is not None:
+    return _told(worker, queue, past) or _untold(worker, queue, past)
+
+
+def _told(worker: Worker, queue: Listing, past: Listing) -> Seen | Unknown | None:
+    """The controller's word, then the accounting's on ended jobs, then the files left behind.
+
+    The record of the elements that never started comes last: an element that did run may have been forgotten.
+    """
+    if (row := queue.of(worker)) is not None:
+        return _with_own_word(worker, row)
+    if (row := past.of(worker)) is not None and _has_ended(row):
         return _with_own_word(worker, row)
     if (left := left_behind(worker)) is not None:
         return left
+    rest = queue.rest_of(worker) or past.rest_of(worker)
+    return seen(rest) if rest is not None and _has_ended(rest) else None
+
+
+def _untold(worker: Worker, queue: Listing, past: Listing) -> Gone | Unknown:
+    """What it means that nothing tells of a worker."""
     if not worker.batch_id:
         return Unknown("the worker has no batch id yet")
     if not queue.complete:

@@ -207,3 +207,16 @@ def test_the_users_own_filters_do_not_reach_the_listing(fake: FakeSlurm, monkeyp
     fake.does("squeue", f'echo "${{SQUEUE_STATES-unset}} $TZ" >{fake.root}/seen')
     fake.resource().check([fake.worker(5, "17")])
     assert (fake.root / "seen").read_text() == "unset UTC\n"
+
+
+def test_elements_that_were_cancelled_while_they_waited_share_one_record(fake: FakeSlurm, row: Row) -> None:
+    fake.lists([row("17", "CANCELLED", "test+100"), row("17_0", "FAILED", "test+100", exit_text="256")])
+    fake.accounts([row("17_2", "COMPLETED", "test+100", exit_text="0:0")])
+    workers = [fake.worker(100 + task, f"17_{task}") for task in range(3)]
+    statuses = [outcome.status for outcome in fake.resource().check(workers) if isinstance(outcome, Seen)]
+    assert statuses == [WorkerStatus.FAILED, WorkerStatus.CANCELLED, WorkerStatus.FINISHED]
+
+
+def test_the_record_of_another_array_is_not_ours(fake: FakeSlurm, row: Row) -> None:
+    fake.lists([row("17", "CANCELLED", "test+999")])
+    assert isinstance(fake.resource().check([fake.worker(100, "17_0")])[0], Gone)

@@ -1,7 +1,8 @@
 """Queues as operators write them, with limits that make a test quick."""
 
 from pydantic import JsonValue
-from system_site import PILOT_COMMAND, Row, Site
+
+from system_harness.site import PILOT_COMMAND, Row, Site
 
 QUEUE = "TEST_QUEUE"
 MAX_WORKERS = 4

@@ -6,18 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import psutil
 import pytest
 from pydantic import JsonValue
-from system_server import Server
 
 import harvester.cli
+from system_harness.server import Server
 
-INSTANCE = "test-instance"
 PILOT = Path(harvester.cli.__file__).with_name("pilot.py")
 PILOT_COMMAND = (sys.executable, "-S", "-P", str(PILOT))
 RUN = (sys.executable, "-m", "harvester", "run")
@@ -42,18 +43,19 @@ class Site:
     """One Harvester with all it needs; everything it started is gone when it is closed.
 
     Attributes:
+        instance: its `harvester_id`, which no other site has: sites may share a batch system.
         server: its PanDA server.
         journal: file with a line per execution of a job, written by the pilots themselves.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self.instance = f"test-{uuid.uuid4().hex[:8]}"
         self.journal = directory / "journal"
         self.storage = directory / "storage"
         self.server = Server(directory)
         self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
-        self._sections: Sections = {}
 
     def __enter__(self) -> Self:
         return self
@@ -65,8 +67,7 @@ class Site:
 
     def configure(self, queues: Mapping[str, JsonValue], sections: Sections | None = None) -> None:
         """Write both configuration files; `sections` is laid over what every site has."""
-        self._sections = sections or {}
-        self.configuration.write_text(_as_text(self._own_sections(), _QUICK, self._sections))
+        self.configuration.write_text(_as_text(self._own_sections(), _QUICK, sections or {}))
         self.queue_file.write_text(json.dumps(queues, indent=1))
 
     @property
@@ -81,7 +82,7 @@ class Site:
 
     def _own_sections(self) -> Sections:
         return {
-            "master": {"harvester_id": INSTANCE, "workDir": self.directory / "work"},
+            "master": {"harvester_id": self.instance, "workDir": self.directory / "work"},
             "db": {"database_filename": self.directory / "harvester.db"},
             "pandacon": {"server_api_url_ssl": self.server.url},
             "qconf": {"configFile": self.queue_file},
@@ -90,14 +91,15 @@ class Site:
     def take_offline(self) -> None:
         """From the next start on the queues get no new workers; those they have are followed to their ends."""
         queues = json.loads(self.queue_file.read_text())
-        self.queue_file.write_text(json.dumps({name: {**each, "queueStatus": "offline"} for name, each in queues.items()}))
+        self.queue_file.write_text(
+            json.dumps({name: {**each, "queueStatus": "offline"} for name, each in queues.items()})
+        )
 
     # ---- the process
 
     def start(self, kill_at: str = "") -> None:
         """Start Harvester; with `kill_at` it dies by SIGKILL when it comes to that point."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PANDA_", "HARVESTER_"))}
-        environment |= self.environment
+        environment = {**_neutral_environment(), **self.environment}
         if kill_at:
             environment["HARVESTER_KILL_AT"] = kill_at
         command = [*RUN, "--config", self.configuration, "--queues", self.queue_file]
@@ -105,7 +107,12 @@ class Site:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
             )
-        (self.directory / "pid").write_text(str(self._process.pid))
+        self.pid_file.write_text(str(self._process.pid))
+
+    @property
+    def pid_file(self) -> Path:
+        """File with the process id of the Harvester that was started last."""
+        return self.directory / "pid"
 
     def await_end(self, seconds: float = _DEADLINE) -> int:
         """Wait until Harvester has ended by itself or was killed; its exit code, negative for a signal."""
@@ -132,6 +139,12 @@ class Site:
         if self._process is not None:
             self._process.send_signal(number)
 
+    def survive(self, seconds: float) -> None:
+        """Let Harvester work for so long."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._fail(f"Harvester ended by itself with exit code {self._process.wait(seconds)}")
+
     # ---- watching
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = _DEADLINE) -> None:
@@ -155,6 +168,14 @@ class Site:
             lambda: all(each["status"] in final for each in self.server.control.workers()), "all workers ended", seconds
         )
 
+    def until_logged(self, *words: str) -> None:
+        """Wait until one line of the log has all the words."""
+        self.until(lambda: self.has_logged(*words), f"a line of the log with {words}")
+
+    def has_logged(self, *words: str) -> bool:
+        """Whether one line of the log has all the words."""
+        return any(all(word in line for word in words) for line in self.log.splitlines())
+
     def until_running(self, number: int) -> None:
         """Wait until so many jobs have been started by pilots."""
         self.until(lambda: len(self.executions()) >= number, f"{number} jobs started")
@@ -176,7 +197,7 @@ class Site:
     def _log_file(self) -> Path:
         return self.directory / "harvester.log"
 
-    def _fail(self, why: str) -> None:
+    def _fail(self, why: str) -> NoReturn:
         try:
             known: object = self.server.control.summary()
         except OSError as error:
@@ -206,6 +227,11 @@ class Site:
             words: Sequence[str | None] = [*(each.info["cmdline"] or ()), each.info["cwd"]]
             if each.pid != os.getpid() and any(word is not None and word.startswith(below) for word in words):
                 yield each
+
+
+def _neutral_environment() -> dict[str, str]:
+    """The environment of the tests without what configures a Harvester."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("PANDA_", "HARVESTER_"))}
 
 
 def _kill(process: psutil.Process) -> None:

@@ -1,4 +1,4 @@
-"""Judges what came of a run by the records of others: the server's, the resource's and the pilots', never Harvester's."""
+"""Judges what came of a run by what the server, the resource and the pilots wrote down, never by Harvester's word."""
 
 import json
 import sqlite3
@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import accumulate
 
-from system_site import INSTANCE, Row, Site
+from system_harness.site import Row, Site
 
 _FINAL_WORKERS = {"finished", "failed", "cancelled", "missed"}
 _FINAL_JOBS = {"finished", "failed"}
@@ -32,7 +32,9 @@ def local_batch_jobs(site: Site) -> list[BatchJob]:
         return []
     with closing(sqlite3.connect(path, timeout=30)) as ledger:
         rows = ledger.execute("SELECT marker, state, started_at, ended_at FROM workers").fetchall()
-    return [BatchJob(marker, marker, state not in {"queued", "running"}, start, end) for marker, state, start, end in rows]
+    return [
+        BatchJob(marker, marker, state not in {"queued", "running"}, start, end) for marker, state, start, end in rows
+    ]
 
 
 def judge(site: Site, batch_jobs: Sequence[BatchJob], *, jobs: int, max_workers: int) -> None:
@@ -64,7 +66,7 @@ def ends_told(job: Row) -> set[str]:
 
 def judge_batch_jobs(site: Site, batch_jobs: Sequence[BatchJob]) -> None:
     """Every batch job has ended and belongs to exactly one worker that Harvester told the server about, to its end."""
-    workers = {f"{INSTANCE}-{each['worker_id']}": each for each in site.server.control.workers()}
+    workers = {f"{site.instance}-{each['worker_id']}": each for each in site.server.control.workers()}
     for worker in workers.values():
         assert worker["status"] in _FINAL_WORKERS, worker
         statuses = worker["statuses"]

@@ -1,0 +1,59 @@
+"""The instance's database for commands that only read, whether the service runs or not."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from harvester.cli.loading import settings_of
+from harvester.config.service import Settings
+from harvester.core.errors import HarvesterError
+from harvester.service import database_url
+from harvester.store import migrate
+from harvester.store.engine import Database
+
+
+class NothingToReadError(HarvesterError):
+    """There is no database that this version could read."""
+
+
+@contextmanager
+def reading(config: Sequence[Path] | None) -> Iterator[Connection]:
+    """A transaction that only reads; nothing is created or changed.
+
+    Raises:
+        NothingToReadError: there is no database, or its tables are those of another version.
+        StoreUnavailableError: it is away.
+    """
+    settings = settings_of(config)
+    _require_file(settings)
+    db = Database(database_url(settings), 1)
+    try:
+        with db.read() as connection:
+            _require_tables(connection)
+            yield connection
+    except SQLAlchemyError as error:
+        reason = getattr(error, "orig", None) or error
+        raise NothingToReadError(f"the database cannot be read: {reason}; check [db]") from error
+    finally:
+        db.close()
+
+
+def _require_file(settings: Settings) -> None:
+    """SQLite would make the file."""
+    path = Path(settings.db.database_filename)
+    if settings.db.engine == "sqlite" and not path.is_file():
+        raise NothingToReadError(
+            f"there is no database {path} yet; `harvester run` makes it, or correct [db] database_filename"
+        )
+
+
+def _require_tables(connection: Connection) -> None:
+    found, wanted = migrate.current(connection), migrate.newest()
+    if found != wanted:
+        raise NothingToReadError(
+            f"the tables of the database are at {found or 'nothing'} and this version reads {wanted}; "
+            "start `harvester run` of this version once"
+        )

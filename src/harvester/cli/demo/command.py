@@ -1,0 +1,88 @@
+"""`harvester demo`."""
+
+from __future__ import annotations
+
+import enum
+import json
+import shutil
+import signal
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from harvester.cli.operators import JsonOption, fail, warn
+
+if TYPE_CHECKING:
+    from harvester.cli.demo.plan import Plan
+    from harvester.cli.demo.show import Result
+
+
+class _Mode(enum.StrEnum):
+    PUSH = "push"
+    PULL = "pull"
+
+
+class _Resource(enum.StrEnum):
+    LOCAL = "local"
+    SLURM = "slurm"
+
+
+def demo(
+    jobs: Annotated[int, typer.Option(min=1, help="how many jobs")] = 20,
+    mode: Annotated[
+        _Mode, typer.Option(help="who fetches the jobs: Harvester (push) or the pilots (pull)")
+    ] = _Mode.PUSH,
+    resource: Annotated[_Resource, typer.Option(help="where the workers run")] = _Resource.LOCAL,
+    *,
+    as_json: JsonOption = False,
+    keep: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="work in this new directory and keep it (Slurm: a shared one)")
+    ] = None,
+) -> None:
+    """Run real jobs through a development server, a Harvester and a resource, and verify their outputs."""
+    from harvester.cli.demo.plan import Mode, Plan, ResourceKind  # noqa: PLC0415 - quick --help
+    from harvester.cli.demo.show import perform  # noqa: PLC0415
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    directory = _directory(keep, open_to_all=resource is _Resource.SLURM)
+    plan = Plan(jobs, Mode(mode), ResourceKind(resource), directory)
+    is_good = False
+    try:
+        result = perform(plan)
+        is_good = _report(plan, result, as_json=as_json)
+    finally:
+        if keep is None and is_good:
+            shutil.rmtree(directory, ignore_errors=True)
+        else:
+            warn(f"files, logs and the database are in {directory}")
+    if not is_good:
+        raise typer.Exit(1)
+
+
+def _directory(keep: Path | None, *, open_to_all: bool) -> Path:
+    if keep is None:
+        directory = Path(tempfile.mkdtemp(prefix="harvester-demo-"))
+    else:
+        directory = keep.absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            fail(f"{directory} is not empty; name a new directory with --keep")
+    if open_to_all:
+        directory.chmod(0o755)
+    return directory
+
+
+def _report(plan: Plan, result: Result, *, as_json: bool) -> bool:
+    """Tell how it went; whether all is well."""
+    from rich.console import Console  # noqa: PLC0415
+
+    is_good = result.summary.is_good and not result.problems
+    for problem in result.problems:
+        warn(problem)
+    if as_json:
+        typer.echo(json.dumps(result.summary.to_json()))
+    else:
+        Console().print(result.summary.to_table())
+    return is_good

@@ -1,0 +1,229 @@
+"""Log lines: where they go and what they look like.
+
+With `[logger] logdir` of `panda_common.cfg` every area writes to a file of its own, `panda-<area>.log`, under the
+names that operators know (operations reference §11); standard error then shows only what a person should see at once.
+Without it all lines go to standard error. A line is `time panda.log.<area>: LEVEL    event key=value …`, in UTC.
+"""
+
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler, WatchedFileHandler
+from pathlib import Path
+from typing import Final
+
+import structlog
+from structlog.dev import ConsoleRenderer, plain_traceback
+from structlog.processors import LogfmtRenderer
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from harvester.config.instance_sections import LoggerSettings
+from harvester.config.service import Settings
+
+_AGENTS: Final[Mapping[str, str]] = {
+    "sizer": "worker_adjuster",
+    "reconciler": "submitter",
+    "worker_propagator": "propagator",
+    "statistics": "propagator",
+    "killer": "sweeper",
+    "housekeeper": "master",
+    "runner": "master",
+}
+"""Agents whose lines are in a file that is not called like them."""
+_ROOMS: Final[Mapping[str, str]] = {
+    "harvester.store": "db_proxy",
+    "sqlalchemy": "db_proxy",
+    "harvester.panda": "communicator",
+    "harvester.config": "queue_config_mapper",
+    "harvester.plugins.registry": "plugin_factory",
+    "harvester.plugins.pool": "plugin_factory",
+    "harvester.plugins.messengers": "shared_file_messenger",
+    "harvester.plugins.workermakers": "worker_maker",
+}
+"""The files of rooms, likewise."""
+_MASTER: Final = "master"
+_MEGABYTE: Final = 1024 * 1024
+_LOGFMT: Final = LogfmtRenderer(bool_as_flag=False)
+_SHARED: Final[tuple[Processor, ...]] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S.%f", utc=True),
+    structlog.processors.format_exc_info,
+)
+
+
+def area_of(logger: str, agent: str = "") -> str:
+    """The area of a line: that of the agent it is about, else that of the room it comes from."""
+    if agent:
+        name = agent.replace(" ", "_")
+        return _AGENTS.get(name, name)
+    for room, area in _ROOMS.items():
+        if f"{logger}.".startswith(f"{room}."):
+            return area
+    room, _, rest = logger.removeprefix("harvester.").partition(".")
+    name = rest.partition(".")[0]
+    if room == "agents" and name:
+        return _AGENTS.get(name, name)
+    return name if room == "plugins" and name else _MASTER
+
+
+def set_up_logs(settings: Settings) -> None:
+    """Send the lines of this process where the configuration says."""
+    levels = _Levels(settings)
+    stderr = _stderr_handler()
+    handlers: list[logging.Handler] = [stderr]
+    problem = ""
+    if settings.logger.logdir:
+        problem = _unwritable(Path(settings.logger.logdir))
+        if not problem:
+            handlers.append(AreaFiles(settings.logger))
+            stderr.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
+    for handler in handlers:
+        handler.addFilter(levels.allow)
+    logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+    logging.getLogger("harvester").setLevel(levels.lowest)
+    logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO if settings.db.verbose else logging.WARNING)
+    _set_up_structlog()
+    if problem:
+        structlog.get_logger("harvester.service").error(problem)
+
+
+def _set_up_structlog() -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+class _Levels:
+    """Least levels: `[logger] log_level`, and those of single areas in `[log_level]`."""
+
+    def __init__(self, settings: Settings) -> None:
+        by_name = logging.getLevelNamesMapping()
+        self._default = by_name[settings.logger.log_level]
+        self._by_area = {area: by_name[level] for area, level in settings.log_level.items()}
+
+    @property
+    def lowest(self) -> int:
+        """The least level of any area."""
+        return min([self._default, *self._by_area.values()])
+
+    def allow(self, record: logging.LogRecord) -> bool:
+        """Whether the line is wanted."""
+        return record.levelno >= self._by_area.get(_area(record), self._default)
+
+
+class AreaFiles(logging.Handler):
+    """Writes each line to the file of its area, with the rotation that `[logger]` asks for."""
+
+    def __init__(self, settings: LoggerSettings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._files: dict[str, logging.Handler] = {}
+        self._formatter = _formatter(_as_line)
+        self._broken = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line; if that fails it is said once, until it works again."""
+        try:
+            self._file(_area(record)).emit(record)
+        except OSError as error:
+            if not self._broken:
+                sys.stderr.write(f"log lines are lost, {self._settings.logdir} cannot be written: {error}\n")
+            self._broken = True
+        else:
+            self._broken = False
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self._files.values():
+            file.close()
+        super().close()
+
+    def _file(self, area: str) -> logging.Handler:
+        if area not in self._files:
+            path = Path(self._settings.logdir or "") / f"panda-{Path(area).name}.log"
+            self._files[area] = _open_log(path, self._settings)
+            self._files[area].setFormatter(self._formatter)
+        return self._files[area]
+
+
+class _RaisingMixin(logging.Handler):
+    """Lets `AreaFiles` say what went wrong instead of printing a traceback per line."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the name in `logging`
+        raise  # noqa: PLE0704 - called by `logging` while it handles the exception
+
+
+class _Unrotated(_RaisingMixin, WatchedFileHandler):
+    """Follows a rotation made by others."""
+
+
+class _BySize(_RaisingMixin, RotatingFileHandler):
+    """Rotates at a size."""
+
+
+class _ByTime(_RaisingMixin, TimedRotatingFileHandler):
+    """Rotates after a time."""
+
+
+def _open_log(path: Path, settings: LoggerSettings) -> logging.Handler:
+    backups = settings.rotating_backup_count
+    if settings.rotating_policy == "size":
+        return _BySize(path, maxBytes=settings.rotating_max_size * _MEGABYTE, backupCount=backups, encoding="utf-8")
+    if settings.rotating_policy == "time":
+        seconds = max(round(settings.rotating_interval * 3600), 1)
+        return _ByTime(path, when="S", interval=seconds, backupCount=backups, encoding="utf-8", utc=True)
+    return _Unrotated(path, encoding="utf-8")
+
+
+def _unwritable(place: Path) -> str:
+    """Why no log file can be written there; empty if they can."""
+    consequence = "log lines go to standard error; correct [logger] logdir in panda_common.cfg"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"the log directory {place} cannot be made: {error.strerror}; {consequence}"
+    if not os.access(place, os.W_OK | os.X_OK):
+        return f"the log directory {place} cannot be written; {consequence}"
+    return ""
+
+
+def _area(record: logging.LogRecord) -> str:
+    agent = record.msg.get("agent", "") if isinstance(record.msg, dict) else ""
+    return area_of(record.name, str(agent))
+
+
+def _stderr_handler() -> logging.Handler:
+    handler = logging.StreamHandler(sys.stderr)
+    terminal = sys.stderr.isatty()
+    renderer = ConsoleRenderer(exception_formatter=plain_traceback) if terminal else _as_line
+    handler.setFormatter(_formatter(renderer))
+    return handler
+
+
+def _formatter(renderer: Processor) -> logging.Formatter:
+    processors: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+    return structlog.stdlib.ProcessorFormatter(processors=processors, foreign_pre_chain=_SHARED)
+
+
+def _as_line(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    """The form that tools of operators take apart; a traceback follows in lines of its own."""
+    when = str(line.pop("timestamp"))[:-3].replace(".", ",")
+    level = str(line.pop("level")).upper()
+    area = area_of(str(line.pop("logger", "")), str(line.get("agent", "")))
+    event = str(line.pop("event")).replace("\n", "\\n").replace("\r", "\\r")
+    traceback = line.pop("exception", None)
+    details = _LOGFMT(None, "", line)
+    text = f"{when} panda.log.{area}: {level:<8} {event} {details}".rstrip()
+    return f"{text}\n{traceback}" if traceback else text

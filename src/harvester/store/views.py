@@ -1,0 +1,108 @@
+"""What a person wants to know of one job, one worker or one queue; reads only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from harvester.core.files import File, FileKind
+from harvester.core.jobs import Job
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.store import files, history
+from harvester.store import jobs as job_rows
+from harvester.store import workers as worker_rows
+from harvester.store.schema import JobPhase, WorkerPhase, job_workers, jobs, workers
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A job with where it stands.
+
+    Attributes:
+        phase: whom it waits for.
+        due: when it is looked at next; None if something else has to happen first.
+        report_due: when the server is told; None if it knows all.
+        worker_ids: the workers that run or ran it.
+    """
+
+    job: Job
+    phase: JobPhase
+    due: datetime | None
+    report_due: datetime | None
+    fetched_at: datetime
+    worker_ids: tuple[int, ...]
+    files: tuple[File, ...]
+    events: tuple[history.Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerView:
+    """A worker with where it stands.
+
+    Attributes:
+        phase: whom it waits for.
+        due: when it is looked at next on its own account; monitored workers are looked at together.
+        report_due: when the server is told; None if it knows all.
+        kill_due: when it is killed next; None if nobody wants that.
+        tries: how often the resource was asked to take it.
+        absences: complete listings in a row that did not hold its marker.
+        batch_end: how the batch job ended, while its outputs are still being collected.
+    """
+
+    worker: Worker
+    phase: WorkerPhase
+    due: datetime | None
+    report_due: datetime | None
+    kill_due: datetime | None
+    tries: int
+    absences: int
+    batch_end: WorkerStatus | None
+    events: tuple[history.Event, ...]
+
+
+def job(connection: Connection, job_id: int) -> JobView | None:
+    """One job; None if there is none."""
+    found = job_rows.find(connection, [job_id])
+    if not found:
+        return None
+    columns = (jobs.c.phase, jobs.c.due, jobs.c.report_due, jobs.c.fetched_at)
+    phase, due, report_due, fetched_at = connection.execute(select(*columns).where(jobs.c.job_id == job_id)).one()
+    relation = select(job_workers.c.worker_id).where(job_workers.c.job_id == job_id)
+    return JobView(
+        job=found[0],
+        phase=phase,
+        due=due,
+        report_due=report_due,
+        fetched_at=fetched_at,
+        worker_ids=tuple(connection.scalars(relation.order_by(job_workers.c.worker_id))),
+        files=tuple(files.of_jobs(connection, [job_id], list(FileKind))[job_id]),
+        events=tuple(history.of(connection, history.Kind.JOB, job_id)),
+    )
+
+
+def worker(connection: Connection, worker_id: int) -> WorkerView | None:
+    """One worker; None if there is none."""
+    found = worker_rows.find(connection, [worker_id])
+    if not found:
+        return None
+    columns = (workers.c.phase, workers.c.due, workers.c.report_due, workers.c.kill_due)
+    mine = select(*columns).where(workers.c.worker_id == worker_id)
+    phase, due, report_due, kill_due = connection.execute(mine).one()
+    return WorkerView(
+        worker=found[0].worker,
+        phase=phase,
+        due=due,
+        report_due=report_due,
+        kill_due=kill_due,
+        tries=found[0].tries,
+        absences=found[0].absences,
+        batch_end=found[0].batch_end,
+        events=tuple(history.of(connection, history.Kind.WORKER, worker_id)),
+    )
+
+
+def jobs_by_phase(connection: Connection, queue: str) -> Mapping[JobPhase, int]:
+    """Jobs of a queue by whom they wait for."""
+    query = select(jobs.c.phase, func.count()).where(jobs.c.queue == queue).group_by(jobs.c.phase)
+    return {row[0]: row[1] for row in connection.execute(query)}

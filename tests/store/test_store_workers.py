@@ -1,0 +1,373 @@
+"""Workers in the database: from the intent to the removal, each step only where it is allowed."""
+
+import threading
+from datetime import datetime
+
+import pytest
+from store_tools import (
+    FENCE,
+    LEASE,
+    NOW,
+    a_worker,
+    after,
+    claim_intents,
+    claim_unsettled,
+    end,
+    fetch,
+    fetch_to,
+    find_one,
+    ids_of,
+    intend,
+    submit,
+)
+
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.store import history, jobs, leases, workers
+from harvester.store.engine import Database
+from harvester.store.leases import WORKER_REPORT
+from harvester.store.schema import JobPhase, WorkerPhase
+
+
+def claim_sweep(db: Database, now: datetime = NOW) -> list[int]:
+    with db.write() as connection:
+        found = workers.claim_to_sweep(connection, limit=1000, now=now, fence=77, until=now + LEASE)
+        leases.let_go(connection, leases.WORKER_WORK, ids_of(found), 77, now)
+    return ids_of(found)
+
+
+def claim_kill(db: Database, now: datetime = NOW, fence: int = 88) -> list[int]:
+    with db.write() as connection:
+        return ids_of(workers.claim_to_kill(connection, limit=1000, now=now, fence=fence, until=now + LEASE))
+
+
+def report_all(db: Database, now: datetime = NOW) -> None:
+    """The server has been told of everything."""
+    with db.write() as connection:
+        found = workers.claim_to_report(connection, limit=1000, now=now, fence=66, until=now + LEASE)
+        workers.settle_reports(connection, [{"worker_id": each.worker_id, "report_due": None} for each in found], 66)
+
+
+# ---- identifiers -----------------------------------------------------------------------------------------------------
+
+
+def test_ids_are_never_given_twice(db: Database):
+    with db.write() as connection:
+        assert list(workers.allocate_ids(connection, 3)) == [1, 2, 3]
+        assert list(workers.allocate_ids(connection, 0)) == []
+        assert list(workers.allocate_ids(connection, 2)) == [4, 5]
+
+
+def test_ids_are_never_given_twice_to_threads(db: Database, other: Database):
+    with db.write() as connection:
+        workers.allocate_ids(connection, 1)
+    given: list[int] = []
+    together = threading.Barrier(4)
+
+    def take(database: Database) -> None:
+        together.wait()
+        for _ in range(10):
+            with database.write() as connection:
+                given.extend(workers.allocate_ids(connection, 3))
+
+    threads = [threading.Thread(target=take, args=(each,)) for each in (db, db, other, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(given) == list(range(2, 122))
+
+
+# ---- submission ------------------------------------------------------------------------------------------------------
+
+
+def test_an_intent_is_charged_before_anybody_is_asked(db: Database):
+    with db.write() as connection:
+        intend(connection, 1, 2)
+        intend(connection, 3, queue="THERE")
+        assert workers.count_live(connection, ["HERE", "THERE", "NOWHERE"]) == {
+            "HERE": {WorkerStatus.PENDING: 2},
+            "THERE": {WorkerStatus.PENDING: 1},
+            "NOWHERE": {},
+        }
+
+
+def test_a_worker_comes_back_as_it_was_stored(db: Database):
+    worker = a_worker(
+        9,
+        job_ids=(4, 5),
+        cores=8,
+        ram_mb=16_000,
+        disk_mb=2**33,
+        walltime_s=86_400,
+        job_type="managed",
+        resource_type="MCORE",
+        pilot_type="PR",
+        sync_level=1,
+        log_urls={"stdOut": "https://logs/9.out"},
+    )
+    with db.write() as connection:
+        workers.insert_intents(connection, [worker], NOW)
+    assert find_one(db, 9).worker == worker
+
+
+def test_a_claimed_intent_is_never_submitted_by_another(db: Database):
+    with db.write() as connection:
+        intend(connection, 1)
+        claim_intents(connection)
+    with db.write() as connection:
+        assert claim_intents(connection, fence=6, now=NOW + 2 * LEASE) == []
+        (held,) = claim_unsettled(connection, fence=6, now=NOW + 2 * LEASE)
+        assert held.tries == 1
+
+
+def test_queues_that_rest_are_left_out(db: Database):
+    with db.write() as connection:
+        intend(connection, 1)
+        intend(connection, 2, queue="RESTS")
+        found = workers.claim_intents(connection, {"RESTS"}, limit=9, now=NOW, fence=FENCE, until=NOW + LEASE)
+        assert ids_of(found) == [1]
+
+
+def test_an_answer_is_recorded_once(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+        workers.settle(connection, [{"worker_id": 1, "batch_id": "again"}], FENCE, {"phase": WorkerPhase.SUBMIT})
+    held = find_one(db, 1)
+    assert held.worker.batch_id == "b1"
+    assert held.worker.status is WorkerStatus.SUBMITTED
+    with db.read() as connection:
+        assert ids_of(workers.monitored(connection, ["HERE"])) == [1]
+
+
+# ---- checks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [WorkerStatus.FINISHED, WorkerStatus.FAILED, WorkerStatus.CANCELLED])
+def test_an_end_is_never_changed(db: Database, first: WorkerStatus):
+    with db.write() as connection:
+        submit(connection, 1)
+        end(connection, 1, status=first)
+        workers.change_seen(connection, [{"worker_id": 1, "status": WorkerStatus.RUNNING}], NOW)
+        end(connection, 1, status=WorkerStatus.MISSED, due=after(days=1))
+        assert workers.request_kill(connection, [1], NOW, "too late", "test") == []
+    assert find_one(db, 1).worker.status is first
+    assert claim_kill(db) == []
+
+
+def test_each_worker_gets_its_own_values(db: Database):
+    with db.write() as connection:
+        submit(connection, *range(1, 6))
+        rows = [{"worker_id": each, "status": WorkerStatus.RUNNING, "node": f"n{each}"} for each in (2, 4)]
+        workers.change_seen(connection, rows, NOW)
+    with db.read() as connection:
+        seen = {each.worker.worker_id: each.worker for each in workers.monitored(connection, ["HERE"])}
+    assert {each: worker.node for each, worker in seen.items()} == {1: None, 2: "n2", 3: None, 4: "n4", 5: None}
+    assert [each for each, worker in seen.items() if worker.status is WorkerStatus.RUNNING] == [2, 4]
+
+
+def test_since_when_a_worker_is_out_of_sight(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2)
+        workers.mark_unseen(connection, [1], NOW)
+        workers.mark_unseen(connection, [], NOW)
+    assert (find_one(db, 1).worker.unseen_since, find_one(db, 2).worker.unseen_since) == (NOW, None)
+    with db.write() as connection:
+        workers.mark_unseen(connection, [1], None)
+    assert find_one(db, 1).worker.unseen_since is None
+
+
+# ---- kills -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_kill_is_requested_once(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2)
+        assert workers.request_kill(connection, [1], NOW, "the first cause", "monitor") == [1]
+        assert workers.request_kill(connection, [1, 2], after(hours=1), "another cause", "propagator") == [2]
+        assert [each.cause for each in history.of(connection, history.Kind.WORKER, 1)] == ["the first cause"]
+    assert claim_kill(db) == [1]
+
+
+def test_a_kill_is_repeated_until_the_worker_has_ended(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+        workers.request_kill(connection, [1], NOW, "cause", "monitor")
+    assert claim_kill(db) == [1]
+    with db.write() as connection:
+        workers.settle_kills(connection, [1], 88, after(seconds=30))
+    assert claim_kill(db, after(seconds=29)) == []
+    assert claim_kill(db, after(seconds=30)) == [1]
+    with db.write() as connection:
+        end(connection, 1, status=WorkerStatus.CANCELLED)
+        workers.settle_kills(connection, [1], 88, after(seconds=60))
+    assert claim_kill(db, after(days=1)) == []
+
+
+def test_a_worker_that_may_not_exist_yet_is_killed_only_when_it_is_found(db: Database):
+    with db.write() as connection:
+        intend(connection, 1)
+        claim_intents(connection)
+        assert workers.request_kill(connection, [1, 4711], NOW, "cause", "monitor") == [1]
+    assert claim_kill(db) == []
+    with db.write() as connection:
+        workers.settle(connection, [{"worker_id": 1, "batch_id": "b1"}], FENCE, {"phase": WorkerPhase.MONITOR})
+    assert claim_kill(db) == [1]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "meant"),
+    [
+        ({}, [1, 2, 3]),
+        ({"queues": ["HERE"]}, [1, 2]),
+        ({"computing_elements": ["ce1"]}, [1]),
+        ({"submission_hosts": ["h1"], "queues": ["THERE"]}, [3]),
+        ({"queues": []}, []),
+        ({"statuses": [WorkerStatus.RUNNING]}, []),
+        ({"statuses": [WorkerStatus.FINISHED]}, []),
+    ],
+)
+def test_whom_a_kill_order_means(db: Database, conditions: dict[str, object], meant: list[int]):
+    with db.write() as connection:
+        submit(connection, 1, computing_element="ce1", submission_host="h1")
+        submit(connection, 2, computing_element="ce2")
+        submit(connection, 3, queue="THERE", submission_host="h1")
+        submit(connection, 4)
+        end(connection, 4)
+        every = {"queues": None, "computing_elements": None, "submission_hosts": None}
+        wanted = {"statuses": [WorkerStatus.SUBMITTED], **every, **conditions}
+        assert sorted(workers.live_matching(connection, **wanted)) == meant
+
+
+# ---- reports ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_changes_while_it_is_reported_stays_due(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2)
+        workers.claim_to_report(connection, limit=9, now=NOW, fence=66, until=NOW + LEASE)
+    with db.write() as connection:
+        workers.change_seen(connection, [{"worker_id": 1, "status": WorkerStatus.RUNNING}], after(seconds=1))
+        rows = [{"worker_id": each, "report_due": after(hours=1)} for each in (1, 2)]
+        workers.settle_reports(connection, rows, 66)
+        assert leases.next_due(connection, WORKER_REPORT) == after(seconds=1)
+        again = workers.claim_to_report(connection, limit=9, now=after(seconds=1), fence=67, until=NOW + LEASE)
+        assert ids_of(again) == [1]
+
+
+def test_a_worker_that_needs_no_report_is_not_claimed(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+    report_all(db)
+    with db.write() as connection:
+        assert workers.claim_to_report(connection, limit=9, now=after(days=99), fence=1, until=NOW) == []
+
+
+# ---- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_is_kept_for_its_time(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+        end(connection, 1, due=after(hours=24))
+    report_all(db)
+    assert claim_sweep(db, after(hours=23)) == []
+    assert claim_sweep(db, after(hours=24)) == [1]
+
+
+def test_a_worker_is_not_swept_before_the_server_knows_its_end(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+        end(connection, 1)
+    assert claim_sweep(db) == []
+    report_all(db)
+    assert claim_sweep(db) == [1]
+
+
+@pytest.mark.parametrize("phase", [phase for phase in JobPhase if phase is not JobPhase.SWEEP])
+def test_a_worker_is_not_swept_before_its_jobs_are_done(db: Database, phase: JobPhase):
+    with db.write() as connection:
+        fetch_to(connection, phase, 7)
+        fetch_to(connection, JobPhase.SWEEP, 8)
+        submit(connection, 1, job_ids=(7, 8))
+        submit(connection, 2, job_ids=(8,))
+        end(connection, 1, 2)
+    report_all(db)
+    assert claim_sweep(db) == [2]
+    with db.write() as connection:
+        jobs.remove(connection, [7])
+    assert claim_sweep(db) == [1, 2]
+
+
+def test_a_live_worker_is_never_swept(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+        intend(connection, 2, 3)
+        claim_intents(connection, limit=1)
+    report_all(db)
+    assert claim_sweep(db, after(days=1000)) == []
+
+
+def test_nothing_of_a_removed_worker_is_left(db: Database):
+    with db.write() as connection:
+        fetch(connection, 7, 8)
+        submit(connection, 1, job_ids=(7,))
+        submit(connection, 2, job_ids=(8,))
+        workers.request_kill(connection, [1, 2], NOW, "cause", "test")
+        workers.remove(connection, [1])
+        assert ids_of(workers.find(connection, [1, 2])) == [2]
+        assert workers.live_of_jobs(connection, [7, 8]) == {8: 2}
+        assert history.of(connection, history.Kind.WORKER, 1) == []
+        assert len(history.of(connection, history.Kind.WORKER, 2)) == 1
+
+
+# ---- relations and counts --------------------------------------------------------------------------------------------
+
+
+def test_the_live_worker_of_a_job(db: Database):
+    with db.write() as connection:
+        fetch(connection, 7)
+        submit(connection, 1, job_ids=(7,))
+        end(connection, 1)
+        assert workers.live_of_jobs(connection, [7, 99]) == {}
+        intend(connection, 2, job_ids=(7,))
+        assert workers.live_of_jobs(connection, [7, 99]) == {7: 2}
+
+
+def test_what_pulling_workers_say_they_run(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2)
+        workers.relate(connection, [(1, 70), (1, 71), (1, 70)])
+        workers.relate(connection, [(1, 71), (2, 72)])
+        workers.relate(connection, [])
+    assert sorted(find_one(db, 1).worker.job_ids) == [70, 71]
+    assert find_one(db, 2).worker.job_ids == (72,)
+
+
+def test_workers_are_counted_by_queue_type_and_status(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2, job_type="managed", resource_type="SCORE")
+        intend(connection, 3, job_type="managed", resource_type="MCORE")
+        submit(connection, 4, queue="THERE")
+        end(connection, 4)
+        assert workers.count_by_type(connection, ["HERE", "THERE"]) == {
+            "HERE": {
+                ("managed", "SCORE"): {WorkerStatus.SUBMITTED: 2},
+                ("managed", "MCORE"): {WorkerStatus.PENDING: 1},
+            },
+            "THERE": {(None, None): {WorkerStatus.FINISHED: 1}},
+        }
+        assert workers.count_by_queue_and_status(connection)["THERE"] == {WorkerStatus.FINISHED: 1}
+        assert workers.count_live(connection, ["THERE"]) == {"THERE": {}}
+
+
+def test_workers_for_a_person_newest_first(db: Database):
+    def listed(**wanted: object) -> list[Worker]:
+        with db.read() as connection:
+            return workers.listed(connection, **{"queue": None, "status": None, "limit": 10, **wanted})
+
+    with db.write() as connection:
+        submit(connection, 1, 2)
+        intend(connection, 3, queue="THERE")
+    assert [each.worker_id for each in listed()] == [3, 2, 1]
+    assert [each.worker_id for each in listed(limit=1, queue="HERE")] == [2]
+    assert [each.worker_id for each in listed(status=WorkerStatus.PENDING)] == [3]

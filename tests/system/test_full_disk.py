@@ -1,0 +1,77 @@
+"""The disk is full for a while: Harvester says where, waits, and goes on when there is room again."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from system_harness.judges import judge, local_batch_jobs
+from system_harness.queues import MAX_WORKERS, QUEUE, local_push, some_jobs
+from system_harness.site import Site
+
+pytestmark = pytest.mark.system
+
+JOBS = 24
+
+
+class SmallDisk:
+    """A file system of its own that can be filled to the last byte."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self._filling = place / "filling"
+
+    def fill(self) -> None:
+        """Leave no room."""
+        with self._filling.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                return
+
+    def empty(self) -> None:
+        """Give the room back."""
+        self._filling.unlink()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("a small file system can be mounted by root only")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.strip()}")
+    yield SmallDisk(place)
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_of_the_database(disk: SmallDisk, site: Site):
+    site.configure({QUEUE: local_push(site)}, {"db": {"database_filename": disk.place / "harvester.db"}})
+    run_into_it(site, disk, str(disk.place), "full")
+
+
+def test_of_the_access_points(disk: SmallDisk, site: Site):
+    messenger = {"plugin": "shared_file", "accessPoint": f"{disk.place}/${{workerID}}"}
+    site.configure({QUEUE: local_push(site, messenger=messenger, maxSubmissionAttempts=100)})
+    run_into_it(site, disk, str(disk.place), "No space left")
+
+
+def run_into_it(site: Site, disk: SmallDisk, *words: str) -> None:
+    site.server.control.add_jobs(some_jobs(JOBS))
+    site.start()
+    site.until_running(1)
+    disk.fill()
+    site.until_logged(*words)
+    site.survive(2)
+    disk.empty()
+    site.until_jobs_end()
+    site.until_workers_end()
+    assert site.terminate() == 0
+    judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
