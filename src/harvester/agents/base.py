@@ -6,7 +6,7 @@ Everything else (threads, pacing, renewing claims, containing errors, stopping) 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -90,6 +90,21 @@ class ClaimTicket:
     """What units still in hand or resting are about; their queues are left alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often an agent looks for work, how long it may hold what it finds, and on how many units it works at once.
+
+    Attributes:
+        ceiling: seconds, the longest pause between two looks.
+        lease: seconds that a claim lasts unless it is renewed.
+        threads: units at the same time.
+    """
+
+    ceiling: float
+    lease: float
+    threads: int
+
+
 UnitT = TypeVar("UnitT", bound=Unit)
 ResultT = TypeVar("ResultT")
 
@@ -108,18 +123,8 @@ class Agent(ABC, Generic[UnitT, ResultT]):
 
     @property
     @abstractmethod
-    def ceiling(self) -> timedelta:
-        """The longest pause between two looks for work."""
-
-    @property
-    @abstractmethod
-    def lease(self) -> timedelta:
-        """How long a claim lasts unless it is renewed."""
-
-    @property
-    @abstractmethod
-    def threads(self) -> int:
-        """How many units are worked on at the same time."""
+    def pace(self) -> Pace:
+        """How the runner treats this agent."""
 
     @abstractmethod
     def horizon(self, connection: Connection) -> datetime | None:

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import size_job_fetch
@@ -35,19 +35,11 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
     name = "job fetcher"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[jobfetcher] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.jobfetcher.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """As long as the server may take to answer, and some more."""
-        return timedelta(seconds=2 * self.instance.settings.pandacon.timeout + 60)
-
-    @property
-    def threads(self) -> int:
-        """`[jobfetcher] nThreads`."""
-        return self.instance.settings.jobfetcher.n_threads
+    def pace(self) -> Pace:
+        """`[jobfetcher] sleepTime` and `nThreads`; a claim outlasts what the server may take to answer."""
+        settings = self.instance.settings
+        lease = 2 * settings.pandacon.timeout + 60
+        return Pace(settings.jobfetcher.sleep_time, lease, settings.jobfetcher.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next queue may be looked at."""

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill
 from harvester.core.errors import HarvesterError
 from harvester.core.files import File, FileKind, FileStatus
@@ -54,19 +54,10 @@ class Monitor(Agent[MonitorUnit, Round]):
     name = "monitor"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[monitor] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.monitor.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[monitor] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.monitor.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[monitor] nThreads`."""
-        return self.instance.settings.monitor.n_threads
+    def pace(self) -> Pace:
+        """`[monitor] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.monitor
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next round is due."""

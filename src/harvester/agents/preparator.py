@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.core.files import INPUT_DONE, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved
@@ -38,19 +38,10 @@ class PreparatorAgent(Agent[PrepareUnit, Prepared]):
     name = "preparator"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[preparator] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.preparator.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[preparator] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.preparator.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[preparator] nThreads`."""
-        return self.instance.settings.preparator.n_threads
+    def pace(self) -> Pace:
+        """`[preparator] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.preparator
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next job is due."""

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError, wire_status
 from harvester.core.workers import Worker
 from harvester.panda.messages import JobReply, WorkerReply
@@ -41,19 +41,10 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
     name = "propagator"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[propagator] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.propagator.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[propagator] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.propagator.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[propagator] nThreads`."""
-        return self.instance.settings.propagator.n_threads
+    def pace(self) -> Pace:
+        """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.propagator
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next job is to be reported."""
@@ -191,19 +182,10 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
     name = "worker propagator"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[propagator] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.propagator.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[propagator] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.propagator.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[propagator] nThreads`."""
-        return self.instance.settings.propagator.n_threads
+    def pace(self) -> Pace:
+        """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.propagator
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next worker is to be reported."""

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.agents.missing import release_jobs
 from harvester.agents.submitter import record_missed, record_submitted
 from harvester.core.workers import Worker
@@ -42,19 +42,10 @@ class Reconciler(Agent[ReconcileUnit, Search]):
     name = "reconciler"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[submitter] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.submitter.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[submitter] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.submitter.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[submitter] nThreads`."""
-        return self.instance.settings.submitter.n_threads
+    def pace(self) -> Pace:
+        """`[submitter] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.submitter
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next unsettled worker is to be searched."""

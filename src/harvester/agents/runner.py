@@ -83,6 +83,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._owner = owner
         self._is_alive = is_alive
         self._wake = threading.Event()
+        self._ended = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._in_hand: dict[int, _InHand[UnitT]] = {}
@@ -110,12 +111,12 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def renew(self) -> None:
         """Make the claims in hand last on; called regularly by the housekeeper."""
         now = time.monotonic()
-        lease = self.agent.lease
+        lease = self.agent.pace.lease
         with self._lock:
-            old = [each for each in self._in_hand.values() if now - each.renewed > lease.total_seconds() / 3]
+            old = [each for each in self._in_hand.values() if now - each.renewed > lease / 3]
         if not old:
             return
-        until = self.agent.instance.clock() + lease
+        until = self.agent.instance.clock() + timedelta(seconds=lease)
         with self._db.write() as connection:
             for each in old:
                 claim = each.unit.claim
@@ -157,7 +158,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
         if not self._has_room():
             return ()
         now = self.agent.instance.clock()
-        ticket = ClaimTicket(self._owner().next_fence(), now, now + self.agent.lease, self._busy())
+        until = now + timedelta(seconds=self.agent.pace.lease)
+        ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
         with self._db.read() as connection:
             horizon = self.agent.horizon(connection)
         if horizon is None or horizon > now:
@@ -167,7 +169,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     def _nap(self) -> float:
         """Seconds until there may be work again; being woken ends it early."""
-        longest = min(self.agent.ceiling.total_seconds(), _LONGEST_NAP)
+        longest = min(self.agent.pace.ceiling, _LONGEST_NAP)
         if not self._has_room():
             return _BLOCKED_NAP
         with self._db.read() as connection:
@@ -181,13 +183,14 @@ class AgentRunner(Generic[UnitT, ResultT]):
         now = time.monotonic()
         with self._lock:
             in_hand = {each.unit.about for each in self._in_hand.values()}
-        return frozenset(in_hand | {about for about, rest in self.health.resting.items() if rest.until > now})
+            resting = {about for about, rest in self.health.resting.items() if rest.until > now}
+        return frozenset(in_hand | resting)
 
     def _has_room(self) -> bool:
         now = time.monotonic()
         with self._lock:
             young = sum(1 for each in self._in_hand.values() if now - each.started < _PATIENCE)
-            return young < self.agent.threads and len(self._in_hand) < _MOST_THREADS
+            return young < self.agent.pace.threads and len(self._in_hand) < _MOST_THREADS
 
     def _count_in_hand(self) -> int:
         with self._lock:
@@ -197,7 +200,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     def _begin(self, unit: UnitT) -> None:
         while not self._has_room() and not self._stopping.is_set():
-            self._wake.wait(0.05)
+            self._ended.clear()
+            self._ended.wait(_BLOCKED_NAP)
         now = time.monotonic()
         with self._lock:
             self._in_hand[id(unit)] = _InHand(unit, now, now)
@@ -213,8 +217,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
             wanted = self._commit(unit, result)
             reach(f"{self.agent.name}.after_commit")
             self.agent.after_commit(unit, result)
-            self.health.done += 1
-            self.health.resting.pop(unit.about, None)
+            self._count_success(unit.about)
             self.agent.instance.wake(*wanted)
         except Exception as error:  # noqa: BLE001 (the loop's edge: whatever a plugin raises stays with its unit)
             self._count_failure(unit.about, error)
@@ -226,6 +229,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _drop(self, unit: UnitT) -> None:
         with self._lock:
             self._in_hand.pop(id(unit), None)
+        self._ended.set()
         self._wake.set()
 
     def _commit(self, unit: UnitT, result: ResultT) -> Sequence[str]:
@@ -241,10 +245,16 @@ class AgentRunner(Generic[UnitT, ResultT]):
                     raise
                 pause = min(pause * 2, _RETRY_LAST)
 
+    def _count_success(self, about: str) -> None:
+        with self._lock:
+            self.health.done += 1
+            self.health.resting.pop(about, None)
+
     def _count_failure(self, about: str, error: Exception) -> None:
-        self.health.failed += 1
-        self.health.last_error = f"{about}: {type(error).__name__}: {error}"
-        self.health.resting.setdefault(about, Rest()).extend(time.monotonic(), error)
+        with self._lock:
+            self.health.failed += 1
+            self.health.last_error = f"{about}: {type(error).__name__}: {error}"
+            self.health.resting.setdefault(about, Rest()).extend(time.monotonic(), error)
 
     def _give_back(self, unit: UnitT) -> None:
         pause = max(self.health.resting[unit.about].until - time.monotonic(), 1.0)

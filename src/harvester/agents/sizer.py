@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.config.queues import QueueConfig
 from harvester.core.access_points import fill_access_point
 from harvester.core.grouping import group_jobs
@@ -43,20 +43,10 @@ class Sizer(Agent[SizeUnit, Plans]):
     name = "sizer"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[submitter] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.submitter.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[submitter] queueLockInterval`, else `lockInterval`."""
-        settings = self.instance.settings.submitter
-        return timedelta(seconds=settings.queue_lock_interval or settings.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[submitter] nThreads`."""
-        return self.instance.settings.submitter.n_threads
+    def pace(self) -> Pace:
+        """`[submitter] sleepTime`, `queueLockInterval` (else `lockInterval`) and `nThreads`."""
+        section = self.instance.settings.submitter
+        return Pace(section.sleep_time, section.queue_lock_interval or section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next queue has to be looked at."""

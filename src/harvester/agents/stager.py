@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.core.files import OUTPUT_DONE, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved
@@ -47,19 +47,10 @@ class StagerAgent(Agent[StageUnit, Staged]):
     name = "stager"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[stager] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.stager.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[stager] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.stager.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[stager] nThreads`."""
-        return self.instance.settings.stager.n_threads
+    def pace(self) -> Pace:
+        """`[stager] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.stager
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next job is due."""

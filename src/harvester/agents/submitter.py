@@ -13,7 +13,7 @@ import structlog
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.agents.failpoints import reach
 from harvester.agents.missing import release_jobs
 from harvester.core.files import File, FileKind
@@ -39,19 +39,10 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
     name = "submitter"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[submitter] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.submitter.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """`[submitter] lockInterval`."""
-        return timedelta(seconds=self.instance.settings.submitter.lock_interval)
-
-    @property
-    def threads(self) -> int:
-        """`[submitter] nThreads`."""
-        return self.instance.settings.submitter.n_threads
+    def pace(self) -> Pace:
+        """`[submitter] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.submitter
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next intent may be submitted."""

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Unit
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.plugins.api import Done, Failed, Later
 from harvester.store import history, jobs, leases, workers
@@ -18,6 +18,7 @@ from harvester.store.schema import JobPhase, WorkerPhase
 
 log = structlog.get_logger(__name__)
 
+_LEASE: Final = 600.0
 _RETRY: Final = timedelta(minutes=5)
 Answers = Sequence[Done | Later | Failed]
 
@@ -35,19 +36,10 @@ class Killer(Agent[SweepUnit, Answers]):
     name = "killer"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[sweeper] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.sweeper.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """Longer than any kill command may take; a kill that is repeated does no harm."""
-        return timedelta(minutes=10)
-
-    @property
-    def threads(self) -> int:
-        """`[sweeper] nThreads`."""
-        return self.instance.settings.sweeper.n_threads
+    def pace(self) -> Pace:
+        """`[sweeper] sleepTime` and `nThreads`; what is repeated after ten minutes does no harm."""
+        section = self.instance.settings.sweeper
+        return Pace(section.sleep_time, _LEASE, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next worker is to be killed."""
@@ -85,19 +77,10 @@ class Cleaner(Agent[SweepUnit, Answers]):
     name = "sweeper"
 
     @property
-    def ceiling(self) -> timedelta:
-        """`[sweeper] sleepTime`."""
-        return timedelta(seconds=self.instance.settings.sweeper.sleep_time)
-
-    @property
-    def lease(self) -> timedelta:
-        """Longer than any clean-up may take; one that is repeated does no harm."""
-        return timedelta(minutes=10)
-
-    @property
-    def threads(self) -> int:
-        """`[sweeper] nThreads`."""
-        return self.instance.settings.sweeper.n_threads
+    def pace(self) -> Pace:
+        """`[sweeper] sleepTime` and `nThreads`; what is repeated after ten minutes does no harm."""
+        section = self.instance.settings.sweeper
+        return Pace(section.sleep_time, _LEASE, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next worker or job has been kept long enough."""

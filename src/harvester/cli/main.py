@@ -4,10 +4,13 @@ from typing import Annotated
 
 import typer
 
+from harvester.cli.check import check
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
+from harvester.cli.groups import job_app, queue_app, worker_app
 from harvester.cli.operators import OperatorGroup
 from harvester.cli.run import run
+from harvester.cli.status import status
 
 app = typer.Typer(
     cls=OperatorGroup,
@@ -28,7 +31,7 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with t
 @app.callback()
 def main(
     *,
-    version: Annotated[  # noqa: ARG001 - its callback does all
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")
     ] = False,
 ) -> None:
@@ -36,5 +39,10 @@ def main(
 
 
 app.command()(run)
+app.command()(check)
+app.command()(status)
+app.add_typer(queue_app, name="queue")
+app.add_typer(worker_app, name="worker")
+app.add_typer(job_app, name="job")
 app.command()(demo)
 app.command("dev-server")(dev_server)

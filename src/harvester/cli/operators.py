@@ -35,7 +35,7 @@ def warn(message: str) -> None:
 class OperatorGroup(TyperGroup):
     """Shows errors that were raised on purpose, and those of the operating system, as one line."""
 
-    def invoke(self, ctx: Any) -> Any:  # the framework's own signature has no types
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in the framework, whose context type is private
         """Run the command."""
         try:
             return super().invoke(ctx)

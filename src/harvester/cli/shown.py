@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import typer
 from pydantic_core import to_jsonable_python
 from rich.console import Console
 from rich.table import Table
 
+Word = TypeVar("Word", bound=str)
 
 
 def print_json(value: object) -> None:
@@ -57,7 +59,7 @@ def moment(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}"
 
 
-def counts(by_status: Mapping[str, int]) -> str:
+def counts(by_status: Mapping[Word, int]) -> str:
     """Numbers by status, those above zero."""
     return ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()) if number) or "none"
 

@@ -23,6 +23,8 @@ _BUSY_TIMEOUT_MS: Final = 30_000
 _TRANSIENT_SQLITE: Final = ("locked", "busy", "disk is full", "disk I/O error", "unable to open", "readonly database")
 _TRANSIENT_MARIADB: Final = frozenset({1021, 1040, 1053, 1114, 1205, 1213, 1290, 1792, 1927, 2002, 2003, 2006, 2013})
 """Disk or table full, too many connections, shutdown, lock wait, deadlock, read-only, killed, not reached, lost."""
+_SQL_MODE: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+"""Of every MariaDB session, whatever the server's own; set while connecting, before the dialect looks at it."""
 _TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
 """Read-only."""
 
@@ -126,13 +128,15 @@ def _make_engine(url: URL, connections: int) -> Engine:
         engine = create_engine(url, pool_size=connections, max_overflow=connections, connect_args={"timeout": 30})
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
-    options: dict[str, object] = {"isolation_level": "READ COMMITTED"}
-    engine = create_engine(
-        url, pool_size=connections, max_overflow=connections, pool_pre_ping=True, pool_recycle=1800, **options
+    return create_engine(
+        url,
+        pool_size=connections,
+        max_overflow=connections,
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        isolation_level="READ COMMITTED",
+        connect_args={"sql_mode": _SQL_MODE} if name == "mysql" else {},
     )
-    if name == "mysql":
-        event.listen(engine, "connect", _prepare_mariadb)
-    return engine
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -147,10 +151,4 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
         "temp_store = MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _prepare_mariadb(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'")
     cursor.close()

@@ -62,16 +62,13 @@ class Told(TypeDecorator[str]):
     would make a whole batch of rows unwritable or, on SQLite, unreadable.
     """
 
-    impl = Text
+    impl: TypeEngine[str] | type[TypeEngine[str]] = Text
     cache_ok = True
 
     def __init__(self, length: int | None = None) -> None:
         super().__init__()
         self.length = length
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        """A string of its length, or text without a bound."""
-        return dialect.type_descriptor(LongText if self.length is None else String(self.length))
+        self.impl = LongText if length is None else String(length)
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
         return None if value is None else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)[: self.length]

@@ -106,3 +106,15 @@ def jobs_by_phase(connection: Connection, queue: str) -> Mapping[JobPhase, int]:
     """Jobs of a queue by whom they wait for."""
     query = select(jobs.c.phase, func.count()).where(jobs.c.queue == queue).group_by(jobs.c.phase)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def open_jobs(connection: Connection, limit: int) -> list[int]:
+    """Some jobs that are not done, the oldest first."""
+    query = select(jobs.c.job_id).where(jobs.c.phase != JobPhase.SWEEP)
+    return list(connection.scalars(query.order_by(jobs.c.fetched_at, jobs.c.job_id).limit(limit)))
+
+
+def open_workers(connection: Connection, limit: int) -> list[int]:
+    """Some workers that have not ended, the oldest first."""
+    query = select(workers.c.worker_id).where(workers.c.phase != WorkerPhase.SWEEP)
+    return list(connection.scalars(query.order_by(workers.c.worker_id).limit(limit)))

@@ -139,8 +139,11 @@ def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence:
 
 
 def claim_to_kill(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
-    """Workers that are to be killed and that the resource holds for certain."""
-    where = (workers.c.phase == WorkerPhase.MONITOR,)
+    """Workers that are to be killed and that the resource holds for certain; ended ones are never to be killed.
+
+    The phases are excluded, not named: SQLite would otherwise go through all workers of the phase.
+    """
+    where = (workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE]),)
     rows = claim_rows(connection, WORKER_KILL, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
     return [held.worker for held in _with_jobs(connection, rows)]
 

@@ -15,7 +15,6 @@ import typer
 from harvester.cli.operators import JsonOption, fail, warn
 
 if TYPE_CHECKING:
-    from harvester.cli.demo.plan import Plan
     from harvester.cli.demo.show import Result
 
 
@@ -47,17 +46,20 @@ def demo(
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory = _directory(keep, open_to_all=resource is _Resource.SLURM)
-    plan = Plan(jobs, Mode(mode), ResourceKind(resource), directory)
-    is_good = False
+    needed = True
     try:
-        result = perform(plan)
-        is_good = _report(plan, result, as_json=as_json)
+        result = perform(Plan(jobs, Mode(mode), ResourceKind(resource), directory))
+        _report(result, as_json=as_json)
+        needed = not result.is_good
+    except KeyboardInterrupt:
+        needed = False
+        raise
     finally:
-        if keep is None and is_good:
-            shutil.rmtree(directory, ignore_errors=True)
-        else:
+        if needed or keep is not None:
             warn(f"files, logs and the database are in {directory}")
-    if not is_good:
+        else:
+            shutil.rmtree(directory, ignore_errors=True)
+    if not result.is_good:
         raise typer.Exit(1)
 
 
@@ -74,15 +76,12 @@ def _directory(keep: Path | None, *, open_to_all: bool) -> Path:
     return directory
 
 
-def _report(plan: Plan, result: Result, *, as_json: bool) -> bool:
-    """Tell how it went; whether all is well."""
+def _report(result: Result, *, as_json: bool) -> None:
     from rich.console import Console  # noqa: PLC0415
 
-    is_good = result.summary.is_good and not result.problems
     for problem in result.problems:
         warn(problem)
     if as_json:
         typer.echo(json.dumps(result.summary.to_json()))
     else:
         Console().print(result.summary.to_table())
-    return is_good

@@ -148,6 +148,7 @@ def _queue(plan: Plan, pilot_command: list[str], commands: Mapping[str, Path]) -
         "mapType": "OneToOne" if push else "NoJob",
         "maxWorkers": workers,
         "nQueueLimitWorker": workers,
+        "workerMaker": {"plugin": "simple"},
         "messenger": {"plugin": "shared_file", "accessPoint": access_point},
         "preparator": {"plugin": "dummy"},
         "stager": {"plugin": "copy", "dstBasePath": str(plan.storage)} if push else {"plugin": "dummy"},
@@ -164,9 +165,14 @@ def _workers_at_once(plan: Plan) -> int:
 
 def _resource_blocks(plan: Plan, pilot_command: list[str], commands: Mapping[str, Path]) -> Block:
     if plan.resource is ResourceKind.LOCAL:
-        return {"submitter": {"plugin": "local", "command": [*pilot_command], "cores": _CORES}}
+        here: Block = {"plugin": "local"}
+        return {
+            "submitter": {**here, "command": [*pilot_command], "cores": _CORES},
+            "monitor": {**here, "cores": _CORES},
+            "sweeper": {**here, "cores": _CORES},
+        }
     slurm: Block = {"plugin": "slurm", **{name: [str(path)] for name, path in commands.items()}}
-    return {"submitter": {**slurm, "templateFile": str(_template(plan))}, "monitor": slurm, "sweeper": {**slurm}}
+    return {"submitter": {**slurm, "templateFile": str(_template(plan))}, "monitor": slurm, "sweeper": slurm}
 
 
 def _template(plan: Plan) -> Path:

@@ -12,6 +12,7 @@ from harvester.cli.demo.leftovers import end_workers
 from harvester.cli.demo.outputs import run_more_than_once
 from harvester.cli.demo.plan import Mode, Plan, ResourceKind, take_offline, write_files
 from harvester.cli.demo.progress import progress
+from harvester.cli.demo.stuck import explain_stuck
 from harvester.cli.demo.summary import Summary
 from harvester.cli.demo.watch import OutOfTimeError, View, Watcher
 from harvester.panda.devserver import DevControl
@@ -22,10 +23,15 @@ _PATIENCE: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a demonstration went; without problems everything is as it should be."""
+    """How a demonstration went, and what was wrong with it."""
 
     summary: Summary
     problems: Sequence[str]
+
+    @property
+    def is_good(self) -> bool:
+        """Whether everything is as it should be."""
+        return self.summary.is_good and not self.problems
 
 
 def perform(plan: Plan) -> Result:
@@ -58,7 +64,7 @@ def _watch(plan: Plan, server: Child, control: DevControl, deadline: float) -> t
         try:
             _wait_for_the_end(plan, server, watcher)
         except (OutOfTimeError, ChildError) as error:
-            return watcher.last, [str(error), *watcher.problems]
+            return watcher.last, [str(error), *watcher.problems, *explain_stuck(plan)]
     return watcher.last, [*watcher.problems]
 
 

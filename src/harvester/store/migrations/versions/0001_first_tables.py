@@ -40,7 +40,7 @@ def upgrade() -> None:
         sa.Column("lfn", sa.String(length=500), nullable=False),
         sa.Column("kind", sa.String(32), nullable=False),
         sa.Column("status", sa.String(32), nullable=False),
-        sa.Column("path", sa.Text(), nullable=True),
+        sa.Column("path", LONG_TEXT, nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("checksum", sa.String(length=80), nullable=True),
         sa.Column("guid", sa.String(length=64), nullable=True),

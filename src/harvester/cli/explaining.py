@@ -1,0 +1,154 @@
+"""Why a queue, a worker or a job is where it is, in words; pure functions of what the database tells."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from harvester.cli.overview import QueueOverview, text_of
+from harvester.cli.shown import cell, counts, moment
+from harvester.core.workers import Worker
+from harvester.store.history import Event
+from harvester.store.queues import Note
+from harvester.store.schema import JobPhase, WorkerPhase
+from harvester.store.views import JobView, WorkerView
+
+_LEADS: Final[Mapping[str, str]] = {
+    "sizer": "Workers",
+    "job fetcher": "Jobs from the server",
+    "monitor": "Checks",
+    "reconciler": "Interrupted submissions",
+}
+_JOB_WAITS: Final[Mapping[JobPhase, str]] = {
+    JobPhase.PREPARE: "its input files, which the preparator brings",
+    JobPhase.SUBMIT: "a worker, which the sizer has to grant",
+    JobPhase.WORK: "its worker",
+    JobPhase.STAGE: "its outputs to be stored, which the stager does",
+    JobPhase.REPORT: "the server to be told of its end, which the propagator does",
+    JobPhase.SWEEP: "nothing: it is done, and deleted when its keep time is over",
+}
+_WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {
+    WorkerPhase.SUBMIT: "its submission; the resource was not asked yet",
+    WorkerPhase.SETTLE: "certainty: the resource was asked and its answer is not recorded, so its marker is searched",
+    WorkerPhase.MONITOR: "the resource, which holds it and is asked about it regularly",
+    WorkerPhase.SWEEP: "nothing: it has ended, and is cleaned up when its keep time is over",
+}
+
+
+def explain_queue(queue: QueueOverview, phases: Mapping[JobPhase, int]) -> list[str]:
+    """Why a queue has the workers and jobs that it has."""
+    live = {status: number for status, number in queue.workers.items() if not status.is_final}
+    ended = {status: number for status, number in queue.workers.items() if status.is_final}
+    return [
+        f"Queue {queue.name} {_service(queue)}",
+        f"It has {sum(live.values())} live workers ({counts(live)}) and remembers ended ones ({counts(ended)}).",
+        *_jobs(phases),
+        *(_said(note) for note in queue.notes),
+    ]
+
+
+def _service(queue: QueueOverview) -> str:
+    if queue.active:
+        return "is served."
+    return (
+        "is not served: it is offline, not in [qconf] queueList, or has errors (see `harvester check`); "
+        "its present workers are still followed."
+    )
+
+
+def _jobs(phases: Mapping[JobPhase, int]) -> Iterator[str]:
+    for phase, words in _JOB_WAITS.items():
+        if phase is not JobPhase.SWEEP and phases.get(phase):
+            yield f"Jobs that wait for {words}: {phases[phase]}."
+    yield f"Jobs that are done: {phases.get(JobPhase.SWEEP, 0)}."
+
+
+def _said(note: Note) -> str:
+    parts = [_decision(note), text_of(note)]
+    if limit := note.note.get("limit"):
+        parts.append(f"{limit} decided")
+    lead = _LEADS.get(note.agent, note.agent.capitalize())
+    return f"{lead}: {'; '.join(part for part in parts if part)} (since {moment(note.since)})."
+
+
+def _decision(note: Note) -> str:
+    new = note.note.get("new_workers")
+    return "" if new is None else f"{new or 'no'} new ones in the last decision"
+
+
+def explain_worker(view: WorkerView) -> list[str]:
+    """What happened to a worker, and what it waits for."""
+    worker = view.worker
+    return [
+        f"Worker {worker.worker_id} of queue {worker.queue} is {worker.status}{_batch(worker)}.",
+        *_worker_state(view),
+        f"It waits for {_WORKER_WAITS[view.phase]}{_until(view.due)}.",
+        *_history(view.events),
+    ]
+
+
+def _batch(worker: Worker) -> str:
+    if worker.batch_id is None:
+        return f", without a batch id yet; its batch job would carry the marker {worker.marker}"
+    native = f", there {cell(worker.native_status)}" if worker.native_status else ""
+    return f", batch id {worker.batch_id}{native}"
+
+
+def _worker_state(view: WorkerView) -> Iterator[str]:
+    worker = view.worker
+    if worker.job_ids:
+        yield f"Its jobs: {cell(worker.job_ids)}."
+    if worker.diagnostics:
+        yield f"Last said of it: {cell(worker.diagnostics)}."
+    if worker.unseen_since:
+        yield f"Nobody could check it since {moment(worker.unseen_since)}; it still counts against the queue's limits."
+    if view.batch_end is not None:
+        yield f"Its batch job has ended as {view.batch_end}; its outputs are being gathered."
+    if view.kill_due is not None:
+        yield f"It is to be killed; the resource is asked at {moment(view.kill_due)}."
+    if view.phase is WorkerPhase.SETTLE:
+        yield f"The resource was asked {view.tries} times; {view.absences} complete listings in a row did not show it."
+    if view.report_due is not None:
+        yield f"The server is told of it at {moment(view.report_due)}."
+
+
+def explain_job(view: JobView, workers: Sequence[Worker], queue: QueueOverview | None) -> list[str]:
+    """What happened to a job, and what it waits for.
+
+    Args:
+        view: the job.
+        workers: those that run or ran it.
+        queue: its queue, whose decisions a job without a worker waits for.
+    """
+    job = view.job
+    return [
+        f"Job {job.job_id} of queue {job.queue} is {job.status} ({job.substatus}).",
+        f"It waits for {_JOB_WAITS[view.phase]}{_until(view.due)}.",
+        *(f"Worker {each.worker_id} is {each.status}{_batch(each)}." for each in workers),
+        *(_job_state(view, queue)),
+        *_history(view.events),
+    ]
+
+
+def _job_state(view: JobView, queue: QueueOverview | None) -> Iterator[str]:
+    if view.phase is JobPhase.SUBMIT:
+        if view.job.submission_attempts:
+            yield f"{view.job.submission_attempts} workers could not be submitted for it."
+        yield from (_said(note) for note in (queue.notes if queue else ()) if note.agent == "sizer")
+    if diagnostics := view.job.attributes.get("pilotErrorDiag"):
+        yield f"Its error: {cell(diagnostics)}."
+    for each in view.files:
+        if view.phase in {JobPhase.PREPARE, JobPhase.STAGE}:
+            yield f"File {cell(each.lfn)} ({each.kind}) is {each.status}, tried {each.attempts} times."
+    if view.report_due is not None:
+        yield f"The server is told of it at {moment(view.report_due)}."
+
+
+def _until(due: object) -> str:
+    return f"; looked at next at {cell(due)}" if due else ""
+
+
+def _history(events: Sequence[Event]) -> Iterator[str]:
+    if events:
+        yield "What happened (UTC):"
+    for each in events:
+        was = f"{each.was} → " if each.was and each.was != each.became else ""
+        yield f"  {moment(each.at)}  {was}{cell(each.became)}: {cell(each.cause)} ({each.agent})"

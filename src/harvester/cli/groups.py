@@ -1,0 +1,105 @@
+"""`harvester queue|worker|job ls|show|explain`."""
+
+from typing import Annotated
+
+import typer
+
+from harvester.cli.operators import ConfigOption, JsonOption
+from harvester.core.jobs import JobStatus
+from harvester.core.workers import WorkerStatus
+
+queue_app = typer.Typer(no_args_is_help=True, help="Look at queues.")
+worker_app = typer.Typer(no_args_is_help=True, help="Look at workers.")
+job_app = typer.Typer(no_args_is_help=True, help="Look at jobs.")
+
+QueueFilter = Annotated[str | None, typer.Option("--queue", metavar="NAME", help="only those of this queue")]
+Limit = Annotated[int, typer.Option(min=1, help="the newest so many")]
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+WorkerId = Annotated[int, typer.Argument(metavar="WORKER_ID")]
+JobId = Annotated[int, typer.Argument(metavar="PANDA_ID")]
+
+
+@queue_app.command("ls")
+def list_queues(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """List queues with their jobs and workers."""
+    from harvester.cli import looking  # noqa: PLC0415 - quick --help
+
+    looking.list_queues(config, as_json=as_json)
+
+
+@queue_app.command("show")
+def show_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Show all that is known of a queue."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.show_queue(config, name, as_json=as_json)
+
+
+@queue_app.command("explain")
+def explain_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Say why a queue has the workers and jobs that it has."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.explain_queue(config, name, as_json=as_json)
+
+
+@worker_app.command("ls")
+def list_workers(
+    config: ConfigOption = None,
+    queue: QueueFilter = None,
+    status: Annotated[WorkerStatus | None, typer.Option(help="only those in this status")] = None,
+    limit: Limit = 100,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List workers, the newest first."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.list_workers(config, queue, status, limit, as_json=as_json)
+
+
+@worker_app.command("show")
+def show_worker(worker_id: WorkerId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Show all that is known of a worker."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.show_worker(config, worker_id, as_json=as_json)
+
+
+@worker_app.command("explain")
+def explain_worker(worker_id: WorkerId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Say what happened to a worker and why, and what it waits for."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.explain_worker(config, worker_id, as_json=as_json)
+
+
+@job_app.command("ls")
+def list_jobs(
+    config: ConfigOption = None,
+    queue: QueueFilter = None,
+    status: Annotated[JobStatus | None, typer.Option(help="only those in this status")] = None,
+    limit: Limit = 100,
+    *,
+    as_json: JsonOption = False,
+) -> None:
+    """List jobs, the newest first."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.list_jobs(config, queue, status, limit, as_json=as_json)
+
+
+@job_app.command("show")
+def show_job(job_id: JobId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Show all that is known of a job."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.show_job(config, job_id, as_json=as_json)
+
+
+@job_app.command("explain")
+def explain_job(job_id: JobId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
+    """Say what happened to a job and why, and what it waits for."""
+    from harvester.cli import looking  # noqa: PLC0415
+
+    looking.explain_job(config, job_id, as_json=as_json)

@@ -1,0 +1,176 @@
+"""What the commands `ls`, `show` and `explain` do."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TypeVar
+
+import typer
+from sqlalchemy import Connection
+
+from harvester.cli.database import reading
+from harvester.cli.explaining import explain_job as words_of_job
+from harvester.cli.explaining import explain_queue as words_of_queue
+from harvester.cli.explaining import explain_worker as words_of_worker
+from harvester.cli.overview import QueueOverview, look_at_queues, print_queues, text_of
+from harvester.cli.shown import counts, moment, print_fields, print_json, print_table
+from harvester.config.findings import nearest
+from harvester.core.errors import HarvesterError
+from harvester.core.jobs import Job, JobStatus
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.store import jobs, views, workers
+
+Config = Sequence[Path] | None
+T = TypeVar("T")
+
+
+class NotThereError(HarvesterError):
+    """Nobody knows a queue, worker or job of this name."""
+
+
+# ---- queues ----------------------------------------------------------------------------------------------------------
+
+
+def list_queues(config: Config, *, as_json: bool) -> None:
+    """All queues."""
+    with reading(config) as connection:
+        found = look_at_queues(connection)
+    if as_json:
+        print_json(found)
+    else:
+        print_queues(found)
+
+
+def show_queue(config: Config, name: str, *, as_json: bool) -> None:
+    """One queue with all that agents said of it."""
+    with reading(config) as connection:
+        queue = _queue(connection, name)
+        phases = views.jobs_by_phase(connection, name)
+    if as_json:
+        print_json({**_plain(queue), "jobs_by_phase": phases})
+        return
+    served = {"queue": queue.name, "served": "yes" if queue.active else "no"}
+    held = {"jobs": counts(queue.jobs), "jobs by phase": counts(phases), "workers": counts(queue.workers)}
+    said = {each.agent: f"{text_of(each)} (since {moment(each.since)})" for each in queue.notes}
+    print_fields({**served, **held, **said})
+
+
+def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
+    """One queue in words."""
+    with reading(config) as connection:
+        queue = _queue(connection, name)
+        words = words_of_queue(queue, views.jobs_by_phase(connection, name))
+    _print_words(words, queue, as_json=as_json)
+
+
+def _queue(connection: Connection, name: str) -> QueueOverview:
+    found = {each.name: each for each in look_at_queues(connection)}
+    if name in found:
+        return found[name]
+    near = nearest(name, found)
+    advice = f"did you mean {near}?" if near else "`harvester queue ls` shows those that were ever served"
+    raise NotThereError(f"there is no queue {name}; {advice}")
+
+
+# ---- workers ---------------------------------------------------------------------------------------------------------
+
+
+def list_workers(config: Config, queue: str | None, status: WorkerStatus | None, limit: int, *, as_json: bool) -> None:
+    """Workers, the newest first."""
+    with reading(config) as connection:
+        found = workers.listed(connection, queue=queue, status=status, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    headings = ("worker", "queue", "status", "batch id", "native status", "submitted", "ended", "jobs")
+    print_table(headings, map(_worker_row, found), empty="no such workers")
+
+
+def _worker_row(worker: Worker) -> tuple[object, ...]:
+    how = (worker.worker_id, worker.queue, worker.status, worker.batch_id, worker.native_status)
+    return (*how, worker.submitted_at, worker.ended_at, worker.job_ids)
+
+
+def show_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
+    """All fields of a worker."""
+    with reading(config) as connection:
+        view = _require(views.worker(connection, worker_id), f"worker {worker_id}", "worker")
+    if as_json:
+        print_json(view)
+    else:
+        print_fields({**_plain(view.worker), **_besides(view, "worker", "events")})
+
+
+def explain_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
+    """One worker in words."""
+    with reading(config) as connection:
+        view = _require(views.worker(connection, worker_id), f"worker {worker_id}", "worker")
+    _print_words(words_of_worker(view), view, as_json=as_json)
+
+
+# ---- jobs ------------------------------------------------------------------------------------------------------------
+
+
+def list_jobs(config: Config, queue: str | None, status: JobStatus | None, limit: int, *, as_json: bool) -> None:
+    """Jobs, the newest first."""
+    with reading(config) as connection:
+        found = jobs.listed(connection, queue=queue, status=status, limit=limit)
+    if as_json:
+        print_json(found)
+        return
+    headings = ("job", "queue", "status", "substatus", "attempt", "task", "started", "ended")
+    print_table(headings, map(_job_row, found), empty="no such jobs")
+
+
+def _job_row(job: Job) -> tuple[object, ...]:
+    what = (job.job_id, job.queue, job.status, job.substatus, job.attempt, job.task_id)
+    return (*what, job.started_at, job.ended_at)
+
+
+def show_job(config: Config, job_id: int, *, as_json: bool) -> None:
+    """All fields of a job, and its files."""
+    with reading(config) as connection:
+        view = _require(views.job(connection, job_id), f"job {job_id}", "job")
+    if as_json:
+        print_json(view)
+        return
+    files = {
+        f"{each.kind} {each.lfn}": (each.status, each.path, each.size and f"{each.size} bytes", each.checksum)
+        for each in view.files
+    }
+    print_fields({**_plain(view.job), **_besides(view, "job", "files", "events"), **files})
+
+
+def explain_job(config: Config, job_id: int, *, as_json: bool) -> None:
+    """One job in words."""
+    with reading(config) as connection:
+        view = _require(views.job(connection, job_id), f"job {job_id}", "job")
+        held = [each.worker for each in workers.find(connection, view.worker_ids)]
+        queue = next((each for each in look_at_queues(connection) if each.name == view.job.queue), None)
+    _print_words(words_of_job(view, held, queue), view, as_json=as_json)
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+def _require(found: T | None, what: str, group: str) -> T:
+    if found is None:
+        raise NotThereError(f"{what} is not in the database; `harvester {group} ls` shows what is, swept ones are gone")
+    return found
+
+
+def _print_words(words: Sequence[str], facts: object, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"explanation": words, "facts": facts})
+        return
+    for line in words:
+        typer.echo(line)
+
+
+def _plain(value: object) -> dict[str, object]:
+    """The fields of a dataclass, as they are."""
+    return {each.name: getattr(value, each.name) for each in fields(value)}  # type: ignore[arg-type]  # dataclasses only
+
+
+def _besides(value: object, *left_out: str) -> dict[str, object]:
+    return {name: each for name, each in _plain(value).items() if name not in left_out}
