@@ -16,16 +16,18 @@ from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
+from harvester.agents.killer import Killer
 from harvester.agents.monitor import Monitor
 from harvester.agents.preparator import PreparatorAgent
-from harvester.agents.propagator import JobPropagator, WorkerPropagator
+from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
 from harvester.agents.sizer import Sizer
 from harvester.agents.stager import StagerAgent
 from harvester.agents.statistics import StatisticsReporter
 from harvester.agents.submitter import Submitter
-from harvester.agents.sweeper import Cleaner, Killer
+from harvester.agents.sweeper import Sweeper
+from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.config.queues import LoadedQueues, QueueConfig, RunMode
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, utc_now
@@ -53,7 +55,7 @@ _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and r
     JobPropagator,
     WorkerPropagator,
     Killer,
-    Cleaner,
+    Sweeper,
 )
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import URL, delete
+from sqlalchemy import URL, delete, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from harvester.store import migrate
 from harvester.store.engine import Database, server_url, sqlite_url
@@ -37,9 +38,15 @@ def new_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def migrated(new_url: MakeUrl) -> Iterator[Database]:
     """One database for all tests of a process."""
     database = Database(new_url())
+    if database.dialect == "sqlite":
+        event.listen(database.engine, "connect", _do_not_wait_for_the_disk)
     migrate.upgrade(database)
     yield database
     database.close()
+
+
+def _do_not_wait_for_the_disk(connection: DBAPIConnection, _: object) -> None:
+    connection.cursor().execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture

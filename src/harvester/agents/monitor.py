@@ -14,7 +14,8 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Claim, ClaimTicket, Instance, Pace, Unit
+from harvester.agents.complaints import Complaints
 from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill
 from harvester.core.errors import HarvesterError
 from harvester.core.files import File, FileKind, FileStatus
@@ -52,6 +53,11 @@ class Monitor(Agent[MonitorUnit, Round]):
     """See the module."""
 
     name = "monitor"
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self._unchecked = Complaints[str]()
+        self._unreadable = Complaints[tuple[str, int]]()
 
     @property
     def pace(self) -> Pace:
@@ -176,6 +182,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         for pair in (QUEUE_SIZE, QUEUE_FETCH):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
         self._note(connection, seen, now)
+        self._log_troubles(unit, seen)
         return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
 
     def _pace(self, unit: MonitorUnit, result: Round) -> timedelta:
@@ -304,6 +311,19 @@ class Monitor(Agent[MonitorUnit, Round]):
             for name in names
         }
         queues.note(connection, self.name, notes, now)
+
+    def _log_troubles(self, unit: MonitorUnit, seen: Sequence[Observation]) -> None:
+        unchecked = {
+            each.held.worker.queue: each.outcome.reason
+            for each in seen
+            if isinstance(each.outcome, Unknown) and each.held.worker.unseen_since
+        }
+        for queue, reason in self._unchecked.fresh(unit.about, unchecked).items():
+            log.warning("not all workers could be checked", queue=queue, reason=reason)
+        problems = {(each.held.worker.queue, each.held.worker.worker_id): each.news.problem for each in seen}
+        unreadable = {subject: problem for subject, problem in problems.items() if problem}
+        for (queue, worker), problem in self._unreadable.fresh(unit.about, unreadable).items():
+            log.warning("the worker's word cannot be used", queue=queue, worker=worker, problem=problem)
 
     def after_commit(self, unit: MonitorUnit, result: Round) -> None:  # noqa: ARG002 (the agent's signature)
         """The news are safe: the messengers need not tell them again."""

@@ -15,8 +15,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
-from harvester.agents.missing import release_jobs
-from harvester.agents.submitter import record_missed, record_submitted
+from harvester.agents.settling import record_missed, record_submitted, release_jobs
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
 from harvester.store import history, leases, queues, workers
@@ -110,6 +109,8 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         self._give_up(connection, queue, [each.worker for each in certain if each.tries >= limit], fence, now)
 
     def _submit_again(self, connection: Connection, absent: Sequence[Worker], fence: int, now: datetime) -> None:
+        if absent:
+            log.warning("certainly not submitted, tried again", queue=absent[0].queue, workers=len(absent))
         changes = [{"worker_id": each.worker_id, "absences": 0} for each in absent]
         workers.settle(connection, changes, fence, {"phase": WorkerPhase.SUBMIT, "due": now})
         cause = f"absent from {_ABSENCES_NEEDED} complete listings of the resource"

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.agents.failpoints import reach
-from harvester.agents.missing import release_jobs
+from harvester.agents.settling import record_missed, record_submitted, release_jobs
 from harvester.core.files import File, FileKind
-from harvester.core.workers import Worker, WorkerStatus
+from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Refused, SubmitOutcome, Submitted, Unclear
 from harvester.store import files, history, jobs, leases, workers
-from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK
+from harvester.store.leases import WORKER_WORK
 from harvester.store.schema import WorkerPhase
 
 log = structlog.get_logger(__name__)
@@ -80,6 +80,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         reach("submitter.after_submit")
         for place, answer in zip(ready, answers, strict=True):
             outcomes[place] = answer
+        _log_troubles(unit, outcomes)
         return outcomes
 
     def _submit(self, unit: SubmitUnit, wanted: Sequence[Worker]) -> Sequence[SubmitOutcome]:
@@ -161,72 +162,18 @@ def _assignment(
     )
 
 
+def _log_troubles(unit: SubmitUnit, outcomes: Sequence[SubmitOutcome]) -> None:
+    """One line per reason, however many workers it concerns."""
+    by_reason: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for each, outcome in zip(unit.assignments, outcomes, strict=True):
+        match outcome:
+            case Refused(reason=reason):
+                by_reason["submission refused", reason].append(each.worker.worker_id)
+            case Unclear(reason=reason):
+                by_reason["submission unclear, the workers will be searched", reason].append(each.worker.worker_id)
+    for (what, reason), ids in by_reason.items():
+        log.warning(what, queue=unit.about, workers=len(ids), first_worker=min(ids), reason=reason)
+
+
 def _event(worker: Worker, now: datetime, became: str, cause: str) -> history.Event:
     return history.Event(history.Kind.WORKER, worker.worker_id, now, worker.status, became, cause, "submitter")
-
-
-def record_submitted(
-    connection: Connection, taken: Sequence[tuple[Worker, Submitted]], fence: int, now: datetime, agent: str
-) -> None:
-    """The resource holds these workers: they are monitored from here on, and the server is told."""
-    changes = [
-        {
-            "worker_id": worker.worker_id,
-            "batch_id": answer.batch_id,
-            "submission_host": answer.submission_host,
-            "computing_element": answer.computing_element,
-            "batch_queue": answer.batch_queue,
-            "log_urls": answer.log_urls,
-        }
-        for worker, answer in taken
-    ]
-    same = {
-        "status": WorkerStatus.SUBMITTED,
-        "phase": WorkerPhase.MONITOR,
-        "submitted_at": now,
-        "due": None,
-        "report_due": now,
-        "report_fence": 0,
-    }
-    workers.settle(connection, changes, fence, same)
-    events = [
-        history.Event(
-            history.Kind.WORKER,
-            worker.worker_id,
-            now,
-            worker.status,
-            WorkerStatus.SUBMITTED,
-            f"batch id {answer.batch_id}",
-            agent,
-        )
-        for worker, answer in taken
-    ]
-    history.record(connection, events)
-    jobs.note_submitted(connection, [job for worker, _ in taken for job in worker.job_ids], now)
-    names = sorted({worker.queue for worker, _ in taken})
-    leases.nudge_queues(connection, QUEUE_MONITOR, names, now, timedelta(seconds=1))
-
-
-def record_missed(
-    connection: Connection, missed: Sequence[tuple[Worker, str]], fence: int, now: datetime, agent: str
-) -> None:
-    """The resource certainly does not hold these workers; their queues' budgets are free again."""
-    changes = [{"worker_id": worker.worker_id, "diagnostics": reason[:500]} for worker, reason in missed]
-    same = {
-        "status": WorkerStatus.MISSED,
-        "phase": WorkerPhase.SWEEP,
-        "ended_at": now,
-        "due": now,
-        "report_due": now,
-        "report_fence": 0,
-        "kill_due": None,
-    }
-    workers.settle(connection, changes, fence, same)
-    events = [
-        history.Event(history.Kind.WORKER, worker.worker_id, now, worker.status, WorkerStatus.MISSED, reason, agent)
-        for worker, reason in missed
-    ]
-    history.record(connection, events)
-    names = sorted({worker.queue for worker, _ in missed})
-    for pair in (QUEUE_SIZE, QUEUE_FETCH):
-        leases.nudge_queues(connection, pair, names, now, timedelta(seconds=1))

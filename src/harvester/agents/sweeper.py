@@ -1,4 +1,4 @@
-"""Kills workers that are to be killed, and cleans up after those that have ended long enough ago."""
+"""Removes workers that have ended long enough ago: what they left on the resource, their access points, their rows."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,13 +12,15 @@ from sqlalchemy import Connection
 from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.plugins.api import Done, Failed, Later
-from harvester.store import history, jobs, leases, workers
-from harvester.store.leases import WORKER_KILL, WORKER_WORK
+from harvester.store import jobs, leases, workers
+from harvester.store.leases import WORKER_WORK
 from harvester.store.schema import JobPhase, WorkerPhase
 
 log = structlog.get_logger(__name__)
 
-_LEASE: Final = 600.0
+REPEATABLE: Final = 600.0
+"""Seconds that a claim lasts on what does no harm when it is done twice."""
+
 _RETRY: Final = timedelta(minutes=5)
 Answers = Sequence[Done | Later | Failed]
 
@@ -30,49 +32,8 @@ class SweepUnit(Unit):
     workers: Sequence[Worker]
 
 
-class Killer(Agent[SweepUnit, Answers]):
-    """Asks resources to end workers, again and again until they are seen to have ended."""
-
-    name = "killer"
-
-    @property
-    def pace(self) -> Pace:
-        """`[sweeper] sleepTime` and `nThreads`; what is repeated after ten minutes does no harm."""
-        section = self.instance.settings.sweeper
-        return Pace(section.sleep_time, _LEASE, section.n_threads)
-
-    def horizon(self, connection: Connection) -> datetime | None:
-        """When the next worker is to be killed."""
-        return leases.next_due(connection, WORKER_KILL)
-
-    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
-        """Workers to kill, by queue."""
-        found = workers.claim_to_kill(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
-        return _by_queue(found, WORKER_KILL, ticket)
-
-    def act(self, unit: SweepUnit) -> Answers:
-        """Ask the resource."""
-        return self.instance.plugins.sweeper(unit.about).kill(unit.workers)
-
-    def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
-        """What was asked is history; only a check tells that a worker has ended."""
-        now = self.instance.clock()
-        again = now + timedelta(seconds=self.instance.settings.sweeper.check_interval)
-        workers.settle_kills(connection, [each.worker_id for each in unit.workers], unit.claim.fence, again)
-        history.record(
-            connection,
-            [
-                history.Event(
-                    history.Kind.WORKER, each.worker_id, now, each.status, "kill sent", _said(answer), self.name
-                )
-                for each, answer in zip(unit.workers, result, strict=True)
-            ],
-        )
-        return ("monitor",)
-
-
-class Cleaner(Agent[SweepUnit, Answers]):
-    """Removes ended workers: what they left on the resource, their access points, then their rows."""
+class Sweeper(Agent[SweepUnit, Answers]):
+    """See the module."""
 
     name = "sweeper"
 
@@ -80,7 +41,7 @@ class Cleaner(Agent[SweepUnit, Answers]):
     def pace(self) -> Pace:
         """`[sweeper] sleepTime` and `nThreads`; what is repeated after ten minutes does no harm."""
         section = self.instance.settings.sweeper
-        return Pace(section.sleep_time, _LEASE, section.n_threads)
+        return Pace(section.sleep_time, REPEATABLE, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next worker or job has been kept long enough."""
@@ -94,7 +55,7 @@ class Cleaner(Agent[SweepUnit, Answers]):
         """Workers that have been kept long enough; jobs without workers go at once."""
         jobs.remove(connection, jobs.sweepable(connection, limit=BATCH, now=ticket.now))
         found = workers.claim_to_sweep(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
-        return _by_queue(found, WORKER_WORK, ticket)
+        return by_queue(found, WORKER_WORK, ticket)
 
     def act(self, unit: SweepUnit) -> Answers:
         """Clean the resource, then the access points of those that it let go."""
@@ -117,13 +78,14 @@ class Cleaner(Agent[SweepUnit, Answers]):
         workers.remove(connection, gone)
         left = [(each, answer) for each, answer in told if not isinstance(answer, Done)]
         for each, answer in left:
-            log.warning("clean-up failed", worker=each.worker_id, queue=unit.about, reason=_said(answer))
+            log.warning("clean-up failed", worker=each.worker_id, queue=unit.about, reason=said(answer))
         ids = [each.worker_id for each, _ in left]
         leases.let_go(connection, WORKER_WORK, ids, unit.claim.fence, self.instance.clock() + _RETRY)
         return (self.name,)
 
 
-def _by_queue(found: Sequence[Worker], pair: leases.Pair, ticket: ClaimTicket) -> list[SweepUnit]:
+def by_queue(found: Sequence[Worker], pair: leases.Pair, ticket: ClaimTicket) -> list[SweepUnit]:
+    """One unit per queue."""
     by_queue: dict[str, list[Worker]] = defaultdict(list)
     for each in found:
         by_queue[each.queue].append(each)
@@ -133,5 +95,6 @@ def _by_queue(found: Sequence[Worker], pair: leases.Pair, ticket: ClaimTicket) -
     ]
 
 
-def _said(answer: Done | Later | Failed) -> str:
+def said(answer: Done | Later | Failed) -> str:
+    """The answer in words."""
     return "the resource was asked to end it" if isinstance(answer, Done) else answer.reason

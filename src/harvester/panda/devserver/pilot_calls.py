@@ -51,7 +51,7 @@ def acquire_jobs(
     def fits(job: Job) -> bool:
         wanted = {"taskID": task_id, "prodUserID": prod_user_id}
         limits = {"minRamCount": memory, "maxDiskCount": disk_space}
-        return all(value in {None, job.params.get(name)} for name, value in wanted.items()) and all(
+        return all(value is None or value == job.params.get(name) for name, value in wanted.items()) and all(
             limit in {None, 0} or _number(job.params.get(name)) <= _number(limit) for name, limit in limits.items()
         )
 

@@ -1,0 +1,52 @@
+"""Asks resources to end workers that are to be killed, again and again until they are seen to have ended."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace
+from harvester.agents.sweeper import REPEATABLE, Answers, SweepUnit, by_queue, said
+from harvester.store import history, leases, workers
+from harvester.store.leases import WORKER_KILL
+
+
+class Killer(Agent[SweepUnit, Answers]):
+    """See the module."""
+
+    name = "killer"
+
+    @property
+    def pace(self) -> Pace:
+        """`[sweeper] sleepTime` and `nThreads`; what is repeated after ten minutes does no harm."""
+        section = self.instance.settings.sweeper
+        return Pace(section.sleep_time, REPEATABLE, section.n_threads)
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next worker is to be killed."""
+        return leases.next_due(connection, WORKER_KILL)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
+        """Workers to kill, by queue."""
+        found = workers.claim_to_kill(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        return by_queue(found, WORKER_KILL, ticket)
+
+    def act(self, unit: SweepUnit) -> Answers:
+        """Ask the resource."""
+        return self.instance.plugins.sweeper(unit.about).kill(unit.workers)
+
+    def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
+        """What was asked is history; only a check tells that a worker has ended."""
+        now = self.instance.clock()
+        again = now + timedelta(seconds=self.instance.settings.sweeper.check_interval)
+        workers.settle_kills(connection, [each.worker_id for each in unit.workers], unit.claim.fence, again)
+        history.record(
+            connection,
+            [
+                history.Event(
+                    history.Kind.WORKER, each.worker_id, now, each.status, "kill sent", said(answer), self.name
+                )
+                for each, answer in zip(unit.workers, result, strict=True)
+            ],
+        )
+        return ("monitor",)

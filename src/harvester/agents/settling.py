@@ -1,0 +1,142 @@
+"""How a submission ends in the database: the resource holds the worker, or certainly does not."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import Refused, Submitted
+from harvester.store import history, jobs, leases, workers
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE
+from harvester.store.schema import JobPhase, WorkerPhase
+
+
+def record_submitted(
+    connection: Connection, taken: Sequence[tuple[Worker, Submitted]], fence: int, now: datetime, agent: str
+) -> None:
+    """The resource holds these workers: they are monitored from here on, and the server is told."""
+    changes = [
+        {
+            "worker_id": worker.worker_id,
+            "batch_id": answer.batch_id,
+            "submission_host": answer.submission_host,
+            "computing_element": answer.computing_element,
+            "batch_queue": answer.batch_queue,
+            "log_urls": answer.log_urls,
+        }
+        for worker, answer in taken
+    ]
+    same = {
+        "status": WorkerStatus.SUBMITTED,
+        "phase": WorkerPhase.MONITOR,
+        "submitted_at": now,
+        "due": None,
+        "report_due": now,
+        "report_fence": 0,
+    }
+    workers.settle(connection, changes, fence, same)
+    events = [
+        history.Event(
+            history.Kind.WORKER,
+            worker.worker_id,
+            now,
+            worker.status,
+            WorkerStatus.SUBMITTED,
+            f"batch id {answer.batch_id}",
+            agent,
+        )
+        for worker, answer in taken
+    ]
+    history.record(connection, events)
+    jobs.note_submitted(connection, [job for worker, _ in taken for job in worker.job_ids], now)
+    names = sorted({worker.queue for worker, _ in taken})
+    leases.nudge_queues(connection, QUEUE_MONITOR, names, now, timedelta(seconds=1))
+
+
+def record_missed(
+    connection: Connection, missed: Sequence[tuple[Worker, str]], fence: int, now: datetime, agent: str
+) -> None:
+    """The resource certainly does not hold these workers; their queues' budgets are free again."""
+    changes = [{"worker_id": worker.worker_id, "diagnostics": reason[:500]} for worker, reason in missed]
+    same = {
+        "status": WorkerStatus.MISSED,
+        "phase": WorkerPhase.SWEEP,
+        "ended_at": now,
+        "due": now,
+        "report_due": now,
+        "report_fence": 0,
+        "kill_due": None,
+    }
+    workers.settle(connection, changes, fence, same)
+    events = [
+        history.Event(history.Kind.WORKER, worker.worker_id, now, worker.status, WorkerStatus.MISSED, reason, agent)
+        for worker, reason in missed
+    ]
+    history.record(connection, events)
+    names = sorted({worker.queue for worker, _ in missed})
+    for pair in (QUEUE_SIZE, QUEUE_FETCH):
+        leases.nudge_queues(connection, pair, names, now, timedelta(seconds=1))
+
+
+def release_jobs(
+    connection: Connection,
+    refused: Sequence[tuple[Worker, Refused]],
+    max_attempts: Mapping[str, int],
+    now: datetime,
+    retry_after: timedelta,
+) -> None:
+    """Jobs get another worker after a while, or end as missed when that cannot help any more.
+
+    A refusal that is not permanent is tried again `maxSubmissionAttempts` times in all (core reference §3.6 step 13).
+    """
+    reasons = {job: answer for worker, answer in refused for job in worker.job_ids}
+    if not reasons:
+        return
+    found = jobs.find(connection, reasons)
+    lost = [
+        job
+        for job in found
+        if reasons[job.job_id].permanent or job.submission_attempts + 1 >= max_attempts.get(job.queue, 0)
+    ]
+    again = [job for job in found if job not in lost]
+    _retry(connection, again, now + retry_after)
+    _end(connection, lost, reasons, now)
+    causes = {job.job_id: reasons[job.job_id].reason for job in found}
+    events = [_event(job, JobSubstatus.PREPARED, causes[job.job_id], now) for job in again]
+    events += [_event(job, JobSubstatus.MISSED, causes[job.job_id], now) for job in lost]
+    history.record(connection, events)
+
+
+def _retry(connection: Connection, again: Sequence[Job], due: datetime) -> None:
+    changes = [{"job_id": job.job_id, "submission_attempts": job.submission_attempts + 1} for job in again]
+    jobs.change_working(connection, changes, {"substatus": JobSubstatus.PREPARED, "phase": JobPhase.SUBMIT, "due": due})
+
+
+def _end(connection: Connection, lost: Sequence[Job], reasons: Mapping[int, Refused], now: datetime) -> None:
+    changes = [
+        {
+            "job_id": job.job_id,
+            "submission_attempts": job.submission_attempts + 1,
+            "attributes": {
+                **job.attributes,
+                "pilotErrorCode": PilotError.SETUP,
+                "pilotErrorDiag": reasons[job.job_id].reason,
+            },
+        }
+        for job in lost
+    ]
+    same = {
+        "status": JobStatus.MISSED,
+        "substatus": JobSubstatus.MISSED,
+        "phase": JobPhase.REPORT,
+        "ended_at": now,
+        "report_due": now,
+        "report_fence": 0,
+    }
+    jobs.change_working(connection, changes, same)
+
+
+def _event(job: Job, became: str, reason: str, now: datetime) -> history.Event:
+    return history.Event(history.Kind.JOB, job.job_id, now, job.substatus, became, reason, "submitter")

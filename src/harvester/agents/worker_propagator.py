@@ -1,0 +1,108 @@
+"""Tells the server how workers stand: at once when something has changed, and from time to time as heartbeat.
+
+As with jobs, a worker that changes while its report is under way stays due.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.core.workers import Worker
+from harvester.panda.messages import WorkerReply
+from harvester.panda.reports import WorkerReport
+from harvester.store import leases, workers
+from harvester.store.leases import WORKER_REPORT
+
+log = structlog.get_logger(__name__)
+
+_RETRY: Final = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersUnit(Unit):
+    """Workers to report."""
+
+    workers: Sequence[Worker]
+
+
+class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
+    """Reports workers."""
+
+    name = "worker propagator"
+
+    @property
+    def pace(self) -> Pace:
+        """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.propagator
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next worker is to be reported."""
+        return leases.next_due(connection, WORKER_REPORT)
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[WorkersUnit]:
+        """Workers to report, all in one unit."""
+        found = workers.claim_to_report(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        ids = [worker.worker_id for worker in found]
+        return [WorkersUnit(Claim(WORKER_REPORT, ids, ticket.fence), "workers", found)] if found else []
+
+    def act(self, unit: WorkersUnit) -> Sequence[WorkerReply]:
+        """Tell the server, `nWorkersInBulk` at a time."""
+        size = self.instance.settings.propagator.n_workers_in_bulk
+        replies: list[WorkerReply] = []
+        for start in range(0, len(unit.workers), size):
+            some = unit.workers[start : start + size]
+            replies.extend(self.instance.panda.update_workers([self._report(each) for each in some]))
+        return replies
+
+    def _report(self, worker: Worker) -> WorkerReport:
+        logs: Mapping[str, str] = worker.log_urls or {}
+        return WorkerReport(
+            worker_id=worker.worker_id,
+            status=worker.status.value,
+            batch_id=worker.batch_id,
+            queue_name=worker.batch_queue,
+            computing_site=worker.queue,
+            cores=worker.cores,
+            node_id=worker.node,
+            submit_time=worker.submitted_at,
+            start_time=worker.started_at,
+            end_time=worker.ended_at,
+            job_type=worker.job_type,
+            resource_type=worker.resource_type,
+            native_exit_code=worker.exit_code,
+            native_status=worker.native_status,
+            diag_message=worker.diagnostics or None,
+            n_jobs=len(worker.job_ids) or None,
+            computing_element=worker.computing_element,
+            sync_level=worker.sync_level,
+            submission_host=worker.submission_host,
+            harvester_host=self.instance.host,
+            error_code=worker.error_code or None,
+            min_ram_count=worker.ram_mb or None,
+            std_out=logs.get("stdOut"),
+            std_err=logs.get("stdErr"),
+            batch_log=logs.get("batchLog"),
+            jdl=logs.get("jdl"),
+            job_ids=worker.job_ids,
+        )
+
+    def commit(self, connection: Connection, unit: WorkersUnit, result: Sequence[WorkerReply]) -> Sequence[str]:
+        """Ended workers that the server accepted need no further report."""
+        now = self.instance.clock()
+        heartbeat = now + timedelta(seconds=self.instance.settings.propagator.update_interval)
+        rows = []
+        for worker, reply in zip(unit.workers, result, strict=True):
+            if not reply.accepted:
+                log.warning("report not accepted", worker=worker.worker_id, queue=worker.queue, reason=reply.reason)
+                rows.append({"worker_id": worker.worker_id, "report_due": now + _RETRY})
+            else:
+                due = None if worker.status.is_final else heartbeat
+                rows.append({"worker_id": worker.worker_id, "report_due": due})
+        workers.settle_reports(connection, rows, unit.claim.fence)
+        return ("sweeper",)

@@ -1,0 +1,167 @@
+"""Trouble with the database is named, contained to its transaction, and over when the database is back."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from store_tools import NOW, a_worker, find_one, ids_of, intend
+
+from harvester.store import history, migrate, workers
+from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
+from real_services import DatabaseServer, new_mariadb
+
+CONNECTION_ID = {"mysql": "SELECT connection_id()", "postgresql": "SELECT pg_backend_pid()"}
+CUT_OFF = {"mysql": "KILL {}", "postgresql": "SELECT pg_terminate_backend({})"}
+
+
+def test_a_transaction_that_fails_changes_nothing(db: Database):
+    def twice_the_same(connection: Connection) -> None:
+        intend(connection, 1)
+        intend(connection, 1)
+
+    with pytest.raises(IntegrityError):
+        db.transact(twice_the_same)
+    with db.read() as connection:
+        assert workers.find(connection, [1]) == []
+    with db.write() as connection:
+        intend(connection, 1)
+    assert find_one(db, 1).worker.worker_id == 1
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "postgresql"])
+def test_a_server_that_is_not_there(engine: str):
+    away = Database(server_url(engine, host="127.0.0.1", port=1, user="u", password="very-secret", schema="s"))
+    with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:1") as told, away.read():
+        pass
+    away.close()
+    assert "very-secret" not in str(told.value)
+
+
+def test_a_directory_that_is_not_there(tmp_path: Path):
+    away = Database(sqlite_url(tmp_path / "missing" / "harvester.db"))
+    with pytest.raises(StoreUnavailableError, match="missing"), away.write():
+        pass
+    away.close()
+
+
+def test_a_wrong_statement_is_no_trouble_of_the_database(db: Database):
+    with pytest.raises(DBAPIError), db.read() as connection:
+        connection.execute(text("SELECT nothing FROM nowhere"))
+
+
+def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: Database):
+    if db.dialect == "sqlite":
+        pytest.skip("a file has no connection to lose")
+
+    def lose(connection: Connection) -> None:
+        mine = connection.scalar(text(CONNECTION_ID[db.dialect]))
+        with db.engine.connect() as admin:
+            admin.execute(text(CUT_OFF[db.dialect].format(mine)))
+        intend(connection, 1)
+
+    with pytest.raises(StoreUnavailableError):
+        other.transact(lose)
+    with other.write() as connection:
+        intend(connection, 1)
+    assert find_one(db, 1).worker.worker_id == 1
+
+
+def test_a_deadlock_has_one_victim_and_it_may_try_again(db: Database, other: Database):
+    if db.dialect == "sqlite":
+        pytest.skip("one writer at a time cannot be in each other's way")
+    with db.write() as connection:
+        intend(connection, 1, 2)
+    both_hold_one = threading.Barrier(2)
+    victims: list[str] = []
+
+    def change(database: Database, first: int, second: int) -> None:
+        try:
+            with database.write() as connection:
+                workers.mark_unseen(connection, [first], NOW)
+                both_hold_one.wait()
+                workers.mark_unseen(connection, [second], NOW)
+        except StoreUnavailableError as error:
+            victims.append(str(error))
+
+    threads = [threading.Thread(target=change, args=each) for each in ((db, 1, 2), (other, 2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(victims) == 1
+    assert {find_one(db, each).worker.unseen_since for each in (1, 2)} == {NOW}
+
+
+def test_writers_of_sqlite_wait_for_each_other(tmp_path: Path):
+    url = sqlite_url(tmp_path / "shared.db")
+    one, two = Database(url), Database(url)
+    migrate.upgrade(one)
+
+    def count(database: Database) -> None:
+        for _ in range(20):
+            with database.write() as connection:
+                workers.allocate_ids(connection, 1)
+
+    threads = [threading.Thread(target=count, args=(each,)) for each in (one, one, two, two)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with one.write() as connection:
+        assert list(workers.allocate_ids(connection, 1)) == [81]
+    one.close()
+    two.close()
+
+
+def test_a_file_that_may_not_be_written_is_trouble_that_may_pass(tmp_path: Path):
+    path = tmp_path / "harvester.db"
+    db = Database(sqlite_url(path))
+    migrate.upgrade(db)
+    with pytest.raises(StoreUnavailableError, match="readonly"):
+        db.transact(lambda connection: [connection.exec_driver_sql("PRAGMA query_only = ON"), intend(connection, 1)])
+    db.close()
+
+
+# ---- strict or not ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["STRICT_TRANS_TABLES", "", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"])
+def mariadb_of_mode(request: pytest.FixtureRequest, mariadb_server: tuple[DatabaseServer, Path]) -> Iterator[Database]:
+    """A database on a server whose administrator has chosen another SQL mode."""
+    empty = new_mariadb(*mariadb_server)
+    url: URL = server_url(
+        "mariadb", host=empty.host, port=empty.port, user=empty.user, password=empty.password, schema=empty.name
+    )
+    admin = create_engine(url)
+    with admin.connect() as connection:
+        before = connection.scalar(text("SELECT @@GLOBAL.sql_mode"))
+        connection.execute(text("SET GLOBAL sql_mode = :mode"), {"mode": request.param})
+    db = Database(url)
+    migrate.upgrade(db)
+    yield db
+    db.close()
+    with admin.connect() as connection:
+        connection.execute(text("SET GLOBAL sql_mode = :mode"), {"mode": before})
+    admin.dispose()
+
+
+def test_nothing_is_silently_cut_whatever_the_servers_mode(mariadb_of_mode: Database):
+    with pytest.raises(DBAPIError, match="marker"):
+        mariadb_of_mode.transact(lambda connection: intend(connection, 1, marker="m" * 200))
+    with pytest.raises(DBAPIError, match="error_code"):
+        mariadb_of_mode.transact(lambda connection: intend(connection, 1, error_code=2**40))
+
+
+def test_workers_are_stored_whatever_the_servers_mode(mariadb_of_mode: Database):
+    words = "back\\slash, 'single', \"double\", 😀"
+    with mariadb_of_mode.write() as connection:
+        workers.insert_intents(connection, [a_worker(1, diagnostics=words), a_worker(2)], NOW)
+        found = workers.claim_intents(connection, (), limit=9, now=NOW, fence=1, until=NOW)
+        assert ids_of(found) == [1, 2]
+        workers.settle(connection, [{"worker_id": 2, "diagnostics": words}], 1, {"batch_id": "b"})
+        history.record(connection, [history.Event(history.Kind.WORKER, 1, NOW, None, "x", words, "test")])
+        assert history.of(connection, history.Kind.WORKER, 1)[0].cause == words
+    assert {find_one(mariadb_of_mode, each).worker.diagnostics for each in (1, 2)} == {words}

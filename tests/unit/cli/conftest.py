@@ -1,0 +1,45 @@
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from cli_tools import MAIN, QUEUE, CommandLine
+
+from harvester.store import migrate
+from harvester.store.engine import Database, sqlite_url
+
+
+@pytest.fixture
+def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
+    """Calls commands; the configuration is a good one with the queue Q."""
+    monkeypatch.delenv("PANDA_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    line = CommandLine(tmp_path)
+    line.config.write_text(MAIN.format(place=tmp_path))
+    line.queues.write_text(f'{{"Q": {QUEUE}}}')
+    return line
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[Database]:
+    """The database of that place."""
+    database = Database(sqlite_url(tmp_path / "harvester.db"))
+    migrate.upgrade(database)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test does to logging is undone."""
+    root, ours = logging.getLogger(), logging.getLogger("harvester")
+    levels = {logger: logger.level for logger in (root, ours, logging.getLogger("sqlalchemy.engine"))}
+    monkeypatch.setattr(root, "handlers", [])
+    yield
+    logging.captureWarnings(capture=False)
+    for handler in root.handlers:
+        handler.close()
+    for logger, level in levels.items():
+        logger.setLevel(level)
+    structlog.reset_defaults()

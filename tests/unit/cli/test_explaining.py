@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+from cli_tools import NOW
+
+from harvester.cli.explaining import explain_job, explain_queue, explain_worker
+from harvester.cli.overview import QueueOverview
+from harvester.core.files import File, FileKind, FileStatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.store.queues import Note
+from harvester.store.schema import JobPhase, WorkerPhase
+from harvester.store.views import JobView, WorkerView
+
+JOB = JobView(Job(1, "Q", JobStatus.STARTING, JobSubstatus.PREPARED), JobPhase.SUBMIT, NOW, None, NOW, (), (), ())
+WORKER = WorkerView(
+    Worker(2, "Q", WorkerStatus.RUNNING, "i-2", batch_id="77"), WorkerPhase.MONITOR, None, None, None, 1, 0, None, ()
+)
+QUEUE = QueueOverview(
+    "Q", True, {}, {}, [Note("sizer", NOW, {"text": "4 of 4 workers are live", "limit": "maxWorkers"})]
+)
+
+
+@pytest.mark.parametrize("phase", JobPhase)
+def test_every_phase_of_a_job_has_words(phase: JobPhase):
+    assert any(line.startswith("It waits for ") for line in explain_job(replace(JOB, phase=phase), [], None))
+
+
+@pytest.mark.parametrize("phase", WorkerPhase)
+def test_every_phase_of_a_worker_has_words(phase: WorkerPhase):
+    assert any(line.startswith("It waits for ") for line in explain_worker(replace(WORKER, phase=phase)))
+
+
+def test_a_job_without_a_worker_is_explained_by_its_queue():
+    assert any("maxWorkers decided" in line for line in explain_job(JOB, [], QUEUE))
+
+
+def test_a_job_in_transfer_names_its_files():
+    file = File(1, 1, "out.root", FileKind.OUTPUT, FileStatus.TRANSFERRING, attempts=2)
+    words = explain_job(replace(JOB, phase=JobPhase.STAGE, files=(file,)), [], None)
+    assert "File out.root (output) is transferring, tried 2 times." in words
+
+
+def test_a_worker_out_of_sight_is_said_to_count():
+    unseen = replace(WORKER, worker=replace(WORKER.worker, unseen_since=NOW))
+    assert any("still counts against the queue's limits" in line for line in explain_worker(unseen))
+
+
+def test_an_unsettled_submission_is_told_with_its_searches():
+    words = explain_worker(replace(WORKER, phase=WorkerPhase.SETTLE, tries=1, absences=2))
+    assert any("2 complete listings" in line for line in words)
+
+
+def test_a_queue_out_of_service_says_why_that_may_be():
+    assert "harvester check" in explain_queue(replace(QUEUE, active=False), {})[0]
+
+
+def test_words_of_others_cannot_steer_the_terminal():
+    hostile = replace(WORKER, worker=replace(WORKER.worker, diagnostics="\x1b[2J gone"))
+    assert not any("\x1b" in line for line in explain_worker(hostile))

@@ -1,0 +1,111 @@
+import logging
+from pathlib import Path
+
+import pytest
+import structlog
+
+from harvester.config.instance_sections import LoggerSettings, Master, Pandacon
+from harvester.config.service import Settings
+from harvester.logs import area_of, set_up_logs
+
+pytestmark = pytest.mark.usefixtures("own_logging")
+
+
+def settings(place: Path | None, levels: dict[str, str] | None = None, **logger: object) -> Settings:
+    return Settings.model_validate(
+        {
+            "master": Master(harvester_id="unit"),
+            "pandacon": Pandacon(server_api_url_ssl="http://127.0.0.1:9/api/v1"),
+            "log_level": levels or {},
+            "logger": LoggerSettings.model_validate({"logdir": place and str(place), **logger}),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("logger", "agent", "area"),
+    [
+        ("harvester.service", "", "master"),
+        ("harvester.agents.monitor", "", "monitor"),
+        ("harvester.agents.sizer", "", "worker_adjuster"),
+        ("harvester.agents.runner", "job fetcher", "job_fetcher"),
+        ("harvester.agents.runner", "worker propagator", "propagator"),
+        ("harvester.agents.runner", "killer", "sweeper"),
+        ("harvester.panda.client", "", "communicator"),
+        ("harvester.store.engine", "", "db_proxy"),
+        ("harvester.config", "", "queue_config_mapper"),
+        ("harvester.plugins.slurm.cluster", "", "slurm"),
+        ("harvester.plugins.messengers.shared_file", "", "shared_file_messenger"),
+        ("harvester.storekeeper", "", "master"),
+        ("some.library", "", "master"),
+    ],
+)
+def test_every_line_has_an_area_that_operators_know(logger: str, agent: str, area: str) -> None:
+    assert area_of(logger, agent) == area
+
+
+def test_each_area_writes_its_own_file_with_identifiers_and_utc(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path / "logs"))
+    structlog.get_logger("harvester.agents.monitor").info("checked", queue="Q", worker=17)
+    structlog.get_logger("harvester.service").info("started")
+    line = (tmp_path / "logs" / "panda-monitor.log").read_text()
+    assert line.endswith(" panda.log.monitor: INFO     checked queue=Q worker=17\n")
+    assert "started" in (tmp_path / "logs" / "panda-master.log").read_text()
+
+
+def test_levels_hold_for_the_root_and_for_single_areas(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path, {"monitor": "DEBUG"}, log_level="WARNING"))
+    structlog.get_logger("harvester.agents.monitor").debug("detail")
+    structlog.get_logger("harvester.agents.stager").info("chatter")
+    assert "detail" in (tmp_path / "panda-monitor.log").read_text()
+    assert not (tmp_path / "panda-stager.log").exists()
+
+
+def test_words_of_others_cannot_forge_a_line(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path))
+    structlog.get_logger("harvester.service").info("said\nit", text='x\n2026-01-01 "forged"')
+    assert len((tmp_path / "panda-master.log").read_text().splitlines()) == 1
+
+
+def test_libraries_are_heard_only_when_they_warn(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path))
+    logging.getLogger("httpcore").debug("authorization: Bearer abc")
+    logging.getLogger("httpcore").warning("careful")
+    assert "Bearer" not in (tmp_path / "panda-master.log").read_text()
+
+
+def test_a_traceback_follows_its_line(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path))
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        structlog.get_logger("harvester.agents.stager").exception("failed")
+    assert "ValueError: broken" in (tmp_path / "panda-stager.log").read_text()
+
+
+def test_files_are_rotated_by_size(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path, rotating_policy="size", rotating_max_size=1, rotating_backup_count=2))
+    log = structlog.get_logger("harvester.service")
+    for _ in range(3):
+        log.info("x" * 600_000)
+    assert (tmp_path / "panda-master.log.2").exists()
+    assert not (tmp_path / "panda-master.log.3").exists()
+
+
+def test_an_unusable_log_directory_is_said_and_standard_error_is_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    set_up_logs(settings(tmp_path / "file" / "logs"))
+    structlog.get_logger("harvester.service").info("started")
+    said = capsys.readouterr().err
+    assert "the log directory" in said
+    assert "started" in said
+
+
+def test_lost_lines_are_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logs(settings(tmp_path))
+    (tmp_path / "panda-master.log").mkdir()
+    for _ in range(3):
+        structlog.get_logger("harvester.service").info("started")
+    assert capsys.readouterr().err.count("log lines are lost") == 1

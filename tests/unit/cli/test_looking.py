@@ -1,0 +1,136 @@
+import json
+from dataclasses import replace
+
+import pytest
+from cli_tools import NOW, CommandLine
+
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.workers import MapType, Worker, WorkerStatus
+from harvester.store import history, jobs, queues, workers
+from harvester.store.engine import Database
+
+JOB = Job(4711, "Q", JobStatus.STARTING, JobSubstatus.FETCHED, task_id=3)
+WORKER = Worker(17, "Q", WorkerStatus.PENDING, "unit-17", MapType.ONE_TO_ONE, job_ids=(4711,))
+REASON = "5 of 5 workers are queued"
+
+
+@pytest.fixture
+def filled(db: Database) -> Database:
+    """A queue with two jobs, one of which has a worker."""
+    with db.write() as connection:
+        queues.activate(connection, ["Q"], NOW)
+        note = {"new_workers": 0, "limit": "nQueueLimitWorker", "text": REASON}
+        queues.note(connection, "sizer", {"Q": note}, NOW)
+        queues.note(
+            connection, "monitor", {"Q": {"text": "workers checked", "problem": "report of worker 17 is torn"}}, NOW
+        )
+        jobs.insert_fetched(connection, [jobs.NewJob(JOB, {}), jobs.NewJob(replace(JOB, job_id=4712), {})], NOW)
+        workers.insert_intents(connection, [WORKER], NOW)
+        history.record(connection, [history.Event(history.Kind.WORKER, 17, NOW, None, "pending", REASON, "sizer")])
+        history.record(
+            connection, [history.Event(history.Kind.JOB, 4711, NOW, None, "fetched", "room for 2", "job fetcher")]
+        )
+    return db
+
+
+@pytest.mark.usefixtures("filled")
+class TestOfAFilledDatabase:
+    def test_status_counts_and_tells_problems(self, call: CommandLine):
+        shown = call("status").stdout
+        assert "2 starting" in shown
+        assert "1 pending" in shown
+        assert REASON in shown
+        assert "report of worker 17 is torn" in shown
+        assert "no process of this instance runs" in shown
+
+    def test_status_for_programs(self, call: CommandLine):
+        told = json.loads(call("status", "--json").stdout)
+        assert told["queues"][0]["name"] == "Q"
+        assert told["queues"][0]["jobs"] == {"starting": 2}
+        assert told["queues"][0]["workers"] == {"pending": 1}
+
+    def test_queues_are_listed_and_shown(self, call: CommandLine):
+        assert json.loads(call("queue", "ls", "--json").stdout)[0]["active"] is True
+        assert json.loads(call("queue", "show", "Q", "--json").stdout)["jobs_by_phase"] == {"prepare": 2}
+        assert "nobody" not in call("queue", "show", "Q").stdout
+        assert REASON in call("queue", "show", "Q").stdout
+
+    def test_a_queue_is_explained_by_the_limit_that_decided(self, call: CommandLine):
+        words = call("queue", "explain", "Q").stdout
+        assert (
+            f"no new ones in the last decision; {REASON}; nQueueLimitWorker decided (since 2026-03-01 12:00:00)"
+            in words
+        )
+        assert "1 live workers (1 pending)" in words
+
+    def test_workers_are_filtered(self, call: CommandLine):
+        assert "unit" not in call("worker", "ls", "--status", "running").stdout
+        assert [each["worker_id"] for each in json.loads(call("worker", "ls", "--queue", "Q", "--json").stdout)] == [17]
+        assert json.loads(call("worker", "ls", "--queue", "OTHER", "--json").stdout) == []
+
+    def test_the_newest_jobs_come_first_and_are_limited(self, call: CommandLine):
+        told = json.loads(call("job", "ls", "--limit", "1", "--json").stdout)
+        assert [each["job_id"] for each in told] == [4712]
+
+    def test_a_worker_is_shown_and_explained(self, call: CommandLine):
+        assert json.loads(call("worker", "show", "17", "--json").stdout)["worker"]["marker"] == "unit-17"
+        assert "marker" in call("worker", "show", "17").stdout
+        words = call("worker", "explain", "17").stdout
+        assert "It waits for its submission; the resource was not asked yet" in words
+        assert f"2026-03-01 12:00:00  pending: {REASON} (sizer)" in words
+
+    def test_a_job_is_shown_and_explained(self, call: CommandLine):
+        assert json.loads(call("job", "show", "4711", "--json").stdout)["worker_ids"] == [17]
+        assert "4711" in call("job", "show", "4711").stdout
+        words = call("job", "explain", "4711").stdout
+        assert "It waits for its input files, which the preparator brings" in words
+        assert "fetched: room for 2 (job fetcher)" in words
+
+    def test_explanations_for_programs_hold_words_and_facts(self, call: CommandLine):
+        for command in (("queue", "explain", "Q"), ("worker", "explain", "17"), ("job", "explain", "4711")):
+            told = json.loads(call(*command, "--json").stdout)
+            assert told["explanation"]
+            assert told["facts"]
+
+    @pytest.mark.parametrize(
+        ("command", "says"),
+        [
+            (("queue", "show", "QQ"), "there is no queue QQ; did you mean Q?"),
+            (("worker", "explain", "99"), "worker 99 is not in the database"),
+            (("job", "show", "99"), "job 99 is not in the database"),
+        ],
+    )
+    def test_what_is_not_there_is_said(self, call: CommandLine, command: tuple[str, ...], says: str):
+        result = call(*command)
+        assert result.exit_code == 1
+        assert says in result.stderr
+        assert result.stdout == ""
+
+
+def test_without_a_database_none_is_made(call: CommandLine):
+    result = call("status")
+    assert result.exit_code == 1
+    assert "there is no database" in result.stderr
+    assert not (call.place / "harvester.db").exists()
+
+
+def test_tables_of_another_version_are_not_read(call: CommandLine):
+    (call.place / "harvester.db").touch()
+    result = call("status")
+    assert result.exit_code == 1
+    assert "start `harvester run` of this version once" in result.stderr
+
+
+def test_a_file_that_is_no_database_is_said(call: CommandLine):
+    (call.place / "harvester.db").write_text("this is no database, whatever its name says " * 50)
+    result = call("status")
+    assert result.exit_code == 1
+    assert "the database cannot be read" in result.stderr
+
+
+def test_an_unusable_configuration_is_said(call: CommandLine):
+    call.config.write_text("[master]\n")
+    result = call("status")
+    assert result.exit_code == 1
+    assert "the configuration cannot be used" in result.stderr
+    assert "harvester_id" in result.stderr

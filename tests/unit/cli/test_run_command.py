@@ -1,0 +1,113 @@
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cli_tools import CommandLine
+
+from harvester.cli.signals import StopSignals
+
+
+@pytest.fixture
+def stop() -> Iterator[StopSignals]:
+    """Signals of this process are caught for the test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield StopSignals()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_is_an_order_to_stop(stop: StopSignals, number: signal.Signals):
+    assert not stop.wait(0)
+    os.kill(os.getpid(), number)
+    assert stop.wait(60)
+    assert stop.wait(0)
+
+
+@pytest.mark.usefixtures("own_logging")
+class TestThatCannotStart:
+    def test_an_unusable_configuration(self, call: CommandLine):
+        call.config.write_text("[master]\nharvester_id = unit\n[pandacon]\n")
+        result = call("run")
+        assert result.exit_code == 1
+        assert "no address of the PanDA server" in result.stderr
+
+    def test_a_missing_queue_file(self, call: CommandLine):
+        call.queues.unlink()
+        result = call("run")
+        assert result.exit_code == 1
+        assert "panda_queueconfig.json" in result.stderr
+
+    def test_a_directory_that_cannot_be_made(self, call: CommandLine):
+        (call.place / "work").write_text("a file")
+        result = call("run")
+        assert result.exit_code == 1
+        assert f"{call.place}/work" in result.stderr
+
+    def test_a_credential_that_cannot_be_read(self, call: CommandLine):
+        text = call.config.read_text().replace("http:", "https:")
+        call.config.write_text(f"{text}cert_file = /nonexistent/proxy\nkey_file = /nonexistent/proxy\n")
+        result = call("run")
+        assert result.exit_code == 1
+        assert "/nonexistent/proxy" in result.stderr
+
+    def test_a_file_that_is_no_database(self, call: CommandLine):
+        (call.place / "harvester.db").write_text("this is no database, whatever its name says " * 50)
+        result = call("run")
+        assert result.exit_code == 1
+        assert "the database cannot be used" in result.stderr
+
+
+class Running:
+    """`harvester run` as a process, whose lines can be waited for."""
+
+    def __init__(self, call: CommandLine) -> None:
+        command = [sys.executable, "-P", "-m", "harvester", "run", "--config", str(call.config)]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self._lines: queue.Queue[str] = queue.Queue()
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stderr
+        for line in self.process.stderr:
+            self._lines.put(line)
+
+    def wait_for(self, word: str) -> str:
+        while word not in (line := self._lines.get(timeout=60)):
+            pass
+        return line
+
+    def end(self) -> int:
+        self.process.terminate()
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.kill()
+            self._reader.join()
+            assert self.process.stderr
+            self.process.stderr.close()
+
+
+@pytest.mark.system
+def test_a_database_that_is_away_is_waited_for_until_the_order_to_stop(call: CommandLine):
+    Path(call.place / "harvester.db").mkdir()
+    running = Running(call)
+    assert "retry_seconds" in running.wait_for("not started yet")
+    assert running.end() == 0
+
+
+@pytest.mark.system
+def test_a_bad_queue_does_not_keep_the_service_from_running_and_sigterm_ends_it_cleanly(call: CommandLine):
+    good = call.queues.read_text().removesuffix("}")
+    call.queues.write_text(f'{good}, "BAD": {{"mapType": "NoJob"}}}}')
+    running = Running(call)
+    running.wait_for("BAD")
+    assert "queues=1" in running.wait_for("started")
+    assert running.end() == 0
