@@ -28,7 +28,7 @@ match job["jobPars"]:
     case "path":
         Path(DUMP).write_text(json.dumps({job_id: [{"path": "../../../../../etc/hostname", "type": "output"}]}))
     case "link":
-        os.symlink("/etc/hostname", "link.out")
+        Path("link.out").symlink_to("/etc/hostname")
         Path(DUMP).write_text(json.dumps({job_id: [{"path": "link.out", "type": "output"}]}))
     case "pipe":
         os.mkfifo(ATTRIBUTES)

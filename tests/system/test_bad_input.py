@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from system_harness.judges import judge_batch_jobs, judge_jobs, local_batch_jobs
 from system_harness.queues import QUEUE, local_push, some_jobs
@@ -70,24 +69,25 @@ def test_a_half_written_queue_file_starts_nothing(site: Site):
     assert "Traceback" not in site.log
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"maxWorkers": "a lot"}, "maxWorkers"),
-        ({"submitter": {"plugin": "sun_grid_engine_of_1999"}}, "sun_grid_engine_of_1999"),
-        ({"monitor": {"module": "no.such.module", "name": "Monitor"}}, "no.such.module"),
-        ({"messenger": {"plugin": "shared_file"}}, "accessPoint"),
-        ({"mapType": "ManyToMany"}, "ManyToMany"),
-    ],
-)
-def test_a_bad_queue_takes_no_other_down(site: Site, change: Row, words: str):
-    site.configure({BAD_QUEUE: {**local_push(site), **change}, QUEUE: local_push(site)})
-    site.server.control.add_jobs([*some_jobs(GOOD_JOBS), *some_jobs(2, queue=BAD_QUEUE)])
+def test_bad_queues_take_no_other_down(site: Site):
+    mistakes: dict[str, Row] = {
+        "maxWorkers": {"maxWorkers": "a lot"},
+        "sun_grid_engine_of_1999": {"submitter": {"plugin": "sun_grid_engine_of_1999"}},
+        "no.such.module": {"monitor": {"module": "no.such.module", "name": "Monitor"}},
+        "maxReportSize": {"messenger": {"plugin": "shared_file", "maxReportSize": "big"}},
+        "ManyToMany": {"mapType": "ManyToMany"},
+    }
+    bad = {f"BAD_{place}": {**local_push(site), **mistake} for place, mistake in enumerate(mistakes.values())}
+    site.configure({**bad, QUEUE: local_push(site)})
+    for queue in bad:
+        site.server.control.add_jobs(some_jobs(1, queue=queue))
+    site.server.control.add_jobs(some_jobs(GOOD_JOBS))
     site.start()
     good_jobs_finish(site)
     assert site.terminate() == 0
-    assert site.has_logged(str(site.queue_file), BAD_QUEUE, words)
-    assert [job["status"] for job in site.server.control.jobs(site=BAD_QUEUE)] == ["activated"] * 2
+    for queue, words in zip(bad, mistakes, strict=True):
+        assert site.has_logged(str(site.queue_file), queue, words)
+        assert [job["status"] for job in site.server.control.jobs(site=queue)] == ["activated"]
 
 
 # ---- jobs
@@ -97,21 +97,19 @@ def test_bad_jobs_among_good_ones(site: Site):
     faults: list[Row] = [
         {"attemptNr": None},
         {"attemptNr": [1]},
-        {"prodSourceLabel": None},
         {"coreCount": 10**12},
         {"coreCount": "eight"},
         {"outFiles": "../../etc/passwd", "scopeOut": "a"},
         {"inFiles": "a,b", "fsize": "1"},
-        {"jobPars": {"not": "a text"}, "taskID": {}},
+        {"taskID": {}},
         {"logFile": "x" * 5000},
     ]
-    bad = [{"site": QUEUE, "raw": fault} for fault in faults]
-    nameless: JsonValue = {"site": QUEUE, "raw": {"PandaID": "no number"}}
-    good, jobs = some_jobs(GOOD_JOBS), [*bad, nameless]
+    bad: list[Row] = [{"site": QUEUE, "raw": fault} for fault in faults]
+    nameless: Row = {"site": QUEUE, "raw": {"PandaID": "no number"}}
     site.configure({QUEUE: local_push(site)})
-    good_ids = site.server.control.add_jobs(good[:2])
-    bad_ids = site.server.control.add_jobs([each for each in jobs if isinstance(each, dict)])[: len(bad)]
-    good_ids += site.server.control.add_jobs(good[2:])
+    good_ids = site.server.control.add_jobs(some_jobs(2))
+    bad_ids = site.server.control.add_jobs([*bad, nameless])[:-1]
+    good_ids += site.server.control.add_jobs(some_jobs(2))
     site.start()
 
     def of_good() -> list[Row]:
@@ -148,7 +146,7 @@ def test_hostile_workers(site: Site):
     assert [each for each in stored if each.name in {"hostname", "link.out", "stolen"}] == []
     assert "Traceback" not in site.log
     for problem in ("maxReportSize", "deep", "outside the access point", "not one of this worker", "regular file"):
-        assert site.has_logged(BAD_QUEUE, problem) or site.has_logged("access/", problem), problem
+        assert site.has_logged(f"queue={BAD_QUEUE}", "worker=", problem), problem
 
 
 def _block(queue: Row, role: str) -> Row:
@@ -160,29 +158,31 @@ def _block(queue: Row, role: str) -> Row:
 # ---- the batch system
 
 
-@pytest.mark.parametrize(
-    ("shell", "words"),
-    [
-        ("echo 'sbatch: error: Batch job submission failed: Invalid partition name specified' >&2; exit 1", "Invalid partition"),
-        ("echo 'sbatch: error: Slurm controller is down' >&2; exit 1", "controller is down"),
-        ("echo nonsense; echo more of it", "no job id"),
-        ("exit 0", "no job id"),
-        ("exit 77", "77"),
-        ("exec sleep 600", "did not answer"),
-        ("kill -9 $$", "-9"),
-    ],
-    ids=["refuses", "cannot reach", "prints garbage", "prints nothing", "fails without a word", "hangs", "is killed"],
-)  # fmt: skip
-def test_sick_sbatch(site: Site, shell: str, words: str):
-    slurm = local_push(site)
-    place = _fake_slurm(site.directory / "slurm", shell)
-    slurm |= {"submitter": place, "monitor": place, "sweeper": place}
-    site.configure({QUEUE: local_push(site), BAD_QUEUE: slurm})
-    site.server.control.add_jobs([*some_jobs(GOOD_JOBS), *some_jobs(2, queue=BAD_QUEUE)])
+def test_sick_sbatch(site: Site):
+    ills = {
+        "Invalid partition": "echo 'sbatch: error: Invalid partition name specified' >&2; exit 1",
+        "controller is down": "echo 'sbatch: error: Slurm controller is down' >&2; exit 1",
+        "no job id: nonsense": "echo nonsense; echo more of it",
+        "no job id: nothing": "exit 0",
+        "exit code 77": "exit 77",
+        "did not answer": "exec sleep 600",
+        "exit code -9": "kill -9 $$",
+    }
+    sick = {f"BAD_{place}": _slurm_queue(site, f"slurm-{place}", shell) for place, shell in enumerate(ills.values())}
+    site.configure({**sick, QUEUE: local_push(site)})
+    for queue in sick:
+        site.server.control.add_jobs(some_jobs(2, queue=queue))
+    site.server.control.add_jobs(some_jobs(GOOD_JOBS))
     site.start()
     good_jobs_finish_though(site)
-    site.until(lambda: site.has_logged(BAD_QUEUE, words) or site.has_logged("sbatch", words), f"log of {words}")
+    for queue, words in zip(sick, ills, strict=True):
+        site.until_logged(f"queue={queue}", words)
     assert site.terminate() == 0
+
+
+def _slurm_queue(site: Site, name: str, sbatch: str) -> Row:
+    place = _fake_slurm(site.directory / name, sbatch)
+    return {**local_push(site), "submitter": place, "monitor": place, "sweeper": place}
 
 
 def good_jobs_finish_though(site: Site) -> None:

@@ -13,26 +13,28 @@ _PULL_WAIT = "1.5"
 
 def local_push(site: Site, *, max_workers: int = MAX_WORKERS, **more: JsonValue) -> Row:
     """A queue whose pilots find their job in the access point."""
-    command = [*PILOT_COMMAND, "--job-spec", "pandaJobData.out", "--journal", str(site.journal)]
-    return {
-        "mapType": "OneToOne",
-        "nQueueLimitJob": 200,
-        **_common(site, max_workers),
-        **_local(site, command),
-        **more,
-    }
+    limits = common(site, max_workers)
+    return {"mapType": "OneToOne", "nQueueLimitJob": 200, **limits, **_local(site, push_command(site)), **more}
 
 
 def local_pull(site: Site, *, max_workers: int = MAX_WORKERS, **more: JsonValue) -> Row:
     """A queue whose pilots ask the server for a job."""
-    command = [
-        *PILOT_COMMAND, "--server", site.server.url, "--queue", QUEUE, "--output-dir", str(site.storage),
-        "--wait", _PULL_WAIT, "--journal", str(site.journal),
-    ]  # fmt: skip
-    return {"mapType": "NoJob", **_common(site, max_workers), **_local(site, command), **more}
+    return {"mapType": "NoJob", **common(site, max_workers), **_local(site, pull_command(site)), **more}
 
 
-def _common(site: Site, max_workers: int) -> Row:
+def push_command(site: Site) -> list[str]:
+    """Starts a pilot that finds its job in the directory where it is started."""
+    return [*PILOT_COMMAND, "--job-spec", "pandaJobData.out", "--journal", str(site.journal)]
+
+
+def pull_command(site: Site) -> list[str]:
+    """Starts a pilot that asks the server for a job."""
+    asks = ["--server", site.server.url, "--queue", QUEUE, "--wait", _PULL_WAIT]
+    return [*PILOT_COMMAND, *asks, "--output-dir", str(site.storage), "--journal", str(site.journal)]
+
+
+def common(site: Site, max_workers: int) -> Row:
+    """What queues of all resources have."""
     return {
         "maxWorkers": max_workers,
         "nQueueLimitWorker": max_workers,

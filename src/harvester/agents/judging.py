@@ -62,7 +62,7 @@ def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
     """The new state of a worker; None if nothing has changed or nothing is known."""
     worker = seen.held.worker
     outcome = _as_seen(seen.outcome)
-    if outcome is None:
+    if outcome is None or worker.status.is_final:
         return None
     try:
         status = next_worker_status(worker.status, outcome.status)

@@ -5,7 +5,7 @@ about whom there is nothing new costs no write. The pace is set by how long the 
 tenth of the time, never more often than the resource likes, never less often than `[monitor] checkInterval`.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 
 _QUEUES_AT_ONCE: Final = 10_000
 _SHARE_OF_TIME: Final = 10
+_ANSWERS_KEPT: Final = 5
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
 _STARTED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
 
@@ -56,6 +57,7 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
+        self._answers: dict[str, deque[timedelta]] = {}
         self._unchecked = Complaints[str]()
         self._unreadable = Complaints[tuple[str, int]]()
 
@@ -186,11 +188,14 @@ class Monitor(Agent[MonitorUnit, Round]):
         return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
 
     def _pace(self, unit: MonitorUnit, result: Round) -> timedelta:
+        """The quickest of the last answers counts: a slow one may be the fault of this machine."""
         longest = timedelta(seconds=self.instance.settings.monitor.check_interval)
         if not result.seen:
             return longest
+        answers = self._answers.setdefault(unit.about, deque(maxlen=_ANSWERS_KEPT))
+        answers.append(result.took)
         shortest = timedelta(seconds=self.instance.plugins.monitor(unit.queues[0]).poll_seconds)
-        return min(max(result.took * _SHARE_OF_TIME, shortest), longest)
+        return min(max(min(answers) * _SHARE_OF_TIME, shortest), longest)
 
     def _rules(self, queue: str) -> Rules:
         settings = self.instance.settings.monitor

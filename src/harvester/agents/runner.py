@@ -136,8 +136,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         while not self._stopping.is_set():
             self._wake.clear()
             try:
-                units = self._claim()
-                nap = 0.0 if units else self._nap()
+                units, nap = self._look()
                 trouble = _RETRY_FIRST
             except StoreUnavailableError as error:
                 log.warning("cannot look for work", agent=self.agent.name, error=str(error))
@@ -154,30 +153,23 @@ class AgentRunner(Generic[UnitT, ResultT]):
             if nap > 0:
                 self._wake.wait(nap)
 
-    def _claim(self) -> Sequence[UnitT]:
+    def _look(self) -> tuple[Sequence[UnitT], float]:
+        """Work, or the seconds until there may be some; being woken ends these early."""
         if not self._has_room():
-            return ()
+            return (), _BLOCKED_NAP
         now = self.agent.instance.clock()
-        until = now + timedelta(seconds=self.agent.pace.lease)
-        ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
         with self._db.read() as connection:
             horizon = self.agent.horizon(connection)
+        pace = self.agent.pace
+        longest = min(pace.ceiling, _LONGEST_NAP)
         if horizon is None or horizon > now:
-            return ()
+            ahead = longest if horizon is None else (horizon - now).total_seconds()
+            return (), min(ahead, longest)
+        until = now + timedelta(seconds=pace.lease)
+        ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
         with self._db.write() as connection:
-            return self.agent.claim(connection, ticket)
-
-    def _nap(self) -> float:
-        """Seconds until there may be work again; being woken ends it early."""
-        longest = min(self.agent.pace.ceiling, _LONGEST_NAP)
-        if not self._has_room():
-            return _BLOCKED_NAP
-        with self._db.read() as connection:
-            horizon = self.agent.horizon(connection)
-        if horizon is None:
-            return longest
-        ahead = (horizon - self.agent.instance.clock()).total_seconds()
-        return min(ahead if ahead > 0 else _BLOCKED_NAP, longest)
+            units = self.agent.claim(connection, ticket)
+        return units, 0.0 if units else _BLOCKED_NAP
 
     def _busy(self) -> frozenset[str]:
         now = time.monotonic()

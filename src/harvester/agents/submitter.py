@@ -141,11 +141,16 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         }
         with self.instance.db.read() as connection:
             for held in workers.find(connection, list(late)):
-                if held.worker.batch_id == late[held.worker.worker_id].batch_id or not held.worker.status.is_final:
+                if _is_or_may_become(held.worker, late[held.worker.worker_id].batch_id):
                     del late[held.worker.worker_id]
         if late:
             log.error("batch jobs submitted after their claim was lost are killed", workers=sorted(late))
             self.instance.plugins.sweeper(unit.about).kill(list(late.values()))
+
+
+def _is_or_may_become(worker: Worker, batch_id: str | None) -> bool:
+    """Whether the batch job is the worker's, or the reconciler may still find it to be."""
+    return worker.batch_id == batch_id or (worker.batch_id is None and not worker.status.is_final)
 
 
 _OPEN = Unclear("not submitted yet")

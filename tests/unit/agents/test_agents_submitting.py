@@ -1,0 +1,385 @@
+"""From jobs to workers that a resource holds: sizer, submitter and reconciler."""
+
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import update
+from world import NOW, QUEUE, World
+
+from harvester.agents.reconciler import Reconciler
+from harvester.agents.sizer import Sizer
+from harvester.agents.submitter import Submitter
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.workers import WorkerStatus
+from harvester.plugins.api import Failed, Grade, Refused, Submitted, Unclear
+from harvester.store import history, jobs, leases, workers
+from harvester.store.jobs import NewJob
+from harvester.store.schema import JobPhase
+from harvester.store.schema import jobs as job_table
+
+
+@pytest.fixture
+def waiting(world: World) -> Callable[..., list[int]]:
+    """Puts jobs in that wait for a worker."""
+
+    def put(number: int, queue: str = QUEUE) -> list[int]:
+        known = [job.job_id for job in world.jobs()]
+        ids = list(range(len(known) + 1, len(known) + number + 1))
+        new = [NewJob(Job(each, queue, JobStatus.STARTING, JobSubstatus.PREPARED), {}) for each in ids]
+        with world.db.write() as connection:
+            jobs.insert_fetched(connection, new, world.clock())
+            mine = update(job_table).where(job_table.c.job_id.in_(ids))
+            connection.execute(mine.values(phase=JobPhase.SUBMIT))
+        return ids
+
+    return put
+
+
+@pytest.fixture
+def intended(world: World, waiting: Callable[..., list[int]]) -> Callable[[int], list[int]]:
+    """Puts workers in that are to be submitted, each with one job."""
+
+    def put(number: int) -> list[int]:
+        waiting(number)
+        world.work(Sizer)
+        return [each.worker_id for each in world.workers()]
+
+    return put
+
+
+def die_after_asking(world: World) -> None:
+    """The resource is asked, and nobody lives to write down what it said."""
+    submitter = Submitter(world.instance)
+    for unit in world.claim(submitter):
+        submitter.act(unit)
+    free_all(world)
+
+
+def free_all(world: World) -> None:
+    with world.db.write() as connection:
+        leases.release_owner(connection, world.owner.owner_id, world.clock())
+
+
+# ---- how many --------------------------------------------------------------------------------------------------------
+
+
+def test_every_waiting_job_gets_one_worker(world: World, waiting: Callable[..., list[int]]):
+    waiting(3)
+    world.work(Sizer)
+    made = world.workers()
+    assert [each.job_ids for each in made] == [(1,), (2,), (3,)]
+    assert [(each.status, each.marker, each.access_point, each.cores) for each in made[:1]] == [
+        (WorkerStatus.PENDING, "test-1", "/access/1", 4)
+    ]
+    world.clock.forward(minutes=5)
+    world.work(Sizer)
+    assert len(world.workers()) == 3
+
+
+def test_why_a_worker_was_made_is_kept(world: World, waiting: Callable[..., list[int]]):
+    waiting(1)
+    world.work(Sizer)
+    assert world.causes(history.Kind.WORKER, 1) == ["1 jobs wait for a worker"]
+    assert world.note_of("sizer")["limit"] == "jobs"
+
+
+@pytest.mark.parametrize(
+    ("limits", "made"),
+    [
+        ({"maxWorkers": 4}, 4),
+        ({"nQueueLimitWorker": 3}, 3),
+        ({"maxNewWorkersPerCycle": 2}, 2),
+        ({"maxWorkers": 0, "nQueueLimitWorker": None}, 1),
+    ],
+)
+def test_limits_hold_from_the_moment_of_the_intent(
+    world: World, waiting: Callable[..., list[int]], limits: dict[str, int | None], made: int
+):
+    world.serve(QUEUE, **limits)
+    waiting(10)
+    world.work(Sizer)
+    assert len(world.workers()) == made
+    if "maxNewWorkersPerCycle" not in limits:
+        world.clock.forward(hours=1)
+        world.work(Sizer)
+        assert len(world.workers()) == made
+
+
+def test_pull_queues_get_workers_without_jobs(world: World):
+    world.serve(QUEUE, mapType="NoJob", nQueueLimitWorker=2)
+    world.work(Sizer)
+    assert [each.job_ids for each in world.workers()] == [(), ()]
+
+
+def test_a_job_that_no_worker_suits_fails(world: World, waiting: Callable[..., list[int]]):
+    waiting(2)
+    world.maker.fails = {1}
+    world.work(Sizer)
+    assert (world.job(1).status, world.job(1).substatus) == (JobStatus.FAILED, JobSubstatus.FAILED_TO_MAKE)
+    assert world.job(1).attributes["pilotErrorDiag"] == "no worker is large enough"
+    assert [each.job_ids for each in world.workers()] == [(2,)]
+
+
+def test_a_job_that_was_bound_meanwhile_gets_no_second_worker(world: World, waiting: Callable[..., list[int]]):
+    waiting(2)
+    sizer = Sizer(world.instance)
+    (unit,) = world.claim(sizer)
+    with world.db.write() as connection:
+        assert jobs.bind(connection, [1]) == {1}
+    world.finish(sizer, unit)
+    assert [each.job_ids for each in world.workers()] == [(2,)]
+
+
+def test_a_decision_that_comes_too_late_is_dropped(world: World, waiting: Callable[..., list[int]]):
+    waiting(1)
+    sizer = Sizer(world.instance)
+    (unit,) = world.claim(sizer)
+    free_all(world)
+    world.finish(sizer, unit)
+    assert world.workers() == []
+    world.work(Sizer)
+    assert len(world.workers()) == 1
+
+
+# ---- submitting ------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_resource_took_is_recorded(world: World, intended: Callable[[int], list[int]]):
+    intended(2)
+    world.work(Submitter)
+    first = world.worker(1)
+    assert (first.status, first.batch_id, first.submitted_at) == (WorkerStatus.SUBMITTED, "batch-1", NOW)
+    assert world.job(1).substatus is JobSubstatus.SUBMITTED
+    assert world.messenger.fed == [1, 2]
+    assert world.resource.asked == [[1, 2]]
+    assert "monitor" in world.woken
+    assert world.work(Submitter) == 0
+
+
+def test_a_refusal_frees_the_job_for_another_try(world: World, intended: Callable[[int], list[int]]):
+    intended(2)
+    world.resource.outcomes = {1: Refused("no space left")}
+    world.work(Submitter)
+    assert (world.worker(1).status, world.worker(1).diagnostics) == (WorkerStatus.MISSED, "no space left")
+    assert world.worker(2).status is WorkerStatus.SUBMITTED
+    job = world.job(1)
+    assert (job.status, job.submission_attempts) == (JobStatus.STARTING, 1)
+    world.work(Sizer)
+    assert len(world.workers()) == 2
+    world.clock.forward(minutes=2)
+    world.work(Sizer)
+    assert world.workers()[-1].job_ids == (1,)
+
+
+def test_a_job_is_given_up_after_its_tries(world: World, intended: Callable[[int], list[int]]):
+    world.serve(QUEUE, maxSubmissionAttempts=2)
+    intended(1)
+    world.resource.outcomes = {1: Refused("first"), 2: Refused("second")}
+    world.work(Submitter)
+    world.clock.forward(minutes=2)
+    world.work(Sizer)
+    world.work(Submitter)
+    job = world.job(1)
+    assert (job.status, job.attributes["pilotErrorDiag"]) == (JobStatus.MISSED, "second")
+    world.clock.forward(hours=1)
+    world.work(Sizer)
+    assert len(world.workers()) == 2
+
+
+def test_a_permanent_refusal_ends_the_job_at_once(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    world.resource.outcomes = {1: Refused("no such partition", permanent=True)}
+    world.work(Submitter)
+    assert world.job(1).status is JobStatus.MISSED
+    assert world.job(1).submission_attempts == 1
+
+
+def test_a_worker_whose_access_point_cannot_be_filled_is_not_submitted(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(1)
+    world.messenger.feed_answer = Failed("disk full")
+    world.work(Submitter)
+    assert world.resource.asked == []
+    assert "disk full" in world.worker(1).diagnostics
+
+
+@pytest.mark.parametrize("answers", [[], [Submitted("x")] * 5])
+def test_a_wrong_number_of_answers_is_no_answer(
+    world: World, intended: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch, answers: list[Submitted]
+):
+    intended(2)
+    monkeypatch.setattr(world.resource, "submit", lambda _: answers)
+    world.work(Submitter)
+    assert {each.status for each in world.workers()} == {WorkerStatus.PENDING}
+    assert f"{len(answers)} answers for 2 workers" in world.worker(1).diagnostics
+    assert world.work(Submitter) == 0
+
+
+def test_a_resting_queue_is_left_alone(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    assert world.claim(Submitter(world.instance), busy=frozenset({QUEUE})) == []
+    assert len(world.claim(Submitter(world.instance))) == 1
+
+
+def test_a_batch_job_whose_worker_was_given_up_meanwhile_is_killed(world: World, intended: Callable[[int], list[int]]):
+    world.serve(QUEUE, maxSubmissionAttempts=1)
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    free_all(world)
+    for _ in range(2):
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    assert world.worker(1).status is WorkerStatus.MISSED
+    world.finish(submitter, unit)
+    assert world.resource.killed == [(1, "batch-1")]
+    assert world.worker(1).status is WorkerStatus.MISSED
+
+
+def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    free_all(world)
+    for _ in range(2):
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    world.work(Submitter)
+    assert world.worker(1).batch_id == "batch-1"
+    world.finish(submitter, unit, [Submitted("late")])
+    assert world.resource.killed == [(1, "late")]
+    assert world.worker(1).batch_id == "batch-1"
+
+
+def test_a_batch_job_that_was_adopted_meanwhile_is_left_alone(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    result = submitter.act(unit)
+    free_all(world)
+    world.work(Reconciler)
+    world.finish(submitter, unit, result)
+    assert world.resource.killed == []
+    assert world.worker(1).batch_id == "batch-1"
+
+
+# ---- reconciling -----------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_job_that_is_found_is_adopted(world: World, intended: Callable[[int], list[int]]):
+    intended(2)
+    die_after_asking(world)
+    world.work(Reconciler)
+    assert [each.batch_id for each in world.workers()] == ["batch-1", "batch-2"]
+    assert {each.status for each in world.workers()} == {WorkerStatus.SUBMITTED}
+    assert world.resource.asked == [[1, 2]]
+    assert world.job(1).substatus is JobSubstatus.SUBMITTED
+
+
+def test_only_what_is_absent_twice_is_submitted_again(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    die_after_asking(world)
+    world.resource.holds.clear()
+    world.work(Reconciler)
+    assert (world.held(1).absences, world.work(Submitter)) == (1, 0)
+    world.clock.forward(seconds=59)
+    assert world.work(Reconciler) == 0
+    world.clock.forward(seconds=1)
+    world.work(Reconciler)
+    world.work(Submitter)
+    assert world.resource.asked == [[1], [1]]
+    assert (world.worker(1).status, world.worker(1).marker) == (WorkerStatus.SUBMITTED, "test-1")
+    assert len(world.workers()) == 1
+
+
+def test_what_appears_late_is_adopted_and_not_submitted_again(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    die_after_asking(world)
+    late = dict(world.resource.holds)
+    world.resource.holds.clear()
+    world.work(Reconciler)
+    world.resource.holds = late
+    world.clock.forward(minutes=1)
+    world.work(Reconciler)
+    assert world.worker(1).batch_id == "batch-1"
+    assert world.resource.asked == [[1]]
+
+
+def test_an_incomplete_listing_leaves_everything_charged(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    die_after_asking(world)
+    world.resource.holds.clear()
+    world.resource.complete = False
+    for _ in range(5):
+        world.work(Reconciler)
+        world.clock.forward(hours=1)
+    assert world.worker(1).status is WorkerStatus.PENDING
+    assert "the controller does not answer" in world.worker(1).diagnostics
+    assert "not complete" in str(world.note_of("reconciler")["text"])
+    with world.db.read() as connection:
+        assert workers.count_live(connection, [QUEUE]) == {QUEUE: {WorkerStatus.PENDING: 1}}
+    assert world.resource.asked == [[1]]
+
+
+def test_an_incomplete_listing_between_two_absences_starts_the_count_again(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(1)
+    die_after_asking(world)
+    world.resource.holds.clear()
+    for complete in (True, False, True):
+        world.resource.complete = complete
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    assert (world.held(1).absences, world.work(Submitter)) == (1, 0)
+
+
+def test_what_is_found_in_an_incomplete_listing_is_adopted(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    die_after_asking(world)
+    world.resource.complete = False
+    world.work(Reconciler)
+    assert world.worker(1).batch_id == "batch-1"
+
+
+def test_a_resource_without_markers_is_never_asked_again(
+    world: World, intended: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(type(world.resource), "grade", Grade.BLIND)
+    intended(1)
+    die_after_asking(world)
+    for _ in range(5):
+        world.work(Reconciler)
+        world.clock.forward(hours=1)
+    assert (world.worker(1).status, world.resource.asked) == (WorkerStatus.PENDING, [[1]])
+
+
+def test_after_its_tries_a_worker_is_given_up_and_its_job_gets_another(
+    world: World, intended: Callable[[int], list[int]]
+):
+    world.serve(QUEUE, maxSubmissionAttempts=2)
+    intended(1)
+    for _ in range(2):
+        die_after_asking(world)
+        world.resource.holds.clear()
+        for _ in range(2):
+            world.work(Reconciler)
+            world.clock.forward(minutes=2)
+    assert world.worker(1).status is WorkerStatus.MISSED
+    assert world.resource.asked == [[1], [1]]
+    assert (world.job(1).status, world.job(1).submission_attempts) == (JobStatus.STARTING, 1)
+    world.work(Sizer)
+    assert [each.job_ids for each in world.workers()] == [(1,), (1,)]
+
+
+def test_an_unclear_answer_is_searched_after_the_settle_time(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    world.resource.outcomes = {1: Unclear("time-out")}
+    world.work(Submitter)
+    assert world.worker(1).status is WorkerStatus.PENDING
+    assert world.work(Reconciler) == 0
+    world.clock.forward(seconds=60)
+    assert world.work(Reconciler) == 1

@@ -1,0 +1,281 @@
+"""One instance in a bottle: a real database and a development server, a resource and a messenger made of dictionaries.
+
+`World.work(agent)` does what the runner does with an agent, once and in this thread.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+
+from harvester.agents.base import Agent, ClaimTicket, Instance, Unit, Wakeups
+from harvester.config.queues import QueueConfig, queue_from_raw
+from harvester.config.service import Settings
+from harvester.core.jobs import Job
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.panda import Credentials, PandaClient
+from harvester.plugins.api import (
+    Assignment,
+    CheckOutcome,
+    Done,
+    Failed,
+    Grade,
+    GroupToServe,
+    Later,
+    Messenger,
+    News,
+    Plugin,
+    PluginContext,
+    PluginSettings,
+    Resource,
+    Search,
+    Seen,
+    SubmitOutcome,
+    Submitted,
+    WorkerMaker,
+    WorkerPlan,
+)
+from harvester.plugins.data.dummy import DummyPreparator, DummyStager
+from harvester.plugins.pool import PluginPool
+from harvester.plugins.registry import Role
+from harvester.store import history, jobs, queues, workers
+from harvester.store.engine import Database, sqlite_url
+from harvester.store.leases import Owner
+from harvester.store.workers import Held
+
+NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
+QUEUE = "HERE"
+
+
+class MovingClock:
+    """A clock that a test sets forward."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **span: float) -> None:
+        self.now += timedelta(**span)
+
+
+class FakeResource(Resource[PluginSettings]):
+    """Holds batch jobs in a dictionary; what it says can be set by worker."""
+
+    grade = Grade.SEARCHABLE
+    settle_seconds = 60.0
+    endpoint = "fake"
+
+    def __init__(self, context: PluginContext) -> None:
+        super().__init__(PluginSettings(), context)
+        self.holds: dict[str, str] = {}
+        self.asked: list[list[int]] = []
+        self.outcomes: dict[int, SubmitOutcome] = {}
+        self.states: dict[int, CheckOutcome] = {}
+        self.killed: list[tuple[int, str | None]] = []
+        self.cleaned: list[int] = []
+        self.clean_answer: Done | Later | Failed = Done()
+        self.complete = True
+
+    def submit(self, workers: Sequence[Worker]) -> Sequence[SubmitOutcome]:
+        self.asked.append([each.worker_id for each in workers])
+        return [self.outcomes.get(each.worker_id) or self._take(each) for each in workers]
+
+    def _take(self, worker: Worker) -> Submitted:
+        self.holds[worker.marker] = f"batch-{len(self.holds) + 1}"
+        return Submitted(self.holds[worker.marker], log_urls={"stdOut": "/out"})
+
+    def find(self, workers: Sequence[Worker]) -> Search:
+        found = {each.marker: Submitted(self.holds[each.marker]) for each in workers if each.marker in self.holds}
+        return Search(found, self.complete, "" if self.complete else "the controller does not answer")
+
+    def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
+        return [self.states.get(each.worker_id, Seen(WorkerStatus.SUBMITTED)) for each in workers]
+
+    def kill(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        self.killed += [(each.worker_id, each.batch_id) for each in workers]
+        return [Done() for _ in workers]
+
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        self.cleaned += [each.worker_id for each in workers]
+        return [self.clean_answer for _ in workers]
+
+
+class FakeMessenger(Messenger[PluginSettings]):
+    """Tells the news that a test has put in."""
+
+    def __init__(self, context: PluginContext) -> None:
+        super().__init__(PluginSettings(), context)
+        self.news: dict[int, News] = {}
+        self.fed: list[int] = []
+        self.feed_answer: Done | Later | Failed = Done()
+        self.finish_answer: Done | Later | Failed = Done()
+        self.acknowledged: list[int] = []
+        self.cleaned: list[int] = []
+
+    def access_point_template(self) -> str:
+        return "/access/${workerID}"
+
+    def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        self.fed += [each.worker.worker_id for each in assignments]
+        return [self.feed_answer for _ in assignments]
+
+    def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
+        return [self.news.get(each.worker_id, News()) for each in workers]
+
+    def acknowledge(self, workers: Sequence[Worker]) -> None:
+        self.acknowledged += [each.worker_id for each in workers]
+
+    def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        return [self.finish_answer for _ in assignments]
+
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
+        self.cleaned += [each.worker_id for each in workers]
+        return [Done() for _ in workers]
+
+
+class FakeWorkerMaker(WorkerMaker[PluginSettings]):
+    """Makes one kind of worker, or fails the jobs that a test names."""
+
+    def __init__(self, context: PluginContext) -> None:
+        super().__init__(PluginSettings(), context)
+        self.fails: set[int] = set()
+
+    def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
+        return [Failed("no worker is large enough") if self._fails(group) else WorkerPlan(cores=4) for group in groups]
+
+    def _fails(self, group: GroupToServe) -> bool:
+        return not self.fails.isdisjoint(job.job_id for job in group.jobs)
+
+
+class FakePool(PluginPool):
+    """Gives the same plugins to all queues."""
+
+    def __init__(self, queues: dict[str, QueueConfig], plugins: Mapping[Role, Plugin[Any]]) -> None:
+        super().__init__(queues, lambda queue: PluginContext("test", queue, lambda: NOW, Path()))
+        self.known = queues
+        self._plugins = plugins
+
+    def _get(self, _queue: str, role: Role, _block: object) -> Plugin[Any]:
+        return self._plugins[role]
+
+
+def settings_with(**sections: Mapping[str, object]) -> Settings:
+    """The defaults, with some sections written by key."""
+    panda = {"server_api_url_ssl": "http://127.0.0.1:1/api/v1"}
+    return Settings.model_validate({"master": {"harvester_id": "test"}, "pandacon": panda, **sections})
+
+
+@dataclass
+class World:
+    """An instance with one queue, and short ways to look into it and to push it on."""
+
+    directory: Path
+    db: Database
+    panda: PandaClient
+    clock: MovingClock = field(default_factory=MovingClock)
+    settings: Settings = field(default_factory=settings_with)
+
+    def __post_init__(self) -> None:
+        context = PluginContext("test", QUEUE, self.clock, self.directory)
+        self.resource = FakeResource(context)
+        self.messenger = FakeMessenger(context)
+        self.maker = FakeWorkerMaker(context)
+        self.pool = FakePool({}, self._plugins(context))
+        self.serve(QUEUE)
+        self.owner = Owner(1)
+        self.woken: list[str] = []
+        self.wake = Wakeups()
+        self.instance = Instance(self.settings, self.pool, self.db, self.panda, self.clock, self.wake, "host")
+
+    def _plugins(self, context: PluginContext) -> dict[Role, Plugin[Any]]:
+        resource = dict.fromkeys((Role.SUBMITTER, Role.MONITOR, Role.SWEEPER), self.resource)
+        return {
+            **resource,
+            Role.MESSENGER: self.messenger,
+            Role.WORKER_MAKER: self.maker,
+            Role.PREPARATOR: DummyPreparator(PluginSettings(), context),
+            Role.STAGER: DummyStager(PluginSettings(), context),
+        }
+
+    def serve(self, name: str, **attributes: Any) -> None:  # noqa: ANN401 (any attribute of a queue)
+        """Take a queue into service, or change it."""
+        block = {"plugin": "dummy"}
+        raw = {"maxWorkers": 100, "nQueueLimitWorker": 100, "nQueueLimitJob": 100, "submitter": block, **attributes}
+        queue = queue_from_raw(name, raw, work_dir=self.directory)
+        assert queue is not None
+        self.pool.known[name] = queue
+        with self.db.write() as connection:
+            queues.activate(connection, list(self.pool.known), self.clock())
+
+    # ---- pushing on --------------------------------------------------------------------------------------------------
+
+    def claim(self, agent: Agent[Any, Any], busy: frozenset[str] = frozenset()) -> list[Any]:
+        """The agent's units, claimed under a fresh fence."""
+        now = self.clock()
+        ticket = ClaimTicket(self.owner.next_fence(), now, now + timedelta(minutes=10), busy)
+        return list(self.db.transact(lambda connection: agent.claim(connection, ticket)))
+
+    def finish(self, agent: Agent[Any, Any], unit: Unit, result: object = None) -> None:
+        """Act, unless the result is given, and commit."""
+        result = agent.act(unit) if result is None else result
+        self.woken += self.db.transact(lambda connection: agent.commit(connection, unit, result))
+        agent.after_commit(unit, result)
+
+    def work(self, agent: type[Agent[Any, Any]]) -> int:
+        """One look for work and all of it done; returns how many units there were."""
+        able = agent(self.instance)
+        units = self.claim(able)
+        for unit in units:
+            self.finish(able, unit)
+        return len(units)
+
+    # ---- looking in --------------------------------------------------------------------------------------------------
+
+    def worker(self, worker_id: int) -> Worker:
+        return self.held(worker_id).worker
+
+    def held(self, worker_id: int) -> Held:
+        with self.db.read() as connection:
+            (held,) = workers.find(connection, [worker_id])
+        return held
+
+    def workers(self, queue: str = QUEUE) -> list[Worker]:
+        with self.db.read() as connection:
+            return workers.listed(connection, queue=queue, status=None, limit=10_000)[::-1]
+
+    def job(self, job_id: int) -> Job:
+        with self.db.read() as connection:
+            (job,) = jobs.find(connection, [job_id])
+        return job
+
+    def jobs(self) -> list[Job]:
+        with self.db.read() as connection:
+            return sorted(jobs.listed(connection, queue=None, status=None, limit=10_000), key=lambda job: job.job_id)
+
+    def causes(self, kind: history.Kind, subject: int) -> list[str]:
+        with self.db.read() as connection:
+            return [each.cause for each in history.of(connection, kind, subject)]
+
+    def note_of(self, agent: str, queue: str = QUEUE) -> Mapping[str, object]:
+        with self.db.read() as connection:
+            state = next(each for each in queues.states(connection) if each.name == queue)
+        return next((each.note for each in state.notes if each.agent == agent), {})
+
+
+def open_copy(template: Path, directory: Path) -> Database:
+    """A database of its own that is quick to make and does not wait for the disk."""
+    path = directory / "harvester.db"
+    shutil.copy(template, path)
+    db = Database(sqlite_url(path))
+    event.listen(db.engine, "connect", lambda raw, _: raw.cursor().execute("PRAGMA synchronous = OFF"))
+    return db
+
+
+def client_of(url: str) -> PandaClient:
+    return PandaClient(url, Credentials(), "test", timeout=10, retries=0)
