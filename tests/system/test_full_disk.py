@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import JsonValue
 
 from system_harness.judges import judge, local_batch_jobs
 from system_harness.queues import MAX_WORKERS, QUEUE, local_push, some_jobs
-from system_harness.site import Site
+from system_harness.site import Row, Site
 
 pytestmark = pytest.mark.system
 
@@ -66,7 +65,7 @@ def test_of_the_database(disk: SmallDisk, site: Site):
 
 def test_of_the_access_points(disk: SmallDisk, site: Site):
     """Pilots that run when their disk fills up may well fail, so it is full before the first one."""
-    messenger: JsonValue = {"plugin": "shared_file", "accessPoint": f"{disk.place}/${{workerID}}"}
+    messenger: Row = {"plugin": "shared_file", "accessPoint": f"{disk.place}/${{workerID}}"}
     site.configure({QUEUE: local_push(site, messenger=messenger, maxSubmissionAttempts=1000)})
     site.server.control.add_jobs(some_jobs(JOBS))
     disk.fill()

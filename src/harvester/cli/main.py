@@ -15,6 +15,7 @@ from harvester.cli.status import status
 app = typer.Typer(
     cls=OperatorGroup,
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
 )

@@ -17,7 +17,11 @@ WORKER = WorkerView(
     Worker(2, "Q", WorkerStatus.RUNNING, "i-2", batch_id="77"), WorkerPhase.MONITOR, None, None, None, 1, 0, None, ()
 )
 QUEUE = QueueOverview(
-    "Q", True, {}, {}, [Note("sizer", NOW, {"text": "4 of 4 workers are live", "limit": "maxWorkers"})]
+    "Q",
+    active=True,
+    jobs={},
+    workers={},
+    notes=[Note("sizer", NOW, {"text": "4 of 4 workers are live", "limit": "maxWorkers"})],
 )
 
 
