@@ -35,7 +35,6 @@ from harvester.core.errors import HarvesterError
 from harvester.core.grouping import SUPPORTED
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
-from harvester.panda.errors import PandaError
 from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import PluginPool
 from harvester.store import migrate, queues
@@ -92,7 +91,7 @@ def panda_client(settings: Settings) -> PandaClient:
     """The client for the instance's server.
 
     Raises:
-        CredentialError: the table of hosts cannot be used.
+        CredentialError: a certificate, token or table of hosts cannot be used.
     """
     panda = settings.pandacon
     general = Credentials(
@@ -105,7 +104,9 @@ def panda_client(settings: Settings) -> PandaClient:
     )
     hosts = load_host_table(Path(panda.multihost_auth_config)) if panda.multihost_auth_config else {}
     credentials = credentials_for(panda.server_url, general, hosts)
-    return PandaClient(panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout)
+    client = PandaClient(panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout)
+    client.require_credentials()
+    return client
 
 
 def plugin_context(settings: Settings, clock: Clock) -> Callable[[str], PluginContext]:
@@ -229,7 +230,7 @@ class Harvester:
         while not self._stopping.is_set():
             try:
                 loop.round()
-            except (HarvesterError, PandaError) as error:
+            except HarvesterError as error:
                 log.warning("round failed, it is tried again", agent=loop.name, error=str(error))
             except Exception:  # the loop's edge: whatever it is, the next round gets its chance
                 log.exception("round failed, it is tried again", agent=loop.name)

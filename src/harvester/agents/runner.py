@@ -12,7 +12,7 @@ import structlog
 from harvester.agents.base import Agent, ClaimTicket, ResultT, UnitT
 from harvester.agents.failpoints import reach
 from harvester.core.errors import HarvesterError
-from harvester.panda.errors import PandaError, PandaUnavailable
+from harvester.panda.errors import PandaUnavailable
 from harvester.store import leases
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.leases import QUEUE_PAIRS, Owner
@@ -265,7 +265,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
 def _complain(agent: str, about: str, error: Exception) -> None:
     """Errors with a message made for operators need no stack."""
-    if isinstance(error, HarvesterError | PandaError):
+    if isinstance(error, HarvesterError):
         log.warning("work failed", agent=agent, about=about, error=str(error))
     else:
         log.error("work failed", agent=agent, about=about, error=repr(error), exc_info=error)

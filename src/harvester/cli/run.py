@@ -57,7 +57,6 @@ def _log_findings(configuration: Configuration) -> None:
 def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from harvester.panda.errors import PandaError  # noqa: PLC0415
     from harvester.service import Harvester, open_database  # noqa: PLC0415
 
     settings = configuration.settings
@@ -66,8 +65,6 @@ def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
         db = _patiently(stop, lambda: open_database(settings))
         harvester = Harvester(settings, configuration.queues, db=db)
         _patiently(stop, harvester.start)
-    except PandaError as error:
-        fail(str(error))
     except SQLAlchemyError as error:
         fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")
     except ModuleNotFoundError as error:

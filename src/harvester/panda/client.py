@@ -86,6 +86,14 @@ class PandaClient:
         """Close idle connections."""
         self._transport.close()
 
+    def require_credentials(self) -> None:
+        """Read certificate and token once, so that a wrong path is told at start and not with every call.
+
+        Raises:
+            CredentialError: one cannot be used.
+        """
+        self._transport.require_credentials()
+
     def is_alive(self) -> bool:
         """Ask for nothing but an answer; False if the server answers that it is not well."""
         try:

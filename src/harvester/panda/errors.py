@@ -1,7 +1,9 @@
 """What can go wrong between a Harvester and its PanDA server, by name."""
 
+from harvester.core.errors import HarvesterError
 
-class PandaError(Exception):
+
+class PandaError(HarvesterError):
     """Any failed call to a PanDA server.
 
     `url` is the call that failed, without its arguments; `status` the HTTP status, if it was not 200.
@@ -30,7 +32,7 @@ class PandaRefused(PandaError):  # noqa: N818 - as above
     """The server understood and said no; `reason` starts with its own words."""
 
 
-class CredentialError(Exception):
+class CredentialError(HarvesterError):
     """A certificate, key, token or per-host table cannot be used; the message names the file, never its content."""
 
 

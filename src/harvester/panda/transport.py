@@ -94,6 +94,16 @@ class Transport:
             if pool:
                 self._retire(pool)
 
+    def require_credentials(self) -> None:
+        """Use the credentials without calling.
+
+        Raises:
+            CredentialError: one cannot be used.
+        """
+        self._headers(None)
+        with self._borrowed():
+            return
+
     def get(self, method: str, arguments: Mapping[str, JsonValue]) -> JsonValue:
         """Ask something; lists become repeated keys and None is left out.
 
