@@ -97,7 +97,7 @@ def test_a_job_that_changes_while_it_is_reported_is_told_again(served: World, co
 
 def test_a_server_that_is_away_loses_no_report(served: World, control: DevControl):
     job = given_job(served, control, JobPhase.REPORT, status=JobStatus.FINISHED, substatus=JobSubstatus.STAGED)
-    control.fault("http_500", "pilot/update_jobs_bulk")
+    control.fault("html", "pilot/update_jobs_bulk")
     propagator = JobPropagator(served.instance)
     (unit,) = served.claim(propagator)
     with pytest.raises(PandaUnavailable):
