@@ -90,7 +90,7 @@ class BearerToken:
 
     def __init__(self, text: str, clock: Clock) -> None:
         self._literal = None if text.startswith(_FILE_PREFIX) else text.strip()
-        if self._literal is not None and not _is_token(self._literal):
+        if self._literal is not None and not is_header_word(self._literal):
             raise CredentialError("the text of [pandacon] auth_token is no token; for a file write file:/path")
         self._path = Path(text.removeprefix(_FILE_PREFIX))
         self._clock = clock
@@ -131,11 +131,11 @@ class BearerToken:
             text = self._path.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError):
             text = ""
-        if _is_token(text):
+        if is_header_word(text):
             self._value, self._read_at = text, self._clock()
 
 
-def _is_token(text: str) -> bool:
+def is_header_word(text: str) -> bool:
     """Whether a text can stand in a header; a library that refuses it would print it."""
     return bool(text) and text.isascii() and text.isprintable() and " " not in text
 
@@ -182,11 +182,12 @@ def credentials_for(base_url: str, default: Credentials, hosts: HostTable) -> Cr
     """
     url = urlsplit(base_url)
     with_port = f"{url.hostname}:{url.port or _DEFAULT_PORTS.get(url.scheme)}"
-    entry = hosts.get(url.netloc, hosts.get(with_port, {}))
+    as_written = url.netloc.rpartition("@")[2]
+    entry = hosts.get(as_written, hosts.get(with_port, {}))
     unknown = sorted(set(entry) - _HOST_KEYS)
     if unknown:
-        raise CredentialError(f"multihost_auth_config, {url.netloc}: unknown {', '.join(unknown)}")
-    return _overlay(default, entry, url.netloc) if entry else default
+        raise CredentialError(f"multihost_auth_config, {as_written}: unknown {', '.join(unknown)}")
+    return _overlay(default, entry, as_written) if entry else default
 
 
 def _overlay(default: Credentials, entry: Mapping[str, str | bool], host: str) -> Credentials:

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from harvester.panda.errors import BadJob
 from harvester.panda.offers import InputFile, JobOffer, LogFile, OutputFile, parse_job
 from harvester.panda.reports import JobReport, WorkerReport
+from harvester.panda.storable import fault_of, whole
 
 __all__ = [
     "Acquired",
@@ -134,15 +135,19 @@ def parse_command(raw: JsonValue) -> Command:
     """Read one command; the text behind the first colon of its name is its target.
 
     Raises:
-        ValueError: it has no integer `command_id` or no name.
+        ValueError: it has no integer `command_id` or no name, or its parameters cannot be stored.
     """
     if not isinstance(raw, dict):
         raise ValueError("a command must be a JSON object")  # noqa: TRY004 - one error for any bad command
-    command_id, full_name = raw.get("command_id"), raw.get("command")
-    if type(command_id) is not int or not isinstance(full_name, str) or not full_name:
-        raise ValueError(f"a command needs an integer command_id and a name, not {command_id!r} and {full_name!r}")
+    command_id, full_name, params = whole(raw.get("command_id")), raw.get("command"), raw.get("params")
+    if command_id is None or not isinstance(full_name, str) or not full_name:
+        given = f"{raw.get('command_id')!r} and {full_name!r}"
+        raise ValueError(f"a command needs an integer command_id and a name, not {given}")
+    fault = fault_of(params)
+    if fault:
+        raise ValueError(f"the parameters of command {command_id} hold {fault}")
     name, _, target = full_name.partition(":")
-    return Command(command_id, name, target or None, raw.get("params"), bool(raw.get("ack_requested")))
+    return Command(command_id, name, target or None, params, bool(raw.get("ack_requested")))
 
 
 def _commands(raw: JsonValue) -> frozenset[str]:

@@ -5,6 +5,7 @@ server's database does not know.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -12,11 +13,14 @@ from itertools import repeat
 from pydantic import JsonValue
 
 from harvester.panda.errors import BadJob
+from harvester.panda.storable import fault_of, whole
 
 MAX_FIELD_CHARACTERS = 4 * 2**20
 """Above the longest list of a real job (10,000 input names); a longer field is a defect or an attack."""
 _MAX_NAME_BYTES = 255
 _MAX_CORES = 1_000_000
+_FILE_SIZE = re.compile("[0-9]{1,18}")
+"""Below an exabyte, and so within the 64 bits of a column."""
 _UNSET = ("", "NULL", None)
 _PARALLEL_INPUT_LISTS = ("GUID", "fsize", "checksum", "scopeIn", "realDatasetsIn", "ddmEndPointIn")
 
@@ -86,13 +90,13 @@ class _Reader:
 
     def __init__(self, params: dict[str, JsonValue]) -> None:
         self.params = params
-        job_id = params.get("PandaID")
-        self.job_id = job_id if type(job_id) is int and job_id > 0 else None
+        job_id = whole(params.get("PandaID"))
+        self.job_id = job_id if job_id is not None and job_id > 0 else None
 
     def offer(self) -> JobOffer:
+        self._refuse_unstorable()
         if self.job_id is None:
-            raise BadJob(None, f"PandaID must be a positive integer, not {_shown(self.params.get('PandaID'))}")
-        self._refuse_oversize()
+            raise self._bad(f"PandaID must be a positive integer, not {_shown(self.params.get('PandaID'))}")
         log_file = self._log_file()
         return JobOffer(
             job_id=self.job_id,
@@ -110,11 +114,13 @@ class _Reader:
         )
 
     def _bad(self, reason: str) -> BadJob:
-        attempt = self.params.get("attemptNr")
-        return BadJob(self.job_id, reason, attempt if type(attempt) is int else None)
+        return BadJob(self.job_id, reason, whole(self.params.get("attemptNr")))
 
-    def _refuse_oversize(self) -> None:
+    def _refuse_unstorable(self) -> None:
         for name, value in self.params.items():
+            fault = fault_of(value)
+            if fault:
+                raise self._bad(f"field {_shown(name)} holds {fault}")
             length = len(value) if isinstance(value, str) else len(json.dumps(value))
             if length > MAX_FIELD_CHARACTERS:
                 raise self._bad(f"field {_shown(name)} has {length} characters, at most {MAX_FIELD_CHARACTERS} can be")
@@ -141,9 +147,10 @@ class _Reader:
         value = self.params.get(name)
         if value in _UNSET:
             return None
-        if type(value) is not int:
+        number = whole(value)
+        if number is None:
             raise self._bad(f"{name} must be an integer, not {_shown(value)}")
-        return value
+        return number
 
     def _text(self, name: str) -> str | None:
         value = self.params.get(name)
@@ -157,13 +164,13 @@ class _Reader:
         text = self._text(name)
         return text.split(",") if text is not None else []
 
-    def _parallel(self, name: str, length: int) -> list[str | None]:
+    def _parallel(self, name: str, along: str, length: int) -> list[str | None]:
         """Read a list that runs along the file names; a list that is not there is unknown for every file."""
         values = self._list(name)
         if not values:
             return list(repeat(None, length))
         if len(values) != length:
-            raise self._bad(f"{name} has {len(values)} entries for {length} files")
+            raise self._bad(f"{name} has {len(values)} entries for {length} files of {along}")
         return [None if value in _UNSET else value for value in values]
 
     def _name(self, field_name: str, name: str) -> str:
@@ -179,7 +186,7 @@ class _Reader:
 
     def _input_files(self) -> tuple[InputFile, ...]:
         names = self._list("inFiles")
-        columns = (self._parallel(name, len(names)) for name in _PARALLEL_INPUT_LISTS)
+        columns = (self._parallel(name, "inFiles", len(names)) for name in _PARALLEL_INPUT_LISTS)
         return tuple(
             InputFile(self._name("inFiles", lfn), guid, self._size(size), sum_, self._scope("scopeIn", scope), *place)
             for lfn, guid, size, sum_, scope, *place in zip(names, *columns, strict=True)
@@ -189,7 +196,7 @@ class _Reader:
     def _size(self, text: str | None) -> int | None:
         if text is None:
             return None
-        if not (text.isascii() and text.isdigit()):
+        if not _FILE_SIZE.fullmatch(text):
             raise self._bad(f"fsize holds {_shown(text)}, which is not a number of bytes")
         return int(text)
 
@@ -200,7 +207,7 @@ class _Reader:
     def _output_files(self, log_file: LogFile | None) -> tuple[OutputFile, ...]:
         names = self._list("outFiles")
         scopes = self._output_scopes(names, log_file)
-        columns = (self._parallel(name, len(names)) for name in ("realDatasets", "ddmEndPointOut"))
+        columns = (self._parallel(name, "outFiles", len(names)) for name in ("realDatasets", "ddmEndPointOut"))
         return tuple(
             OutputFile(self._name("outFiles", lfn), self._scope("scopeOut", scope), dataset, endpoint)
             for lfn, scope, dataset, endpoint in zip(names, scopes, *columns, strict=True)
@@ -210,8 +217,8 @@ class _Reader:
     def _output_scopes(self, names: list[str], log_file: LogFile | None) -> list[str | None]:
         """`scopeOut` leaves the log out; `scopeLog` takes its place at the log's position."""
         if log_file is None or log_file.lfn not in names:
-            return self._parallel("scopeOut", len(names))
-        scopes = self._parallel("scopeOut", len(names) - 1)
+            return self._parallel("scopeOut", "outFiles", len(names))
+        scopes = self._parallel("scopeOut", "outFiles without the log", len(names) - 1)
         scopes.insert(names.index(log_file.lfn), self._text("scopeLog"))
         return scopes
 

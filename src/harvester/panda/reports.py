@@ -6,40 +6,44 @@ form here, whatever a worker wrote.
 """
 
 import json
-import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import JsonValue
 
+from harvester.panda.storable import LARGEST_INTEGER
 from harvester.panda.text import clip, job_time, worker_time
 
-_LARGEST_INTEGER = 2**63 - 1
 _UNLIMITED = 2**20
+_WHOLE = re.compile(r"\s*[+-]?\d{1,19}\s*")
 
 Converter = Callable[[JsonValue], JsonValue]
 
 
 def _number(value: JsonValue) -> int | float | None:
-    if not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:
         number = value if isinstance(value, int) else float(value)
     except ValueError:
         return None
-    return number if math.isfinite(number) and abs(number) <= _LARGEST_INTEGER else None
+    return number if abs(number) <= LARGEST_INTEGER else None  # NaN compares as False
 
 
 def _integer(value: JsonValue) -> int | None:
-    if isinstance(value, str) and value.strip().lstrip("+-").isdecimal():
-        value = int(value) if len(value) <= len(str(_LARGEST_INTEGER)) + 1 else None
-    number = _number(value)
+    """A whole text is read as such, since a float would lose its last digits."""
+    number = _number(int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value)
     return None if number is None else int(number)
 
 
 def _text(limit: int = _UNLIMITED) -> Converter:
-    return lambda value: clip(str(value), limit) if isinstance(value, str | int | float) else None
+    def convert(value: JsonValue) -> str | None:
+        text = value if isinstance(value, str) else _number(value)
+        return None if text is None else clip(str(text), limit)
+
+    return convert
 
 
 def _time(value: JsonValue) -> str | None:
@@ -180,7 +184,8 @@ class WorkerReport:
         queue_name: the batch system's queue; the PanDA queue is `computing_site`.
         min_ram_count: MB.
         sync_level: 1 = the worker's jobs must not outlive it, the server fails them when it ends.
-        error_code: supplemental worker error, 0 or from 1000 on; with one, `error_diag` is sent as the diagnosis.
+        error_code: supplemental worker error, 0 or from 1000 on; with one, an `error_diag` takes the
+            place of `diag_message`.
         job_ids: the jobs of this worker; replaces what the server knew, unless empty.
     """
 
@@ -223,7 +228,8 @@ class WorkerReport:
         for name, own in _WORKER_TIMES.items():
             moment: datetime | None = getattr(self, own)
             wire[name] = None if moment is None else worker_time(moment)
-        wire["diagMessage"] = _clipped(self.error_diag if self.error_code else self.diag_message, _DIAG_LIMIT)
+        diagnosis = (self.error_diag if self.error_code else None) or self.diag_message
+        wire["diagMessage"] = _clipped(diagnosis, _DIAG_LIMIT)
         if self.job_ids:
             wire["pandaid_list"] = list(self.job_ids)
         return {name: value for name, value in wire.items() if value is not None}

@@ -8,6 +8,7 @@ What the real server insists on, learnt by watching it: both `Content-Type` and 
 
 import gzip
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ import httpx2
 import stamina
 from pydantic import JsonValue
 
-from harvester.panda.auth import AuthType, BearerToken, Clock, Credentials, Stamp
+from harvester.panda.auth import AuthType, BearerToken, Clock, Credentials, Stamp, is_header_word
 from harvester.panda.errors import CredentialError, PandaRefused, PandaUnavailable
 
 GZIP_FROM_BYTES = 64 * 2**10
@@ -28,6 +29,8 @@ MAX_ANSWER_BYTES = 256 * 2**20
 _KEEP_ALIVE_SECONDS = 4.0
 """Shorter than the idle time after which web servers close: a call must not meet a connection that is just closing."""
 _EXCERPT_CHARACTERS = 200
+_MOST_DIGITS = sys.int_info.str_digits_check_threshold
+"""Python refuses to read integers somewhere above that, and with the integer the whole answer around it."""
 _HTTP_OK, _HTTP_REDIRECTS, _HTTP_REFUSALS, _HTTP_ERRORS = 200, 300, 400, 500
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
@@ -225,6 +228,9 @@ class Transport:
 
 
 def _checked(base_url: str) -> str:
+    if "@" in base_url:  # before anything prints it
+        advice = "write https://host:port/api/v1"
+        raise ValueError(f"the server address has a name or password before its '@', in place of a token; {advice}")
     try:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL as error:
@@ -239,6 +245,9 @@ def _token(credentials: Credentials, clock: Clock) -> BearerToken | None:
         return None
     if not credentials.auth_token or not credentials.auth_origin:
         raise CredentialError("auth_type oidc needs both auth_token and auth_origin in [pandacon]")
+    if not is_header_word(credentials.auth_origin):
+        what = f"[pandacon] auth_origin {credentials.auth_origin!r} cannot be sent: it has blanks or odd characters"
+        raise CredentialError(f"{what}; write vo or vo:role")
     return BearerToken(credentials.auth_token, clock)
 
 
@@ -279,10 +288,10 @@ def _said(error: httpx2.HTTPError) -> str:
 def _envelope(url: str, answer: bytes) -> Envelope:
     """Read the envelope; the server's label `text/plain` says nothing about it."""
     try:
-        raw: JsonValue = json.loads(answer, object_hook=_plain_time)
-    except (ValueError, RecursionError) as error:
-        what = f"the answer is no JSON ({_excerpt(answer)}); is this a PanDA server, and is its answer complete?"
-        raise PandaUnavailable(url, what) from error
+        raw: JsonValue = json.loads(answer, object_hook=_plain_time, parse_int=_plain_number)
+    except (ValueError, RecursionError):
+        what = f"the answer is no JSON or breaks off ({_excerpt(answer)}); is this a PanDA server?"
+        raise PandaUnavailable(url, what) from None  # the cause would carry the answer along
     if not isinstance(raw, dict) or not isinstance(raw.get("success"), bool):
         raise PandaUnavailable(url, f"the answer is no PanDA envelope ({_excerpt(answer)})")
     return Envelope(raw["success"] is True, str(raw.get("message") or ""), raw.get("data"))
@@ -293,6 +302,14 @@ def _plain_time(value: dict[str, JsonValue]) -> JsonValue:
     return value["__datetime__"] if value.keys() == {"__datetime__"} else value
 
 
+def _plain_number(text: str) -> int | float:
+    """An integer beyond all bounds becomes an infinite number, so that only what it belongs to is refused for it."""
+    return int(text) if len(text) <= _MOST_DIGITS else float(text)
+
+
 def _excerpt(answer: bytes) -> str:
-    text = " ".join(answer[: 4 * _EXCERPT_CHARACTERS].decode("utf-8", "replace").split())
+    """Show the words of a web server, and nothing of an answer of PanDA, which may hold a job's secrets."""
+    text = " ".join(answer[: 4 * _EXCERPT_CHARACTERS].decode("utf-8-sig", "replace").split())
+    if text.startswith("{"):
+        return f"{len(answer)} bytes, not shown since they may hold secrets"
     return repr(text[:_EXCERPT_CHARACTERS]) if text else "empty"

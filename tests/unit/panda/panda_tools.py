@@ -3,7 +3,20 @@ import socket
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
+from hypothesis import strategies as st
+
 NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
+
+odd_numbers = st.sampled_from([2**63 - 1, 2**63, -(2**63), 10**4000, float("nan"), float("inf"), 1e300])
+odd_texts = st.from_regex(r"[ +-]{0,3}[0-9]{1,25}[.e]?[0-9]*", fullmatch=True) | st.sampled_from(
+    ["9" * 5000, "nan", "-inf", "1e400", "\u0665", "\u00b2", "\0", "\ud800"]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | odd_numbers | odd_texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+"""All that JSON can say, and what Python's reader lets through besides."""
 
 
 class MovingClock:

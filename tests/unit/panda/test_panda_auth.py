@@ -83,6 +83,15 @@ def test_an_address_that_is_none_is_refused(url: str):
         PandaClient(url, Credentials(), "h")
 
 
+@pytest.mark.parametrize(
+    "url", ["https://bob:PASSW@h/api/v1", "https://PASSW@h", "bob:PASSW@h", "https://bob:PASSW@h:port/", "//PASSW@"]
+)
+def test_an_address_with_a_password_is_refused_unseen(url: str):
+    with pytest.raises(ValueError, match="server address") as caught:
+        PandaClient(url, Credentials(), "h")
+    assert "PASSW" not in str(caught.value)
+
+
 def test_a_missing_token_file_is_named(tmp_path: Path, clock: MovingClock):
     with pytest.raises(CredentialError, match="no_such_token"):
         BearerToken(f"file:{tmp_path / 'no_such_token'}", clock).current()
@@ -119,6 +128,18 @@ def test_a_bad_host_table_is_named_without_its_content(tmp_path: Path, text: str
 def test_a_host_entry_with_an_unknown_word_is_refused(entry: dict[str, str]):
     with pytest.raises(CredentialError, match="h:1"):
         credentials_for("https://h:1/api/v1", GENERAL, {"h:1": entry})
+
+
+def test_a_host_table_does_not_print_a_password_of_the_address():
+    with pytest.raises(CredentialError, match="h:1") as caught:
+        credentials_for("https://bob:PASSW@h:1/api/v1", GENERAL, {"h:1": {"auth_typ": "x509"}})
+    assert "PASSW" not in str(caught.value)
+
+
+@pytest.mark.parametrize("origin", ["vö:production", "vo:production\n", " vo", "vo production", "vo\0"])
+def test_an_origin_that_no_header_can_hold_is_refused(origin: str):
+    with pytest.raises(CredentialError, match="auth_origin"):
+        PandaClient("http://127.0.0.1:1/api/v1", Credentials(AuthType.OIDC, auth_token="t", auth_origin=origin), "h")
 
 
 def test_oidc_needs_token_and_origin():

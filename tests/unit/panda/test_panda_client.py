@@ -128,6 +128,22 @@ def test_an_entry_the_server_refuses_does_not_touch_its_neighbours(client: Panda
     assert "dancing" in replies[1].reason
 
 
+def test_a_mad_attribute_does_not_hold_back_other_jobs(client: PandaClient, control: DevControl):
+    ids = control.add_jobs([{"site": "SITE_A"}] * 2)
+    acquire(client)
+    mad, sane = {"nEvents": "--5", "maxRSS": 10**400}, {"nEvents": "5"}
+    replies = client.update_jobs([report(ids[0], attributes=mad), report(ids[1], attributes=sane)])
+    assert [reply.accepted for reply in replies] == [True, True]
+    assert control.job(ids[1])["attributes"]["n_events"] == 5
+
+
+def test_a_diagnosis_reaches_the_worker_s_jobs(client: PandaClient, control: DevControl):
+    (job_id,) = control.add_jobs([{"site": "SITE_A"}])
+    acquire(client)
+    client.update_workers([WorkerReport(1, "failed", error_code=1009, diag_message="out of memory", job_ids=(job_id,))])
+    assert control.job(job_id)["errors"]["supErrorDiag"] == "Diag from worker : out of memory"
+
+
 def test_answers_that_are_too_few_are_asked_for_again(client: PandaClient, control: DevControl):
     ids = control.add_jobs([{"site": "SITE_A"}] * 5)
     acquire(client)

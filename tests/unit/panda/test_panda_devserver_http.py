@@ -110,6 +110,13 @@ def test_a_get_is_cast(server: DevServer, control: DevControl):
     assert "could not be casted" in str(look(server.url, "job/get_status?job_ids=x")["message"])
 
 
+def test_a_handler_that_breaks_is_a_plain_500_with_its_text(server: DevServer, capsys: pytest.CaptureFixture[str]):
+    status, answer = request(server.url, "GET", "job/get_status?job_ids=1e400")
+    assert (status, answer) == (500, b"ERROR : cannot convert float infinity to integer")
+    assert "OverflowError" in capsys.readouterr().err
+    assert look(server.url, "system/is_alive")["success"] is True
+
+
 def test_a_connection_is_kept_after_a_refusal(server: DevServer):
     bad = b"POST /api/v1/no/such HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
     good = b"GET /api/v1/system/is_alive HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\nConnection: close\r\n\r\n"

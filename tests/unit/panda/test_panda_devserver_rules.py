@@ -57,6 +57,21 @@ def test_an_entry_with_an_unknown_name_or_wrong_type_fails_alone(server: DevServ
     assert answer["data"][0]["data"] is None
 
 
+@pytest.mark.parametrize("name", ["meta_data", "job_output_report", "stdout", "pilot_log", "timeout"])
+def test_null_is_no_value_where_the_default_is_another(server: DevServer, control: DevControl, name: str):
+    answer = send(server, sent_job(server, control), "running", **{name: None})
+    assert f"'{name}' must be of type" in str(answer["message"])
+
+
+def test_what_is_left_out_or_empty_changes_nothing(server: DevServer, control: DevControl):
+    job_id = sent_job(server, control)
+    send(server, job_id, "running", node="n", timeout=30)
+    send(server, job_id, "running", meta_data="one", job_output_report="{}")
+    send(server, job_id, "running", node="", job_output_report="")
+    job = control.job(job_id)
+    assert (job["meta_data"], job["output_report"], job["attributes"]) == ("one", "{}", {"node": "n"})
+
+
 def test_an_unknown_state_has_status_code_50(server: DevServer, control: DevControl):
     assert send(server, sent_job(server, control), "dancing") == {"StatusCode": 50}
 
@@ -229,39 +244,13 @@ def test_a_pilot_reports_its_worker(server: DevServer, control: DevControl):
     assert control.workers()[0]["pilot_status"] == "started"
 
 
-def test_the_first_heartbeat_fails_and_keeps_nothing_but_the_locks(server: DevServer):
-    data = {"sw_version": "1", "commands": [{"command": "X", "computingSite": "S", "resourceType": "ANY"}]}
-    assert call(server.url, "harvester/heartbeat", harvester_id="h", data=data)["success"] is False
-    instance = server._state.instances.get("h")
-    assert instance is not None
-    assert (instance.columns, len(instance.locks)) == ({}, 1)
-    assert call(server.url, "harvester/heartbeat", harvester_id="h", data=data)["success"] is True
-    assert instance.columns == {"sw_version": "1"}
-
-
-@pytest.mark.parametrize("more", [{}, {"data": {"colour": "red"}}, {"data": {"sw_version": "x" * 51}}])
-def test_a_heartbeat_without_data_or_with_unknown_columns_fails(server: DevServer, more: dict[str, object]):
-    call(server.url, "harvester/heartbeat", harvester_id="h", data={})
-    assert call(server.url, "harvester/heartbeat", harvester_id="h", **more)["success"] is False
-
-
-def test_a_command_of_the_same_name_replaces_the_earlier_one(server: DevServer, control: DevControl):
-    control.order("h", "KILL_WORKERS", {"computingSite": ["A"]})
-    control.order("h", "KILL_WORKERS", {"computingSite": ["B"]})
-    control.order("h", "SET_N_WORKERS_JOBTYPE:A", {})
-    control.order("other", "KILL_WORKERS", {})
-    taken = call(server.url, "harvester/acquire_commands", harvester_id="h", n_commands=20)["data"]
-    assert [(each["command"], each["params"]) for each in taken] == [
-        ("KILL_WORKERS", {"computingSite": ["B"]}),
-        ("SET_N_WORKERS_JOBTYPE:A", {}),
-    ]
-    assert call(server.url, "harvester/acquire_commands", harvester_id="h", n_commands=20)["data"] == []
-
-
-def test_a_fresh_instance_has_no_worker_id(server: DevServer):
-    assert look(server.url, "harvester/get_current_worker_id?harvester_id=h")["success"] is False
-    call(server.url, "harvester/update_workers", harvester_id="h", workers=[{"workerID": 9, "status": "running"}])
-    assert look(server.url, "harvester/get_current_worker_id?harvester_id=h")["data"] == 9
+def test_a_job_has_every_list_the_real_server_sends(server: DevServer, control: DevControl):
+    control.add_jobs([{"site": "S", "inFiles": "a,b,c", "outFiles": "o,l", "logFile": "l"}])
+    (job,) = call(server.url, "pilot/acquire_jobs", site_name="S")["data"]["jobs"]
+    for name in ("prodDBlockToken", "dispatchDblock", "dispatchDBlockToken"):
+        assert job[name] == "NULL,NULL,NULL"
+    for name in ("dispatchDBlockTokenForOut", "fileDestinationSE"):
+        assert job[name] == "NULL,NULL"
 
 
 def test_statistics_count_active_jobs_and_fail_without_any(server: DevServer, control: DevControl):

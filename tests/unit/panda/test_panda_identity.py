@@ -1,13 +1,14 @@
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import trustme
-from panda_tools import call
+from panda_tools import call, request
 
 from harvester.panda import AuthType, Credentials, PandaClient, PandaRefused, PandaUnavailable, credentials_for
-from harvester.panda.devserver import Access, DevServer
+from harvester.panda.devserver import Access, DevControl, DevServer
 
 SECURED = Access(is_open=False, tokens=frozenset({"good-token"}))
 TOKEN = Credentials(AuthType.OIDC, auth_token="good-token", auth_origin="vo:production")
@@ -115,6 +116,12 @@ def guarded() -> Iterator[DevServer]:
         yield server
 
 
+def call_as(server: DevServer, origin: str, path: str, **arguments: object) -> dict[str, object]:
+    body = json.dumps(arguments).encode()
+    _, answer = request(server.url, "POST", path, body, Authorization="Bearer good-token", Origin=origin)
+    return json.loads(answer)
+
+
 def test_a_good_token_with_the_production_role_may_do_all(guarded: DevServer):
     with PandaClient(guarded.url, TOKEN, "h", timeout=10) as client:
         assert client.acquire_commands(1) == []
@@ -126,6 +133,47 @@ def test_a_token_without_the_role_is_refused_in_the_envelope(guarded: DevServer)
         pytest.raises(PandaRefused, match="production or pilot role required"),
     ):
         client.acquire_commands(1)
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_production"),
+    [
+        ("atlas:production", True),
+        ("atlas.production", True),
+        ("vo.cta.org:production", True),
+        ("vo.cta.org.production", False),
+        ("vo.cta.org", False),
+        ("atlas:pilot", False),
+        ("production", False),
+    ],
+)
+def test_the_role_is_read_from_the_origin(guarded: DevServer, *, origin: str, is_production: bool):
+    answer = call_as(guarded, origin, "harvester/acquire_commands", harvester_id="h", n_commands=1)
+    assert answer["success"] is is_production
+
+
+@pytest.mark.parametrize("origin", ["nosuchvo:production", "nosuchvo", "vo.cta.org.production"])
+def test_a_token_of_an_unknown_vo_is_refused(origin: str):
+    known = replace(SECURED, known_vos=frozenset({"atlas", "vo.cta.org"}))
+    with DevServer(access=known) as server:
+        with (
+            PandaClient(server.url, replace(TOKEN, auth_origin=origin), "h", timeout=10) as client,
+            pytest.raises(PandaRefused, match=r"403.*Unknown vo : (nosuchvo|vo\.cta\.org\.production)"),
+        ):
+            client.acquire_commands(1)
+        with PandaClient(server.url, replace(TOKEN, auth_origin="vo.cta.org:production"), "h", timeout=10) as client:
+            assert client.acquire_commands(1) == []
+
+
+def test_without_the_production_role_only_one_s_own_jobs_are_given(guarded: DevServer):
+    with DevControl(guarded.url) as control:
+        users = ("robot pilot", "somebody else")
+        mine, _ = control.add_jobs([{"site": "S", "prodSourceLabel": "user", "prodUserID": user} for user in users])
+    wish = {"site_name": "S", "prod_source_label": "user", "n_jobs": 5, "prod_user_id": "somebody else"}
+    answer = call_as(guarded, "atlas:pilot", "pilot/acquire_jobs", **wish)
+    assert [job["PandaID"] for job in answer["data"]["jobs"]] == [mine]
+    wish["prod_source_label"] = "managed"
+    assert "no production/pilot role" in call_as(guarded, "atlas:pilot", "pilot/acquire_jobs", **wish)["message"]
 
 
 def test_a_bad_token_is_refused_even_for_is_alive_and_never_shown(guarded: DevServer):

@@ -4,6 +4,8 @@ from contextlib import suppress
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from panda_tools import json_values
+from pydantic import JsonValue
 
 from harvester.panda.devserver.samples import complete_job
 from harvester.panda.messages import BadJob, InputFile, OutputFile, parse_job
@@ -14,6 +16,13 @@ relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 def job(**given_values: object) -> dict[str, object]:
     return {**complete_job({}, 7), **given_values}
+
+
+def nested(levels: int) -> JsonValue:
+    value: JsonValue = []
+    for _ in range(levels):
+        value = [value]
+    return value
 
 
 def test_a_complete_job_is_understood():
@@ -62,7 +71,16 @@ def test_unset_file_names_are_no_files(names: str):
         ("coreCount", -4),
         ("coreCount", 10**9),
         ("coreCount", True),
+        ("attemptNr", 2**63),
         ("taskID", "41"),
+        ("taskID", 2**63),
+        pytest.param("taskID", 10**5000, id="an integer too long to print"),
+        ("currentPriority", -(2**63)),
+        ("minRamCount", 2**63),
+        ("ioIntensity", float("nan")),
+        ("preprocess", {"command": [float("-inf")]}),
+        ("preprocess", nested(101)),
+        ("preprocess", nested(900)),
         ("currentPriority", 1.5),
         ("prodSourceLabel", None),
         ("resource_type", 3),
@@ -84,7 +102,7 @@ def test_a_job_with_an_absurd_field_is_refused_by_name(field: str, value: object
     assert len(str(caught.value)) < 300
 
 
-@pytest.mark.parametrize("job_id", ["7", 0, -1, None, True, 7.0])
+@pytest.mark.parametrize("job_id", ["7", 0, -1, None, True, 7.0, 2**63, pytest.param(10**5000, id="too long to print")])
 def test_a_job_without_a_usable_id_is_refused(job_id: object):
     with pytest.raises(BadJob, match="PandaID") as caught:
         parse_job(job(PandaID=job_id))
@@ -97,32 +115,40 @@ def test_lists_of_different_lengths_are_refused(field: str):
         parse_job(job(inFiles="a,b", **{field: "1,2,3"}))
 
 
-def test_a_size_must_be_a_number_of_bytes():
+@pytest.mark.parametrize("size", ["-5", "1.5", "\u00b2", "9" * 19, "9" * 5000])
+def test_a_size_must_be_a_number_of_bytes(size: str):
     with pytest.raises(BadJob, match="fsize"):
-        parse_job(job(inFiles="a", fsize="-5"))
+        parse_job(job(inFiles="a", fsize=size))
+
+
+def test_a_refused_job_is_blamed_on_the_attempt_only_if_that_can_be_told():
+    for attempt, told in ((3, 3), (2**63, None), ("3", None)):
+        with pytest.raises(BadJob) as caught:
+            parse_job(job(attemptNr=attempt, coreCount=-1))
+        assert caught.value.attempt == told
 
 
 def test_a_job_never_prints_what_it_carries():
     assert "hunter2" not in repr(parse_job(job(secrets='{"password": "hunter2"}')))
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=6,
-)
+def as_stored(value: int | None) -> bool:
+    return value is None or -(2**63) <= value < 2**63
 
 
 @relaxed
-@given(st.dictionaries(st.sampled_from(sorted(complete_job({}, 7))), json_values, max_size=5))
-def test_any_dictionary_is_either_a_job_or_a_bad_job(changes: dict[str, object]):
+@given(st.dictionaries(st.sampled_from(sorted(complete_job({}, 7))) | st.text(), json_values, max_size=5))
+def test_any_dictionary_is_either_a_job_that_can_be_stored_or_a_bad_job(changes: dict[str, JsonValue]):
     with suppress(BadJob):
-        offer = parse_job(json.loads(json.dumps(job(**changes))))
+        offer = parse_job(job(**changes))
+        assert json.loads(json.dumps(offer.params, allow_nan=False)) == offer.params
+        numbers = [offer.job_id, offer.task_id, offer.jobset_id, offer.attempt, offer.priority, offer.cores]
+        assert all(map(as_stored, [*numbers, *(each.size for each in offer.input_files)]))
         assert all(".." not in each.lfn.split("/") for each in (*offer.input_files, *offer.output_files))
 
 
 @relaxed
 @given(json_values)
-def test_anything_else_is_a_bad_job(value: object):
+def test_anything_else_is_a_bad_job(value: JsonValue):
     with pytest.raises(BadJob):
         parse_job(value)

@@ -4,10 +4,12 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from panda_tools import json_values
 from pydantic import JsonValue
 
 from harvester.panda.devserver.job_fields import JOB_UPDATE
 from harvester.panda.messages import JobReport, WorkerReport, parse_command, parse_job_reply, parse_job_status
+from harvester.panda.reports import _ATTRIBUTES
 
 
 def report(**attributes: object) -> dict[str, object]:
@@ -22,6 +24,9 @@ def report(**attributes: object) -> dict[str, object]:
         ("transExitCode", " 0 ", "trans_exit_code", 0),
         ("pilotErrorDiag", "x" * 900, "pilot_error_diag", "x" * 500),
         ("nEvents", "12.0", "n_events", 12),
+        ("nEvents", "-5", "n_events", -5),
+        ("nEvents", "9007199254740993", "n_events", 2**53 + 1),
+        ("nEvents", str(2**63 - 1), "n_events", 2**63 - 1),
         ("maxRSS", "1.5", "max_rss", 1.5),
         ("avgSwap", 3, "avg_swap", 3),
         ("totRCHAR", 10, "tot_rchar", 10),
@@ -48,6 +53,15 @@ def test_attributes_get_the_server_s_names_and_types(name: str, value: object, w
         {"maxRSS": "nan"},
         {"maxRSS": "inf"},
         {"nEvents": "9" * 400},
+        {"nEvents": "--5"},
+        {"nEvents": "+-5"},
+        {"nEvents": 10**400},
+        {"nEvents": 2**63},
+        {"nEvents": str(2**63)},
+        {"nEvents": True},
+        {"maxRSS": 10**400},
+        {"maxRSS": False},
+        {"node": 10**5000},
         {"startTime": "yesterday"},
         {"stdout": {"a": 1}},
     ],
@@ -69,16 +83,12 @@ def test_an_output_report_becomes_json_text_and_a_ready_one_stays():
     assert ready["job_output_report"] == "{ }"
 
 
-attribute_names = st.sampled_from(["pilotErrorCode", "maxRSS", "node", "startTime", "coreCount", "jobMetrics", "token"])
-values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2)
-
-
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.dictionaries(attribute_names | st.text(), values))
-def test_whatever_a_worker_writes_the_server_s_types_are_met(attributes: dict[str, object]):
-    wire = json.loads(json.dumps(JobReport(1, "running", "", 1, "S", "h", 1, attributes).to_wire()))
+@given(st.dictionaries(st.sampled_from([*_ATTRIBUTES, "token"]) | st.text(), json_values))
+def test_whatever_a_worker_writes_the_server_s_types_are_met(attributes: dict[str, JsonValue]):
+    wire = json.loads(json.dumps(report(**attributes), allow_nan=False))
     JOB_UPDATE.bind(wire, cast=False)
-    json.dumps(wire, allow_nan=False).encode()
+    assert not any(value is None or isinstance(value, bool) for value in wire.values())
 
 
 def test_a_worker_is_cut_to_the_server_s_columns():
@@ -99,9 +109,21 @@ def test_a_worker_is_cut_to_the_server_s_columns():
     assert "nodeID" not in wire
 
 
-def test_an_error_replaces_the_diagnosis():
-    wire = WorkerReport(5, "failed", diag_message="plain", error_code=1001, error_diag="preempted").to_wire()
-    assert wire["diagMessage"] == "preempted"
+@pytest.mark.parametrize(
+    ("error_code", "error_diag", "diagnosis"),
+    [
+        (1001, "preempted", "preempted"),
+        (1001, None, "plain"),
+        (1001, "", "plain"),
+        (0, "preempted", "plain"),
+        (None, "preempted", "plain"),
+    ],
+)
+def test_the_text_of_an_error_replaces_the_diagnosis_if_there_is_one(
+    error_code: int | None, error_diag: str | None, diagnosis: str
+):
+    wire = WorkerReport(5, "failed", diag_message="plain", error_code=error_code, error_diag=error_diag).to_wire()
+    assert wire["diagMessage"] == diagnosis
 
 
 def test_worker_times_are_utc_with_prefix_and_fraction():
@@ -154,7 +176,17 @@ def test_a_command_s_target_is_split_from_its_name():
     assert parse_command({"command_id": 5, "command": "KILL_WORKERS"}).target is None
 
 
-@pytest.mark.parametrize("raw", [None, {}, {"command_id": "5", "command": "X"}, {"command_id": 5, "command": ""}])
-def test_a_command_without_id_or_name_is_none(raw: JsonValue):
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        {},
+        {"command_id": "5", "command": "X"},
+        {"command_id": 5, "command": ""},
+        {"command_id": 2**63, "command": "X"},
+        {"command_id": 5, "command": "X", "params": {"managed": {"SCORE": float("nan")}}},
+    ],
+)
+def test_a_command_that_cannot_be_named_or_stored_is_none(raw: JsonValue):
     with pytest.raises(ValueError, match="command"):
         parse_command(raw)

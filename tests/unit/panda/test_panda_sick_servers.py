@@ -51,6 +51,29 @@ def test_an_answer_that_is_none_says_where_and_what(status: int, body: bytes, wo
     assert caught.value.url == "http://panda.example.org:25080/api/v1/system/is_alive"
 
 
+HALF = b'{"success": true, "data": [{"data": {"StatusCode": 0, "pilotSecrets": "{\\"token\\": \\"S3CR3T\\"}", "comm'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (200, HALF, f"breaks off.*{len(HALF)} bytes"),
+        (200, b"\n " + HALF, "breaks off"),
+        (200, b"\xef\xbb\xbf" + HALF, "breaks off"),
+        (200, b'{"pilotSecrets": "S3CR3T"}', "no PanDA envelope"),
+        (500, b'{"pilotSecrets": "S3CR3T"}', "HTTP 500"),
+    ],
+)
+def test_an_answer_that_may_hold_secrets_is_not_shown(status: int, body: bytes, words: str):
+    with (
+        client_of(lambda _: httpx2.Response(status, content=body)) as client,
+        pytest.raises(PandaUnavailable, match=words) as caught,
+    ):
+        client.is_alive()
+    assert "S3CR3T" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
 @pytest.mark.parametrize("status", [403, 404, 411, 414])
 def test_a_no_of_the_web_server_is_a_refusal(status: int):
     with (
@@ -199,6 +222,17 @@ def test_a_job_that_is_offered_twice_in_one_answer_is_taken_once():
     body = f'{{"success": true, "message": "", "data": {{"StatusCode": 0, "jobs": {jobs}}}}}'
     with client_of(lambda _: httpx2.Response(200, content=body.encode())) as client:
         assert acquire(client) == 2
+
+
+@pytest.mark.parametrize(
+    "poison",
+    ['"x": NaN', '"x": [-Infinity]', f'"taskID": {10**30}', f'"x": {"9" * 5000}', f'"PandaID": {"9" * 5000}'],
+)
+def test_a_job_that_cannot_be_stored_does_not_touch_its_neighbours(poison: str):
+    good, bad = json.dumps(complete_job({}, 7)), json.dumps(complete_job({}, 8)).removesuffix("}")
+    body = f'{{"success": true, "message": "", "data": {{"StatusCode": 0, "jobs": [{bad}, {poison}}}, {good}]}}}}'
+    with client_of(lambda _: httpx2.Response(200, content=body.encode())) as client:
+        assert acquire(client) == 1
 
 
 @pytest.mark.parametrize("status", [403, 404])

@@ -27,11 +27,13 @@ class Access:
     Attributes:
         is_open: no credentials are asked for; a token that is shown is checked all the same if `tokens` are known.
         tokens: the bearer tokens that are good.
+        known_vos: the VOs whose tokens can be read; empty = any.
         production_dns: parts of certificate names that have the production role; empty = all of them.
     """
 
     is_open: bool = True
     tokens: frozenset[str] = field(default=frozenset(), repr=False)
+    known_vos: frozenset[str] = frozenset()
     production_dns: tuple[str, ...] = ()
 
     def identify(self, environ: Environ) -> Caller | None:
@@ -53,7 +55,18 @@ class Access:
     def _by_token(self, token: str, origin: str) -> Caller:
         if not origin:
             raise forbidden("Token authentication failed. Origin is missing in the request header")
+        vo, role = _vo_and_role(origin)
+        if self.known_vos and vo not in self.known_vos:
+            raise forbidden(f"Token authentication failed. Unknown vo : {vo}")
         if not any(hmac.compare_digest(token.encode(), good.encode()) for good in self.tokens):
             raise forbidden("Token authentication failed. Signature verification failed")
-        role = origin.replace(".", ":").partition(":")[2]
         return Caller(f"robot {role}".strip(), role == "production")
+
+
+def _vo_and_role(origin: str) -> tuple[str, str]:
+    """Split `<vo>`, `<vo>:<role>` or `<vo>.<role>`; the dots of a VO that begins with `vo.` are its own."""
+    if ":" in origin or "." not in origin or origin.startswith("vo."):
+        vo, _, role = origin.partition(":")
+    else:
+        vo, _, role = origin.rpartition(".")
+    return vo, role

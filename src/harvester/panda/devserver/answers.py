@@ -40,6 +40,11 @@ class HttpFailure(Exception):  # noqa: N818 - an HTTP answer, not an error of th
         self.body = f"<html><head><title>{status}</title></head><body><h1>{text}</h1></body></html>" if html else text
 
 
+def crashed(reason: object) -> HttpFailure:
+    """The application's own 500."""
+    return HttpFailure("500 Internal Server Error", f"ERROR : {reason}")
+
+
 def forbidden(reason: str) -> HttpFailure:
     """The application's own 403."""
     return HttpFailure("403 Forbidden", f"ERROR : {reason}")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import traceback
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pydantic import JsonValue
 # the handlers enter themselves into the table of methods
 from harvester.panda.devserver import harvester_calls, pilot_calls, server_calls  # noqa: F401
 from harvester.panda.devserver.access import Access
-from harvester.panda.devserver.answers import Answer, HttpFailure, forbidden, refused
+from harvester.panda.devserver.answers import Answer, HttpFailure, crashed, forbidden, refused
 from harvester.panda.devserver.door import Door
 from harvester.panda.devserver.faults import Fault, FaultKind, Faults
 from harvester.panda.devserver.methods import METHODS, Call, Method
@@ -49,14 +50,18 @@ class DevApp:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         try:
-            _check_framing(environ)
-            if environ["PATH_INFO"].startswith(_DEV):
-                return _send(start_response, HTTPStatus.OK, _json(self._dev(environ)), _JSON)
-            return self._api(environ, start_response)
+            return self._answer(environ, start_response)
         except HttpFailure as failure:
-            _drain(environ)
-            kind = "text/html" if failure.html else "text/plain"
-            return _send(start_response, failure.status, failure.body.encode(), kind)
+            return _fail(failure, environ, start_response)
+        except Exception as error:  # noqa: BLE001 (the loop's edge: a real server tells a crash to its caller and lives on)
+            traceback.print_exc(file=environ["wsgi.errors"])
+            return _fail(crashed(error), environ, start_response)
+
+    def _answer(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        _check_framing(environ)
+        if environ["PATH_INFO"].startswith(_DEV):
+            return _send(start_response, HTTPStatus.OK, _json(self._dev(environ)), _JSON)
+        return self._api(environ, start_response)
 
     def _dev(self, environ: Environ) -> JsonValue:
         verb = environ["REQUEST_METHOD"]
@@ -89,7 +94,7 @@ class DevApp:
             self.stopping.wait(fault.seconds)
         match fault.kind:
             case FaultKind.HTTP_500:
-                raise HttpFailure("500 Internal Server Error", "ERROR : a fault was ordered")
+                raise crashed("a fault was ordered")
             case FaultKind.HTML:
                 raise HttpFailure("503 Service Unavailable", "Service Unavailable", html=True)
             case FaultKind.HANG:
@@ -109,7 +114,7 @@ class DevApp:
         if fault is not None and fault.kind is FaultKind.DB_DOWN:
             return method.without_database(bound)
         with self.state.turn() as now:
-            return method.handler(Call(self.state, caller, now), **bound)
+            return method.run(Call(self.state, caller, now), bound)
 
 
 def _check_framing(environ: Environ) -> None:
@@ -141,9 +146,9 @@ def _json_body(environ: Environ) -> dict[str, JsonValue]:
             body = gzip.decompress(body)
         arguments = json.loads(body)
     except (ValueError, RecursionError, OSError, EOFError, zlib.error) as error:
-        raise HttpFailure("500 Internal Server Error", f"ERROR : received invalid JSON : {error}") from None
+        raise crashed(f"received invalid JSON : {error}") from None
     if not isinstance(arguments, dict):
-        raise HttpFailure("500 Internal Server Error", "ERROR : received invalid JSON : not an object")
+        raise crashed("received invalid JSON : not an object")
     return arguments
 
 
@@ -180,6 +185,12 @@ def _send(start_response: StartResponse, status: HTTPStatus | str, body: bytes, 
     line = status if isinstance(status, str) else f"{status.value} {status.phrase}"
     start_response(line, [("Content-Type", kind), ("Content-Length", str(len(body)))])
     return [body]
+
+
+def _fail(failure: HttpFailure, environ: Environ, start_response: StartResponse) -> list[bytes]:
+    _drain(environ)
+    kind = "text/html" if failure.html else "text/plain"
+    return _send(start_response, failure.status, failure.body.encode(), kind)
 
 
 def _half(start_response: StartResponse, body: bytes, drop: Callable[[], None]) -> Iterator[bytes]:

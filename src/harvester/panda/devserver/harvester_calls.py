@@ -2,23 +2,35 @@
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue, TypeAdapter, ValidationError
 
-from harvester.panda.devserver.answers import DATABASE_ERROR, Answer, ok, refused
+from harvester.panda.devserver.answers import Answer, ok, refused
+from harvester.panda.devserver.columns import Column, DatabaseProblem, check, number, precise_moment, text
 from harvester.panda.devserver.methods import Call, method
-from harvester.panda.devserver.workers import DatabaseProblem
+from harvester.panda.devserver.records import Instance
 
 STATISTICS_LIFETIME = 4 * 3600.0
-_LONGEST_DIALOG = 500
+_STATISTICS = TypeAdapter(dict[str, dict[str, dict[str, int]]], config=ConfigDict(strict=True))
+_LONGEST_METRICS = 4000
+_DIALOG: Mapping[str, Column] = {
+    "diagID": number,
+    "moduleName": text(100),
+    "identifier": text(100),
+    "creationTime": precise_moment,
+    "messageLevel": text(10),
+    "diagMessage": text(500),
+}
 
 
 @method("POST", "harvester/heartbeat")
 def heartbeat(call: Call, harvester_id: str, data: dict[str, JsonValue] | None = None) -> Answer:
     """Store that an instance lives; the first beat and a beat without data fail."""
-    if data is None or not call.state.instances.beat(harvester_id, data, call.now):
-        return refused(DATABASE_ERROR)
+    if data is None:
+        raise DatabaseProblem("no data")
+    call.state.instances.beat(harvester_id, data, call.now)
     return ok()
 
 
@@ -26,14 +38,11 @@ def heartbeat(call: Call, harvester_id: str, data: dict[str, JsonValue] | None =
 def update_workers(call: Call, harvester_id: str, workers: list[JsonValue]) -> Answer:
     """Store workers one after the other, up to the first that a column refuses."""
     if not workers:
-        return refused(DATABASE_ERROR)
+        raise DatabaseProblem("no workers")
     for entry in workers:
         if not isinstance(entry, dict):
-            return refused(DATABASE_ERROR)
-        try:
-            call.state.workers.report(harvester_id, entry, call.now)
-        except DatabaseProblem:
-            return refused(DATABASE_ERROR)
+            raise DatabaseProblem("workers")
+        call.state.workers.report(harvester_id, entry, call.now)
     return ok([True] * len(workers))
 
 
@@ -41,7 +50,9 @@ def update_workers(call: Call, harvester_id: str, workers: list[JsonValue]) -> A
 def get_current_worker_id(call: Call, harvester_id: str) -> Answer:
     """Tell the highest worker id; an instance without workers looks like a failure."""
     highest = call.state.workers.highest_id(harvester_id)
-    return refused(DATABASE_ERROR) if highest is None else ok(highest)
+    if highest is None:
+        raise DatabaseProblem("no workers")
+    return ok(highest)
 
 
 @method(
@@ -55,15 +66,28 @@ def report_worker_statistics(call: Call, harvester_id: str, panda_queue: str, st
         counts = json.loads(statistics)
     except ValueError:
         return refused("failed to load JSON")
-    instance = call.state.instances.get(harvester_id)
-    if instance is None or not isinstance(counts, dict):
-        return refused(DATABASE_ERROR)
-    kept: dict[str, JsonValue] = {
-        job: {kind: numbers for kind, numbers in kinds.items() if kind != "Undefined"} for job, kinds in counts.items()
-    }
-    instance.statistics[panda_queue] = {"time": call.now, "counts": kept}
+    instance = _instance(call, harvester_id)
+    instance.statistics[panda_queue] = {"time": call.now, "counts": _kept(counts)}
     call.state.instances.keep(instance)
     return ok(message="OK")
+
+
+def _kept(counts: JsonValue) -> dict[str, JsonValue]:
+    try:
+        jobs = _STATISTICS.validate_python(counts)
+    except ValidationError:
+        raise DatabaseProblem("statistics") from None
+    return {
+        job: {kind: dict(numbers) for kind, numbers in kinds.items() if kind != "Undefined"}
+        for job, kinds in jobs.items()
+    }
+
+
+def _instance(call: Call, harvester_id: str) -> Instance:
+    instance = call.state.instances.get(harvester_id)
+    if instance is None:
+        raise DatabaseProblem("no such instance")
+    return instance
 
 
 @method("GET", "harvester/get_worker_statistics")
@@ -84,28 +108,38 @@ def _age(entry: dict[str, JsonValue], now: float) -> float:
 
 @method("POST", "harvester/update_service_metrics")
 def update_service_metrics(call: Call, harvester_id: str, metrics: list[JsonValue]) -> Answer:
-    """Count service metrics; each is `[time, host, JSON text]`."""
-    if not all(isinstance(each, list) and len(each) == 3 and isinstance(each[2], str) for each in metrics):  # noqa: PLR2004 - a triplet
-        return refused(DATABASE_ERROR)
-    return _count(call, harvester_id, "metrics", len(metrics), [True] * len(metrics))
+    """Count service metrics; the answer tells nothing of their number."""
+    if not all(map(_is_metric, metrics)):
+        raise DatabaseProblem("metrics")
+    instance = _instance(call, harvester_id)
+    instance.metrics += len(metrics)
+    call.state.instances.keep(instance)
+    return ok([True])
+
+
+def _is_metric(entry: JsonValue) -> bool:
+    """Each is time, host, and a JSON text."""
+    match entry:
+        case [time, str(), str(metrics)]:
+            return precise_moment(time) and len(metrics) <= _LONGEST_METRICS
+    return False
 
 
 @method("POST", "harvester/add_dialogs")
 def add_dialogs(call: Call, harvester_id: str, dialogs: list[JsonValue]) -> Answer:
-    """Count dialog messages; a message over 500 characters fails the call."""
-    for each in dialogs:
-        if not isinstance(each, dict) or len(str(each.get("diagMessage", ""))) > _LONGEST_DIALOG:
-            return refused(DATABASE_ERROR)
-    return _count(call, harvester_id, "dialogs", len(dialogs), None)
-
-
-def _count(call: Call, harvester_id: str, what: str, n: int, data: list[JsonValue] | None) -> Answer:
-    instance = call.state.instances.get(harvester_id)
-    if instance is None:
-        return refused(DATABASE_ERROR)
-    setattr(instance, what, getattr(instance, what) + n)
+    """Count dialog messages; one that does not fit fails the call."""
+    for entry in dialogs:
+        _check_dialog(entry)
+    instance = _instance(call, harvester_id)
+    instance.dialogs += len(dialogs)
     call.state.instances.keep(instance)
-    return ok(data)
+    return ok()
+
+
+def _check_dialog(entry: JsonValue) -> None:
+    if not isinstance(entry, dict) or not entry.keys() >= _DIALOG.keys():
+        raise DatabaseProblem("dialogs")
+    check(_DIALOG, {name: entry[name] for name in _DIALOG})
 
 
 @method("POST", "harvester/acquire_commands", production=True)
@@ -142,17 +176,20 @@ def acknowledge_commands(call: Call, command_ids: list[int], timeout: int = 30) 
 def add_sweep_command(
     call: Call, panda_queue: str, status_list: list[str], ce_list: list[str], submission_host_list: list[str]
 ) -> Answer:
-    """Order the workers of a queue killed, at every instance that may be sent commands for it."""
+    """Order the workers of a queue killed, at the instance that serves it."""
     params: dict[str, JsonValue] = {
         "status": list(status_list),
         "computingSite": [panda_queue],
-        "computingElement": list(ce_list) or "ALL",
-        "submissionHost": list(submission_host_list) or "ALL",
+        "computingElement": list(ce_list),
+        "submissionHost": list(submission_host_list),
     }
-    for instance in call.state.instances.all():
+    serving = [instance for instance in call.state.instances.all() if instance.serves(panda_queue)]
+    if not serving:
+        return refused(f"no instance serves {panda_queue}")
+    for instance in serving:
         call.state.commands.order(instance.harvester_id, "KILL_WORKERS", params, 0, call.now)
     return ok()
 
 
-def _date(seconds: float) -> JsonValue:
-    return {"__datetime__": datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat()}
+def _date(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat(timespec="seconds")

@@ -5,10 +5,16 @@ from itertools import count
 
 from pydantic import JsonValue
 
+from harvester.panda.devserver.columns import Column, DatabaseProblem, check, stated_moment, text
 from harvester.panda.devserver.memory import Memory
 from harvester.panda.devserver.records import CommandRecord, Instance
 
-_COLUMN_WIDTHS = {"startTime": 100, "sw_version": 50, "commit_stamp": 100, "description": 200}
+_COLUMNS: Mapping[str, Column] = {
+    "startTime": stated_moment,
+    "sw_version": text(50),
+    "commit_stamp": text(100),
+    "description": text(200),
+}
 _ID_WIDTH = 50
 
 
@@ -27,26 +33,33 @@ class Instances:
         """Give every instance."""
         return list(self._by_id.values())
 
-    def beat(self, harvester_id: str, data: Mapping[str, JsonValue], now: float) -> bool:
-        """Store a heartbeat. The first one makes the row, keeps the command locks only, and counts as failed."""
-        if len(harvester_id) > _ID_WIDTH:
-            return False
-        instance = self._by_id.get(harvester_id)
+    def beat(self, harvester_id: str, data: Mapping[str, JsonValue], now: float) -> None:
+        """Store a heartbeat. The first one makes the row, keeps the command locks only, and counts as failed.
+
+        Raises:
+            DatabaseProblem: it is the first one, or a column refuses its value.
+        """
+        known = self.get(harvester_id)
+        instance = known or self._enter(harvester_id, now)
         locks = data.get("commands")
-        is_first = instance is None
-        if instance is None:
-            instance = self._by_id[harvester_id] = Instance(harvester_id, now, now)
-            self._memory.note(now, "instance", harvester_id, "first_heartbeat")
         if isinstance(locks, list):
             instance.locks = locks
-        columns = {name: value for name, value in data.items() if name != "commands"}
-        fits = all(name in _COLUMN_WIDTHS and len(str(v)) <= _COLUMN_WIDTHS[name] for name, v in columns.items())
-        if not is_first and fits:
-            instance.columns |= columns
-            instance.last_beat = now
-            instance.beats += 1
         self.keep(instance)
-        return fits and not is_first
+        if known is None:
+            raise DatabaseProblem("the first heartbeat")
+        columns = {name: value for name, value in data.items() if name != "commands"}
+        check(_COLUMNS, columns)
+        instance.columns |= columns
+        instance.last_beat = now
+        instance.beats += 1
+        self.keep(instance)
+
+    def _enter(self, harvester_id: str, now: float) -> Instance:
+        if len(harvester_id) > _ID_WIDTH:
+            raise DatabaseProblem("harvester_id")
+        self._memory.note(now, "instance", harvester_id, "first_heartbeat")
+        instance = self._by_id[harvester_id] = Instance(harvester_id, now, now)
+        return instance
 
     def keep(self, instance: Instance) -> None:
         """Remember an instance that was changed from outside."""

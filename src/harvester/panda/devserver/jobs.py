@@ -8,12 +8,12 @@ import heapq
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import count
 
 from pydantic import JsonValue
 
 from harvester.panda.devserver.adder import verdict
+from harvester.panda.devserver.columns import plain_moment
 from harvester.panda.devserver.memory import Memory
 from harvester.panda.devserver.records import Job
 from harvester.panda.devserver.samples import DEFAULT_SITE, complete_job
@@ -50,7 +50,9 @@ _WIDTHS = {
     "source_site": 36,
     "destination_site": 36,
 }
-_OWN_PLACE = frozenset({"job_id", "job_status", "job_sub_status", "meta_data", "job_output_report", "attempt_nr"})
+_NO_ATTRIBUTES = frozenset(
+    {"job_id", "job_status", "job_sub_status", "meta_data", "job_output_report", "attempt_nr", "timeout"}
+)
 _TIMES = frozenset({"start_time", "end_time"})
 
 
@@ -270,28 +272,20 @@ def _whole(value: JsonValue) -> int:
 
 
 def _store_fields(job: Job, fields: Mapping[str, JsonValue]) -> None:
-    """Keep what came; long texts are cut silently, a null clears nothing, the first metadata stay."""
+    """Keep what came; long texts are cut silently, "" and null clear nothing, the first metadata stay."""
     sub_status, meta_data, report = (fields.get(n) for n in ("job_sub_status", "meta_data", "job_output_report"))
     if isinstance(sub_status, str):
         job.sub_status = sub_status[:80]
-    if isinstance(meta_data, str) and job.meta_data is None:
+    if isinstance(meta_data, str) and meta_data and job.meta_data is None:
         job.meta_data = meta_data
-    if isinstance(report, str):
+    if isinstance(report, str) and report:
         job.output_report = report
     batch_id = fields.get("batch_id")
     if isinstance(batch_id, str):
         job.batch_id = batch_id[:80]
     for name, value in fields.items():
-        if value is not None and name not in _OWN_PLACE and not (name in _TIMES and not _is_time(value)):
+        if value not in {None, ""} and name not in _NO_ATTRIBUTES and (name not in _TIMES or plain_moment(value)):
             job.attributes[name] = value[: _WIDTHS.get(name)] if isinstance(value, str) else value
-
-
-def _is_time(value: JsonValue) -> bool:
-    try:
-        datetime.strptime(str(value), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - the wire has naive UTC
-    except ValueError:
-        return False
-    return True
 
 
 def _receive(job: Job, status: str, sub_status: JsonValue, command: str, now: float) -> None:

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from harvester.panda.devserver.access import Caller
 from harvester.panda.devserver.answers import DATABASE_ERROR, Answer, refused
+from harvester.panda.devserver.columns import DatabaseProblem
 from harvester.panda.devserver.parameters import ArgumentProblem, Parameters
 from harvester.panda.devserver.state import State
 
@@ -48,6 +49,13 @@ class Method:
         if verb != self.verb:
             raise ArgumentProblem(f"expecting {self.verb}, received {verb}")
         return self.parameters.bind(raw, cast=verb == "GET")
+
+    def run(self, call: Call, arguments: Mapping[str, JsonValue]) -> Answer:
+        """Act; what the database refuses fails the call."""
+        try:
+            return self.handler(call, **arguments)
+        except DatabaseProblem:
+            return refused(DATABASE_ERROR)
 
 
 METHODS: dict[str, Method] = {}

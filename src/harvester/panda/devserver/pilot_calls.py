@@ -44,9 +44,11 @@ def acquire_jobs(
     via_topic: bool | None = None,  # noqa: ARG001 - as above
     remaining_time: int | None = None,  # noqa: ARG001 - as above
 ) -> Answer:
-    """Reserve jobs for a Harvester, or for the pilot of one of its workers."""
-    if prod_source_label != "user" and not (call.caller and call.caller.is_production):
-        return refused("no production/pilot role in VOMS FQANs or non pilot owner")
+    """Reserve jobs for a Harvester, or for the pilot of one of its workers; without the role only one's own."""
+    if call.caller and not call.caller.is_production:
+        if prod_source_label != "user":
+            return refused("no production/pilot role in VOMS FQANs or non pilot owner")
+        prod_user_id = call.caller.name
 
     def fits(job: Job) -> bool:
         wanted = {"taskID": task_id, "prodUserID": prod_user_id}

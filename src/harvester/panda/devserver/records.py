@@ -115,3 +115,8 @@ class Instance(Record):
     statistics: dict[str, JsonValue] = field(default_factory=dict)
     metrics: int = 0
     dialogs: int = 0
+
+    def serves(self, queue: str) -> bool:
+        """Whether it has said anything about a queue: a lock on its commands, or its statistics."""
+        locked = (lock.get("computingSite") for lock in self.locks if isinstance(lock, dict))
+        return queue in self.statistics or queue in locked

@@ -6,8 +6,26 @@ from pydantic import JsonValue
 
 DEFAULT_SITE = "TEST_SITE"
 _NOT_FOR_THE_WORKER = ("site", "raw")
-_ALONG_INPUTS = ("GUID", "fsize", "checksum", "scopeIn", "realDatasetsIn", "ddmEndPointIn", "prodDBlocks")
-_ALONG_OUTPUTS = ("realDatasets", "ddmEndPointOut", "destinationDblock", "destinationDBlockToken")
+_ALONG_INPUTS = (
+    "GUID",
+    "fsize",
+    "checksum",
+    "scopeIn",
+    "realDatasetsIn",
+    "ddmEndPointIn",
+    "prodDBlocks",
+    "prodDBlockToken",
+    "dispatchDblock",
+    "dispatchDBlockToken",
+)
+_ALONG_OUTPUTS = (
+    "realDatasets",
+    "ddmEndPointOut",
+    "destinationDblock",
+    "destinationDBlockToken",
+    "dispatchDBlockTokenForOut",
+    "fileDestinationSE",
+)
 _UNSET_TEXTS = ("swRelease", "homepackage", "cmtConfig", "nucleus", "transferType", "sourceSite", "destinationSE")
 
 

@@ -1,10 +1,10 @@
-"""The worker table of the development server, as strict about its columns as PostgreSQL is."""
+"""The worker table of the development server."""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from pydantic import JsonValue
 
+from harvester.panda.devserver.columns import Column, DatabaseProblem, check, number, stated_moment, text
 from harvester.panda.devserver.jobs import Jobs
 from harvester.panda.devserver.memory import Memory
 from harvester.panda.devserver.records import Worker
@@ -30,12 +30,11 @@ _WIDTHS = {
     "batchLog": 250,
     "jdl": 250,
 }
-_NUMBERS = frozenset({"nCore", "nativeExitCode", "nJobs", "errorCode", "minRamCount"})
-_TIMES = {"submitTime", "startTime", "endTime"}
-
-
-class DatabaseProblem(Exception):  # noqa: N818 - what the database would have said
-    """A value that the database refuses; the call fails here, what came before it is stored."""
+_COLUMNS: Mapping[str, Column] = {
+    **{name: text(width) for name, width in _WIDTHS.items()},
+    **dict.fromkeys(("nCore", "nativeExitCode", "nJobs", "errorCode", "minRamCount"), number),
+    **dict.fromkeys(("submitTime", "startTime", "endTime"), stated_moment),
+}
 
 
 class Workers:
@@ -162,28 +161,8 @@ def _key(worker: Worker) -> str:
 
 def _columns(fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Pick the columns; unknown keys are ignored, values that do not fit are not."""
-    columns: dict[str, JsonValue] = {}
-    for name, value in fields.items():
-        if value is None:
-            continue
-        if name in _WIDTHS:
-            if isinstance(value, list | dict) or len(str(value)) > _WIDTHS[name]:
-                raise DatabaseProblem(name)
-            columns[name] = value
-        elif name in _TIMES:
-            columns[name] = _time(name, value)
-        elif name in _NUMBERS:
-            if not isinstance(value, int):
-                raise DatabaseProblem(name)
-            columns[name] = value
+    columns: dict[str, JsonValue] = {
+        name: value for name, value in fields.items() if name in _COLUMNS and value is not None
+    }
+    check(_COLUMNS, columns)
     return columns
-
-
-def _time(name: str, value: JsonValue) -> JsonValue:
-    text = str(value)
-    form = "datetime/%Y-%m-%d %H:%M:%S.%f" if text.startswith("datetime/") else "%Y-%m-%d %H:%M:%S"
-    try:
-        datetime.strptime(text, form)  # noqa: DTZ007 - the wire has naive UTC
-    except ValueError:
-        raise DatabaseProblem(name) from None
-    return value
