@@ -1,6 +1,7 @@
-"""All findings about a configuration, those of the plugins and of this version's limits included."""
+"""All findings about a configuration, those of the plugins included."""
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -8,12 +9,8 @@ from typing import Final
 import typer
 
 from harvester.cli.plugin_checks import check_plugin
-from harvester.cli.unserved import unserved
-from harvester.config import sources
 from harvester.config.check import check
 from harvester.config.findings import Finding, Severity
-from harvester.config.queues import load_queue_file
-from harvester.config.service import load_settings
 
 _COLOURS: Final = {
     Severity.ERROR: typer.colors.RED,
@@ -24,18 +21,7 @@ _COLOURS: Final = {
 
 def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> list[Finding]:
     """Look at everything that `harvester run` would read, and go on after each mistake."""
-    findings = check(config or None, queue_file, os.environ, check_plugin)
-    return [*findings, *_unserved(config, queue_file)]
-
-
-def _unserved(config: Sequence[Path] | None, queue_file: Path | None) -> list[Finding]:
-    settings = load_settings(config or None, os.environ).settings
-    if settings is None and queue_file is None:
-        return []
-    name = settings.qconf.config_file if settings else ""
-    path = queue_file or sources.queue_file(name, os.environ, config)
-    queues = load_queue_file(path, (), work_dir=Path("harvester")).queues
-    return list(unserved(queues, path).values())
+    return check(config or None, queue_file, os.environ, check_plugin)
 
 
 def print_findings(findings: Sequence[Finding]) -> None:
@@ -44,7 +30,13 @@ def print_findings(findings: Sequence[Finding]) -> None:
         place = each.file if each.line is None else f"{each.file}:{each.line}"
         severity = typer.style(each.severity.value, fg=_COLOURS[each.severity])
         key = f"{each.key}: " if each.key else ""
-        typer.echo(f"{place}: {severity}: {key}{each.problem}; {each.advice}")
+        typer.echo(_encodable(f"{place}: {severity}: {key}{each.problem}; {each.advice}"))
     numbers = {kind: sum(1 for each in findings if each.severity is kind) for kind in _COLOURS}
     words = [f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in numbers.items() if number]
     typer.echo(", ".join(words) or "nothing to complain about", err=True)
+
+
+def _encodable(text: str) -> str:
+    """What standard output cannot show is escaped: a terminal need not know every letter of a queue's name."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)

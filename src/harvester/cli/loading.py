@@ -2,11 +2,10 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.cli.plugin_checks import check_plugin
-from harvester.cli.unserved import unserved
 from harvester.config import sources
 from harvester.config.findings import Finding, Severity
 from harvester.config.queues import LoadedQueues, load_queue_file
@@ -24,7 +23,7 @@ class Configuration:
 
     Attributes:
         settings: the main configuration.
-        queues: the queues; those that cannot be served yet are not active.
+        queues: the usable queues.
         findings: what is wrong or worth knowing.
     """
 
@@ -43,15 +42,15 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
     settings = _usable(loaded)
     path = queue_file or sources.queue_file(settings.qconf.config_file, os.environ, config)
     queues = load_queue_file(
-        path, settings.qconf.queue_list, work_dir=Path(settings.master.work_dir), plugin_checker=check_plugin
+        path,
+        settings.qconf.queue_list,
+        work_dir=Path(settings.master.work_dir),
+        plugin_checker=check_plugin,
+        listed_at=loaded.listed_at,
     )
     if not queues.readable:
         raise _unusable(queues.findings)
-    left_out = unserved(queues.queues, path)
-    active = queues.active - left_out.keys()
-    return Configuration(
-        settings, replace(queues, active=active), (*loaded.findings, *queues.findings, *left_out.values())
-    )
+    return Configuration(settings, queues, (*loaded.findings, *queues.findings))
 
 
 def settings_of(config: Sequence[Path] | None) -> Settings:

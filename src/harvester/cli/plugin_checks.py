@@ -1,15 +1,19 @@
 """Asks the plugins about their blocks of the queue configuration."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from harvester.config.core_keys import CORE_KEYS
+from harvester.config.findings import Severity, is_comment
 from harvester.config.plugin_blocks import PluginBlock, PluginProblem
+from harvester.config.problems import unknown_key
 from harvester.plugins import registry
+from harvester.plugins.registry import PluginError
 
 
 def check_plugin(queue: str, role: str, block: PluginBlock) -> Sequence[PluginProblem]:
-    """What keeps the plugin of a block from being built; nothing is built and no resource is asked."""
+    """What keeps the plugin of a block from being built, and keys that nobody reads; no resource is asked."""
     said = registry.problems(queue, role, block)
-    return [_with_key(text.removeprefix(f"queue {queue}: "), block) for text in said]
+    return [*(_with_key(text.removeprefix(f"queue {queue}: "), block) for text in said), *_unknown_keys(role, block)]
 
 
 def _with_key(text: str, block: PluginBlock) -> PluginProblem:
@@ -19,3 +23,17 @@ def _with_key(text: str, block: PluginBlock) -> PluginProblem:
     if colon and name in block.settings:
         return PluginProblem(problem if key == name else text, "correct this setting", key=name)
     return PluginProblem(text)
+
+
+def _unknown_keys(role: str, block: PluginBlock) -> Iterator[PluginProblem]:
+    """A block's own keys that neither its plugin reads nor Harvester itself."""
+    try:
+        of_plugin = registry.known_settings(role, block)
+    except PluginError:
+        return  # told as a problem of the whole block
+    of_core = CORE_KEYS[role].by_key() if role in CORE_KEYS else {}
+    known = {*of_plugin, *of_core}
+    for key in sorted(block.own_keys - known):
+        if not is_comment(key):
+            problem, advice = unknown_key(key, known)
+            yield PluginProblem(problem, advice, key, Severity.WARNING)

@@ -8,9 +8,9 @@ from pydantic import JsonValue, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from harvester.config.fields import Section, kind_of, read_flag
+from harvester.config.fields import Section, better_forms, kind_of
 from harvester.config.findings import Findings, Location, is_comment, shown
-from harvester.config.problems import unknown_key, wrong_value
+from harvester.config.problems import later_key, unknown_key, wrong_value
 from harvester.config.values import Entry
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -41,12 +41,14 @@ def build_section(model: type[SectionT], text: SectionText, findings: Findings) 
     fields = model.by_key()
     known = {key: entry for key, entry in text.entries.items() if key in fields and not _is_blank(fields[key], entry)}
     _report_unknown_keys(model, text, findings)
-    _report_loose_flags(model, text, known, findings)
+    _report_loose_forms(model, text, known, findings)
     try:
-        return model.model_validate({key: _value(model, key, entry) for key, entry in known.items()})
+        section = model.model_validate({key: _value(model, key, entry) for key, entry in known.items()})
     except ValidationError as error:
         _report_errors(model, text, error.errors(include_url=False, include_input=False), findings)
         return None
+    _report_later_keys(section, text, findings)
+    return section
 
 
 def _is_blank(field: FieldInfo, entry: Entry) -> bool:
@@ -66,20 +68,23 @@ def _report_unknown_keys(model: type[Section], text: SectionText, findings: Find
     known = [*model.by_key(), *model.unused]
     for key, entry in text.entries.items():
         if key not in known and not entry.inherited and not is_comment(key):
-            findings.warning(entry.at, f"{text.name}.{key}", *unknown_key(key, known))
+            findings.warning(entry.at, entry.name, *unknown_key(key, known))
 
 
-def _report_loose_flags(
+def _report_loose_forms(
     model: type[Section], text: SectionText, entries: Mapping[str, Entry], findings: Findings
 ) -> None:
-    """A flag that is not exactly True or False is text to upstream, and any text is true there."""
-    for key, field in model.by_key().items():
-        entry = entries.get(key)
-        if entry is None or field.annotation is not bool or isinstance(entry.value, bool):
-            continue
-        meant = read_flag(entry.value)
-        if meant is not None:
-            findings.warning(entry.at, f"{text.name}.{key}", f"read as {meant}", f"write {meant}")
+    written = {key: entry.value for key, entry in entries.items()}
+    for key, better in better_forms(model.by_key(), written).items():
+        findings.warning(entries[key].at, f"{text.name}.{key}", f"read as {better}", f"write {better}")
+
+
+def _report_later_keys(section: Section, text: SectionText, findings: Findings) -> None:
+    """Tell of keys that ask for something which this version does not do."""
+    values, fields = section.model_dump(by_alias=True), section.by_key()
+    for key, until_then in section.later.items():
+        if key in text.entries and values[key] != fields[key].default:
+            findings.warning(text.place(key), f"{text.name}.{key}", *later_key(until_then))
 
 
 def _report_errors(model: type[Section], text: SectionText, errors: Iterable[ErrorDetails], findings: Findings) -> None:

@@ -47,7 +47,7 @@ def _check_queues(
         _qconf(loaded).queue_list,
         work_dir=Path(loaded.settings.master.work_dir if loaded.settings else "harvester"),
         plugin_checker=plugin_checker,
-        listed_at=lambda place: _listed_at(loaded, place),
+        listed_at=loaded.listed_at,
     )
     findings.extend(queues.findings)
 
@@ -58,8 +58,3 @@ def _qconf(loaded: Loaded) -> Qconf:
         return loaded.settings.qconf
     stated = {key: entry for key in ("configFile", "queueList") if (entry := loaded.entry("qconf", key))}
     return build_section(Qconf, SectionText("qconf", stated, Location()), Findings()) or Qconf()
-
-
-def _listed_at(loaded: Loaded, place: int) -> Location:
-    entry = loaded.entry("qconf", "queueList")
-    return entry.at_item((place,)) if entry else Location(sources.MAIN_FILE)

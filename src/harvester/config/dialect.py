@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from harvester.config.findings import Findings, Location
+from harvester.config.findings import Findings, Location, is_secret
 from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
 from harvester.config.values import Entry, Expander, RawEntry, convert
 
@@ -23,6 +23,7 @@ Sections = dict[str, dict[str, Entry]]
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _HEADER = re.compile(r"\[(?P<name>.+)\]")
 _OPTION = re.compile(r"(?P<key>.*?)\s*[=:]\s*(?P<value>.*)")
+_KEEP_ONE = "keep one of the two"
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ def parse_config_map(text: str, file: str, findings: Findings) -> IniSource:
         return source
     for path, line in document.duplicates:
         name = ".".join(map(str, path))
-        findings.error(Location(file, line), name, "the key is written twice", "keep one of the two")
+        findings.warning(Location(file, line), name, "the key is written twice, the last one counts", _KEEP_ONE)
     if not isinstance(document.value, dict):
         findings.error(Location(file, 1), "", "not a JSON object", 'write {"section": {"key": value}}')
         return source
@@ -108,7 +109,7 @@ def _convert_section(
     scope = {**defaults, **keys}
     section: dict[str, Entry] = {}
     for key in scope:
-        entry = convert(f"{name}.{key}", key, scope, expander, findings)
+        entry = convert(name, key, scope, expander, findings)
         if entry is not None:
             section[key] = entry if key in keys else entry.inherit()
     return section
@@ -133,6 +134,8 @@ class _IniReader:
         self._key: str | None = None
         self._indent = 0
         self._lines: list[tuple[str, int]] = []
+        self._secret_is_empty = False
+        self._follows_secret = False
 
     def take(self, number: int, line: str) -> None:
         stripped = line.strip()
@@ -168,31 +171,33 @@ class _IniReader:
 
     def _open_section(self, number: int, name: str) -> None:
         self._section = name
-        if name in self._source.headers:
+        self._secret_is_empty = False
+        if name in self._source.headers and name != DEFAULT:
             first = self._source.headers[name]
             self._error(number, name, f"the section stands in line {first} already", "move its keys there")
         self._source.headers.setdefault(name, number)
         self._source.sections.setdefault(name, {})
 
     def _open_value(self, number: int, key: str, value: str) -> None:
+        self._follows_secret = self._secret_is_empty
         if self._section is None:
             self._error(number, key, "the key stands before the first section", "write a [section] line above it")
         elif not key:
             self._error(number, self._section, "a value without a key", "write key = value")
         elif key in self._source.sections[self._section]:
-            first = self._source.sections[self._section][key].lines[0]
-            self._error(
-                number, f"{self._section}.{key}", f"the key stands in line {first} already", "keep one of the two"
-            )
+            first = self._source.sections[self._section][key]
+            name = first.name(self._section, key)
+            self._error(number, name, f"the key stands in line {first.lines[0]} already", _KEEP_ONE)
         self._key = key
         self._lines = [(value, number)]
 
     def _close_value(self) -> None:
         if self._key and self._section is not None:
             lines = _without_blank_end(self._lines)
-            self._source.sections[self._section][self._key] = RawEntry(
-                "\n".join(text for text, _ in lines), self._source.file, tuple(number for _, number in lines)
-            )
+            text, numbers = "\n".join(part for part, _ in lines), tuple(number for _, number in lines)
+            entry = RawEntry(text, self._source.file, numbers, follows_secret=self._follows_secret)
+            self._source.sections[self._section][self._key] = entry
+            self._secret_is_empty = not text and (is_secret(self._key) or self._follows_secret)
         self._key = None
         self._lines = []
 

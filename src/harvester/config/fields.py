@@ -1,7 +1,7 @@
 """The kinds of values that configuration keys have, and what the models have in common."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, get_args
 
@@ -12,6 +12,11 @@ from pydantic.fields import FieldInfo
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FLAG_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _SEPARATORS = re.compile(r"[,\s]+")
+_JSON_MARKS = "[]\"'"
+
+
+def _as_it_is(_value: JsonValue) -> str | None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +24,42 @@ class Kind:
     """What an operator has to write for a key.
 
     Attributes:
-        words: for tables and error messages, as in "must be <words>".
+        words: for tables and error messages, as in "must be <words>"; empty for a choice of words.
         as_written: the value is text even where the dialect reads a number or a word.
         sample: written instead of a wrong value.
         may_be_empty: an empty value is one; otherwise it means that the key is not set.
+        better: how to write a value that is accepted in another form; None if it is written well.
     """
 
     words: str
     as_written: bool = False
     sample: str = ""
     may_be_empty: bool = False
+    better: Callable[[JsonValue], str | None] = _as_it_is
 
 
 def _number(value: object) -> object:
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
 
 
-def read_flag(value: object) -> bool | None:
-    """The flag that a word or digit stands for, None if it stands for none."""
-    return _FLAG_WORDS.get(str(value).lower())
-
-
 def _flag(value: object) -> object:
-    meant = read_flag(value)
-    return value if meant is None else meant
+    return _FLAG_WORDS.get(str(value).lower(), value)
+
+
+def _better_flag(value: JsonValue) -> str | None:
+    """A flag that is not exactly True or False is text to upstream, and any text is true there."""
+    meant = _flag(value)
+    return str(meant) if isinstance(meant, bool) and not isinstance(value, bool) else None
+
+
+def _better_json_flag(value: JsonValue) -> str | None:
+    better = _better_flag(value)
+    return better and better.lower()
+
+
+def better_number(value: JsonValue) -> str | None:
+    """A number that is written as text in JSON."""
+    return value if isinstance(value, str) and _NUMBER.fullmatch(value) else None
 
 
 def _items(value: object) -> object:
@@ -53,7 +70,17 @@ def _items(value: object) -> object:
 
 
 def _words(value: object) -> object:
-    return tuple(filter(None, _SEPARATORS.split(value))) if isinstance(value, str) else _items(value)
+    return _split(value) if isinstance(value, str) else _items(value)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(filter(None, (word.strip(_JSON_MARKS) for word in _SEPARATORS.split(text))))
+
+
+def _better_words(value: JsonValue) -> str | None:
+    """JSON in one line is text in this dialect."""
+    marked = isinstance(value, str) and any(mark in value for mark in _JSON_MARKS)
+    return ", ".join(_split(str(value))) if marked else None
 
 
 def _lines(value: object) -> object:
@@ -66,7 +93,10 @@ def _comma_list(value: object) -> object:
 
 _AT_LEAST_ZERO = Field(strict=True, ge=0, allow_inf_nan=False)
 
-Flag = Annotated[bool, BeforeValidator(_flag), Field(strict=True), Kind("True or False", sample="True or False")]
+_ANY_FLAG = Annotated[bool, BeforeValidator(_flag), Field(strict=True)]
+
+Flag = Annotated[_ANY_FLAG, Kind("True or False", sample="True or False", better=_better_flag)]
+JsonFlag = Annotated[_ANY_FLAG, Kind("true or false", sample="true or false", better=_better_json_flag)]
 Count = Annotated[int, Field(strict=True, ge=0), Kind("a whole number, 0 or more", sample="digits only")]
 Positive = Annotated[int, Field(strict=True, ge=1), Kind("a whole number, 1 or more", sample="digits only")]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535), Kind("a port number", sample="a number from 1 to 65535")]
@@ -78,14 +108,14 @@ Text = Annotated[str, Kind("text", as_written=True, sample="text", may_be_empty=
 FilePath = Annotated[str, Kind("a path", as_written=True, sample="a path")]
 Url = Annotated[
     str,
-    Field(pattern=r"^https?://[^/\s]+"),
-    Kind("a URL", as_written=True, sample="http://host:port/path or https://…"),
+    Field(pattern=r"^https?://[^/\s@][^\s@]*$"),
+    Kind("a URL without user and password", as_written=True, sample="http://host:port/path or https://…"),
 ]
 Secret = Annotated[SecretStr, Kind("a secret", as_written=True, sample="text", may_be_empty=True)]
 Words = Annotated[
     tuple[str, ...],
     BeforeValidator(_words),
-    Kind("a list of names", sample="one name per line", may_be_empty=True),
+    Kind("a list of names", sample="one name per line", may_be_empty=True, better=_better_words),
 ]
 Lines = Annotated[
     tuple[str, ...], BeforeValidator(_lines), Kind("a list", sample="one entry per line", may_be_empty=True)
@@ -102,23 +132,36 @@ PluginConfigs = Annotated[
 ]
 
 
-class Section(BaseModel):
-    """A section of the main configuration.
-
-    `unused` names keys that existing files contain and that need no value here, with the reason; `advice` says what to
-    do when the section as a whole is refused.
-    """
+class Keyed(BaseModel):
+    """A value that is written as keys."""
 
     model_config = ConfigDict(
         frozen=True, populate_by_name=True, extra="ignore", alias_generator=to_camel, use_attribute_docstrings=True
     )
-    unused: ClassVar[Mapping[str, str]] = {}
-    advice: ClassVar[str] = ""
 
     @classmethod
     def by_key(cls) -> dict[str, FieldInfo]:
         """The field of each key, as the key is written in the file."""
         return {field.alias or name: field for name, field in cls.model_fields.items()}
+
+
+class Section(Keyed):
+    """A section of the main configuration.
+
+    `unused` names keys that existing files contain and that need no value here, with the reason; `later` those that
+    will mean something in a later version, with what happens until then; `advice` says what to do when the section as
+    a whole is refused.
+    """
+
+    unused: ClassVar[Mapping[str, str]] = {}
+    later: ClassVar[Mapping[str, str]] = {}
+    advice: ClassVar[str] = ""
+
+
+def better_forms(fields: Mapping[str, FieldInfo], written: Mapping[str, JsonValue]) -> dict[str, str]:
+    """How to write the values that are accepted, but in a form that is easily misread."""
+    kinds = {key: kind for key in written if key in fields and (kind := kind_of(fields[key]))}
+    return {key: better for key, kind in kinds.items() if (better := kind.better(written[key])) is not None}
 
 
 def kind_of(field: FieldInfo) -> Kind | None:

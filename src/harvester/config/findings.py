@@ -8,9 +8,9 @@ from enum import StrEnum
 
 from pydantic import JsonValue
 
-_SECRET_WORDS = ("password", "passphrase", "secret", "auth_token")
+_SECRET_WORDS = ("password", "passphrase", "secret", "token", "credential", "accesskey", "privatekey", "apikey")
 _COMMENT_MARKS = ("_", "#", "//")
-_CREDENTIALS = re.compile(r"//[^/@\s]*@")
+_WORD_BREAKS = re.compile(r"[\W_]")
 _LONGEST_VALUE = 60
 
 
@@ -81,8 +81,18 @@ class Findings:
         """Whether any finding stops something."""
         return any(finding.severity is Severity.ERROR for finding in self._seen)
 
+    def tells_error(self, key: str) -> bool:
+        """Whether an error about this key was found already."""
+        return any(each.key == key and each.severity is Severity.ERROR for each in self._seen)
+
     def _add(self, severity: Severity, at: Location, key: str, problem: str, advice: str) -> None:
-        self._seen.setdefault(Finding(severity, at.file, at.line, key, problem, advice))
+        file, key, problem, advice = map(printable, (at.file, key, problem, advice))
+        self._seen.setdefault(Finding(severity, file, at.line, key, problem, advice))
+
+
+def printable(text: str) -> str:
+    """The text in one line that every terminal and file takes: control characters and lone surrogates escaped."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -100,8 +110,8 @@ def instead(name: str, known: Iterable[str], otherwise: str) -> str:
 
 def is_secret(key: str) -> bool:
     """Whether the value of this key must never be shown."""
-    lowered = key.lower()
-    return any(word in lowered for word in _SECRET_WORDS)
+    letters = _WORD_BREAKS.sub("", key).lower()
+    return any(word in letters for word in _SECRET_WORDS)
 
 
 def is_comment(key: str) -> bool:
@@ -110,9 +120,25 @@ def is_comment(key: str) -> bool:
 
 
 def shown(key: str, value: JsonValue) -> str:
-    """The value as it may appear in a finding: short, and hidden when key or value speak of a secret."""
-    text = repr(value)
-    if is_secret(key) or is_secret(text):
+    """The value as it may appear in a finding: short, and hidden when key or value speak of a secret.
+
+    Of what has an inside only the type is shown, of an address only what stands behind user and password.
+    """
+    if is_secret(key) or is_secret(repr(value)):
         return "(hidden)"
-    text = _CREDENTIALS.sub("//", text)
+    if isinstance(value, str):
+        return _shown_text(value)
+    if isinstance(value, dict | list):
+        return "a JSON object" if isinstance(value, dict) else "a list"
+    return _shortened(repr(value))
+
+
+def _shown_text(text: str) -> str:
+    if text.startswith(("[", "{")):
+        return "text that begins like JSON"
+    _, at, host = text.rpartition("@")
+    return _shortened(repr(f"…{at}{host}" if at else text))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

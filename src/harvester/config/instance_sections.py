@@ -27,15 +27,41 @@ from harvester.config.fields import (
 )
 
 Level = Literal["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+LEVELS: Mapping[str, Level] = {
+    "CRITICAL": "CRITICAL",
+    "FATAL": "CRITICAL",
+    "ERROR": "ERROR",
+    "WARNING": "WARNING",
+    "WARN": "WARNING",
+    "INFO": "INFO",
+    "DEBUG": "DEBUG",
+    "NOTSET": "DEBUG",
+}
+"""What each name of a level means, highest first."""
 JsonDict = Annotated[dict[str, JsonValue], Kind("a JSON object", sample="a JSON object on lines of its own")]
 InstanceName = Annotated[
     str,
-    Field(pattern=r"^[\w.@+-]+$"),
-    Kind("a name of letters, digits and . _ - + @", as_written=True, sample="the name registered in the PanDA server"),
+    Field(pattern=r"^[\w.@+-]+$", max_length=50),
+    Kind(
+        "a name of at most 50 letters, digits and . _ - + @",
+        as_written=True,
+        sample="the name registered in the PanDA server",
+    ),
 ]
-LevelName = Annotated[
-    Level,
-    BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
+LevelName = Annotated[Level, BeforeValidator(lambda value: LEVELS.get(str(value).upper(), value))]
+
+
+def _engine(value: object) -> object:
+    """Upstream opens SQLite for every name that it does not know."""
+    return "sqlite" if isinstance(value, str) and value.lower().startswith("sqlite") else value
+
+
+def _better_engine(value: JsonValue) -> str | None:
+    return "sqlite" if _engine(value) == "sqlite" != value else None
+
+
+Engine = Annotated[
+    Literal["sqlite", "mariadb", "postgresql"], BeforeValidator(_engine), Kind("", better=_better_engine)
 ]
 CaBundle = Annotated[
     FilePath | Literal[False],
@@ -73,7 +99,7 @@ class Db(Section):
         "useInspect": "statements carry their names",
     }
 
-    engine: Literal["sqlite", "mariadb", "postgresql"] = "sqlite"
+    engine: Engine = "sqlite"
     """`sqlite` for one host; `mariadb` or `postgresql` when several processes or hosts share one instance."""
     verbose: Flag = False
     """Log every statement."""
@@ -210,12 +236,20 @@ def _api_of(older_url: str | None) -> str | None:
 class Qconf(Section):
     """`[qconf]`: where the queue configuration is and which queues are served."""
 
+    later: ClassVar[Mapping[str, str]] = {
+        "configFromCacher": "only the local queue configuration is read",
+        "resolverModule": "no queue, limit or status comes from a resolver",
+        "autoBlacklist": "queues go offline by their own configuration only",
+        "pilotVersion": "queues of all pilot versions are served",
+    }
+
     config_file: FilePath = "panda_queueconfig.json"
     """File with the queue configuration."""
     config_from_cacher: Flag = False
     """Also take the cached remote queue configuration."""
     queue_list: Words = ("ALL",)
-    """Queues to serve, one per line; `ALL` for all configured ones, `DYNAMIC` for these and those of the resolver."""
+    """Queues to serve, one per line; `ALL` for all configured ones, `DYNAMIC` for these and, in a later version, those
+    of the resolver."""
     resolver_module: Text | None = None
     """Module of the resolver."""
     resolver_class: Text | None = None

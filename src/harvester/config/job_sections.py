@@ -4,12 +4,28 @@ Each `sleepTime`, `checkInterval` and the like is a ceiling: work that is known 
 `lockInterval` is the length of a lease, which is renewed while its work goes on.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from harvester.config.fields import Count, Flag, Positive, Seconds, Section
+from harvester.config.fields import Count, Flag, Kind, Positive, Seconds, Section
+
+_WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
+
+
+def _unless_unlimited(value: object) -> object:
+    """The number as it is, None for 0 and less."""
+    number = int(value) if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value) else value
+    return None if isinstance(number, int) and not isinstance(number, bool) and number <= 0 else number
+
+
+FileLimit = Annotated[
+    Annotated[int, Field(strict=True)] | None,
+    BeforeValidator(_unless_unlimited),
+    Kind("a whole number; None, 0 or less for no limit", sample="digits only, or None"),
+]
 
 
 class CommandManager(Section):
@@ -70,10 +86,10 @@ class Preparator(Section):
     """Jobs checked per cycle."""
     max_jobs_to_trigger: Positive = 100
     """Jobs whose transfers are started per cycle."""
-    max_files_per_job_to_check: Count = 0
-    """Files per job and check; 0 for all."""
-    max_files_per_job_to_prepare: Count = 0
-    """Files per job and start; 0 for all."""
+    max_files_per_job_to_check: FileLimit = None
+    """Files per job and check."""
+    max_files_per_job_to_prepare: FileLimit = None
+    """Files per job and start."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     check_interval: Seconds = 180
@@ -98,10 +114,10 @@ class Stager(Section):
     """Jobs checked per cycle."""
     max_jobs_to_trigger: Positive = 100
     """Jobs whose transfers are started per cycle."""
-    max_files_per_job_to_check: Count = 0
-    """Files per job and check; 0 for all."""
-    max_files_per_job_to_trigger: Count = 0
-    """Files per job and start; 0 for all."""
+    max_files_per_job_to_check: FileLimit = None
+    """Files per job and check."""
+    max_files_per_job_to_trigger: FileLimit = None
+    """Files per job and start."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     check_interval: Seconds = 180
@@ -119,16 +135,16 @@ class Zipper(Section):
 
     max_jobs_to_zip: Positive = 100
     """Jobs per cycle."""
-    max_files_per_job_to_zip: Count | None = None
-    """Files per job and cycle; None or 0 for all."""
+    max_files_per_job_to_zip: FileLimit = None
+    """Files per job and cycle."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     zip_interval: Seconds = 180
     """Packing is tried again after this time."""
     use_post_zipping: Flag = False
     """Packing has a second step."""
-    n_threads_for_zip: Positive | None = 4
-    """Threads of a packing plugin; None for one per CPU."""
+    n_threads_for_zip: Positive | None = None
+    """Threads of a packing plugin; one per CPU when not set."""
 
 
 class EventFeeder(Section):

@@ -1,6 +1,6 @@
 """What a queue says about one of its plugins."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,6 +20,7 @@ class PluginBlock(BaseModel):
         name: class in that module.
         plugin: short name, instead of module and class.
         settings: parameters, with those of the queue's `common` block.
+        own_keys: the settings that are written for this plugin alone, so that it should know them.
         original: the plugin as it would run here, when middleware runs it elsewhere.
     """
 
@@ -29,13 +30,17 @@ class PluginBlock(BaseModel):
     name: str | None = None
     plugin: str | None = None
     settings: Mapping[str, JsonValue] = Field(default={}, repr=False)
+    own_keys: frozenset[str] = frozenset()
     original: "PluginBlock | None" = None
 
     @classmethod
-    def of(cls, written: Mapping[str, JsonValue], common: Mapping[str, JsonValue]) -> Self:
+    def of(
+        cls, completed: Mapping[str, JsonValue], common: Mapping[str, JsonValue], own_keys: Iterable[str] = ()
+    ) -> Self:
         """Make a block whose identity has been checked; its own settings win over the common ones."""
-        identity = {key: value for key in IDENTITY_KEYS if isinstance(value := written.get(key), str)}
-        return cls(settings=_settings({**common, **written}), **identity)
+        identity = {key: value for key in IDENTITY_KEYS if isinstance(value := completed.get(key), str)}
+        own = frozenset(own_keys) - {*IDENTITY_KEYS}
+        return cls(settings=_settings({**common, **completed}), own_keys=own, **identity)
 
     def behind(self, middleware: Mapping[str, JsonValue]) -> Self:
         """The plugin that talks to this one at another place, core reference §2.3."""

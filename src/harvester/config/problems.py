@@ -18,7 +18,7 @@ def wrong_value(error: ErrorDetails, key: str, kind: Kind | None, written: JsonV
         kind: what should be written.
         written: the value found.
     """
-    if kind is None and error["type"] in {"literal_error", "enum"}:
+    if not (kind and kind.words) and error["type"] in {"literal_error", "enum"}:
         expected = _choices(error)
         near = nearest(str(written), expected)
         return f"{shown(key, written)} is none of {', '.join(expected)}", f"write {near or ' or '.join(expected)}"
@@ -35,6 +35,12 @@ def _choices(error: ErrorDetails) -> list[str]:
 def _plain_words(error: ErrorDetails) -> str:
     """Pydantic's own sentence, which never contains the value."""
     return error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+
+
+def later_key(until_then: str) -> tuple[str, str]:
+    """Problem and advice for a key that asks for something which this version does not do."""
+    problem = f"accepted, comes with a later version; until then {until_then.replace('`', '')}"
+    return problem, "remove it, or wait for that version"
 
 
 def unknown_key(key: str, known: Iterable[str]) -> tuple[str, str]:

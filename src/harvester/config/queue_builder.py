@@ -1,14 +1,17 @@
 """From the merged attributes of one queue to its `QueueConfig`, with a finding for each attribute that does not fit."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
+from pydantic.fields import FieldInfo
 
-from harvester.config.fields import kind_of, read_flag
-from harvester.config.findings import Findings, Severity, nearest, shown
+from harvester.config.core_keys import CORE_KEYS
+from harvester.config.fields import Keyed, better_forms, kind_of
+from harvester.config.findings import Findings, Location, Severity, nearest, shown
+from harvester.config.json_lines import JsonPath
 from harvester.config.limits import LIMIT_KEYS, Limits, normalise
 from harvester.config.plugin_blocks import (
     IDENTITY_KEYS,
@@ -17,9 +20,9 @@ from harvester.config.plugin_blocks import (
     PluginProblem,
     identity_problem,
 )
-from harvester.config.problems import unknown_key, wrong_value
+from harvester.config.problems import later_key, unknown_key, wrong_value
 from harvester.config.queue_merge import TEMPLATE_FLAG, MergedQueue
-from harvester.config.queue_model import ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig
+from harvester.config.queue_model import ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig, python_name
 
 _QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "standby", "maintenance", "paused")
 _SAME_RESOURCE = ("monitor", "sweeper")
@@ -28,6 +31,8 @@ _ACCESS_POINT = "workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
 _WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
 
 Keys = dict[str, JsonValue]
+Find = Callable[[JsonPath], tuple[Location, str]]
+"""Where a key stands, and its full name there."""
 
 
 def build_queue(
@@ -56,12 +61,14 @@ class _Builder:
     work_dir: Path
     findings: Findings
     blocks: dict[str, PluginBlock] = field(default_factory=dict)
+    core: dict[str, Keyed] = field(default_factory=dict)
 
     def build(self) -> QueueConfig | None:
         raw = self.merged.raw
         self._report_unknown_keys()
         self._report_status()
-        self._report_loose_flags()
+        self._report_later_keys()
+        self._report_loose_forms(QueueConfig.by_key(), raw, self._find_attribute)
         for role in ROLES:
             self._take_block(role)
         limits = self._limits()
@@ -69,21 +76,20 @@ class _Builder:
         attributes = {key: value for key, value in raw.items() if value is not None and key not in treated}
         name = self.merged.name
         site, _, resource_type = name.partition("/")
-        derived: Keys = {"siteName": site, "resourceType": resource_type.rpartition("/")[2] or "ANY"}
-        stated = {**derived, **attributes}
-        stated.setdefault("siteFamily", stated["siteName"])
-        return self._model({**stated, **limits, **self.blocks, "queueName": name, "raw": raw})
+        resource_type = resource_type.rpartition("/")[2] or "ANY"
+        stated: Keys = {"siteName": site, "siteFamily": site, "resourceType": resource_type, **attributes}
+        return self._model({**stated, **limits, **self.blocks, "core": self.core, "queueName": name, "raw": raw})
 
     def check_plugins(self, queue: QueueConfig, check: PluginChecker) -> None:
-        """Ask about each plugin; one that is implied by a wrong submitter would only repeat what is wrong there."""
+        """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what is wrong there."""
         for role, block in queue.blocks.items():
-            implied = role in _SAME_RESOURCE and role not in self.merged.raw
-            if implied and self.findings.has_errors():
+            if role in QueueConfig.later or (self._is_implied(role) and self.findings.has_errors()):
                 continue
             for said in check(queue.queue_name, role, block):
                 problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
-                path = (role,) if problem.key is None else (role, problem.key)
-                at, key = self.merged.find(*path)
+                at, key = self._find_setting(role)((problem.key,)) if problem.key else self.merged.find(role)
+                if self.findings.tells_error(key):
+                    continue
                 report = {Severity.ERROR: self.findings.error, Severity.WARNING: self.findings.warning}
                 report.get(problem.severity, self.findings.info)(at, key, problem.problem, problem.advice)
 
@@ -91,7 +97,7 @@ class _Builder:
         try:
             queue = QueueConfig.model_validate(values)
         except ValidationError as error:
-            self._report_errors(error)
+            self._report_errors(error, QueueConfig.by_key(), self.merged.raw, self._find_attribute)
             return None
         limits = normalise({key: getattr(queue, _FIELD_NAMES[key]) for key in LIMIT_KEYS}, queue.map_type)
         updates: dict[str, object] = {_FIELD_NAMES[key]: value for key, value in limits.items()}
@@ -99,17 +105,17 @@ class _Builder:
             updates["no_heartbeat"] = STATUSES_OF_TRUE_PILOT
         return queue.model_copy(update=updates)
 
-    def _report_errors(self, error: ValidationError) -> None:
-        fields = QueueConfig.by_key()
-        reported: set[str] = set()
+    def _report_errors(
+        self, error: ValidationError, fields: Mapping[str, FieldInfo], written: Mapping[str, JsonValue], find: Find
+    ) -> None:
+        """One finding per key; a missing plugin was told before."""
+        reported = {*ROLES}
         for detail in error.errors(include_url=False, include_input=False):
             key = str(detail["loc"][0])
-            if key in ROLES or key in reported:
-                continue
-            reported.add(key)
-            at, name = self.merged.find(*detail["loc"])
-            written = self.merged.raw.get(key)
-            self.findings.error(at, name, *wrong_value(detail, key, kind_of(fields[key]), written))
+            if key not in reported:
+                reported.add(key)
+                at, name = find(detail["loc"])
+                self.findings.error(at, name, *wrong_value(detail, key, kind_of(fields[key]), written.get(key)))
 
     def _report_unknown_keys(self) -> None:
         known = {*QueueConfig.by_key(), *QueueConfig.unused, TEMPLATE_FLAG}
@@ -121,6 +127,12 @@ class _Builder:
                 at, name = self.merged.find(key)
                 self.findings.warning(at, name, *unknown_key(key, known))
 
+    def _report_later_keys(self) -> None:
+        for key, until_then in QueueConfig.later.items():
+            if self.merged.raw.get(key):
+                at, name = self.merged.find(key)
+                self.findings.warning(at, name, *later_key(until_then))
+
     def _report_status(self) -> None:
         status = self.merged.raw.get("queueStatus")
         if isinstance(status, str) and status.lower() not in _QUEUE_STATUSES:
@@ -128,16 +140,12 @@ class _Builder:
             near = nearest(status, _QUEUE_STATUSES) or "offline, or remove the key"
             self.findings.warning(at, name, f"{status!r} counts as online", f"write {near}")
 
-    def _report_loose_flags(self) -> None:
-        for key, info in QueueConfig.by_key().items():
-            value = self.merged.raw.get(key)
-            if info.annotation is not bool or value is None or isinstance(value, bool):
-                continue
-            meant = read_flag(value)
-            if meant is not None:
-                at, name = self.merged.find(key)
-                word = str(meant).lower()
-                self.findings.warning(at, name, f"read as {word}", f"write {word} without quotes")
+    def _report_loose_forms(
+        self, fields: Mapping[str, FieldInfo], written: Mapping[str, JsonValue], find: Find
+    ) -> None:
+        for key, better in better_forms(fields, written).items():
+            at, name = find((key,))
+            self.findings.warning(at, name, f"read as {better}", f"write {better} without quotes")
 
     def _limits(self) -> Limits:
         return {key: self._limit(key, self.merged.raw[key]) for key in LIMIT_KEYS if key in self.merged.raw}
@@ -171,7 +179,38 @@ class _Builder:
             at, name = self.merged.find(role)
             self.findings.error(at, name, problem, 'write "module" and "name", or "plugin" alone')
             return
-        self.blocks[role] = self._behind_middleware(role, PluginBlock.of(completed, self._common()))
+        block = PluginBlock.of(completed, self._common(), written or ())
+        self.blocks[role] = self._behind_middleware(role, block)
+        if model := CORE_KEYS.get(role):
+            self._take_core_keys(role, model)
+
+    def _take_core_keys(self, role: str, model: type[Keyed]) -> None:
+        fields = model.by_key()
+        settings = self.blocks[role].settings
+        stated = {key: value for key in fields if (value := settings.get(key)) is not None}
+        self._report_loose_forms(fields, stated, self._find_setting(role))
+        try:
+            self.core[python_name(role)] = model.model_validate(stated)
+        except ValidationError as error:
+            self._report_errors(error, fields, stated, self._find_setting(role))
+
+    def _find_attribute(self, path: JsonPath) -> tuple[Location, str]:
+        return self.merged.find(*path)
+
+    def _find_setting(self, role: str) -> Find:
+        """Finds settings of a plugin: in its block, or the block that it is a copy of, or in `common`."""
+        own = "submitter" if self._is_implied(role) else role
+
+        def find(path: JsonPath) -> tuple[Location, str]:
+            block = self.merged.raw.get(own)
+            is_own = (isinstance(block, dict) and path[0] in block) or path[0] not in self._common()
+            return self.merged.find(own if is_own else "common", path[0])
+
+        return find
+
+    def _is_implied(self, role: str) -> bool:
+        """Whether the block is a copy of the submitter's."""
+        return role in _SAME_RESOURCE and role not in self.merged.raw
 
     def _report_missing(self, role: str) -> None:
         """Monitor and sweeper are asked for only where the submitter does not imply them."""
@@ -208,9 +247,7 @@ class _Builder:
             self.findings.info(at, name, f"not set, so {place} is used", f'write "accessPoint": "{place}" to say so')
             return {**block, "accessPoint": place}
         at, name = self.merged.find("messenger", "accessPoint")
-        if not isinstance(stated, str) or not stated:
-            self.findings.error(at, name, "must be a path", 'write "/shared/directory/${workerID}"')
-        elif "${workerID}" not in stated:
+        if isinstance(stated, str) and stated and "${workerID}" not in stated:
             self.findings.warning(at, name, "without ${workerID} all workers share one directory", "add /${workerID}")
         return block
 
@@ -218,14 +255,17 @@ class _Builder:
         middleware = block.settings.get("middleware")
         if middleware is None:
             return block
-        definition = self.merged.raw.get(str(middleware))
-        at, name = self.merged.find(role, "middleware")
+        at, name = self._find_setting(role)(("middleware",))
+        if not isinstance(middleware, str):
+            self.findings.error(at, name, "must be the name of a block", 'write "middleware": "name of the block"')
+            return block
+        definition = self.merged.raw.get(middleware)
         if not isinstance(definition, dict):
             problem = f"the queue has no block {middleware}, so the plugin runs here"
             self.findings.warning(at, name, problem, f'define "{middleware}", or remove the key')
             return block
         if problem_there := identity_problem(definition):
-            at, name = self.merged.find(str(middleware))
+            at, name = self.merged.find(middleware)
             self.findings.error(at, name, problem_there, 'write "module" and "name", or "plugin" alone')
             return block
         return block.behind(definition)

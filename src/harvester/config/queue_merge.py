@@ -4,6 +4,7 @@ Core reference §2.1. A queue is a copy of its template, overridden by the remot
 its name, in this order. A template is taken whole: the local one hides the remote one.
 """
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -15,6 +16,9 @@ from harvester.config.limits import LIMIT_KEYS
 from harvester.config.plugin_blocks import IDENTITY_KEYS
 
 Attributes = Mapping[str, JsonValue]
+
+_LONGEST_NAME = 190
+_LONGEST_SHOWN = 60
 
 TEMPLATE_NAME = "templateQueueName"
 TEMPLATE_FLAG = "isTemplateQueue"
@@ -130,10 +134,23 @@ def _split(document: JsonDocument | None, findings: Findings) -> tuple[dict[str,
 
 
 def _layer(document: JsonDocument, name: str, value: JsonValue, findings: Findings) -> Layer | None:
+    if is_comment(name) and not isinstance(value, dict):
+        return None
+    if problem := _name_problem(name):
+        findings.error(document.at((name,)), name[:_LONGEST_SHOWN], problem, "give the queue another name")
+        return None
     if isinstance(value, dict):
         return Layer(document, name, {key: item for key, item in value.items() if not is_comment(key)})
-    if not is_comment(name):
-        findings.error(document.at((name,)), name, "the queue is not a JSON object", 'write {"attribute": value}')
+    findings.error(document.at((name,)), name, "the queue is not a JSON object", 'write {"attribute": value}')
+    return None
+
+
+def _name_problem(name: str) -> str | None:
+    """Why the database, the server and the log lines cannot all hold the name; None if they can."""
+    if len(name) > _LONGEST_NAME:
+        return f"the name of the queue has {len(name)} characters, more than {_LONGEST_NAME}"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        return "the name of the queue holds characters that are no text"
     return None
 
 
@@ -187,6 +204,8 @@ def _has_template(
         return True
     if not isinstance(stated, str):
         problem, advice = "the name of a template must be text", 'write "templateQueueName": "name"'
+    elif not stated:
+        problem, advice = "the name of the template is empty; the queue was left out", f"remove {TEMPLATE_NAME}"
     elif stated in queues:
         problem = f"{stated} is a queue, not a template"
         advice = f'write "isTemplateQueue": true into {stated}, or name a template'

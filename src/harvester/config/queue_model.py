@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.fields import FieldInfo
 
-from harvester.config.fields import Count, Flag, Kind, Seconds, Text
+from harvester.config.core_keys import CoreKeys, JsonSeconds
+from harvester.config.fields import Count, JsonFlag, Keyed, Kind, Text
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.core.workers import MapType
 
@@ -38,7 +38,6 @@ def _names(value: object) -> object:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
-JsonFlag = Annotated[Flag, Kind("true or false", sample="true or false")]
 Limit = Annotated[int | None, Kind("a whole number, 0 or more")]
 Block = Annotated[PluginBlock, Kind("a plugin block")]
 PluginDicts = Annotated[
@@ -46,18 +45,34 @@ PluginDicts = Annotated[
 ]
 Criteria = Annotated[dict[str, str], BeforeValidator(_pairs), Kind("text like k=v,k2=v2", sample='"key=value"')]
 StatusNames = Annotated[frozenset[str], BeforeValidator(_names), Kind("a comma-separated list", sample='"running"')]
+Labels = Annotated[tuple[Text, ...], Kind("a list of labels", sample='["rc_alrb"]')]
 Weights = Annotated[
     dict[str, Annotated[int, Field(strict=True, ge=0)]],
     Kind("an object of whole numbers", sample='{"label": permille}'),
 ]
 
 
-class QueueConfig(BaseModel):
+_LIMITS_OF_LATER = (
+    "nQueueLimitWorkerRatio",
+    "nQueueLimitWorkerMin",
+    "nQueueLimitWorkerCores",
+    "nQueueLimitWorkerCoresRatio",
+    "nQueueLimitWorkerCoresMin",
+    "nQueueLimitWorkerMemory",
+    "nQueueLimitWorkerMemoryRatio",
+    "nQueueLimitWorkerMemoryMin",
+    "nQueueLimitJobMax",
+    "nQueueLimitJobRatio",
+    "nQueueLimitJobMin",
+    "nQueueLimitJobCores",
+    "nQueueLimitJobCoresRatio",
+    "nQueueLimitJobCoresMin",
+)
+
+
+class QueueConfig(Keyed):
     """A queue: the resource it stands for, how many jobs and workers it may hold, and the plugins that serve it."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", populate_by_name=True, alias_generator=to_camel, use_attribute_docstrings=True
-    )
     unused: ClassVar[Mapping[str, str]] = {
         "queueName": "the key of the entry",
         "uniqueName": "derived",
@@ -65,13 +80,26 @@ class QueueConfig(BaseModel):
         "nNewWorkers": "counted by the submitter",
         "pilotTypeRandomWeightsPermille": "labels have weights: `prodSourceLabelRandomWeightsPermille`",
     }
+    later: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(_LIMITS_OF_LATER, "`maxWorkers`, `nQueueLimitWorker` and `nQueueLimitJob` alone decide"),
+        "prodSourceLabelRandomWeightsPermille": "all jobs have the label `prodSourceLabel`",
+        "useJobLateBinding": "a worker has its jobs when it is submitted",
+        "zipPerMB": "output files are not packed",
+        "throttler": "nothing holds submission back",
+        "zipper": "output files are not packed",
+        "aux_preparator": "auxiliary inputs are not brought",
+        "extractor": "auxiliary inputs are not looked for",
+        "resource": "no plugin is told about the resource",
+        "credmanagers": "somebody else has to renew credentials",
+        "file_syncer": "somebody else has to copy those files",
+    }
 
     queue_name: Text
     """Its name, the key of the entry."""
     site_name: Text
     """Site; the part of the name before `/` when not set."""
     site_family: Text
-    """Family of sites; the site when not set."""
+    """Family of sites; the part of the name before `/` when not set."""
     panda_queue_name: Text | None = None
     """Name of the PanDA queue, from the resolver; the site when there is none."""
     queue_status: Text = "online"
@@ -86,7 +114,7 @@ class QueueConfig(BaseModel):
     """Source label of the jobs."""
     prod_source_label_random_weights_permille: Weights = Field(default={})
     """Labels asked for instead, each in so many of 1000 cases."""
-    prioritized_prod_source_labels: tuple[Text, ...] = ("rc_alrb",)
+    prioritized_prod_source_labels: Labels = ("rc_alrb",)
     """Labels whose jobs get workers first."""
     map_type: MapType = MapType.ONE_TO_ONE
     """Jobs to workers; with `NoJob` the workers fetch their jobs themselves."""
@@ -114,7 +142,7 @@ class QueueConfig(BaseModel):
     """Event ranges per core asked for first."""
     scattered_events: JsonFlag | None = None
     """Event ranges of one worker may come from different files."""
-    walltime_limit: Seconds | None = None
+    walltime_limit: JsonSeconds | None = None
     """Wall time of workers that serve several jobs."""
 
     max_workers: Limit = 0
@@ -190,14 +218,15 @@ class QueueConfig(BaseModel):
     file_syncer: Annotated[PluginDicts, Field(alias="file_syncer")] = Field(default=(), repr=False)
     """File syncers of this queue."""
 
+    core: CoreKeys = CoreKeys()
+    """What the agents read from the plugin blocks."""
     raw: Mapping[str, JsonValue] = Field(default={}, repr=False)
     """All attributes as written, after merging; what a configuration version is made of."""
 
     @classmethod
     def by_key(cls) -> dict[str, FieldInfo]:
         """The field of each attribute, as it is written in the file."""
-        fields = {field.alias or name: field for name, field in cls.model_fields.items()}
-        return {key: info for key, info in fields.items() if key not in {"raw", "queueName"}}
+        return {key: field for key, field in super().by_key().items() if key not in {"raw", "core", "queueName"}}
 
     @property
     def unique_name(self) -> str:
@@ -217,7 +246,7 @@ class QueueConfig(BaseModel):
     @property
     def blocks(self) -> dict[str, PluginBlock]:
         """The plugins of the queue by role."""
-        values = {key: getattr(self, _python_name(key)) for key in ROLES}
+        values = {key: getattr(self, python_name(key)) for key in ROLES}
         return {role: block for role, block in values.items() if isinstance(block, PluginBlock)}
 
 
@@ -238,8 +267,9 @@ ROLES = (
 """The plugin blocks of a queue, as written in its configuration."""
 
 
-def _python_name(key: str) -> str:
-    return "worker_maker" if key == "workerMaker" else key
+def python_name(role: str) -> str:
+    """The attribute of a role."""
+    return "worker_maker" if role == "workerMaker" else role
 
 
 def checksum_of(raw: Mapping[str, JsonValue]) -> str:

@@ -12,6 +12,7 @@ from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue, QueueSources, merge_queues
 from harvester.config.queue_model import ROLES, QueueConfig, RunMode, checksum_of
 from harvester.config.sources import read_json
+from harvester.config.unserved import unserved_attribute
 
 __all__ = [
     "ROLES",
@@ -28,7 +29,8 @@ __all__ = [
     "queue_from_raw",
 ]
 
-_EVERY_QUEUE = frozenset({"ALL", "DYNAMIC"})
+_DYNAMIC = "DYNAMIC"
+_EVERY_QUEUE = frozenset({"ALL", _DYNAMIC})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,8 @@ class LoadedQueues:
 
     Attributes:
         queues: all valid queues; also those not served are needed, for workers they still have.
-        active: names of the queues that fetch jobs and submit workers.
+        active: names of the queues that fetch jobs and submit workers: wanted, not offline, and of a kind that this
+            version can serve.
         findings: all that is wrong or worth knowing.
         readable: whether the source could be read at all; if not, a running service keeps the queues it has.
     """
@@ -74,10 +77,10 @@ def load_queues(
     built = {name: build_queue(queue, work_dir, findings, plugin_checker) for name, queue in merged.items()}
     queues = {name: queue for name, queue in built.items() if queue is not None}
     for place, name in enumerate(queue_list):
-        if name not in merged and name not in _EVERY_QUEUE:
-            advice = instead(name, merged, "configure the queue, or remove its name")
-            findings.warning(listed_at(place), "qconf.queueList", f"there is no queue {name}", advice)
-    return LoadedQueues(queues, _active(queues, queue_list), findings.as_tuple())
+        _report_listed(name, merged, listed_at(place), findings)
+    wanted = _wanted(queues, queue_list)
+    active = frozenset(name for name in wanted if _can_be_served(queues[name], merged[name], findings))
+    return LoadedQueues(queues, active, findings.as_tuple())
 
 
 def load_queue_file(
@@ -105,7 +108,27 @@ def queue_from_raw(name: str, raw: Mapping[str, JsonValue], *, work_dir: Path) -
     return build_queue(MergedQueue(name, raw), work_dir, Findings())
 
 
-def _active(queues: Mapping[str, QueueConfig], queue_list: Sequence[str]) -> frozenset[str]:
+def _report_listed(name: str, merged: Mapping[str, MergedQueue], at: Location, findings: Findings) -> None:
+    if name == _DYNAMIC:
+        problem = "DYNAMIC counts as ALL: queues of a resolver come with a later version"
+        findings.warning(at, "qconf.queueList", problem, "write ALL, and configure the other queues")
+    elif name not in merged and name not in _EVERY_QUEUE:
+        advice = instead(name, merged, "configure the queue, or remove its name")
+        findings.warning(at, "qconf.queueList", f"there is no queue {name}", advice)
+
+
+def _wanted(queues: Mapping[str, QueueConfig], queue_list: Sequence[str]) -> list[str]:
     """Core reference §2.6."""
     every = not _EVERY_QUEUE.isdisjoint(queue_list)
-    return frozenset(name for name, queue in queues.items() if not queue.offline and (every or name in queue_list))
+    return [name for name, queue in queues.items() if not queue.offline and (every or name in queue_list)]
+
+
+def _can_be_served(queue: QueueConfig, merged: MergedQueue, findings: Findings) -> bool:
+    unserved = unserved_attribute(queue)
+    if unserved is None:
+        return True
+    key, other = unserved
+    at, _ = merged.find(key)
+    what = f"{queue.raw[key]} is accepted and comes with a later version; until then the queue is not served"
+    findings.error(at, f"{queue.queue_name}.{key}", what, f"write {other}, or take the queue out of [qconf] queueList")
+    return False

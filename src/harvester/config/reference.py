@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
+from harvester.config.core_keys import CORE_KEYS
 from harvester.config.fields import kind_of
 from harvester.config.queue_model import QueueConfig
 from harvester.config.service import UNUSED_SECTIONS, section_models
@@ -29,7 +30,7 @@ def up_to_date(page: str) -> str:
 
 
 def render() -> str:
-    """The tables of all sections, then that of the queue attributes."""
+    """The tables of all sections, of the queue attributes, and of what Harvester reads in plugin blocks."""
     return "\n".join(_lines())
 
 
@@ -38,18 +39,28 @@ def _lines() -> Iterator[str]:
     for name, model in section_models().items():
         where = " (in `panda_common.cfg`)" if name == "logger" else ""
         yield from ("", f"### `[{name}]`{where}", "", _sentence(model.__doc__), "")
-        yield from _table(model.by_key(), model.unused)
+        yield from _table(model.by_key(), model.unused, model.later)
     yield from ("", "### `[log_level]`", "", "One key per logger, as in `monitor = INFO`.")
     for name, reason in UNUSED_SECTIONS.items():
         yield from ("", f"### `[{name}]`", "", f"Accepted and not used: {reason}.")
     yield from ("", "## Attributes of a queue", "")
-    yield from _table(QueueConfig.by_key(), QueueConfig.unused)
+    yield from _table(QueueConfig.by_key(), QueueConfig.unused, QueueConfig.later)
+    yield from ("", "## Keys of plugin blocks that Harvester itself reads")
+    for role, keys in CORE_KEYS.items():
+        yield from ("", f"### `{role}`", "")
+        yield from _table(keys.by_key())
 
 
-def _table(fields: Mapping[str, FieldInfo], unused: Mapping[str, str]) -> Iterable[str]:
+def _table(
+    fields: Mapping[str, FieldInfo],
+    unused: Mapping[str, str] = MappingProxyType({}),
+    later: Mapping[str, str] = MappingProxyType({}),
+) -> Iterable[str]:
     yield from _HEAD
     for key, field in fields.items():
-        yield _row(f"`{key}`", _value(field), _default(key, field), " ".join((field.description or "").split()))
+        meaning = " ".join((field.description or "").split())
+        until_then = f" Comes with a later version; until then {later[key]}." if key in later else ""
+        yield _row(f"`{key}`", _value(field), _default(key, field), f"{meaning}{until_then}")
     for key, reason in unused.items():
         yield _row(f"`{key}`", "", "", f"accepted and not used: {reason}")
 
@@ -65,7 +76,7 @@ def _sentence(docstring: str | None) -> str:
 
 def _value(field: FieldInfo) -> str:
     kind = kind_of(field)
-    return kind.words if kind else " or ".join(_choices(field.annotation))
+    return kind.words if kind and kind.words else " or ".join(_choices(field.annotation))
 
 
 def _choices(annotation: Any) -> Iterator[str]:  # noqa: ANN401 -- what stands in an annotation has no common type

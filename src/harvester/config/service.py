@@ -2,7 +2,7 @@
 
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +13,7 @@ from harvester.config.dialect import IniSource, Sections
 from harvester.config.fields import Section
 from harvester.config.findings import Finding, Findings, Location, instead, is_comment, nearest, shown
 from harvester.config.instance_sections import (
+    LEVELS,
     Communicator,
     Db,
     Fifo,
@@ -33,6 +34,7 @@ from harvester.config.job_sections import (
     Stager,
     Zipper,
 )
+from harvester.config.log_areas import AREAS, area_named
 from harvester.config.upkeep_sections import Apfmon, Cacher, CredManager, FileSyncer, ServiceMonitor, Watcher
 from harvester.config.values import Entry, Expander
 from harvester.config.worker_sections import Monitor, Submitter, Sweeper
@@ -42,15 +44,6 @@ UNUSED_SECTIONS: Mapping[str, str] = {"googlecloud": "clouds are configured by q
 
 _LOGGER = "logger"
 _LOG_LEVEL = "log_level"
-_LEVELS: Mapping[str, Level] = {
-    "CRITICAL": "CRITICAL",
-    "FATAL": "CRITICAL",
-    "ERROR": "ERROR",
-    "WARNING": "WARNING",
-    "WARN": "WARNING",
-    "INFO": "INFO",
-    "DEBUG": "DEBUG",
-}
 
 
 class Settings(BaseModel):
@@ -109,6 +102,11 @@ class Loaded:
         """The key as read, also when the settings as a whole are unusable."""
         return self.entries.get(section, {}).get(key)
 
+    def listed_at(self, place: int) -> Location:
+        """Where the n-th name of `[qconf] queueList` stands."""
+        entry = self.entry("qconf", "queueList")
+        return entry.at_item((place,)) if entry else Location(sources.MAIN_FILE)
+
 
 def section_models() -> dict[str, type[Section]]:
     """The model of each section that has named keys."""
@@ -120,7 +118,6 @@ def load_settings(
     paths: Sequence[Path] | None,
     environ: Mapping[str, str],
     *,
-    remote: sources.RemoteText | None = None,
     hostname: str | None = None,
 ) -> Loaded:
     """Read the main configuration.
@@ -128,12 +125,12 @@ def load_settings(
     Args:
         paths: the files to read, later ones override earlier ones; None for the search path of core reference §1.1.
         environ: the process environment.
-        remote: what `HARVESTER_INSTANCE_CONFIG_URL` returned, overridden by every file.
         hostname: what `$HOSTNAME` stands for; the short name of this host when None.
     """
     findings = Findings()
     expander = Expander(environ, hostname or socket.gethostname().split(".")[0])
-    main = _main_sources(paths, environ, remote, findings)
+    sources.report_remote(environ, findings)
+    main = _main_sources(paths, environ, findings)
     if not main:
         return Loaded(None, findings.as_tuple())
     entries = dialect.merge(main, expander, findings)
@@ -144,28 +141,14 @@ def load_settings(
     return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries)
 
 
-def _main_sources(
-    paths: Sequence[Path] | None,
-    environ: Mapping[str, str],
-    remote: sources.RemoteText | None,
-    findings: Findings,
-) -> list[IniSource]:
-    result = [_parse_remote(remote, findings)] if remote else []
+def _main_sources(paths: Sequence[Path] | None, environ: Mapping[str, str], findings: Findings) -> list[IniSource]:
     if paths is None:
         overriding = sources.config_map(environ)
         looked_at = [*sources.search_path(sources.MAIN_FILE, environ), *([overriding] if overriding else [])]
         paths = sources.existing(looked_at)
-        if not paths and not result:
+        if not paths:
             _report_nothing_found(looked_at, findings)
-    if sources.REMOTE_MAIN in environ and remote is None:
-        _report_not_fetched(findings)
-    return result + [source for path in paths if (source := _read_source(path, findings))]
-
-
-def _parse_remote(remote: sources.RemoteText, findings: Findings) -> IniSource:
-    """The remote text is an ini text or the same in JSON, and the first to name its sections."""
-    parse = dialect.parse_config_map if remote.text.lstrip().startswith("{") else dialect.parse_ini
-    return replace(parse(remote.text, remote.name, findings), only_known_sections=False)
+    return [source for path in paths if (source := _read_source(path, findings))]
 
 
 def _common_sources(paths: Sequence[Path] | None, environ: Mapping[str, str], findings: Findings) -> list[IniSource]:
@@ -190,15 +173,6 @@ def _report_nothing_found(looked_at: Sequence[Path], findings: Findings) -> None
         "",
         f"found in none of {places}",
         "set PANDA_HOME, or name the file with --config",
-    )
-
-
-def _report_not_fetched(findings: Findings) -> None:
-    findings.warning(
-        Location(sources.REMOTE_MAIN),
-        "",
-        "the remote configuration was not fetched, only files were read",
-        "start the service to see it with the remote part, or unset the variable",
     )
 
 
@@ -235,6 +209,7 @@ class _Builder:
         settings = _with_places(Settings.model_validate({**built, _LOG_LEVEL: levels}), self._entries, environ)
         self._report_template_marks(settings)
         self._report_missing_credentials(settings.pandacon)
+        self._report_missing_authorities(settings.pandacon)
         return settings
 
     def _text(self, name: str) -> SectionText:
@@ -246,18 +221,28 @@ class _Builder:
             if name not in known and not is_comment(name):
                 at = self._headers.get(name, self._main_file)
                 self._findings.warning(at, name, "nobody reads this section", instead(name, known, "remove it"))
+        if _LOGGER in self._headers:
+            problem, advice = "nobody reads this section here", f"move it to {sources.COMMON_FILE}, where it belongs"
+            self._findings.warning(self._headers[_LOGGER], _LOGGER, problem, advice)
 
     def _levels(self) -> dict[str, Level]:
         levels: dict[str, Level] = {}
         for key, entry in self._entries.get(_LOG_LEVEL, {}).items():
-            written = str(entry.value).upper()
-            if written in _LEVELS:
-                levels[key] = _LEVELS[written]
+            level, area = LEVELS.get(str(entry.value).upper()), area_named(key)
+            if level and area:
+                levels[area] = _lower(level, levels.get(area))
             elif not entry.inherited:
-                problem = f"{shown(key, entry.value)} is no log level"
-                advice = f"write {nearest(written, _LEVELS) or ', '.join(_LEVELS)}"
-                self._findings.error(entry.at, f"{_LOG_LEVEL}.{key}", problem, advice)
+                self._report_level(key, entry, level)
         return levels
+
+    def _report_level(self, key: str, entry: Entry, level: Level | None) -> None:
+        if level is None:
+            problem = f"{shown(key, entry.value)} is no log level"
+            advice = f"write {nearest(str(entry.value), LEVELS) or ', '.join(LEVELS)}"
+            self._findings.error(entry.at, f"{_LOG_LEVEL}.{key}", problem, advice)
+        else:
+            advice = instead(key, AREAS, "remove it")
+            self._findings.warning(entry.at, f"{_LOG_LEVEL}.{key}", "nobody logs under this name", advice)
 
     def _report_template_marks(self, settings: Settings) -> None:
         """The template says FIXME in keys that need not matter; only those that do are mistakes."""
@@ -280,6 +265,18 @@ class _Builder:
         for key in missing:
             problem = f"is not set, so the server will not know this instance (auth_type = {pandacon.auth_type})"
             self._findings.warning(self._text("pandacon").at, f"pandacon.{key}", problem, f"write {key} = …")
+
+    def _report_missing_authorities(self, pandacon: Pandacon) -> None:
+        """Upstream checks no certificate then; a server with one that this system does not know would be refused."""
+        if pandacon.ca_cert is None and pandacon.server_url.startswith("https:"):
+            problem = "is not set, so the server's certificate is checked with the CA certificates of this system"
+            advice = "write ca_cert = /path/of/the/CA/bundle"
+            self._findings.warning(self._text("pandacon").at, "pandacon.ca_cert", problem, advice)
+
+
+def _lower(level: Level, other: Level | None) -> Level:
+    """The level that lets more through."""
+    return max((each for each in (level, other) if each), key=list(LEVELS).index)
 
 
 def _with_places(settings: Settings, entries: Sections, environ: Mapping[str, str]) -> Settings:

@@ -1,11 +1,9 @@
 """Where configuration files are, and reading them.
 
-Core reference §1.1 and §1.7. Remote sources arrive as text that somebody else has fetched.
+Core reference §1.1 and §1.7, without the remote sources.
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from harvester.config.findings import Findings, Location
@@ -14,32 +12,39 @@ from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_jso
 MAIN_FILE = "panda_harvester.cfg"
 COMMON_FILE = "panda_common.cfg"
 CONFIG_MAP = "panda_harvester_configmap.json"
-REMOTE_MAIN = "HARVESTER_INSTANCE_CONFIG_URL"
+_REMOTE_SOURCES: Mapping[str, str] = {
+    "HARVESTER_INSTANCE_CONFIG_URL": "put its keys into a local panda_harvester.cfg",
+    "HARVESTER_QUEUE_CONFIG_URL": "put its queues into the file that [qconf] configFile names",
+}
+"""Environment variables with the address of a remote configuration, and what to do instead of setting them."""
 
-_CREDENTIALS_IN_URL = re.compile(r"//[^/@]*@")
 
-
-@dataclass(frozen=True, slots=True)
-class RemoteText:
-    """A remote source, already fetched."""
-
-    url: str
-    text: str = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """The address without credentials, for findings."""
-        return _CREDENTIALS_IN_URL.sub("//", self.url)
+def report_remote(environ: Mapping[str, str], findings: Findings) -> None:
+    """Refuse remote configuration: to run without it would be to run with another one."""
+    for name, instead in _REMOTE_SOURCES.items():
+        if environ.get(name):
+            findings.error(Location(name), "", "remote configuration is not built yet", f"{instead} and unset it")
 
 
 def search_path(name: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """All places of an ini file; later ones override earlier ones key by key."""
+    """All places of an ini file; later ones override earlier ones key by key, one named twice has its last place."""
     folders = [Path("/etc/panda"), Path("/usr/etc/panda")]
-    if home := environ.get("HOME"):
-        folders.append(Path(home) / "etc/panda")
+    if home := _home(environ):
+        folders.append(home / "etc/panda")
     if panda_home := environ.get("PANDA_HOME"):
         folders += [Path(panda_home) / "etc/panda", Path(panda_home) / "usr/etc/panda"]
-    return tuple(dict.fromkeys(folder / name for folder in folders))
+    latest_first = dict.fromkeys(folder / name for folder in reversed(folders))
+    return tuple(reversed(latest_first))
+
+
+def _home(environ: Mapping[str, str]) -> Path | None:
+    """The home directory; without `HOME` that of the account, which need not have one."""
+    if stated := environ.get("HOME"):
+        return Path(stated)
+    try:
+        return Path.home()
+    except RuntimeError:
+        return None
 
 
 def config_map(environ: Mapping[str, str]) -> Path | None:
@@ -54,7 +59,7 @@ def work_dir(environ: Mapping[str, str], harvester_id: str) -> Path:
         return Path(panda_home) / "var/harvester" / harvester_id
     if state_home := environ.get("XDG_STATE_HOME"):
         return Path(state_home) / "harvester" / harvester_id
-    return Path(environ.get("HOME", "/var/lib")) / ".local/state/harvester" / harvester_id
+    return (_home(environ) or Path("/var/lib")) / ".local/state/harvester" / harvester_id
 
 
 def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Sequence[Path] | None = None) -> Path:
@@ -66,7 +71,7 @@ def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Seque
     if panda_home := environ.get("PANDA_HOME"):
         folders.append(Path(panda_home) / "etc/panda")
     places = [folder / config_file for folder in folders]
-    return next((place for place in places if place.is_file()), Path("/etc/panda") / config_file)
+    return next((place for place in places if _is_file(place)), Path("/etc/panda") / config_file)
 
 
 def read_text(path: Path, findings: Findings, advice: str = "check the path") -> str | None:
@@ -84,7 +89,15 @@ def read_text(path: Path, findings: Findings, advice: str = "check the path") ->
 
 def existing(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The files of a search path that are there; missing ones are no mistake."""
-    return tuple(path for path in paths if path.exists())
+    return tuple(filter(_is_file, paths))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether the file is there; in a directory that cannot be searched it is not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def read_json(path: Path, findings: Findings, advice: str = "check the path") -> JsonDocument | None:

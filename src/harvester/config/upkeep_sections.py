@@ -1,6 +1,7 @@
 """The sections of the agents that keep the instance itself in order, core reference §1.8."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -23,6 +24,8 @@ from harvester.config.fields import (
 
 class Watcher(Section):
     """`[watcher]`: notices that an agent is stuck."""
+
+    later: ClassVar[Mapping[str, str]] = {"actions": "nobody is told, see `harvester status`"}
 
     log_file_name_list: CommaList = ("panda-db_proxy.log",)
     """Log files to watch, in the log directory."""
@@ -59,6 +62,11 @@ class Watcher(Section):
 class CredManager(Section):
     """`[credmanager]`: renews proxies and tokens."""
 
+    later: ClassVar[Mapping[str, str]] = {
+        "moduleName": "somebody else has to renew credentials",
+        "pluginConfigs": "somebody else has to renew credentials",
+    }
+
     module_name: Lines = ()
     """Modules of the plugins."""
     class_name: Lines = ()
@@ -80,6 +88,8 @@ class CredManager(Section):
 class FileSyncer(Section):
     """`[file_syncer]`: keeps local copies of remote files."""
 
+    later: ClassVar[Mapping[str, str]] = {"pluginConfigs": "somebody else has to copy those files"}
+
     plugin_configs: PluginConfigs = ()
     """As in `[credmanager]`."""
     sleep_time: Seconds = 600
@@ -88,6 +98,8 @@ class FileSyncer(Section):
 
 class Cacher(Section):
     """`[cacher]`: keeps remote information in the database."""
+
+    later: ClassVar[Mapping[str, str]] = {"data": "nothing is fetched"}
 
     data: Lines = ()
     """One entry per line: `main key|sub key|URL|dump file`, the last one optional."""

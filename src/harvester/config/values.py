@@ -11,23 +11,35 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from harvester.config.findings import Findings, Location, is_secret
+from harvester.config.interpolation import Interpolation, InterpolationError, has_stray_percent
 from harvester.config.json_lines import JsonPath, JsonSyntaxError, parse_json
 
 _VARIABLE = re.compile(r"\$\{*([^}]+)\}*")
-_PERCENT = re.compile(r"%(?:(?P<percent>%)|\((?P<name>[^)]+)\)s)?")
 _WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
+
+HIDDEN = "(hidden, after an empty secret)"
+"""Stands for the name of such a key in findings: it may be the end of the secret, in a line of its own."""
 
 Lines = list[tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class RawEntry:
-    """A value as written: text in an ini file, any JSON value in the config map."""
+    """A value as written: text in an ini file, any JSON value in the config map.
+
+    Attributes:
+        follows_secret: its key stands directly after that of a secret without a value.
+    """
 
     value: JsonValue = field(repr=False)
     file: str
     lines: tuple[int, ...]
     interpolates: bool = True
+    follows_secret: bool = False
+
+    def name(self, section: str, key: str) -> str:
+        """The key with its section, as findings about what is written may tell it."""
+        return f"{section}.{HIDDEN if self.follows_secret else key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +52,7 @@ class Entry:
         at: where the key stands.
         lines: lines of the items of a list or JSON value.
         inherited: it comes from `[DEFAULT]`.
+        name: `section.key`, as findings may tell it.
     """
 
     value: JsonValue = field(repr=False)
@@ -47,6 +60,7 @@ class Entry:
     at: Location
     lines: Mapping[JsonPath, int] = field(default_factory=dict, repr=False)
     inherited: bool = False
+    name: str = ""
 
     def at_item(self, path: JsonPath) -> Location:
         """Where an item of a list or JSON value stands."""
@@ -72,17 +86,21 @@ class Expander:
         return self.hostname if name.upper() == "HOSTNAME" else self.environ.get(name)
 
 
-def convert(name: str, key: str, scope: Mapping[str, RawEntry], expander: Expander, findings: Findings) -> Entry | None:
+def convert(
+    section: str, key: str, scope: Mapping[str, RawEntry], expander: Expander, findings: Findings
+) -> Entry | None:
     """The value of `key`, or None when it cannot be had; the reason is then a finding.
 
     Args:
-        name: `section.key`, for findings.
+        section: its section, for findings.
         key: the key in `scope`.
         scope: all keys of the section with those of `[DEFAULT]`, for `%(other)s`.
         expander: the environment.
         findings: takes what is wrong.
     """
-    return _Conversion(name, scope[key], expander, findings).run(key, scope)
+    name = scope[key].name(section, key)
+    entry = _Conversion(name, scope[key], expander, findings).run(key, scope)
+    return entry and replace(entry, name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +115,7 @@ class _Conversion:
             return Entry(self.raw.value, str(self.raw.value), self._at())
         lines: Lines | None = list(zip(self.raw.value.split("\n"), self._line_numbers(), strict=True))
         if self.raw.interpolates:
-            lines = self._interpolate(lines or [], scope, (key,))
+            lines = self._interpolate(lines or [], key, scope)
         if lines and lines[0][0].startswith("$"):
             lines = self._expand_whole(lines)
         return None if lines is None else self._typed(lines)
@@ -132,7 +150,8 @@ class _Conversion:
             self._error(lines[error.line - 1][1], error.problem, "correct the JSON of this value")
             return None
         for path, line in document.duplicates:
-            self._error(lines[line - 1][1], f"the JSON key {path[-1]} is written twice", "keep one of the two")
+            problem = f"the JSON key {path[-1]} is written twice, the last one counts"
+            self._warn(lines[line - 1][1], problem, "keep one of the two")
         numbers = {path: lines[line - 1][1] for path, line in document.lines.items()}
         entry = Entry(document.value, text, self._at(), numbers)
         return replace(entry, value=self._expand_nested(document.value, (), entry))
@@ -165,48 +184,22 @@ class _Conversion:
             )
         return content
 
-    def _interpolate(self, lines: Lines, scope: Mapping[str, RawEntry], trail: tuple[str, ...]) -> Lines | None:
+    def _interpolate(self, lines: Lines, key: str, scope: Mapping[str, RawEntry]) -> Lines | None:
         """Replace `%(other)s` and `%%`; text of several lines keeps the line it was asked for in."""
         result: Lines = []
+        interpolation = Interpolation({other: str(raw.value) for other, raw in scope.items()}, key)
         for text, number in lines:
-            replaced = self._interpolate_text(text, number, scope, trail)
-            if replaced is None:
+            try:
+                replaced = interpolation.expand(text)
+            except InterpolationError as error:
+                hidden = ("a %(…)s in it cannot be followed", "write %% for a percent sign")
+                self._error(number, *(hidden if is_secret(self.name) else (error.problem, error.advice)))
                 return None
+            if has_stray_percent(text):
+                problem = "a single % starts a reference to another key; it is taken as it stands"
+                self._warn(number, problem, "write %%")
             result.extend((part, number) for part in replaced.split("\n"))
         return result
-
-    def _interpolate_text(
-        self, text: str, number: int, scope: Mapping[str, RawEntry], trail: tuple[str, ...]
-    ) -> str | None:
-        parts: list[str] = []
-        end = 0
-        for match in _PERCENT.finditer(text):
-            parts.append(text[end : match.start()])
-            end = match.end()
-            part = self._percent(match, number, scope, trail)
-            if part is None:
-                return None
-            parts.append(part)
-        return "".join([*parts, text[end:]])
-
-    def _percent(
-        self, match: re.Match[str], number: int, scope: Mapping[str, RawEntry], trail: tuple[str, ...]
-    ) -> str | None:
-        if match["percent"]:
-            return "%"
-        if match["name"]:
-            return self._other(match["name"], number, scope, trail)
-        self._warn(number, "a single % starts a reference to another key; it is taken as it stands", "write %%")
-        return "%"
-
-    def _other(self, name: str, number: int, scope: Mapping[str, RawEntry], trail: tuple[str, ...]) -> str | None:
-        if name in trail:
-            self._error(number, f"%({name})s refers back to itself", "write the value instead")
-            return None
-        if name not in scope:
-            self._error(number, f"%({name})s names a key that is not set", f"set {name} here or in [DEFAULT]")
-            return None
-        return self._interpolate_text(str(scope[name].value), number, scope, (*trail, name))
 
     def _at(self) -> Location:
         return Location(self.raw.file, self.raw.lines[0])

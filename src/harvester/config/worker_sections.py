@@ -65,8 +65,8 @@ class Submitter(Section):
     """Pause when no queue is due."""
     respect_sleep_time: Flag = False
     """Pause after every cycle."""
-    max_new_workers: Count | None = 1000
-    """New workers per queue and cycle at most; None for no limit."""
+    max_new_workers: Count | None = None
+    """New workers per queue and cycle at most; no limit when not set."""
     activate_worker_factor: WorkerFactor = 1.0
     """Share of the activated jobs that get workers from this instance; `auto` for one over the number of instances."""
     no_pilots_when_no_active_jobs: Flag = False
@@ -91,7 +91,7 @@ class Monitor(Section):
     worker_queue_time_limit: Seconds = 172800
     """A worker that still waits in the batch system after this time is killed."""
     post_process_timeout: Minutes = 0
-    """Post-processing is tried again for this long; 0 for once."""
+    """Post-processing is tried again for this long, two minutes at the least."""
     fifo_enable: Flag = False
     """Checks go through a queue of their own."""
     fifo_sleep_time_milli: Annotated[Count, Kind("milliseconds, 0 or more", sample="5000, say")] = 5000

@@ -63,6 +63,28 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
 """The plugins that exist: `module:class` by role and short name. Each is imported when it is first asked for."""
 
 
+NOT_NEEDED_ANYWHERE: Final = frozenset({"siteName", "queueName", "middleware", "bareFunctions"})
+"""Keys that upstream gives to every plugin, or reads itself when it makes one."""
+
+NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
+    Role.SUBMITTER: frozenset({"uploadLog"}),
+    Role.MESSENGER: frozenset(
+        {
+            "jsonEventsFeedFileName",
+            "jsonEventsRequestFileName",
+            "jsonEventsUpdateFileName",
+            "leftOverZipPatterns",
+            "maxWorkersForZip",
+            "subTarballName",
+            "taskWorkBaseDir",
+            "taskWorkStateFile",
+            "xmlOutputsBaseFileName",
+        }
+    ),
+}
+"""Further keys of upstream plugins whose successors here have no use for them, so that they are no mistake."""
+
+
 @dataclass(frozen=True, slots=True)
 class UpstreamPlugin:
     """One name that existing configurations use, and the short name of what does its work here."""

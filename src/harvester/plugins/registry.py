@@ -17,7 +17,8 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final, Literal, Protocol, overload
 
-from pydantic import JsonValue, ValidationError
+from pydantic import AliasChoices, JsonValue, ValidationError
+from pydantic.fields import FieldInfo
 
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
@@ -30,7 +31,7 @@ from harvester.plugins.api import (
     Stager,
     WorkerMaker,
 )
-from harvester.plugins.names import OURS, UPSTREAM, Role
+from harvester.plugins.names import NOT_NEEDED, NOT_NEEDED_ANYWHERE, OURS, UPSTREAM, Role
 
 __all__ = [
     "NotBuiltYetError",
@@ -40,6 +41,7 @@ __all__ = [
     "UnknownPluginError",
     "UnusablePluginError",
     "build",
+    "known_settings",
     "problems",
     "resolve",
 ]
@@ -148,7 +150,7 @@ def problems(queue: str, role: str, block: Block) -> Sequence[str]:
         role: key of the block in the queue configuration; an unknown key is a block of middleware.
         block: as in the configuration, `common` merged in.
     """
-    known = Role(role) if role in {each.value for each in Role} else Role.MIDDLEWARE
+    known = _role(role)
     try:
         _settings(resolve(known, block), known, block)
     except PluginError as error:
@@ -156,6 +158,32 @@ def problems(queue: str, role: str, block: Block) -> Sequence[str]:
     except ValidationError as error:
         return [f"queue {queue}: {complaint}" for complaint in _complaints(error)]
     return []
+
+
+def known_settings(role: str, block: Block) -> frozenset[str]:
+    """The keys that the plugin of a block reads, and those that it need not read although upstream's does.
+
+    Raises:
+        PluginError: as `resolve`.
+    """
+    known = _role(role)
+    settings = resolve(known, block).Settings
+    if settings.model_config.get("extra") == "allow":
+        return frozenset(block.settings)
+    fields = settings.model_fields.items()
+    read = {key for name, field in fields for key in _names(name, field)}
+    return frozenset(read) | NOT_NEEDED_ANYWHERE | NOT_NEEDED.get(known, frozenset())
+
+
+def _names(name: str, field: FieldInfo) -> Iterable[str]:
+    """Under which keys a field is read."""
+    alias = field.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    return (name, *(choice for choice in choices if isinstance(choice, str)))
+
+
+def _role(key: str) -> Role:
+    return Role(key) if key in {each.value for each in Role} else Role.MIDDLEWARE
 
 
 def _settings(plugin: type[AnyPlugin], role: Role, block: Block) -> PluginSettings:

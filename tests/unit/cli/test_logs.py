@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 import structlog
 
+import harvester
 from harvester.config.instance_sections import LoggerSettings, Master, Pandacon
-from harvester.config.service import Settings
+from harvester.config.log_areas import area_named
+from harvester.config.service import Settings, load_settings
 from harvester.logs import area_of, set_up_logs
 
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -42,6 +44,29 @@ def settings(place: Path | None, levels: dict[str, str] | None = None, **logger:
 )
 def test_every_line_has_an_area_that_operators_know(logger: str, agent: str, area: str) -> None:
     assert area_of(logger, agent) == area
+
+
+def test_every_area_can_be_given_a_level() -> None:
+    rooms = Path(harvester.__file__).parent
+    writers = [path for path in rooms.rglob("*.py") if "get_logger(__name__)" in path.read_text()]
+    loggers = [".".join(path.relative_to(rooms.parent).with_suffix("").parts) for path in writers]
+    assert "harvester.agents.monitor" in loggers
+    assert {area_named(area_of(logger)) for logger in loggers} == {area_of(logger) for logger in loggers}
+
+
+def test_levels_of_upstream_loggers_hold(tmp_path: Path) -> None:
+    (tmp_path / "panda_harvester.cfg").write_text(
+        "[master]\nharvester_id = u\n[pandacon]\nserver_api_url_ssl = http://h/api/v1\n"
+        "[log_level]\nslurm_submitter = ERROR\nshared_file_messenger = ERROR\n"
+    )
+    (tmp_path / "panda_common.cfg").write_text(f"[logger]\nlogdir = {tmp_path}\n")
+    loaded = load_settings([tmp_path / "panda_harvester.cfg"], {})
+    assert loaded.settings is not None
+    set_up_logs(loaded.settings)
+    structlog.get_logger("harvester.plugins.slurm.cluster").warning("chatter")
+    structlog.get_logger("harvester.plugins.messengers.looking").error("heard")
+    assert not (tmp_path / "panda-slurm.log").exists()
+    assert "heard" in (tmp_path / "panda-shared_file_messenger.log").read_text()
 
 
 def test_each_area_writes_its_own_file_with_identifiers_and_utc(tmp_path: Path) -> None:

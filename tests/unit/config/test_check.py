@@ -25,6 +25,7 @@ GOOD_QUEUE = """{
     "workerMaker": {"plugin": "simple"}, "preparator": {"plugin": "dummy"}, "stager": {"plugin": "dummy"},
     "messenger": {"plugin": "shared_file", "accessPoint": "/w/${workerID}"}
 }"""
+ONE_LINE = " ".join(GOOD_QUEUE.split())
 QUEUES = f'{{"GOOD": {GOOD_QUEUE}}}'
 
 
@@ -51,6 +52,18 @@ def queue(attributes: str) -> str:
 def changed_queue(old: str, new: str) -> str:
     """A good queue and the same with one text replaced."""
     return f'{{\n"GOOD": {GOOD_QUEUE},\n"BAD": {GOOD_QUEUE.replace(old, new)}\n}}'
+
+
+def chain(reference: str, length: int) -> str:
+    """Keys k1, k2, … that refer to the next one each; the value of the last one is to follow."""
+    return (
+        "\n".join(f"k{place} = {reference.format(place + 1)}" for place in range(1, length + 1)) + f"\nk{length + 1} = "
+    )
+
+
+def setting(role: str, attributes: str) -> str:
+    """A good queue and the same with further settings in a plugin block."""
+    return changed_queue(f'"{role}": {{', f'"{role}": {{\n{attributes},\n')
 
 
 WARNING = Severity.WARNING
@@ -89,6 +102,17 @@ IN_MAIN = [
     ),
     Mistake("flag in lower case", "= false", "db.verbose", "read as False", "[db]\nverbose = false", severity=WARNING),
     Mistake("no flag", "= perhaps", "db.verbose", "True or False", "[db]\nverbose = perhaps"),
+    Mistake(
+        "engine in another spelling", "SQLite3", "db.engine", "write sqlite", "[db]\nengine = SQLite3", severity=WARNING
+    ),
+    Mistake(
+        "end of a secret in a line of its own",
+        "lost==",
+        "db.(hidden, after an empty secret)",
+        "nobody reads this key",
+        "[db]\npassword =\nlost==",
+        severity=WARNING,
+    ),
     Mistake("unknown engine", "= mysql", "db.engine", "write", "[db]\nengine = mysql"),
     Mistake("unknown way to log in", "x508", "pandacon.auth_type", "write x509", whole_main=f"{MAIN}auth_type = x508"),
     Mistake(
@@ -121,6 +145,20 @@ IN_MAIN = [
         "master.harvester_id",
         "letters",
         whole_main=MAIN.replace("unit", "my harvester"),
+    ),
+    Mistake(
+        "name longer than the server's",
+        "mmm",
+        "master.harvester_id",
+        "at most 50",
+        whole_main=MAIN.replace("unit", "m" * 51),
+    ),
+    Mistake(
+        "user and password in a URL",
+        "me:",
+        "pandacon.server_api_url_ssl",
+        "without user and password",
+        whole_main=MAIN.replace("127", "me:hush@127"),
     ),
     Mistake("no workers per cycle", "maxWorkers", "monitor.maxWorkers", "1 or more", "[monitor]\nmaxWorkers = 0"),
     Mistake("port too high", "70000", "frontend.portNumber", "port", "[frontend]\nportNumber = 70000"),
@@ -164,8 +202,9 @@ IN_MAIN = [
         "doubled key in JSON",
         '"n2"',
         "monitor.eventBasedPlugins",
-        "written twice",
+        "the last one counts",
         '[monitor]\neventBasedPlugins =\n  [{"name": "n",\n  "name": "n2"}]',
+        severity=WARNING,
     ),
     Mistake(
         "doubled key",
@@ -200,6 +239,22 @@ IN_MAIN = [
         "[db]\ndatabase_filename = %(nothing)s/x",
     ),
     Mistake("reference to itself", "%(user)s", "db.user", "back to itself", "[db]\nuser = %(user)s"),
+    Mistake(
+        "references too deep", "%(k1)s", "db.user", "more than 10 deep", f"[db]\nuser = %(k1)s\n{chain('%(k{})s', 10)}x"
+    ),
+    Mistake(
+        "references that double",
+        "%(k1)s",
+        "db.user",
+        "too much",
+        f"[db]\nuser = %(k1)s%(k1)s\n{chain('%(k{0})s%(k{0})s', 9)}{60 * 'x'}",
+    ),
+    Mistake(
+        "misspelt logger", "monitr", "log_level.monitr", "write monitor", "[log_level]\nmonitr = INFO", severity=WARNING
+    ),
+    Mistake(
+        "logger in the wrong file", "[logger]", "logger", "panda_common.cfg", "[logger]\nlogdir = /l", severity=WARNING
+    ),
     Mistake("unknown log level", "DEBUGG", "log_level.monitor", "write DEBUG", "[log_level]\nmonitor = DEBUGG"),
     Mistake(
         "bad factor",
@@ -213,6 +268,14 @@ IN_MAIN = [
         "[pandacon]",
         "pandacon.cert_file",
         "will not know this instance",
+        whole_main=MAIN.replace("http:", "https:"),
+        severity=WARNING,
+    ),
+    Mistake(
+        "no CA certificates",
+        "[pandacon]",
+        "pandacon.ca_cert",
+        "certificate is checked",
         whole_main=MAIN.replace("http:", "https:"),
         severity=WARNING,
     ),
@@ -231,6 +294,38 @@ IN_MAIN = [
         "write GOOD",
         "[qconf]\nqueueList =\n  GOOD\n  GOD",
         severity=WARNING,
+    ),
+    Mistake(
+        "JSON list in one line",
+        "GOOD",
+        "qconf.queueList",
+        "write GOOD, ALL",
+        "[qconf]\nqueueList = [\"GOOD\", 'ALL']",
+        severity=WARNING,
+    ),
+    Mistake(
+        "queues of a resolver",
+        "DYNAMIC",
+        "qconf.queueList",
+        "counts as ALL",
+        "[qconf]\nqueueList = DYNAMIC",
+        severity=WARNING,
+    ),
+    *(
+        Mistake(
+            f"{key} in a version without",
+            key,
+            f"qconf.{key}",
+            "comes with a later version",
+            f"[qconf]\n{key} = {value}",
+            severity=WARNING,
+        )
+        for key, value in (
+            ("configFromCacher", "True"),
+            ("resolverModule", "m"),
+            ("autoBlacklist", "True"),
+            ("pilotVersion", "3"),
+        )
     ),
 ]
 
@@ -270,6 +365,42 @@ IN_QUEUES = [
             queues='{"A_TEMPLATE":\n{"templateQueueName": "B_TEMPLATE"}, "B_TEMPLATE": {},' + QUEUES[1:]),
     Mistake("template flag in quotes", '"isTemplateQueue"', "BAD.isTemplateQueue", "counts as false",
             queues=queue('"isTemplateQueue": "true"'), severity=WARNING),
+    Mistake("empty name of a template", '"templateQueueName"', "BAD.templateQueueName", "remove templateQueueName",
+            queues=queue('"templateQueueName": ""')),
+    Mistake("text instead of labels", '"rc_alrb"', "BAD.prioritizedProdSourceLabels", 'write ["rc_alrb"]',
+            queues=queue('"prioritizedProdSourceLabels": "rc_alrb"')),
+    Mistake("map type of a later version", "OneToMany", "BAD.mapType", "comes with a later version",
+            queues=changed_queue('"NoJob"', '"OneToMany"')),
+    Mistake("limit of a later version", '"nQueueLimitJobRatio"', "BAD.nQueueLimitJobRatio", "nQueueLimitJob alone decide",
+            queues=queue('"mapType": "OneToOne", "nQueueLimitJob": 9,\n"nQueueLimitJobRatio": 20'), severity=WARNING),
+    Mistake("throttler of a later version", '"throttler"', "BAD.throttler", "comes with a later version",
+            queues=queue('"throttler": {"plugin": "simple"}'), severity=WARNING),
+    Mistake("run mode of a later version", "slave", "BAD.runMode", "comes with a later version",
+            queues=queue('"runMode": "slave"')),
+    Mistake("name that is no text", "ud800", "BAD\\ud800", "no text",
+            queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD\\ud800": {ONE_LINE}}}'),
+    Mistake("name of two lines", "BAD", "BAD\\n2", "no text",
+            queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD\\n2": {ONE_LINE}}}'),
+    Mistake("name too long for the database", "BBB", 60 * "B", "more than 190",
+            queues=f'{{"GOOD": {GOOD_QUEUE},\n"{191 * "B"}": {ONE_LINE}}}'),
+    Mistake("word for a time in a plugin block", '"often"', "BAD.monitor.checkTimeout", "seconds, 0 or more",
+            queues=setting("monitor", '"checkTimeout": "often"')),
+    Mistake("time in quotes in a plugin block", '"600"', "BAD.monitor.checkTimeout", "write 600", severity=WARNING,
+            queues=setting("monitor", '"checkTimeout": "600"')),
+    Mistake("list for minutes", "worker_heartbeat", "BAD.messenger.worker_heartbeat", "minutes, 0 or more",
+            queues=setting("messenger", '"worker_heartbeat": [10]')),
+    Mistake("no job per worker", "nJobsPerWorker", "BAD.workerMaker.nJobsPerWorker", "1 or more",
+            queues=setting("workerMaker", '"nJobsPerWorker": 0')),
+    Mistake("flag in quotes in a plugin block", '"true"', "BAD.submitter.noPilotsWhenNoActiveJobs", "write true",
+            severity=WARNING, queues=setting("submitter", '"noPilotsWhenNoActiveJobs": "true"')),
+    Mistake("factor in quotes", '"2"', "BAD.submitter.nCoreFactor", "numbers without quotes", severity=WARNING,
+            queues=setting("submitter", '"nCoreFactor": {"Any": {"Undefined": "2"}}')),
+    Mistake("wrong time for all plugins", "checkTimeout", "BAD.common.checkTimeout", "seconds, 0 or more",
+            queues=queue('"common": {"checkTimeout": -1}')),
+    Mistake("number for an access point", "accessPoint", "BAD.messenger.accessPoint", "a path",
+            queues=changed_queue('"/w/${workerID}"', "3")),
+    Mistake("middleware without a name", '"middleware"', "BAD.throttler.middleware", "name of a block",
+            queues=queue('"throttler": {"plugin": "tiny",\n"middleware": ["rpc"]}')),
     Mistake("mistake in a template", '"maxWorkers": "x"', "X_TEMPLATE.maxWorkers", "whole number",
             queues=f'{{"X_TEMPLATE": {{\n"maxWorkers": "x"}},\n"BAD": {{"templateQueueName": "X_TEMPLATE", '
                    f'"submitter": {{"plugin": "local"}}}}, "GOOD": {GOOD_QUEUE}}}'),
@@ -287,10 +418,10 @@ IN_QUEUES = [
     Mistake("plugin block without a plugin", '"throttler"', "BAD.throttler", "names no plugin",
             queues=queue('"throttler": {"x": 3}')),
     Mistake("plugin as text", '"throttler"', "BAD.throttler", "not an object", queues=queue('"throttler": "tiny"')),
-    Mistake("unknown plugin", '"throttler"', "BAD.throttler", "no plugin tinny",
-            queues=queue('"throttler": {"plugin": "tinny"}')),
-    Mistake("unknown setting of a plugin", '"colour"', "BAD.throttler.colour", "no setting colour", severity=WARNING,
-            queues=queue('"throttler": {"plugin": "tiny",\n"colour": "blue"}')),
+    Mistake("unknown plugin", "tinny", "BAD.stager", "no plugin tinny",
+            queues=changed_queue('"stager": {"plugin": "dummy"}', '\n"stager": {"plugin": "tinny"}')),
+    Mistake("unknown setting of a plugin", '"colour"', "BAD.stager.colour", "no setting colour", severity=WARNING,
+            queues=setting("stager", '"colour": "blue"')),
     Mistake("shared access point", "/w/all", "BAD.messenger.accessPoint", "share one directory", severity=WARNING,
             queues=changed_queue("/w/${workerID}", "/w/all")),
     Mistake("middleware that is not there", '"middleware"', "BAD.throttler.middleware", "no block rpc",
@@ -404,13 +535,33 @@ def test_a_wrong_queue_list_is_told_in_the_config_map(tmp_path: Path) -> None:
     assert [(Path(each.file).name, each.line, each.key) for each in found] == [("b.json", 2, "qconf.queueList")]
 
 
+def test_a_key_written_twice_in_the_config_map_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "a.cfg").write_text(f"{MAIN}[db]\n")
+    (tmp_path / "b.json").write_text('{"db": {"user": "a",\n"user": "b"}}')
+    (tmp_path / "panda_queueconfig.json").write_text(QUEUES)
+    found = check([tmp_path / "a.cfg", tmp_path / "b.json"], None, {}, known_plugins)
+    assert [(each.line, each.key, each.severity) for each in found] == [(2, "db.user", WARNING)]
+
+
 def test_secrets_are_never_shown(tmp_path: Path) -> None:
     main = MAIN.replace("http:", "ftp:").replace("127", "me:hush7@127")
     main = f"{main}auth_token =\n  hush1\n  hush2\n[db]\npassword =\n  hush3\n  hush4\n[fifo]\ndb_password = $hush5\n"
     main += '[credmanager]\npluginConfigs = [{"secret": "hush8"}]\n'
+    main += '[monitor]\nnThreads = ["hush9"]\nsleepTime = {"a": "hush10"}\nlockInterval = a@hush11:b@x\n'
+    main += "[watcher]\nmailPassword =\n$hush12=%(hush13)s\n[apfmon]\nmailPassword =\nhush14=\nhush15=%\n"
+    main += "[frontend]\nsecretFile = %(hush19)s\n"
     (tmp_path / "c.cfg").write_text(main)
-    (tmp_path / "q.json").write_text(QUEUES.replace('"plugin": "local"', '"plugin": "local", "password": "hush6"'))
+    further = '"runMode": ["hush17"], "submitter": {"middleware": {"x": "hush18"}, '
+    queues = QUEUES.replace('"maxWorkers": 5', '"maxWorkers": {"a": "hush16"}').replace('"submitter": {', further)
+    (tmp_path / "q.json").write_text(queues.replace('"plugin": "local"', '"plugin": "local", "password": "hush6"'))
     found = check([tmp_path / "c.cfg"], tmp_path / "q.json", {}, known_plugins)
-    keys = {"pandacon.auth_token", "pandacon.server_api_url_ssl", "db.password", "fifo.db_password"}
+    keys = {"GOOD.maxWorkers", "GOOD.runMode", "GOOD.submitter.middleware", "monitor.nThreads", "monitor.lockInterval"}
+    keys |= {
+        "frontend.secretFile",
+        "pandacon.auth_token",
+        "pandacon.server_api_url_ssl",
+        "db.password",
+        "fifo.db_password",
+    }
     assert {each.key for each in found} >= {*keys, "credmanager.pluginConfigs"}
     assert "hush" not in repr(found)

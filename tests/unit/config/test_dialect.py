@@ -1,5 +1,7 @@
 """The ini dialect of existing files."""
 
+import configparser
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,6 +79,39 @@ def test_a_value_may_refer_to_its_section_and_to_default() -> None:
     assert sections["s"]["key"].value == "/d/t/k"
     assert sections["s"]["base"].inherited
     assert findings == ()
+
+
+def test_default_may_stand_twice() -> None:
+    sections, findings = read("[DEFAULT]\na = 1\n[s]\n[DEFAULT]\nb = 2")
+    assert {key: entry.value for key, entry in sections["s"].items()} == {"a": 1, "b": 2}
+    assert findings == ()
+
+
+@pytest.mark.parametrize("reference", ["%(k{0})s", "%(k{0})s%(k{0})s", "%(k{0})s%(k{0})s%(empty)s%(empty)s"])
+def test_references_end(reference: str) -> None:
+    keys = [f"k{place} = {reference.format(place + 1)}" for place in range(600)]
+    _, findings = read("\n".join(["[s]", *keys, "k600 = x", "empty ="]))
+    assert {each.key for each in findings} == {f"s.k{place}" for place in range(590)}
+
+
+@pytest.mark.parametrize(("length", "told"), [(99_000, []), (101_000, ["s.key"])])
+def test_references_have_a_greatest_length(length: int, told: list[str]) -> None:
+    _, findings = read(f"[s]\nlong = {length * 'x'}\nkey = %(long)s")
+    assert [each.key for each in findings] == told
+
+
+@pytest.mark.parametrize("depth", [10, 11])
+def test_references_are_followed_as_deep_as_by_pythons_parser(depth: int) -> None:
+    text = "\n".join(["[s]", *(f"k{place} = %(k{place + 1})s" for place in range(depth)), f"k{depth} = x"])
+    parser = configparser.ConfigParser()
+    parser.read_string(text)
+    try:
+        expected = parser["s"]["k0"]
+    except configparser.InterpolationDepthError:
+        expected = None
+    sections, _ = read(text)
+    found = sections["s"].get("k0")
+    assert (found and found.value) == expected
 
 
 def test_later_files_win_key_by_key_also_for_references() -> None:

@@ -77,7 +77,8 @@ def test_a_name_with_a_resource_type() -> None:
 
 def test_explicit_names_win() -> None:
     queue = one({"siteName": "S", "resourceType": "MCORE"}, "SITE/SCORE")
-    assert (queue.site_name, queue.site_family, queue.resource_type) == ("S", "S", "MCORE")
+    assert (queue.site_name, queue.site_family, queue.resource_type) == ("S", "SITE", "MCORE")
+    assert one({"siteFamily": "F"}, "SITE/SCORE").site_family == "F"
 
 
 def test_merge_order_and_blocks() -> None:
@@ -165,11 +166,6 @@ def test_middleware_stands_before_the_plugin() -> None:
         ({"zipPerMB": None}, "zip_per_mb", None),
         ({"maxWorkers": None}, "max_workers", 0),
         ({"walltimeLimit": 60}, "walltime_limit", 60),
-        (
-            {"prodSourceLabelRandomWeightsPermille": {"rc_test": 10}},
-            "prod_source_label_random_weights_permille",
-            {"rc_test": 10},
-        ),
     ],
 )
 def test_attributes(attributes: dict[str, JsonValue], name: str, value: object) -> None:
@@ -185,6 +181,52 @@ def test_active_queues() -> None:
     assert set(load(entries, "A").queues) == {"A", "B", "C"}
 
 
+@pytest.mark.parametrize("asked", [{"mapType": "OneToMany"}, {"mapType": "ManyToOne"}, {"runMode": "slave"}])
+def test_what_comes_later_is_told_of_the_queues_that_would_be_served(asked: dict[str, JsonValue]) -> None:
+    queue = {"submitter": {"plugin": "local"}, **asked}
+    entries = {"A": queue, "B": {**queue, "queueStatus": "offline"}, "C": queue, "D": {"submitter": queue["submitter"]}}
+    loaded = load(entries, "A", "B", "D")
+    assert loaded.active == {"D"}
+    assert set(loaded.queues) == {"A", "B", "C", "D"}
+    errors = [each.key for each in loaded.findings if each.severity is Severity.ERROR]
+    assert errors == [f"A.{key}" for key in asked]
+
+
+def test_what_the_agents_read_from_plugin_blocks() -> None:
+    queue = one(
+        {
+            "submitter": {
+                "plugin": "local",
+                "nCoreFactor": {"Any": {"Undefined": 2}},
+                "noPilotsWhenNoActiveJobs": True,
+            },
+            "common": {"checkTimeout": 600, "nWorkersPerJob": 2},
+            "monitor": {"plugin": "local", "fifoCheckInterval": 5.5},
+            "messenger": {"accessPoint": "/${workerID}", "worker_heartbeat": 30},
+            "workerMaker": {"nJobsPerWorker": 4, "staticWorkers": None},
+        }
+    )
+    assert queue.core.submitter.n_core_factor == {"Any": {"Undefined": 2}}
+    assert queue.core.submitter.no_pilots_when_no_active_jobs is True
+    assert (queue.core.monitor.check_timeout, queue.core.monitor.fifo_check_interval) == (600, 5.5)
+    assert queue.core.messenger.heartbeat_minutes == 30
+    assert (queue.core.worker_maker.n_jobs_per_worker, queue.core.worker_maker.n_workers_per_job) == (4, 2)
+    assert queue.core.worker_maker.static_workers is None
+
+
+def test_digits_in_quotes_are_the_number() -> None:
+    block = {"plugin": "local", "nCorePerNode": "32", "checkTimeout": "60"}
+    loaded = load({"Q": {"submitter": block, "workerMaker": {"plugin": "simple", "nJobsPerWorker": "3"}}})
+    core = loaded.queues["Q"].core
+    assert (core.submitter.n_core_per_node, core.monitor.check_timeout, core.worker_maker.n_jobs_per_worker) == (
+        32,
+        60,
+        3,
+    )
+    told = [each.key for each in loaded.findings if each.severity is Severity.WARNING]
+    assert told == ["Q.submitter.nCorePerNode", "Q.submitter.checkTimeout", "Q.workerMaker.nJobsPerWorker"]
+
+
 def test_one_bad_queue_never_takes_the_others_down() -> None:
     good = {"submitter": {"plugin": "local"}}
     bad = [
@@ -195,6 +237,7 @@ def test_one_bad_queue_never_takes_the_others_down() -> None:
         {**good, "mapType": "x"},
         {**good, "templateQueueName": "x"},
         {**good, "maxWorkers": {}},
+        {**good, "monitor": {"plugin": "local", "checkTimeout": []}},
     ]
     loaded = load({"GOOD": good, **{f"BAD{place}": entry for place, entry in enumerate(bad)}})
     assert list(loaded.queues) == ["GOOD"]

@@ -6,7 +6,7 @@ import pytest
 
 from harvester.config.findings import Severity
 from harvester.config.service import Settings, load_settings
-from harvester.config.sources import RemoteText, search_path
+from harvester.config.sources import queue_file, search_path
 
 MINIMAL = "[master]\nharvester_id = unit\n[pandacon]\nserver_api_url_ssl = http://127.0.0.1:1/api/v1\n"
 
@@ -167,9 +167,16 @@ def test_a_name_and_a_server_are_enough(tmp_path: Path) -> None:
     assert loaded.settings.connections_to_server == 5
 
 
-def test_an_existing_file_has_no_findings(tmp_path: Path) -> None:
+def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
     loaded = load_settings([write(tmp_path / "c.cfg", LEGACY)], {"X509_USER_PROXY": "/tmp/x509"})
-    assert loaded.findings == ()
+    later = {
+            "qconf.configFromCacher",
+            "qconf.resolverModule",
+            "qconf.pilotVersion",
+            "cacher.data",
+            "credmanager.moduleName",
+        }
+    assert {(each.key, each.severity) for each in loaded.findings} == {(key, Severity.WARNING) for key in later}
     settings = loaded.settings
     assert settings is not None
     assert settings.db.password is not None
@@ -190,6 +197,49 @@ def test_an_existing_file_has_no_findings(tmp_path: Path) -> None:
     assert settings.log_level == {"monitor": "WARNING", "db_proxy": "INFO"}
 
 
+def test_what_is_not_set_is_as_upstream_has_it(tmp_path: Path) -> None:
+    settings = load(tmp_path, MINIMAL)
+    assert settings.submitter.max_new_workers is None
+    assert settings.zipper.n_threads_for_zip is None
+    assert settings.preparator.max_files_per_job_to_check is None
+
+
+@pytest.mark.parametrize(("written", "limit"), [("None", None), ("0", None), ("-1", None), ("7", 7)])
+def test_limits_of_files_per_job(tmp_path: Path, written: str, limit: int | None) -> None:
+    keys = "[preparator]\nmaxFilesPerJobToCheck = {0}\nmaxFilesPerJobToPrepare = {0}\n"
+    keys += "[stager]\nmaxFilesPerJobToCheck = {0}\nmaxFilesPerJobToTrigger = {0}\n[zipper]\nmaxFilesPerJobToZip = {0}"
+    settings = load(tmp_path, MINIMAL + keys.format(written))
+    assert {
+        settings.preparator.max_files_per_job_to_check,
+        settings.preparator.max_files_per_job_to_prepare,
+        settings.stager.max_files_per_job_to_check,
+        settings.stager.max_files_per_job_to_trigger,
+        settings.zipper.max_files_per_job_to_zip,
+    } == {limit}
+
+
+@pytest.mark.parametrize(
+    ("written", "levels"),
+    [
+        ("slurm_submitter = INFO", {"slurm": "INFO"}),
+        ("slurm_bulk_monitor = INFO\nslurm_submitter = DEBUG\nslurm_sweeper = ERROR", {"slurm": "DEBUG"}),
+        ("simple_worker_maker = WARN", {"worker_maker": "WARNING"}),
+        ("shared_file_messenger = FATAL", {"shared_file_messenger": "CRITICAL"}),
+        ("rucio_stager = NOTSET", {"data": "DEBUG"}),
+    ],
+)
+def test_levels_of_upstream_loggers(tmp_path: Path, written: str, levels: dict[str, str]) -> None:
+    assert load(tmp_path, f"{MINIMAL}[log_level]\n{written}").log_level == levels
+
+
+@pytest.mark.parametrize(
+    ("written", "level"), [("WARN", "WARNING"), ("fatal", "CRITICAL"), ("NOTSET", "DEBUG"), ("ERROR", "ERROR")]
+)
+def test_the_level_of_all_loggers(tmp_path: Path, written: str, level: str) -> None:
+    write(tmp_path / "panda_common.cfg", f"[logger]\nlog_level = {written}")
+    assert load(tmp_path, MINIMAL).logger.log_level == level
+
+
 def test_the_search_path_in_its_order(tmp_path: Path) -> None:
     environ = {"HOME": str(tmp_path / "home"), "PANDA_HOME": str(tmp_path / "panda")}
     for place, path in enumerate(search_path("panda_harvester.cfg", environ)[2:]):
@@ -202,28 +252,41 @@ def test_the_search_path_in_its_order(tmp_path: Path) -> None:
     assert loaded.settings.stager.lock_interval == 99
 
 
-def test_every_file_overrides_the_remote_text(tmp_path: Path) -> None:
-    remote = RemoteText("https://me:pw@h/c.cfg", f"{MINIMAL}[db]\nverbose = x\n[sweeper]\nnThreads = 9")
-    environ = {"HARVESTER_INSTANCE_CONFIG_URL": remote.url}
-    path = write(tmp_path / "c.cfg", "[sweeper]\nnThreads = 2")
-    loaded = load_settings([path], environ, remote=remote)
-    assert [each.file for each in loaded.findings] == ["https://h/c.cfg"]
-    fixed = RemoteText(remote.url, remote.text.replace("= x", "= True"))
-    settings = load_settings([path], environ, remote=fixed).settings
-    assert settings is not None
-    assert settings.sweeper.n_threads == 2
+def test_a_place_named_twice_counts_where_it_is_named_last(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "PANDA_HOME": "/"}
+    folders = [str(path.parent) for path in search_path("x.cfg", environ)]
+    assert folders == [str(tmp_path / "etc/panda"), "/etc/panda", "/usr/etc/panda"]
 
 
-def test_the_remote_text_may_be_json(tmp_path: Path) -> None:
-    remote = RemoteText("https://h", '{"sweeper": {"nThreads": 4}, "stager": {"nThreads": "$N"}}')
-    loaded = load_settings([write(tmp_path / "c.cfg", MINIMAL)], {"N": "5"}, remote=remote)
+def test_without_home_the_account_knows_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert tmp_path / "etc/panda/x.cfg" in search_path("x.cfg", {})
+
+
+def test_an_account_may_have_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 2**31 - 7)
+    assert len(search_path("x.cfg", {})) == 2
+    assert load(tmp_path, MINIMAL).master.work_dir == "/var/lib/.local/state/harvester/unit"
+
+
+def test_a_place_that_cannot_be_looked_at_is_passed_over(tmp_path: Path) -> None:
+    closed = str(tmp_path / ("x" * 300))  # as a directory without permissions, which stops everybody but root
+    write(tmp_path / "etc/panda/panda_harvester.cfg", MINIMAL)
+    loaded = load_settings(None, {"HOME": closed, "PANDA_HOME": str(tmp_path)})
     assert loaded.settings is not None
-    assert (loaded.settings.sweeper.n_threads, loaded.settings.stager.n_threads) == (4, 5)
+    assert queue_file("q.json", {"PANDA_HOME": closed}) == Path("/etc/panda/q.json")
 
 
-def test_a_remote_text_that_nobody_fetched_is_told(tmp_path: Path) -> None:
-    loaded = load_settings([write(tmp_path / "c.cfg", MINIMAL)], {"HARVESTER_INSTANCE_CONFIG_URL": "https://h"})
-    assert [each.severity for each in loaded.findings] == [Severity.WARNING]
+@pytest.mark.parametrize("name", ["HARVESTER_INSTANCE_CONFIG_URL", "HARVESTER_QUEUE_CONFIG_URL"])
+def test_a_remote_configuration_is_refused(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / "c.cfg", MINIMAL)
+    loaded = load_settings([path], {name: "https://me:hush@h"})
+    assert loaded.settings is None
+    assert [(each.file, each.severity) for each in loaded.findings] == [(name, Severity.ERROR)]
+    assert "unset it" in loaded.findings[0].advice
+    assert "hush" not in repr(loaded.findings)
+    assert load_settings([path], {name: ""}).findings == ()
 
 
 def test_logs_follow_panda_common(tmp_path: Path) -> None:
@@ -253,6 +316,8 @@ def test_the_server_by_any_of_its_names(tmp_path: Path, stated: str, url: str) -
         ("ALL", ("ALL",)),
         ("A, B C", ("A", "B", "C")),
         ("\n  A\n  B", ("A", "B")),
+        ('["A", "B"]', ("A", "B")),
+        ("['A']", ("A",)),
         ("", ()),
     ],
 )

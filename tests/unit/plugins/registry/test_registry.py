@@ -22,6 +22,7 @@ from harvester.plugins.registry import (
     UnknownPluginError,
     UnusablePluginError,
     build,
+    known_settings,
     problems,
     resolve,
 )
@@ -63,6 +64,17 @@ from harvester.plugins.local import LocalResource
 
 class Mine(LocalResource):
     pass
+"""
+
+ANY_KEY = """
+from harvester.plugins.api import PluginSettings
+from harvester.plugins.local import LocalResource
+
+class Anything(PluginSettings, extra="allow"):
+    pass
+
+class Mine(LocalResource):
+    Settings = Anything
 """
 
 
@@ -214,3 +226,23 @@ class TestProblems:
     def test_block_of_middleware_is_known(self):
         block = Block(module="pandaharvester.harvestermiddleware.rpc_herder", name="RpcHerder")
         assert "'rpc' is not built yet" in problems("HERE", "rpc", block)[0]
+
+
+class TestKnownSettings:
+    def test_names_and_all_their_aliases(self):
+        known = known_settings("stager", Block(plugin="copy"))
+        assert {"destination", "dstBasePath", "basePath", "maxAttempts"} <= known
+        assert "leftOverPatterns" not in known
+
+    def test_keys_of_upstream_that_are_not_needed_here(self):
+        known = known_settings("messenger", Block(plugin="shared_file"))
+        assert {"accessPoint", "subTarballName", "siteName"} <= known
+
+    def test_a_plugin_may_read_any_key(self, install: Install):
+        install(ANY_KEY)
+        block = Block(module=HERE, name="Mine", settings={"whatever": 1})
+        assert known_settings("submitter", block) == {"whatever"}
+
+    def test_unknown_plugin_has_none(self):
+        with pytest.raises(UnknownPluginError):
+            known_settings("submitter", Block(plugin="nonsense"))
