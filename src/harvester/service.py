@@ -28,11 +28,10 @@ from harvester.agents.statistics import StatisticsReporter
 from harvester.agents.submitter import Submitter
 from harvester.agents.sweeper import Sweeper
 from harvester.agents.worker_propagator import WorkerPropagator
-from harvester.config.queues import LoadedQueues, QueueConfig, RunMode
+from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, utc_now
 from harvester.core.errors import HarvesterError
-from harvester.core.grouping import SUPPORTED
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
@@ -121,28 +120,18 @@ def plugin_context(settings: Settings, clock: Clock) -> Callable[[str], PluginCo
     return make
 
 
-def _can_be_served(queue: QueueConfig) -> bool:
-    problem = unsupported(queue)
-    if problem:
-        log.error("queue is not served", queue=queue.queue_name, reason=problem)
-    return problem is None
-
-
-def unsupported(queue: QueueConfig) -> str | None:
-    """Why a valid queue cannot be served by this version; None if it can."""
-    if queue.map_type not in SUPPORTED:
-        return f"mapType {queue.map_type} is not built yet; write NoJob or OneToOne"
-    if queue.run_mode is RunMode.SLAVE:
-        return "runMode slave is not built yet; write self"
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class _Loop:
-    """Something that is done again and again in a thread of its own."""
+    """Something that is done again and again in a thread of its own.
+
+    Attributes:
+        period: seconds between two rounds.
+        retry: seconds until the next round after one that failed.
+    """
 
     name: str
     period: float
+    retry: float
     round: Callable[[], None]
 
 
@@ -165,7 +154,7 @@ class Harvester:
         self.plugins = PluginPool(loaded.queues, plugin_context(settings, clock))
         self.panda = panda_client(settings)
         self._clock = clock
-        self._active = frozenset(name for name in loaded.active if _can_be_served(loaded.queues[name]))
+        self._active = loaded.active
         self._stopping = threading.Event()
         instance = Instance(settings, self.plugins, self.db, self.panda, clock, Wakeups(), self.host)
         self.housekeeper = Housekeeper(self.db, clock, self.host)
@@ -180,9 +169,9 @@ class Harvester:
         manager = CommandManager(instance, started)
         statistics = StatisticsReporter(instance, sorted(self._active))
         return [
-            _Loop("housekeeper", PERIOD, lambda: self.housekeeper.round(self.runners)),
-            _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, manager.round),
-            _Loop(StatisticsReporter.name, StatisticsReporter.period, statistics.round),
+            _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round(self.runners)),
+            _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
+            _Loop(StatisticsReporter.name, StatisticsReporter.period, StatisticsReporter.retry, statistics.round),
         ]
 
     def start(self) -> None:
@@ -228,10 +217,12 @@ class Harvester:
 
     def _repeat(self, loop: _Loop) -> None:
         while not self._stopping.is_set():
+            pause = min(loop.retry, loop.period)
             try:
                 loop.round()
+                pause = loop.period
             except HarvesterError as error:
                 log.warning("round failed, it is tried again", agent=loop.name, error=str(error))
             except Exception:  # the loop's edge: whatever it is, the next round gets its chance
                 log.exception("round failed, it is tried again", agent=loop.name)
-            self._stopping.wait(loop.period)
+            self._stopping.wait(pause)

@@ -65,7 +65,7 @@ def intend(connection: Connection, *worker_ids: int, queue: str = "HERE", **more
 
 
 def claim_intents(connection: Connection, fence: int = FENCE, now: datetime = NOW, limit: int = 1000) -> list[Held]:
-    return workers.claim_intents(connection, (), limit=limit, now=now, fence=fence, until=now + LEASE)
+    return workers.claim_intents(connection, limit=limit, now=now, fence=fence, until=now + LEASE)
 
 
 def claim_unsettled(connection: Connection, fence: int, now: datetime = NOW) -> list[Held]:

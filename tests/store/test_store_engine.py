@@ -159,7 +159,7 @@ def test_workers_are_stored_whatever_the_servers_mode(mariadb_of_mode: Database)
     words = "back\\slash, 'single', \"double\", 😀"
     with mariadb_of_mode.write() as connection:
         workers.insert_intents(connection, [a_worker(1, diagnostics=words), a_worker(2)], NOW)
-        found = workers.claim_intents(connection, (), limit=9, now=NOW, fence=1, until=NOW)
+        found = workers.claim_intents(connection, limit=9, now=NOW, fence=1, until=NOW)
         assert ids_of(found) == [1, 2]
         workers.settle(connection, [{"worker_id": 2, "diagnostics": words}], 1, {"batch_id": "b"})
         history.record(connection, [history.Event(history.Kind.WORKER, 1, NOW, None, "x", words, "test")])

@@ -17,6 +17,7 @@ from store_tools import (
 
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import JobStatus, JobSubstatus
+from harvester.core.workers import MapType
 from harvester.store import files, history, jobs, leases, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
@@ -172,11 +173,13 @@ def test_a_job_that_changes_while_it_is_reported_stays_due(db: Database):
 
 
 @pytest.mark.parametrize("phase", [JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK])
-def test_a_job_without_a_worker_is_ended(db: Database, phase: JobPhase):
+def test_an_open_job_can_be_ended(db: Database, phase: JobPhase):
     with db.write() as connection:
         fetch_to(connection, phase, 1)
-        assert jobs.cancel_unbound(connection, {1: {"pilotErrorCode": 1144}}, after(seconds=5)) == [1]
-        assert jobs.cancel_unbound(connection, {1: {"again": 1}}, after(seconds=9)) == []
+        assert jobs.lock_open(connection, [1]) == [1]
+        jobs.cancel(connection, {1: {"pilotErrorCode": 1144}}, after(seconds=5))
+        assert jobs.lock_open(connection, [1]) == []
+        jobs.cancel(connection, {1: {"again": 1}}, after(seconds=9))
     job = find_job(db, 1)
     assert (job.status, job.substatus, job.ended_at) == (JobStatus.CANCELLED, JobSubstatus.KILLED, after(seconds=5))
     assert job.attributes == {"pilotErrorCode": 1144}
@@ -186,16 +189,19 @@ def test_a_job_without_a_worker_is_ended(db: Database, phase: JobPhase):
 def test_a_job_that_has_ended_is_not_ended_again(db: Database, phase: JobPhase):
     with db.write() as connection:
         fetch_to(connection, phase, 1)
-        assert jobs.cancel_unbound(connection, {1: {}}, NOW) == []
+        assert jobs.lock_open(connection, [1]) == []
+        jobs.cancel(connection, {1: {}}, NOW)
+    assert find_job(db, 1).status is not JobStatus.CANCELLED
 
 
-def test_a_job_with_a_live_worker_ends_through_it(db: Database):
+def test_a_job_with_a_live_worker_is_known(db: Database):
     with db.write() as connection:
-        fetch_to(connection, JobPhase.WORK, 1, 2)
+        fetch_to(connection, JobPhase.WORK, 1, 2, 3)
         intend(connection, 1, job_ids=(1,))
         submit(connection, 2, job_ids=(2,))
         end(connection, 2)
-        assert jobs.cancel_unbound(connection, {1: {}, 2: {}}, NOW) == [2]
+        intend(connection, 3, job_ids=(3,), map_type=MapType.NO_JOB)
+        assert workers.live_of_jobs(connection, [1, 2, 3]) == {1: 1}
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from store_tools import LEASE, NOW, fetch
 from harvester.core.jobs import JobSubstatus
 from harvester.store import jobs, leases
 from harvester.store.engine import Database
-from harvester.store.leases import JOB_WORK, Owner
+from harvester.store.leases import JOB_WORK, Claim, Owner
 from harvester.store.schema import JobPhase, metadata
 
 JOBS = (1, 2, 3, 4)
@@ -79,9 +79,9 @@ class Claims(RuleBasedStateMachine):
         until = self.now + timedelta(minutes=later)
         with self.db.write() as connection:
             for known, late in self.outdated:
-                leases.extend_claims(connection, JOB_WORK, [known], late, self.now)
+                leases.extend(connection, [Claim(JOB_WORK, [known], late)], self.now)
             if job in self.held:
-                leases.extend_claims(connection, JOB_WORK, [job], self.held[job][0], until)
+                leases.extend(connection, [Claim(JOB_WORK, [job], self.held[job][0])], until)
                 self.held[job] = (self.held[job][0], until)
 
     @rule(job=job_ids)
@@ -89,7 +89,7 @@ class Claims(RuleBasedStateMachine):
         if job in self.held:
             fence = self.held.pop(job)[0]
             with self.db.write() as connection:
-                leases.let_go(connection, JOB_WORK, [job], fence, self.now)
+                leases.give_back(connection, Claim(JOB_WORK, [job], fence), self.now)
             self.outdated.add((job, fence))
 
     @rule(who=owners)

@@ -8,7 +8,7 @@ from store_tools import FENCE, LEASE, NOW, after, claim_intents, claim_unsettled
 from harvester.core.workers import WorkerStatus
 from harvester.store import jobs, leases, queues, workers
 from harvester.store.engine import Database
-from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK
+from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK, Claim
 from harvester.store.schema import WorkerPhase
 
 
@@ -57,7 +57,7 @@ def test_a_claim_that_is_extended_lasts_on(db: Database):
     with db.write() as connection:
         intend(connection, 1)
         claim_intents(connection)
-        leases.extend_claims(connection, WORKER_WORK, [1], FENCE, NOW + 2 * LEASE)
+        leases.extend(connection, [Claim(WORKER_WORK, [1], FENCE)], NOW + 2 * LEASE)
     with db.write() as connection:
         assert claim_unsettled(connection, fence=6, now=NOW + LEASE) == []
 
@@ -66,7 +66,7 @@ def test_only_the_holder_extends(db: Database):
     with db.write() as connection:
         intend(connection, 1)
         claim_intents(connection)
-        leases.extend_claims(connection, WORKER_WORK, [1], FENCE + 1, NOW + 2 * LEASE)
+        leases.extend(connection, [Claim(WORKER_WORK, [1], FENCE + 1)], NOW + 2 * LEASE)
         assert ids_of(claim_unsettled(connection, fence=6, now=NOW + LEASE)) == [1]
 
 
@@ -74,7 +74,7 @@ def test_a_row_that_is_let_go_is_due_when_told(db: Database):
     with db.write() as connection:
         intend(connection, 1)
         claim_intents(connection)
-        leases.let_go(connection, WORKER_WORK, [1], FENCE, after(seconds=30))
+        leases.give_back(connection, Claim(WORKER_WORK, [1], FENCE), after(seconds=30))
         assert claim_unsettled(connection, fence=6, now=after(seconds=29)) == []
         assert ids_of(claim_unsettled(connection, fence=6, now=after(seconds=30))) == [1]
 
@@ -87,7 +87,7 @@ def test_an_outdated_claim_changes_nothing(db: Database):
     with db.write() as connection:
         row = {"worker_id": 1, "batch_id": "late"}
         workers.settle(connection, [row], FENCE, {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR})
-        leases.let_go(connection, WORKER_WORK, [1], FENCE, NOW)
+        leases.give_back(connection, Claim(WORKER_WORK, [1], FENCE), NOW)
         assert workers.held_ids(connection, [1], FENCE) == frozenset()
         assert workers.held_ids(connection, [1], 6) == {1}
     held = find_one(db, 1)
@@ -200,8 +200,8 @@ def test_a_queue_is_extended_by_its_holder_only(db: Database):
     serve(db, "A")
     claim_queues(db, 1)
     with db.write() as connection:
-        leases.extend_queues(connection, QUEUE_SIZE, ["A"], 9, NOW)
-        leases.extend_queues(connection, QUEUE_SIZE, ["A"], 1, NOW + 2 * LEASE)
+        leases.extend(connection, [Claim(QUEUE_SIZE, ["A"], 9)], NOW)
+        leases.extend(connection, [Claim(QUEUE_SIZE, ["A"], 1)], NOW + 2 * LEASE)
     assert claim_queues(db, 2, NOW + LEASE) == []
 
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, event
 from store_tools import FENCE, LEASE, NOW, a_job, a_worker, after, counted
 
-from harvester.core.jobs import JobSubstatus
+from harvester.core.jobs import JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
 from harvester.store import history, jobs, leases, migrate, workers
 from harvester.store.engine import Database, sqlite_url
@@ -30,7 +30,7 @@ def happened(ids: list[int], kind: history.Kind) -> list[history.Event]:
 
 def submit_all(connection: Connection) -> int:
     """What the submitter does: claim, then record."""
-    held = workers.claim_intents(connection, (), limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
+    held = workers.claim_intents(connection, limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
     ids = sorted(workers.held_ids(connection, [each.worker.worker_id for each in held], FENCE))
     same = {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR, "report_due": NOW, "due": None}
     workers.settle(connection, [{"worker_id": each, "batch_id": f"b{each}"} for each in ids], FENCE, same)
@@ -51,7 +51,7 @@ def see_all(connection: Connection) -> int:
 def kill_all(connection: Connection) -> int:
     """What the propagator and the killer do."""
     ids = [each.worker.worker_id for each in workers.monitored(connection, ["HERE"])]
-    workers.request_kill(connection, ids, NOW, "cause", "test")
+    workers.request_kill(connection, dict.fromkeys(ids, Kill("cause")), NOW, "test")
     found = workers.claim_to_kill(connection, limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
     workers.settle_kills(connection, [each.worker_id for each in found], FENCE, after(minutes=1))
     return len(found)
@@ -103,11 +103,12 @@ def test_statements_do_not_grow_with_the_rows(db: Database, step: Callable[[Conn
 
 ROOM = {"limit": 10, "now": NOW, "fence": FENCE, "until": NOW + LEASE}
 CLAIMS: dict[str, Callable[[Connection], object]] = {
-    "ix_workers_phase_due": lambda connection: workers.claim_intents(connection, {"REST"}, **ROOM),
+    "ix_workers_phase_due": lambda connection: workers.claim_intents(connection, **ROOM, except_queues={"REST"}),
     "ix_workers_phase_due (settle)": lambda connection: workers.claim_unsettled(connection, **ROOM),
     "ix_workers_phase_due (sweep)": lambda connection: workers.claim_to_sweep(connection, **ROOM),
     "ix_workers_report_due": lambda connection: workers.claim_to_report(connection, **ROOM),
     "ix_workers_kill_due": lambda connection: workers.claim_to_kill(connection, **ROOM),
+    "ix_workers_kill_due (intents)": lambda connection: workers.condemned_intents(connection, limit=10, now=NOW),
     "ix_workers_queue_phase_status": lambda connection: workers.monitored(connection, ["HERE"]),
     "ix_workers_queue_phase_status (count)": lambda connection: workers.count_live(connection, ["HERE"]),
     "ix_jobs_phase_due": lambda connection: jobs.claim_phase(connection, JobPhase.STAGE, **ROOM),

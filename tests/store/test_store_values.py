@@ -7,11 +7,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_tools import FENCE, NOW, a_job, a_worker, fetch_to, find_job, find_one, intend, submit
 
+from harvester.core.jobs import Kill
 from harvester.core.workers import WorkerStatus
 from harvester.store import history, jobs, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
-from harvester.store.leases import WORKER_WORK, extend_claims
+from harvester.store.leases import WORKER_WORK, Claim, extend
 from harvester.store.schema import JobPhase, WorkerPhase
 
 TEXTS = (
@@ -55,7 +56,7 @@ def test_json_of_any_kind(db: Database, content: dict[str, object]):
         jobs.remove(connection, [1])
         jobs.insert_fetched(connection, [NewJob(a_job(1, attributes=content), content)], NOW)
         assert jobs.params_of(connection, [1]) == {1: content}
-        jobs.cancel_unbound(connection, {1: {"nested": content}}, NOW)
+        jobs.cancel(connection, {1: {"nested": content}}, NOW)
     assert find_job(db, 1).attributes == {"nested": content}
 
 
@@ -105,7 +106,7 @@ def test_large_parameters(db: Database):
         new = [NewJob(a_job(each, attributes=large), large) for each in range(1, 6)]
         jobs.insert_fetched(connection, new, NOW)
         assert jobs.params_of(connection, [3]) == {3: large}
-        jobs.cancel_unbound(connection, dict.fromkeys(range(1, 6), large), NOW)
+        jobs.cancel(connection, dict.fromkeys(range(1, 6), large), NOW)
     assert find_job(db, 5).attributes == large
 
 
@@ -153,14 +154,14 @@ def test_sets_of_any_size(db: Database, number: int):
     with db.write() as connection:
         workers.insert_intents(connection, [a_worker(each, job_ids=(each,)) for each in ids], NOW)
         intend(connection, 900_000)
-        claimed = workers.claim_intents(connection, (), limit=6000, now=NOW, fence=FENCE, until=NOW)
+        claimed = workers.claim_intents(connection, limit=6000, now=NOW, fence=FENCE, until=NOW)
         assert len(claimed) == number + 1
-        extend_claims(connection, WORKER_WORK, list(ids), FENCE, NOW)
+        extend(connection, [Claim(WORKER_WORK, list(ids), FENCE)], NOW)
         rows = [{"worker_id": each, "batch_id": f"b{each}"} for each in ids]
         workers.settle(connection, rows, FENCE, {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR})
         found = workers.find(connection, list(ids))
         assert {each.worker.worker_id: each.worker.batch_id for each in found} == {each: f"b{each}" for each in ids}
         assert all(each.worker.job_ids == (each.worker.worker_id,) for each in found)
-        assert workers.request_kill(connection, list(ids), NOW, "all of them", "test") == list(ids)
+        assert workers.request_kill(connection, dict.fromkeys(ids, Kill("all of them")), NOW, "test") == list(ids)
         workers.remove(connection, list(ids))
         assert workers.find(connection, [*ids, 900_000])[0].worker.batch_id is None

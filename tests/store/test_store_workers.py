@@ -21,6 +21,7 @@ from store_tools import (
     submit,
 )
 
+from harvester.core.jobs import Kill
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.store import history, jobs, leases, workers
 from harvester.store.engine import Database
@@ -31,7 +32,7 @@ from harvester.store.schema import JobPhase, WorkerPhase
 def claim_sweep(db: Database, now: datetime = NOW) -> list[int]:
     with db.write() as connection:
         found = workers.claim_to_sweep(connection, limit=1000, now=now, fence=77, until=now + LEASE)
-        leases.let_go(connection, leases.WORKER_WORK, ids_of(found), 77, now)
+        leases.give_back(connection, leases.Claim(leases.WORKER_WORK, ids_of(found), 77), now)
     return ids_of(found)
 
 
@@ -124,7 +125,9 @@ def test_queues_that_rest_are_left_out(db: Database):
     with db.write() as connection:
         intend(connection, 1)
         intend(connection, 2, queue="RESTS")
-        found = workers.claim_intents(connection, {"RESTS"}, limit=9, now=NOW, fence=FENCE, until=NOW + LEASE)
+        found = workers.claim_intents(
+            connection, except_queues={"RESTS"}, limit=9, now=NOW, fence=FENCE, until=NOW + LEASE
+        )
         assert ids_of(found) == [1]
 
 
@@ -149,7 +152,7 @@ def test_an_end_is_never_changed(db: Database, first: WorkerStatus):
         end(connection, 1, status=first)
         workers.change_seen(connection, [{"worker_id": 1, "status": WorkerStatus.RUNNING}], NOW)
         end(connection, 1, status=WorkerStatus.MISSED, due=after(days=1))
-        assert workers.request_kill(connection, [1], NOW, "too late", "test") == []
+        assert workers.request_kill(connection, {1: Kill("too late")}, NOW, "test") == []
     assert find_one(db, 1).worker.status is first
     assert claim_kill(db) == []
 
@@ -182,8 +185,10 @@ def test_since_when_a_worker_is_out_of_sight(db: Database):
 def test_a_kill_is_requested_once(db: Database):
     with db.write() as connection:
         submit(connection, 1, 2)
-        assert workers.request_kill(connection, [1], NOW, "the first cause", "monitor") == [1]
-        assert workers.request_kill(connection, [1, 2], after(hours=1), "another cause", "propagator") == [2]
+        assert workers.request_kill(connection, {1: Kill("the first cause")}, NOW, "monitor") == [1]
+        assert workers.request_kill(
+            connection, dict.fromkeys([1, 2], Kill("another cause")), after(hours=1), "propagator"
+        ) == [2]
         assert [each.cause for each in history.of(connection, history.Kind.WORKER, 1)] == ["the first cause"]
     assert claim_kill(db) == [1]
 
@@ -191,7 +196,7 @@ def test_a_kill_is_requested_once(db: Database):
 def test_a_kill_is_repeated_until_the_worker_has_ended(db: Database):
     with db.write() as connection:
         submit(connection, 1)
-        workers.request_kill(connection, [1], NOW, "cause", "monitor")
+        workers.request_kill(connection, {1: Kill("cause")}, NOW, "monitor")
     assert claim_kill(db) == [1]
     with db.write() as connection:
         workers.settle_kills(connection, [1], 88, after(seconds=30))
@@ -207,7 +212,7 @@ def test_a_worker_that_may_not_exist_yet_is_killed_only_when_it_is_found(db: Dat
     with db.write() as connection:
         intend(connection, 1)
         claim_intents(connection)
-        assert workers.request_kill(connection, [1, 4711], NOW, "cause", "monitor") == [1]
+        assert workers.request_kill(connection, dict.fromkeys([1, 4711], Kill("cause")), NOW, "monitor") == [1]
     assert claim_kill(db) == []
     with db.write() as connection:
         workers.settle(connection, [{"worker_id": 1, "batch_id": "b1"}], FENCE, {"phase": WorkerPhase.MONITOR})
@@ -312,7 +317,7 @@ def test_nothing_of_a_removed_worker_is_left(db: Database):
         fetch(connection, 7, 8)
         submit(connection, 1, job_ids=(7,))
         submit(connection, 2, job_ids=(8,))
-        workers.request_kill(connection, [1, 2], NOW, "cause", "test")
+        workers.request_kill(connection, dict.fromkeys([1, 2], Kill("cause")), NOW, "test")
         workers.remove(connection, [1])
         assert ids_of(workers.find(connection, [1, 2])) == [2]
         assert workers.live_of_jobs(connection, [7, 8]) == {8: 2}

@@ -23,8 +23,8 @@ SUBMISSION = [
 REST = [
     "job fetcher.after_commit",
     "preparator.before_commit",
-    "monitor.before_commit",
-    "monitor.after_commit",
+    "monitor.before_commit:2",
+    "monitor.after_commit:2",
     "stager.before_commit",
     "stager.after_commit",
     "propagator.before_commit",

@@ -14,9 +14,11 @@ from sqlalchemy import Connection
 from harvester.config.service import Settings
 from harvester.core.clock import Clock
 from harvester.panda.client import PandaClient
+from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import PluginPool
+from harvester.store import leases
 from harvester.store.engine import Database
-from harvester.store.leases import Pair
+from harvester.store.leases import Claim
 
 BATCH = 1000
 """Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
@@ -50,20 +52,13 @@ class Instance:
     clock: Clock
     wake: Wakeups
     host: str
+    call: PluginCalls = field(default_factory=PluginCalls)
+    """Calls verbs of plugins; agents never call them directly."""
 
     @property
     def id(self) -> str:
         """`harvester_id`."""
         return self.settings.master.harvester_id
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Rows held under one fence; `keys` are queue names where the pair is one of queues."""
-
-    pair: Pair
-    keys: Sequence[int] | Sequence[str]
-    fence: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +82,7 @@ class ClaimTicket:
     now: datetime
     until: datetime
     busy: frozenset[str] = field(default=frozenset())
-    """What units still in hand or resting are about; their queues are left alone."""
+    """What units still in hand or resting are about; the rows of these queues are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +136,10 @@ class Agent(ABC, Generic[UnitT, ResultT]):
     @abstractmethod
     def commit(self, connection: Connection, unit: UnitT, result: ResultT) -> Sequence[str]:
         """Write what became of it, in one transaction guarded by the claim's fence; returns the agents to wake."""
+
+    def give_back(self, connection: Connection, unit: UnitT, due: datetime) -> None:
+        """Let go of a unit that was not finished; what is still held of it is due again at `due`."""
+        leases.give_back(connection, unit.claim, due)
 
     def after_commit(self, unit: UnitT, result: ResultT) -> None:
         """Tell others that the result is safe; nothing by default."""

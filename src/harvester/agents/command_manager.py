@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.core.jobs import Kill
 from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
 from harvester.panda.errors import PandaRefused
 from harvester.store import commands, workers
@@ -21,7 +22,7 @@ from harvester.store.commands import StoredCommand
 log = structlog.get_logger(__name__)
 
 _HEARTBEAT: Final = timedelta(minutes=10)
-_FIRST_REFUSED: Final = timedelta(seconds=1)
+_AFTER_REFUSAL: Final = timedelta(minutes=1)
 _AT_ONCE: Final = 1000
 
 
@@ -42,6 +43,8 @@ class CommandManager:
         self._instance = instance
         self._started = started
         self._next_heartbeat = started
+        self._unsaved: list[StoredCommand] = []
+        """Received and not stored yet: the server gives each command only once."""
 
     def round(self) -> None:
         """Heartbeat if it is time, new commands, what they ask for, acknowledgements.
@@ -56,29 +59,35 @@ class CommandManager:
         self._acknowledge()
 
     def _say_alive(self) -> None:
-        """The first heartbeat of a new instance is answered as a failure and keeps nothing (protocol §20.9)."""
+        """Every ten minutes, and soon again if the server did not like it."""
         now = self._instance.clock()
         if now < self._next_heartbeat:
             return
         try:
             self._instance.panda.heartbeat(start_time=self._started, version=version("harvester"), commit="")
         except PandaRefused as error:
-            log.info("heartbeat refused, as the first of a new instance always is", reason=str(error))
-            self._next_heartbeat = now + _FIRST_REFUSED
+            log.warning("heartbeat refused; check that harvester_id is registered at the server", reason=str(error))
+            self._next_heartbeat = now + _AFTER_REFUSAL
         else:
             self._next_heartbeat = now + _HEARTBEAT
 
     def _receive(self) -> None:
+        self._save()
         bulk = self._instance.settings.commandmanager.commands_bulk_size
         while received := self._instance.panda.acquire_commands(bulk):
-            stored = [
+            self._unsaved += [
                 StoredCommand(each.command_id, each.name, each.target, each.params, each.ack_requested)  # type: ignore[arg-type]  # JSON kept as it came
                 for each in received
             ]
-            with self._instance.db.write() as connection:
-                commands.store(connection, stored, self._instance.clock())
+            self._save()
             if len(received) < bulk:
                 return
+
+    def _save(self) -> None:
+        if self._unsaved:
+            with self._instance.db.write() as connection:
+                commands.store(connection, self._unsaved, self._instance.clock())
+            self._unsaved = []
 
     def _obey(self) -> None:
         with self._instance.db.write() as connection:
@@ -100,7 +109,8 @@ class CommandManager:
             case _:
                 log.warning("command not understood, it is acknowledged and dropped", command=command.name)
                 return
-        marked = workers.request_kill(connection, condemned, now, f"command {command.name} of the server", self.name)
+        kills = dict.fromkeys(condemned, Kill(f"command {command.name} of the server"))
+        marked = workers.request_kill(connection, kills, now, self.name)
         log.info("kill command", command=command.name, workers=len(marked))
 
     def _acknowledge(self) -> None:

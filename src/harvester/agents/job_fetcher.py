@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, ClaimTicket, Pace, Unit
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import size_job_fetch
@@ -16,7 +16,7 @@ from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
 from harvester.panda.offers import JobOffer
 from harvester.store import files, history, jobs, leases, queues
-from harvester.store.leases import QUEUE_FETCH
+from harvester.store.leases import QUEUE_FETCH, Claim
 
 log = structlog.get_logger(__name__)
 _QUEUES_AT_ONCE: Final = 50
@@ -106,7 +106,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
             ],
         )
         lookup = timedelta(seconds=self.instance.settings.jobfetcher.lookup_time)
-        due = now if len(result.offers) >= unit.wanted else now + lookup
+        due = now if len(stored) >= unit.wanted else now + lookup
         leases.let_queues_go(connection, QUEUE_FETCH, [unit.about], unit.claim.fence, due=due, now=now)
         text = f"asked for {unit.wanted} jobs, got {len(result.offers)}"
         queues.note(connection, self.name, {unit.about: {"text": text, "server": result.message}}, now)

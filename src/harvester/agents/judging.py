@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from harvester.core.errors import IllegalTransitionError
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError, job_status_from_worker
-from harvester.core.workers import Worker, WorkerStatus, next_worker_status
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, PilotError, job_status_from_worker
+from harvester.core.workers import WorkerStatus, next_worker_status
 from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
 from harvester.store.workers import Held
 
@@ -58,6 +58,20 @@ class Verdict:
     batch_end: WorkerStatus | None
 
 
+def trusted(outcome: CheckOutcome) -> CheckOutcome:
+    """The outcome, if it is one that the contract knows; anything else tells nothing."""
+    match outcome:
+        case Seen(status=WorkerStatus(), started_at=started, ended_at=ended) if _aware(started) and _aware(ended):
+            return outcome
+        case Gone() | Unknown():
+            return outcome
+    return Unknown(f"the plugin gave an answer that the contract does not know: {outcome!r}"[:300])
+
+
+def _aware(moment: object) -> bool:
+    return moment is None or (isinstance(moment, datetime) and moment.tzinfo is not None)
+
+
 def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
     """The new state of a worker; None if nothing has changed or nothing is known."""
     worker = seen.held.worker
@@ -77,7 +91,7 @@ def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
     started = status in {WorkerStatus.RUNNING, WorkerStatus.IDLE} or outcome.status is WorkerStatus.FINISHED
     return Verdict(
         status=status,
-        cause=_cause(outcome, seen.finished),
+        cause=_cause(seen, outcome, waits=waits),
         native_status=outcome.native_status or worker.native_status,
         exit_code=worker.exit_code if outcome.exit_code is None else outcome.exit_code,
         error_code=outcome.error_code or worker.error_code,
@@ -102,38 +116,44 @@ def _must_wait(finished: Done | Later | Failed, ended_at: datetime, rules: Rules
     return isinstance(finished, Later) and now - ended_at < rules.gather
 
 
-def _cause(outcome: Seen, finished: Done | Later | Failed) -> str:
-    parts = [outcome.native_status or outcome.status.value]
-    if outcome.exit_code is not None:
-        parts.append(f"exit code {outcome.exit_code}")
-    if outcome.diagnostics:
-        parts.append(outcome.diagnostics)
-    if isinstance(finished, Failed | Later):
-        parts.append(f"outputs: {finished.reason}")
-    return "; ".join(parts)
+def _cause(seen: Observation, outcome: Seen, *, waits: bool) -> str:
+    """What is said of the new state; once the batch job has ended, what was said of its end."""
+    if seen.held.batch_end is not None:
+        parts = [seen.held.worker.diagnostics]
+    else:
+        exit_code = "" if outcome.exit_code is None else f"exit code {outcome.exit_code}"
+        parts = [outcome.native_status or outcome.status.value, exit_code, outcome.diagnostics]
+    outputs = f"outputs: {seen.finished.reason}" if isinstance(seen.finished, Failed | Later) and not waits else ""
+    return "; ".join(filter(None, [*parts, outputs]))
 
 
-def reason_to_kill(seen: Observation, rules: Rules, now: datetime) -> str | None:
+def reason_to_kill(seen: Observation, rules: Rules, now: datetime) -> Kill | None:
     """Why the worker has to be killed; None if it may go on (core reference §3.7 step 4)."""
     worker, news = seen.held.worker, seen.news
     if seen.held.batch_end is not None or (isinstance(seen.outcome, Seen) and seen.outcome.status.is_final):
         return None
     if news.kill_requested:
-        return "the worker asked for it"
+        return Kill("the worker asked for it")
     waited = now - (worker.submitted_at or now)
     if worker.status is WorkerStatus.SUBMITTED and isinstance(seen.outcome, Seen):
         still_queued = seen.outcome.status is WorkerStatus.SUBMITTED
         if still_queued and waited > rules.queue_time:
-            return f"it has waited in the batch system for {_hours(waited)}, longer than workerQueueTimeLimit"
+            return _given_up(
+                f"it has waited in the batch system for {_hours(waited)}, longer than workerQueueTimeLimit"
+            )
     if rules.heartbeat is not None and worker.started_at is not None:
         silent = now - (news.heartbeat_at or worker.started_at)
         if silent > rules.heartbeat:
-            return f"no heartbeat for {_hours(silent)}, longer than worker_heartbeat"
+            return _given_up(f"no heartbeat for {_hours(silent)}, longer than worker_heartbeat")
     if rules.check_timeout is not None and isinstance(seen.outcome, Unknown) and worker.unseen_since is not None:
         unseen = now - worker.unseen_since
         if unseen > rules.check_timeout:
-            return f"nobody could check it for {_hours(unseen)}, longer than checkTimeout"
+            return _given_up(f"nobody could check it for {_hours(unseen)}, longer than checkTimeout")
     return None
+
+
+def _given_up(reason: str) -> Kill:
+    return Kill(reason, PilotError.KILLED_BY_HARVESTER)
 
 
 def _hours(span: timedelta) -> str:
@@ -152,12 +172,13 @@ class JobChange:
     ended_at: datetime | None
 
 
-def judge_job(job: Job, worker: Worker, verdict: Verdict | None, news: News, now: datetime) -> JobChange | None:
+def judge_job(job: Job, seen: Observation, verdict: Verdict | None, now: datetime) -> JobChange | None:
     """What the worker's state and its own words make of a job; None if nothing has changed.
 
     The worker's word on how the job ended wins over how the batch job ended (core reference §4.1).
     """
-    told = dict(news.attributes.get(job.job_id, {}))
+    worker = seen.held.worker
+    told = dict(seen.news.attributes.get(job.job_id, {}))
     if verdict is None and not told:
         return None
     state = verdict.status if verdict else worker.status
@@ -167,7 +188,7 @@ def judge_job(job: Job, worker: Worker, verdict: Verdict | None, news: News, now
     if state.is_final:
         reported = _REPORTED_ENDS.get(str(attributes.get("jobStatus")))
         status = reported or status
-        attributes = _with_error(attributes, worker, verdict, status)
+        attributes = _with_error(attributes, seen.held, verdict, status)
     started_at = job.started_at or (verdict.started_at if verdict else worker.started_at)
     return JobChange(
         status=status,
@@ -180,13 +201,13 @@ def judge_job(job: Job, worker: Worker, verdict: Verdict | None, news: News, now
 
 
 def _with_error(
-    attributes: dict[str, object], worker: Worker, verdict: Verdict | None, status: JobStatus
+    attributes: dict[str, object], held: Held, verdict: Verdict | None, status: JobStatus
 ) -> dict[str, object]:
     if status is JobStatus.FINISHED or any(attributes.get(key) for key in _UPWARD):
         return attributes
-    code = PilotError.KILLED if status is JobStatus.CANCELLED else PilotError.GENERAL
-    cause = verdict.cause if verdict else worker.diagnostics
-    diagnostics = f"worker {worker.worker_id}: {cause}"
+    code = held.kill_error or (PilotError.KILLED if status is JobStatus.CANCELLED else PilotError.GENERAL)
+    cause = verdict.cause if verdict else held.worker.diagnostics
+    diagnostics = f"worker {held.worker.worker_id}: {cause}"
     return {**attributes, "pilotErrorCode": code, "pilotErrorDiag": diagnostics[:500]}
 
 

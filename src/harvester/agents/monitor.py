@@ -7,32 +7,46 @@ tenth of the time, never more often than the resource likes, never less often th
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Instance, Pace, Unit
+from harvester.agents.base import Agent, ClaimTicket, Instance, Pace, Unit
 from harvester.agents.complaints import Complaints
-from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill
+from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill, trusted
 from harvester.core.errors import HarvesterError
 from harvester.core.files import File, FileKind, FileStatus
-from harvester.core.workers import Worker, WorkerStatus
-from harvester.plugins.api import Assignment, CheckOutcome, Gone, News, Seen, Unknown
+from harvester.core.workers import MapType, Worker, WorkerStatus
+from harvester.plugins.api import (
+    Assignment,
+    CheckOutcome,
+    Gone,
+    Later,
+    Messenger,
+    News,
+    PluginSettings,
+    Seen,
+    Unknown,
+)
 from harvester.store import files, history, jobs, leases, queues, workers
-from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.workers import Held
 
 log = structlog.get_logger(__name__)
 
 _QUEUES_AT_ONCE: Final = 10_000
+_LEAST_GATHER: Final = timedelta(minutes=2)
+"""What a worker wrote last may become visible late, however short `postProcessTimeout` is."""
 _SHARE_OF_TIME: Final = 10
 _ANSWERS_KEPT: Final = 5
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
 _STARTED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
+
+AnyMessenger = Messenger[PluginSettings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +58,15 @@ class MonitorUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one round told, and how long the resource took to answer."""
+    """What one round told, and how long the resource took to answer.
+
+    Attributes:
+        written: queues whose part is in the database; the others were taken over by somebody else meanwhile.
+    """
 
     seen: Sequence[Observation]
     took: timedelta
+    written: set[str] = field(default_factory=set)
 
 
 class Monitor(Agent[MonitorUnit, Round]):
@@ -121,45 +140,48 @@ class Monitor(Agent[MonitorUnit, Round]):
         if not asked:
             return ended
         resource = self.instance.plugins.monitor(unit.queues[0])
-        answers = resource.check(asked)
-        if len(answers) != len(asked):
-            reason = f"the monitor of {unit.about} gave {len(answers)} answers for {len(asked)} workers"
-            log.error("wrong number of answers", endpoint=unit.about, reason=reason)
-            answers = [Unknown(reason)] * len(asked)
+        answers = map(trusted, self.instance.call(resource.check, asked, Unknown))
         settled = self.instance.clock() - timedelta(seconds=resource.settle_seconds)
         return ended | {
             worker.worker_id: _not_yet_listed(worker, answer, settled)
             for worker, answer in zip(asked, answers, strict=True)
         }
 
-    def _listen(self, queue: str, seen: Sequence[Observation]) -> list[Observation]:
-        started = [place for place, each in enumerate(seen) if _has_started(each)]
+    def _listen(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
+        """What the workers of a queue say; a messenger that cannot be asked concerns this queue alone."""
+        started = [each for each in seen if _has_started(each)]
         if not started:
-            return list(seen)
-        messenger = self.instance.plugins.messenger(queue)
-        result = list(seen)
-        news = messenger.collect([seen[place].held.worker for place in started])
-        for place, told in zip(started, news, strict=True):
-            result[place] = replace(seen[place], news=told)
-        ended = [place for place in started if _has_ended(seen[place]) and seen[place].held.worker.job_ids]
-        if ended:
-            self._finish(queue, ended, result)
-        return result
+            return seen
+        try:
+            messenger = self.instance.plugins.messenger(queue)
+        except HarvesterError as error:
+            heard = [_unheard(each, str(error)) for each in started]
+        else:
+            heard = self._finish(messenger, self._collect(messenger, started))
+        by_id = {each.held.worker.worker_id: each for each in heard}
+        return [by_id.get(each.held.worker.worker_id, each) for each in seen]
 
-    def _finish(self, queue: str, ended: Sequence[int], seen: list[Observation]) -> None:
-        """Have logs and left-over outputs gathered, and take what that adds to the news."""
-        messenger = self.instance.plugins.messenger(queue)
-        job_ids = [job for place in ended for job in seen[place].held.worker.job_ids]
+    def _collect(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
+        told = self.instance.call(messenger.collect, [each.held.worker for each in seen], _Unheard)
+        return [
+            _unheard(each, news.reason) if isinstance(news, _Unheard) else replace(each, news=_joined(each.news, news))
+            for each, news in zip(seen, told, strict=True)
+        ]
+
+    def _finish(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
+        """Have logs and left-over outputs of ended workers gathered, and take what that adds to the news."""
+        ended = [each for each in seen if _has_ended(each) and _has_pushed_jobs(each)]
+        running = [each for each in seen if not (_has_ended(each) and _has_pushed_jobs(each))]
+        job_ids = [job for each in ended for job in each.held.worker.job_ids]
         with self.instance.db.read() as connection:
-            params = jobs.params_of(connection, job_ids)
+            params = jobs.params_of(connection, job_ids) if job_ids else {}
         assignments = [
             Assignment(worker, {job: params[job] for job in worker.job_ids if job in params})
-            for worker in (seen[place].held.worker for place in ended)
+            for worker in (each.held.worker for each in ended)
         ]
-        answers = messenger.finish(assignments)
-        more = messenger.collect([each.worker for each in assignments])
-        for place, answer, told in zip(ended, answers, more, strict=True):
-            seen[place] = replace(seen[place], finished=answer, news=_joined(seen[place].news, told))
+        answers = self.instance.call(messenger.finish, assignments, Later)
+        finished = [replace(each, finished=answer) for each, answer in zip(ended, answers, strict=True)]
+        return [*running, *self._collect(messenger, finished)]
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -168,6 +190,8 @@ class Monitor(Agent[MonitorUnit, Round]):
         now = self.instance.clock()
         due = now + self._pace(unit, result)
         ours = leases.let_queues_go(connection, QUEUE_MONITOR, unit.queues, unit.claim.fence, due=due, now=now)
+        result.written.clear()
+        result.written.update(ours)
         seen = [each for each in result.seen if each.held.worker.queue in ours]
         rules = {name: self._rules(name) for name in ours}
         verdicts = {
@@ -200,13 +224,13 @@ class Monitor(Agent[MonitorUnit, Round]):
     def _rules(self, queue: str) -> Rules:
         settings = self.instance.settings.monitor
         config = self.instance.plugins.queue(queue)
-        check_timeout = _number(config.monitor.settings.get("checkTimeout")) or settings.check_timeout
-        heartbeat = _number(config.messenger.settings.get("worker_heartbeat"))
+        check_timeout = config.core.monitor.check_timeout or settings.check_timeout
+        heartbeat = config.core.messenger.heartbeat_minutes
         return Rules(
             queue_time=timedelta(seconds=settings.worker_queue_time_limit),
             check_timeout=None if check_timeout is None else timedelta(seconds=check_timeout),
             heartbeat=None if heartbeat is None else timedelta(minutes=heartbeat),
-            gather=timedelta(minutes=settings.post_process_timeout),
+            gather=max(timedelta(minutes=settings.post_process_timeout), _LEAST_GATHER),
         )
 
     def _write_workers(
@@ -267,6 +291,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             job: each
             for each in seen
             if each.held.worker.worker_id in verdicts or each.news.attributes or each.news.files
+            if _has_pushed_jobs(each)
             for job in each.held.worker.job_ids
         }
         if not concerned:
@@ -277,7 +302,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             each = concerned[job.job_id]
             worker = each.held.worker
             verdict = verdicts.get(worker.worker_id)
-            change = judge_job(job, worker, verdict, each.news, now)
+            change = judge_job(job, each, verdict, now)
             if change is None:
                 continue
             rows.append(_job_row(job.job_id, change, now))
@@ -294,13 +319,13 @@ class Monitor(Agent[MonitorUnit, Round]):
     def _write_kills(
         self, connection: Connection, seen: Sequence[Observation], rules: Mapping[str, Rules], now: datetime
     ) -> bool:
-        by_reason: dict[str, list[int]] = defaultdict(list)
-        for each in seen:
-            if reason := reason_to_kill(each, rules[each.held.worker.queue], now):
-                by_reason[reason].append(each.held.worker.worker_id)
-        for reason, ids in by_reason.items():
-            workers.request_kill(connection, ids, now, reason, self.name)
-        return bool(by_reason)
+        kills = {
+            each.held.worker.worker_id: kill
+            for each in seen
+            if each.held.kill_error is None and (kill := reason_to_kill(each, rules[each.held.worker.queue], now))
+        }
+        workers.request_kill(connection, kills, now, self.name)
+        return bool(kills)
 
     def _note(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
         unknown = {
@@ -334,10 +359,10 @@ class Monitor(Agent[MonitorUnit, Round]):
         """The news are safe: the messengers need not tell them again."""
         by_queue: dict[str, list[Worker]] = defaultdict(list)
         for each in result.seen:
-            if each.news.attributes or each.news.files:
+            if each.held.worker.queue in result.written and (each.news.attributes or each.news.files):
                 by_queue[each.held.worker.queue].append(each.held.worker)
         for queue, some in by_queue.items():
-            self.instance.plugins.messenger(queue).acknowledge(some)
+            self.instance.call.tell(self.instance.plugins.messenger(queue).acknowledge, some)
 
 
 def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> CheckOutcome:
@@ -354,6 +379,24 @@ def _has_ended(seen: Observation) -> bool:
 def _has_started(seen: Observation) -> bool:
     now_running = isinstance(seen.outcome, Seen) and seen.outcome.status in _STARTED
     return now_running or _has_ended(seen) or seen.held.worker.status in _STARTED
+
+
+def _has_pushed_jobs(seen: Observation) -> bool:
+    """Whether this instance gave the worker its jobs; what a pulling worker says of its own is for the server."""
+    return bool(seen.held.worker.job_ids) and seen.held.worker.map_type is not MapType.NO_JOB
+
+
+@dataclass(frozen=True, slots=True)
+class _Unheard:
+    """A worker whose messenger could not be asked."""
+
+    reason: str
+
+
+def _unheard(seen: Observation, reason: str) -> Observation:
+    """An end is not believed before the worker's word on it was heard."""
+    outcome = Unknown(reason) if _has_ended(seen) else seen.outcome
+    return replace(seen, outcome=outcome, news=replace(seen.news, problem=reason))
 
 
 def _joined(first: News, more: News) -> News:
@@ -399,7 +442,3 @@ def _job_row(job_id: int, change: JobChange, now: datetime) -> dict[str, object]
         "phase": JobPhase.WORK,
     }
     return row | {"phase": JobPhase.STAGE, "due": now} if change.status.is_final else row
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

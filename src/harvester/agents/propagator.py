@@ -12,12 +12,14 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError, wire_status
+from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.settling import cancel_jobs
+from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
 from harvester.panda.messages import JobReply
 from harvester.panda.reports import JobReport
 from harvester.store import history, jobs, leases, workers
-from harvester.store.leases import JOB_REPORT
+from harvester.store.leases import JOB_REPORT, Claim
 from harvester.store.schema import JobPhase
 
 log = structlog.get_logger(__name__)
@@ -74,9 +76,8 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
 
     def _is_silent(self, job: Job) -> bool:
         queue = self.instance.plugins.queues.get(job.queue)
-        return (
-            queue is not None and job.substatus is not JobSubstatus.MISSED and wire_status(job)[0] in queue.no_heartbeat
-        )
+        silent = STATUSES_OF_TRUE_PILOT if queue is None else queue.no_heartbeat
+        return job.substatus is not JobSubstatus.MISSED and wire_status(job)[0] in silent
 
     def _report(self, job: Job) -> JobReport:
         status, substatus = wire_status(job)
@@ -136,27 +137,17 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         }.get(status, sweeper.keep_missed)
 
     def _obey_kills(self, connection: Connection, condemned: Sequence[Job], now: datetime) -> None:
-        """Jobs with a live worker end through it; the others end here (core reference §3.4 step 3)."""
+        """Jobs with a live worker end through it; the others end here (core reference §3.4 step 3).
+
+        The jobs are locked before their workers are looked up, so that the sizer cannot give them one in between.
+        """
         if not condemned:
             return
-        ids = [job.job_id for job in condemned]
+        ids = jobs.lock_open(connection, [job.job_id for job in condemned])
         live = workers.live_of_jobs(connection, ids)
-        workers.request_kill(connection, list(live.values()), now, "the server wants its job killed", self.name)
-        error = {
-            "pilotErrorCode": PilotError.KILLED,
-            "pilotErrorDiag": "killed by the server before a worker had it",
-        }
-        attributes = {job.job_id: {**job.attributes, **error} for job in condemned if job.job_id not in live}
-        ended = jobs.cancel_unbound(connection, attributes, now)
-        history.record(
-            connection,
-            [
-                history.Event(
-                    history.Kind.JOB, each, now, None, JobSubstatus.KILLED, "the server wants it killed", self.name
-                )
-                for each in ended
-            ],
-        )
+        kills = {worker: Kill(f"the server wants its job {job} killed") for job, worker in live.items()}
+        workers.request_kill(connection, kills, now, self.name)
+        cancel_jobs(connection, [job for job in ids if job not in live], now, self.name)
 
 
 def _is_told(job: Job) -> bool:

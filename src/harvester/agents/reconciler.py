@@ -14,18 +14,19 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
-from harvester.agents.settling import record_missed, record_submitted, release_jobs
+from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.settling import cancel_jobs, record_submitted, settle_absent
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
 from harvester.store import history, leases, queues, workers
-from harvester.store.leases import WORKER_WORK
+from harvester.store.leases import WORKER_WORK, Claim
 from harvester.store.schema import WorkerPhase
 from harvester.store.workers import Held
 
 log = structlog.get_logger(__name__)
 _ABSENCES_NEEDED: Final = 2
 _HOLD: Final = timedelta(seconds=30)
+_GIVEN_UP: Final = Refused("the resource never took it, and it is not submitted again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,15 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         return leases.next_due(connection, WORKER_WORK, WorkerPhase.SETTLE)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[ReconcileUnit]:
-        """Unsettled workers by queue."""
+        """Unsettled workers by queue, except those of queues whose last search is still under way or rests."""
         by_queue: dict[str, list[Held]] = defaultdict(list)
         for held in workers.claim_unsettled(
-            connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until
+            connection,
+            limit=BATCH,
+            now=ticket.now,
+            fence=ticket.fence,
+            until=ticket.until,
+            except_queues=ticket.busy,
         ):
             by_queue[held.worker.queue].append(held)
         return [
@@ -93,6 +99,8 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         text = f"cannot tell whether the resource took it: {reason}"
         changes = [{"worker_id": each.worker.worker_id, "diagnostics": text[:500]} for each in absent]
         workers.settle(connection, changes, fence, {"due": now + _HOLD, "absences": 0})
+        unwanted = [each.worker for each in absent if each.kill_error is not None]
+        cancel_jobs(connection, [job for worker in unwanted for job in worker.job_ids], now, self.name)
         if absent:
             log.warning("submissions cannot be settled", queue=absent[0].worker.queue, workers=len(absent), why=reason)
 
@@ -105,8 +113,10 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         workers.settle(connection, changes, fence, {"due": now + settle})
         certain = [each for each in absent if each.absences + 1 >= _ABSENCES_NEEDED]
         limit = max(self.instance.plugins.queue(queue).max_submission_attempts, 1)
-        self._submit_again(connection, [each.worker for each in certain if each.tries < limit], fence, now)
-        self._give_up(connection, queue, [each.worker for each in certain if each.tries >= limit], fence, now)
+        again = [each.worker for each in certain if each.tries < limit and each.kill_error is None]
+        self._submit_again(connection, again, fence, now)
+        given_up = [(each.worker, _GIVEN_UP) for each in certain if each.tries >= limit or each.kill_error is not None]
+        settle_absent(connection, self.instance, given_up, fence=fence, now=now, agent=self.name)
 
     def _submit_again(self, connection: Connection, absent: Sequence[Worker], fence: int, now: datetime) -> None:
         if absent:
@@ -122,10 +132,3 @@ class Reconciler(Agent[ReconcileUnit, Search]):
                 for each in absent
             ],
         )
-
-    def _give_up(self, connection: Connection, queue: str, absent: Sequence[Worker], fence: int, now: datetime) -> None:
-        reason = "the resource never took it, though asked as often as maxSubmissionAttempts allows"
-        record_missed(connection, [(each, reason) for each in absent], fence, now, self.name)
-        limits = {queue: self.instance.plugins.queue(queue).max_submission_attempts}
-        retry = timedelta(seconds=self.instance.settings.submitter.check_interval)
-        release_jobs(connection, [(each, Refused(reason)) for each in absent], limits, now, retry)

@@ -12,10 +12,11 @@ import structlog
 from harvester.agents.base import Agent, ClaimTicket, ResultT, UnitT
 from harvester.agents.failpoints import reach
 from harvester.core.errors import HarvesterError
+from harvester.core.rests import Rest
 from harvester.panda.errors import PandaUnavailable
 from harvester.store import leases
 from harvester.store.engine import Database, StoreUnavailableError
-from harvester.store.leases import QUEUE_PAIRS, Owner
+from harvester.store.leases import Owner
 
 log = structlog.get_logger(__name__)
 
@@ -24,37 +25,26 @@ _LONGEST_NAP: Final = 5.0
 _PATIENCE: Final = 60.0
 """Seconds after which a unit still in hand no longer counts against its agent's threads."""
 _BLOCKED_NAP: Final = 0.25
-"""Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy."""
+"""Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy; doubled each time
+that nothing could be claimed again."""
 _MOST_THREADS: Final = 64
-_REST_FIRST: Final = 5.0
-_REST_LAST: Final = 600.0
 _RETRY_FIRST: Final = 0.5
 _RETRY_LAST: Final = 10.0
 
 
 @dataclass(slots=True)
 class _InHand(Generic[UnitT]):
-    unit: UnitT
-    started: float
-    renewed: float
+    """A claimed unit: at work since `started`, or waiting for a thread as long as that is None.
 
-
-@dataclass(slots=True)
-class Rest:
-    """How long something that keeps failing is left alone.
-
-    A plugin: 5 s, doubled with every failure up to ten minutes. A server that is away: 5 s each time, so that reports
-    reach it soon after it is back.
+    Attributes:
+        renewed: when its claim was made to last longer.
+        complain_after: seconds of work after which the operator is told next.
     """
 
-    failures: int = 0
-    until: float = 0.0
-
-    def extend(self, now: float, error: Exception) -> None:
-        """One more failure."""
-        self.failures += 1
-        doublings = 0 if isinstance(error, PandaUnavailable) else min(self.failures - 1, 7)
-        self.until = now + min(_REST_FIRST * 2**doublings, _REST_LAST)
+    unit: UnitT
+    renewed: float
+    started: float | None = None
+    complain_after: float = _PATIENCE
 
 
 @dataclass(slots=True)
@@ -68,7 +58,15 @@ class Health:
 
 
 class AgentRunner(Generic[UnitT, ResultT]):
-    """One agent at work in threads of its own."""
+    """One agent at work in threads of its own.
+
+    Args:
+        agent: the agent.
+        db: where it finds its work.
+        owner: this process as a holder of claims; another one after others took it for dead.
+        is_alive: whether others still take this process for alive.
+        tick: seconds of a clock that never goes back.
+    """
 
     def __init__(
         self,
@@ -76,17 +74,20 @@ class AgentRunner(Generic[UnitT, ResultT]):
         db: Database,
         owner: Callable[[], Owner],
         is_alive: Callable[[], bool],
+        tick: Callable[[], float] = time.monotonic,
     ) -> None:
         self.agent = agent
         self.health = Health()
         self._db = db
         self._owner = owner
         self._is_alive = is_alive
+        self._tick = tick
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._in_hand: dict[int, _InHand[UnitT]] = {}
+        self._fruitless = 0
         self._dispatcher = threading.Thread(target=self._dispatch, name=agent.name, daemon=True)
 
     def start(self) -> None:
@@ -110,24 +111,28 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     def renew(self) -> None:
         """Make the claims in hand last on; called regularly by the housekeeper."""
-        now = time.monotonic()
+        now = self._tick()
         lease = self.agent.pace.lease
+        self._complain_of_slow_ones(now)
         with self._lock:
-            old = [each for each in self._in_hand.values() if now - each.renewed > lease / 3]
+            old = [each for each in self._in_hand.values() if lease / 3 < now - each.renewed < lease]
         if not old:
             return
         until = self.agent.instance.clock() + timedelta(seconds=lease)
         with self._db.write() as connection:
-            for each in old:
-                claim = each.unit.claim
-                if claim.pair in QUEUE_PAIRS:
-                    names = [str(key) for key in claim.keys]
-                    leases.extend_queues(connection, claim.pair, names, claim.fence, until)
-                else:
-                    ids = [int(key) for key in claim.keys]
-                    leases.extend_claims(connection, claim.pair, ids, claim.fence, until)
+            leases.extend(connection, [each.unit.claim for each in old], until)
         for each in old:
             each.renewed = now
+
+    def _complain_of_slow_ones(self, now: float) -> None:
+        """Whoever hangs in a plugin or in the network does so visibly, but not in every round."""
+        with self._lock:
+            begun = [each for each in self._in_hand.values() if each.started is not None]
+        for each in begun:
+            seconds = now - (each.started or now)
+            if seconds > each.complain_after:
+                each.complain_after *= 4
+                log.warning("still at work", agent=self.agent.name, about=each.unit.about, seconds=round(seconds))
 
     # ---- looking for work --------------------------------------------------------------------------------------------
 
@@ -148,14 +153,13 @@ class AgentRunner(Generic[UnitT, ResultT]):
                 log.exception("looking for work failed", agent=self.agent.name)
                 self._stopping.wait(_RETRY_LAST)
                 continue
-            for unit in units:
-                self._begin(unit)
+            self._begin(units)
             if nap > 0:
                 self._wake.wait(nap)
 
     def _look(self) -> tuple[Sequence[UnitT], float]:
         """Work, or the seconds until there may be some; being woken ends these early."""
-        if not self._has_room():
+        if not self._is_alive() or not self._has_room():
             return (), _BLOCKED_NAP
         now = self.agent.instance.clock()
         with self._db.read() as connection:
@@ -163,26 +167,30 @@ class AgentRunner(Generic[UnitT, ResultT]):
         pace = self.agent.pace
         longest = min(pace.ceiling, _LONGEST_NAP)
         if horizon is None or horizon > now:
+            self._fruitless = 0
             ahead = longest if horizon is None else (horizon - now).total_seconds()
             return (), min(ahead, longest)
         until = now + timedelta(seconds=pace.lease)
         ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
         with self._db.write() as connection:
             units = self.agent.claim(connection, ticket)
-        return units, 0.0 if units else _BLOCKED_NAP
+        self._fruitless = 0 if units else self._fruitless + 1
+        return units, 0.0 if units else min(_BLOCKED_NAP * 2 ** min(self._fruitless, 8), longest)
 
     def _busy(self) -> frozenset[str]:
-        now = time.monotonic()
+        now = self._tick()
         with self._lock:
             in_hand = {each.unit.about for each in self._in_hand.values()}
             resting = {about for about, rest in self.health.resting.items() if rest.until > now}
         return frozenset(in_hand | resting)
 
     def _has_room(self) -> bool:
-        now = time.monotonic()
+        """Whether one more unit may be begun; one that takes long gives its thread up to others, within limits."""
+        now = self._tick()
         with self._lock:
-            young = sum(1 for each in self._in_hand.values() if now - each.started < _PATIENCE)
-            return young < self.agent.pace.threads and len(self._in_hand) < _MOST_THREADS
+            begun = [each.started for each in self._in_hand.values() if each.started is not None]
+        young = sum(1 for started in begun if now - started < _PATIENCE)
+        return young < self.agent.pace.threads and len(begun) < _MOST_THREADS
 
     def _count_in_hand(self) -> int:
         with self._lock:
@@ -190,19 +198,32 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     # ---- one unit ----------------------------------------------------------------------------------------------------
 
-    def _begin(self, unit: UnitT) -> None:
-        while not self._has_room() and not self._stopping.is_set():
-            self._ended.clear()
-            self._ended.wait(_BLOCKED_NAP)
-        now = time.monotonic()
+    def _begin(self, units: Sequence[UnitT]) -> None:
+        """Work on the units as threads become free; their claims are renewed meanwhile."""
+        now = self._tick()
         with self._lock:
-            self._in_hand[id(unit)] = _InHand(unit, now, now)
-        threading.Thread(target=self._work, args=(unit,), name=f"{self.agent.name}:{unit.about}", daemon=True).start()
+            self._in_hand.update({id(unit): _InHand(unit, now) for unit in units})
+        for unit in units:
+            while not self._has_room() and not self._stopping.is_set():
+                self._ended.clear()
+                self._ended.wait(_BLOCKED_NAP)
+            if self._stopping.is_set() or not self._is_still_ours(unit):
+                self._give_back(unit)
+                self._drop(unit)
+                continue
+            with self._lock:
+                self._in_hand[id(unit)].started = self._tick()
+            name = f"{self.agent.name}:{unit.about}"
+            threading.Thread(target=self._work, args=(unit,), name=name, daemon=True).start()
+
+    def _is_still_ours(self, unit: UnitT) -> bool:
+        """Whether nobody else can have taken the unit: after a freeze or an absent database its lease may be over."""
+        with self._lock:
+            age = self._tick() - self._in_hand[id(unit)].renewed
+        mine = unit.claim.owner_id == self._owner().owner_id
+        return self._is_alive() and mine and age < self.agent.pace.lease
 
     def _work(self, unit: UnitT) -> None:
-        if not self._is_alive():
-            self._drop(unit)
-            return
         try:
             result = self.agent.act(unit)
             reach(f"{self.agent.name}.before_commit")
@@ -246,19 +267,18 @@ class AgentRunner(Generic[UnitT, ResultT]):
         with self._lock:
             self.health.failed += 1
             self.health.last_error = f"{about}: {type(error).__name__}: {error}"
-            self.health.resting.setdefault(about, Rest()).extend(time.monotonic(), error)
+            rest = self.health.resting.setdefault(about, Rest())
+            rest.extend(self._tick(), doubling=not isinstance(error, PandaUnavailable))
 
     def _give_back(self, unit: UnitT) -> None:
-        pause = max(self.health.resting[unit.about].until - time.monotonic(), 1.0)
+        """Let others, or us after a rest, take the unit."""
+        with self._lock:
+            rest = self.health.resting.get(unit.about)
+        pause = max(rest.until - self._tick(), 1.0) if rest else 0.0
         due = self.agent.instance.clock() + timedelta(seconds=pause)
-        claim = unit.claim
         try:
             with self._db.write() as connection:
-                if claim.pair in QUEUE_PAIRS:
-                    names = [str(key) for key in claim.keys]
-                    leases.let_queues_go(connection, claim.pair, names, claim.fence, due=due, now=due)
-                else:
-                    leases.let_go(connection, claim.pair, [int(key) for key in claim.keys], claim.fence, due)
+                self.agent.give_back(connection, unit, due)
         except StoreUnavailableError as error:
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 

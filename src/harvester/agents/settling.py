@@ -1,10 +1,11 @@
 """How a submission ends in the database: the resource holds the worker, or certainly does not."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from harvester.agents.base import Instance
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Refused, Submitted
@@ -55,19 +56,50 @@ def record_submitted(
     leases.nudge_queues(connection, QUEUE_MONITOR, names, now, timedelta(seconds=1))
 
 
-def record_missed(
-    connection: Connection, missed: Sequence[tuple[Worker, str]], fence: int, now: datetime, agent: str
+def settle_absent(
+    connection: Connection,
+    instance: Instance,
+    absent: Sequence[tuple[Worker, Refused]],
+    *,
+    fence: int,
+    now: datetime,
+    agent: str,
 ) -> None:
-    """The resource certainly does not hold these workers; their queues' budgets are free again."""
+    """The resource certainly does not hold these workers: their queues' budgets are free, their jobs go on without.
+
+    A job whose worker was to be killed ends; the others get another worker, as often as `maxSubmissionAttempts` allows.
+    """
+    record_missed(
+        connection, instance, [(worker, answer.reason) for worker, answer in absent], fence=fence, now=now, agent=agent
+    )
+    unwanted = workers.condemned(connection, [worker.worker_id for worker, _ in absent])
+    cancel_jobs(
+        connection, [job for worker, _ in absent if worker.worker_id in unwanted for job in worker.job_ids], now, agent
+    )
+    limits = {name: queue.max_submission_attempts for name, queue in instance.plugins.queues.items()}
+    retry = timedelta(seconds=instance.settings.submitter.check_interval)
+    wanted = [(worker, answer) for worker, answer in absent if worker.worker_id not in unwanted]
+    release_jobs(connection, wanted, limits, now, retry)
+
+
+def record_missed(
+    connection: Connection,
+    instance: Instance,
+    missed: Sequence[tuple[Worker, str]],
+    *,
+    fence: int,
+    now: datetime,
+    agent: str,
+) -> None:
+    """These workers have ended without ever having been on the resource."""
     changes = [{"worker_id": worker.worker_id, "diagnostics": reason[:500]} for worker, reason in missed]
     same = {
         "status": WorkerStatus.MISSED,
         "phase": WorkerPhase.SWEEP,
         "ended_at": now,
-        "due": now,
+        "due": now + timedelta(hours=instance.settings.sweeper.keep_missed),
         "report_due": now,
         "report_fence": 0,
-        "kill_due": None,
     }
     workers.settle(connection, changes, fence, same)
     events = [
@@ -78,6 +110,20 @@ def record_missed(
     names = sorted({worker.queue for worker, _ in missed})
     for pair in (QUEUE_SIZE, QUEUE_FETCH):
         leases.nudge_queues(connection, pair, names, now, timedelta(seconds=1))
+
+
+def cancel_jobs(connection: Connection, job_ids: Collection[int], now: datetime, agent: str) -> None:
+    """End open jobs that are to be killed and for which nothing runs that would end them."""
+    error = {"pilotErrorCode": PilotError.KILLED, "pilotErrorDiag": "killed before a worker ran it"}
+    found = jobs.find(connection, jobs.lock_open(connection, job_ids)) if job_ids else []
+    jobs.cancel(connection, {job.job_id: {**job.attributes, **error} for job in found}, now)
+    events = [
+        history.Event(
+            history.Kind.JOB, job.job_id, now, job.substatus, JobSubstatus.KILLED, "it is not wanted any more", agent
+        )
+        for job in found
+    ]
+    history.record(connection, events)
 
 
 def release_jobs(

@@ -10,16 +10,16 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, ClaimTicket, Pace, Unit
 from harvester.config.queues import QueueConfig
 from harvester.core.access_points import fill_access_point
 from harvester.core.grouping import group_jobs
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.core.sizing import Sizing, WorkerCounts, WorkerLimits, size_workers
+from harvester.core.sizing import CYCLE_LIMITS, Sizing, WorkerCounts, WorkerLimits, size_workers
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
 from harvester.store import history, jobs, leases, queues, workers
-from harvester.store.leases import QUEUE_SIZE
+from harvester.store.leases import JOB_REPORT, QUEUE_SIZE, Claim
 from harvester.store.schema import JobPhase
 
 _QUEUES_AT_ONCE: Final = 50
@@ -34,7 +34,14 @@ class SizeUnit(Unit):
     groups: Sequence[GroupToServe]
 
 
-Plans = Sequence[WorkerPlan | Failed]
+@dataclass(frozen=True, slots=True)
+class _Unplanned:
+    """The worker maker could not be asked; the jobs wait on."""
+
+    reason: str
+
+
+Plans = Sequence[WorkerPlan | Failed | _Unplanned]
 
 
 class Sizer(Agent[SizeUnit, Plans]):
@@ -88,7 +95,7 @@ class Sizer(Agent[SizeUnit, Plans]):
 
     def _unit(self, connection: Connection, name: str, sizing: Sizing, ticket: ClaimTicket) -> SizeUnit:
         queue = self.instance.plugins.queue(name)
-        number = min(sizing.new_workers, _WORKERS_AT_ONCE)
+        number = sizing.new_workers if sizing.limit in CYCLE_LIMITS else min(sizing.new_workers, _WORKERS_AT_ONCE)
         pull = queue.map_type is MapType.NO_JOB
         waiting = [] if pull else jobs.best_waiting(connection, name, number, ticket.now)
         params = jobs.params_of(connection, [job.job_id for job in waiting])
@@ -100,13 +107,17 @@ class Sizer(Agent[SizeUnit, Plans]):
 
     def act(self, unit: SizeUnit) -> Plans:
         """Let the worker maker say what the workers look like."""
-        return self.instance.plugins.worker_maker(unit.about).make(unit.groups)
+        return self.instance.call(self.instance.plugins.worker_maker(unit.about).make, unit.groups, _Unplanned)
 
     def commit(self, connection: Connection, unit: SizeUnit, result: Plans) -> Sequence[str]:
         """Every planned worker is a row with an identifier, and its jobs are bound to it."""
         now = self.instance.clock()
         due = now if len(unit.groups) < unit.sizing.new_workers else self._next_look(now)
-        if not leases.let_queues_go(connection, QUEUE_SIZE, [unit.about], unit.claim.fence, due=due, now=now):
+        rest = self._rest(unit.sizing, now)
+        held = leases.let_queues_go(
+            connection, QUEUE_SIZE, [unit.about], unit.claim.fence, due=due, now=now, not_before=rest
+        )
+        if not held:
             return ()
         self._fail_unplanned(connection, unit, result, now)
         intents = self._intents(connection, unit, result)
@@ -126,6 +137,13 @@ class Sizer(Agent[SizeUnit, Plans]):
     def _next_look(self, now: datetime) -> datetime:
         settings = self.instance.settings.submitter
         return now + timedelta(seconds=max(settings.lookup_time, settings.min_submission_interval))
+
+    def _rest(self, sizing: Sizing, now: datetime) -> datetime | None:
+        """Until when the queue gets no further workers, whatever happens meanwhile."""
+        if sizing.limit in CYCLE_LIMITS:
+            return self._next_look(now)
+        interval = self.instance.settings.submitter.min_submission_interval
+        return now + timedelta(seconds=interval) if interval else None
 
     def _intents(self, connection: Connection, unit: SizeUnit, plans: Plans) -> list[Worker]:
         wanted = [job.job_id for group in unit.groups for job in group.jobs]
@@ -195,7 +213,7 @@ class Sizer(Agent[SizeUnit, Plans]):
             }
             for job, reason in failed
         ]
-        jobs.change_working(connection, changes, {"phase": JobPhase.REPORT, "report_due": now})
+        jobs.change_working(connection, changes, {"phase": JobPhase.REPORT, **JOB_REPORT.set(now)})
         history.record(
             connection,
             [

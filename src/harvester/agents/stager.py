@@ -1,50 +1,31 @@
 """Has the output files of ended jobs taken away; then the server may know how the job ended."""
 
 import uuid
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import Pace
+from harvester.agents.transfers import Mover, TransferAgent, Transfers, TransferUnit
 from harvester.core.files import OUTPUT_DONE, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved
-from harvester.store import files, history, jobs, leases
-from harvester.store.leases import JOB_WORK
+from harvester.plugins.api import Done, Failed, Later, Moved
+from harvester.store import files, history, jobs
 from harvester.store.schema import JobPhase
 
-_OUTPUTS: Final = (FileKind.OUTPUT, FileKind.LOG)
 _FIRST_LOOK: Final = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
-class StageUnit(Unit):
-    """Ended jobs of one queue with their output files."""
-
-    jobs: Sequence[Job]
-    outputs: Mapping[int, Sequence[File]]
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """What the plugin said, by file id."""
-
-    triggered: Mapping[int, Done | Later | Failed] = field(default_factory=dict)
-    checked: Mapping[int, FileOutcome] = field(default_factory=dict)
-
-    def of(self, file: File) -> Done | FileOutcome | None:
-        """The last word on a file; None if it was not asked about."""
-        return self.checked.get(file.file_id, self.triggered.get(file.file_id))
-
-
-class StagerAgent(Agent[StageUnit, Staged]):
+class StagerAgent(TransferAgent):
     """See the module."""
 
     name = "stager"
+    phase = JobPhase.STAGE
+    kinds = (FileKind.OUTPUT, FileKind.LOG)
+    done = OUTPUT_DONE
 
     @property
     def pace(self) -> Pace:
@@ -52,39 +33,14 @@ class StagerAgent(Agent[StageUnit, Staged]):
         section = self.instance.settings.stager
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
-        """When the next job is due."""
-        return leases.next_due(connection, JOB_WORK, JobPhase.STAGE)
+    def mover(self, queue: str) -> Mover:
+        """The queue's stager."""
+        return self.instance.plugins.stager(queue)
 
-    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[StageUnit]:
-        """Ended jobs by queue."""
-        found = jobs.claim_phase(
-            connection, JobPhase.STAGE, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until
-        )
-        outputs = files.of_jobs(connection, [job.job_id for job in found], _OUTPUTS)
-        by_queue: dict[str, list[Job]] = defaultdict(list)
-        for job in found:
-            by_queue[job.queue].append(job)
-        return [
-            StageUnit(Claim(JOB_WORK, [job.job_id for job in some], ticket.fence), queue, some, outputs)
-            for queue, some in by_queue.items()
-        ]
-
-    def act(self, unit: StageUnit) -> Staged:
-        """Have every transfer started that is not (starting it twice changes nothing), and ask how they stand."""
-        wanted = [each for job in unit.jobs for each in unit.outputs[job.job_id] if each.status not in OUTPUT_DONE]
-        if not wanted:
-            return Staged()
-        plugin = self.instance.plugins.stager(unit.about)
-        triggered = dict(zip([each.file_id for each in wanted], plugin.trigger(wanted), strict=True))
-        moving = [each for each in wanted if isinstance(triggered[each.file_id], Done)]
-        checked = dict(zip([each.file_id for each in moving], plugin.check(moving), strict=True)) if moving else {}
-        return Staged(triggered, checked)
-
-    def commit(self, connection: Connection, unit: StageUnit, result: Staged) -> Sequence[str]:
+    def commit(self, connection: Connection, unit: TransferUnit, result: Transfers) -> Sequence[str]:
         """Jobs whose files all arrived end as their worker said; a lost output fails its job."""
         now = self.instance.clock()
-        after = {job.job_id: [_after(each, result) for each in unit.outputs[job.job_id]] for job in unit.jobs}
+        after = {job.job_id: [_after(each, result) for each in unit.files[job.job_id]] for job in unit.jobs}
         files.change(connection, _file_rows(unit, after, result))
         rows = [self._row(job, after[job.job_id], result, now) for job in unit.jobs]
         jobs.change_held(connection, rows, unit.claim.fence)
@@ -111,7 +67,7 @@ class StagerAgent(Agent[StageUnit, Staged]):
         )
         return ("propagator", self.name)
 
-    def _row(self, job: Job, outputs: Sequence[File], result: Staged, now: datetime) -> dict[str, object]:
+    def _row(self, job: Job, outputs: Sequence[File], result: Transfers, now: datetime) -> dict[str, object]:
         row: dict[str, object] = {
             "job_id": job.job_id,
             "status": job.status,
@@ -138,7 +94,7 @@ class StagerAgent(Agent[StageUnit, Staged]):
         return timedelta(seconds=min(settings.check_interval, settings.trigger_interval, 5))
 
 
-def _after(file: File, result: Staged) -> File:
+def _after(file: File, result: Transfers) -> File:
     """The file as it stands after this round."""
     named = replace(file, guid=file.guid or str(uuid.uuid4()))
     match result.of(file):
@@ -147,7 +103,7 @@ def _after(file: File, result: Staged) -> File:
             return replace(named, status=FileStatus.FINISHED, path=path, size=size, checksum=checksum)
         case Failed():
             return replace(named, status=FileStatus.FAILED)
-        case Later() if file.file_id in result.checked:
+        case Later() if result.has_begun(file):
             return replace(named, status=FileStatus.TRANSFERRING, attempts=file.attempts + 1)
         case Later():
             return replace(named, attempts=file.attempts + 1)
@@ -157,7 +113,7 @@ def _after(file: File, result: Staged) -> File:
             return file
 
 
-def _file_rows(unit: StageUnit, after: Mapping[int, Sequence[File]], result: Staged) -> list[dict[str, object]]:
+def _file_rows(unit: TransferUnit, after: Mapping[int, Sequence[File]], result: Transfers) -> list[dict[str, object]]:
     return [
         {
             "file_id": each.file_id,
@@ -189,7 +145,7 @@ def _checksum(checksum: str) -> dict[str, str]:
     return {"adler32": checksum.removeprefix("ad:")}
 
 
-def _cause(outputs: Sequence[File], result: Staged) -> str:
+def _cause(outputs: Sequence[File], result: Transfers) -> str:
     for file in outputs:
         outcome = result.of(file)
         if isinstance(outcome, Failed | Later):

@@ -5,6 +5,7 @@ from typing import Final
 
 from harvester.agents.base import Instance
 from harvester.core.workers import MapType, WorkerStatus
+from harvester.panda.errors import PandaRefused
 from harvester.store import workers
 from harvester.store.workers import WorkerKind
 
@@ -17,6 +18,7 @@ class StatisticsReporter:
 
     name: Final = "statistics"
     period: Final = 300.0
+    retry: Final = 60.0
 
     def __init__(self, instance: Instance, queues: Sequence[str]) -> None:
         self._instance = instance
@@ -27,14 +29,21 @@ class StatisticsReporter:
         """Report every pull queue, those without workers with zeros so that the server knows they are served.
 
         Raises:
-            PandaError: the server did not take one; the next round reports all again.
+            PandaUnavailable: the server cannot be reached; the next round reports all again.
+            PandaRefused: the server did not take all of them; it has the others.
         """
         if not self._queues:
             return
         with self._instance.db.read() as connection:
             counts = workers.count_by_type(connection, self._queues)
+        refusals: list[PandaRefused] = []
         for queue in self._queues:
-            self._instance.panda.report_worker_statistics(queue, _statistics(counts.get(queue, {})))
+            try:
+                self._instance.panda.report_worker_statistics(queue, _statistics(counts.get(queue, {})))
+            except PandaRefused as refusal:
+                refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
 
 
 def _statistics(counts: Mapping[WorkerKind, Mapping[WorkerStatus, int]]) -> dict[str, dict[str, dict[str, int]]]:

@@ -6,24 +6,31 @@ and from then on only the recorded answer or a search by marker (`reconciler`) d
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
 from harvester.agents.failpoints import reach
-from harvester.agents.settling import record_missed, record_submitted, release_jobs
+from harvester.agents.settling import record_submitted, settle_absent
 from harvester.core.files import File, FileKind
 from harvester.core.workers import Worker
-from harvester.plugins.api import Assignment, Done, Refused, SubmitOutcome, Submitted, Unclear
+from harvester.plugins.api import Assignment, Done, Later, Refused, SubmitOutcome, Submitted, Unclear
 from harvester.store import files, history, jobs, leases, workers
-from harvester.store.leases import WORKER_WORK
+from harvester.store.leases import WORKER_WORK, Claim
 from harvester.store.schema import WorkerPhase
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a unit has come; once the resource was asked, only a search by marker may decide."""
+
+    asked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class SubmitUnit(Unit):
     """Workers of one queue with what they are to run."""
 
     assignments: Sequence[Assignment]
+    progress: _Progress = field(default_factory=_Progress)
 
 
 class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
@@ -51,7 +59,12 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SubmitUnit]:
         """Intents by queue, except those of queues whose last submission is still under way or has just failed."""
         held = workers.claim_intents(
-            connection, ticket.busy, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until
+            connection,
+            limit=BATCH,
+            now=ticket.now,
+            fence=ticket.fence,
+            until=ticket.until,
+            except_queues=ticket.busy,
         )
         job_ids = [job for each in held for job in each.worker.job_ids]
         params = jobs.params_of(connection, job_ids) if job_ids else {}
@@ -69,29 +82,29 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
     def act(self, unit: SubmitUnit) -> Sequence[SubmitOutcome]:
         """Fill the access points and ask the resource to take the workers, in as few calls as it allows."""
         reach("submitter.before_feed")
-        fed = self.instance.plugins.messenger(unit.about).feed(unit.assignments)
+        resource = self.instance.plugins.submitter(unit.about)
+        fed = self.instance.call(self.instance.plugins.messenger(unit.about).feed, unit.assignments, Later)
         outcomes: list[SubmitOutcome] = [
             Refused(f"its access point could not be filled: {answer.reason}") if not isinstance(answer, Done) else _OPEN
             for answer in fed
         ]
         ready = [place for place, outcome in enumerate(outcomes) if outcome is _OPEN]
         reach("submitter.before_submit")
-        answers = self._submit(unit, [unit.assignments[place].worker for place in ready])
+        unit.progress.asked = True
+        answers = self.instance.call(resource.submit, [unit.assignments[place].worker for place in ready], Unclear)
         reach("submitter.after_submit")
         for place, answer in zip(ready, answers, strict=True):
             outcomes[place] = answer
         _log_troubles(unit, outcomes)
         return outcomes
 
-    def _submit(self, unit: SubmitUnit, wanted: Sequence[Worker]) -> Sequence[SubmitOutcome]:
-        if not wanted:
-            return ()
-        answers = self.instance.plugins.submitter(unit.about).submit(wanted)
-        if len(answers) == len(wanted):
-            return answers
-        reason = f"the submitter of queue {unit.about} gave {len(answers)} answers for {len(wanted)} workers"
-        log.error("wrong number of answers", queue=unit.about, reason=reason)
-        return [Unclear(reason)] * len(wanted)
+    def give_back(self, connection: Connection, unit: SubmitUnit, due: datetime) -> None:
+        """Workers that the resource was not asked to take are submitted later; the others are searched."""
+        if unit.progress.asked:
+            super().give_back(connection, unit, due)
+        else:
+            ids = [each.worker.worker_id for each in unit.assignments]
+            workers.return_intents(connection, ids, unit.claim.fence, due)
 
     def commit(self, connection: Connection, unit: SubmitUnit, result: Sequence[SubmitOutcome]) -> Sequence[str]:
         """Batch ids and refusals are recorded; what is unclear stays for the reconciler."""
@@ -106,17 +119,9 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         refused = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Refused)]
         unclear = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Unclear)]
         record_submitted(connection, taken, unit.claim.fence, now, self.name)
-        self._record_refused(connection, refused, unit.claim.fence, now)
+        settle_absent(connection, self.instance, refused, fence=unit.claim.fence, now=now, agent=self.name)
         self._leave_unclear(connection, unclear, unit, now)
         return ("monitor", "propagator", "worker propagator", "reconciler", "sizer")
-
-    def _record_refused(
-        self, connection: Connection, refused: Sequence[tuple[Worker, Refused]], fence: int, now: datetime
-    ) -> None:
-        record_missed(connection, [(worker, answer.reason) for worker, answer in refused], fence, now, self.name)
-        limits = {name: queue.max_submission_attempts for name, queue in self.instance.plugins.queues.items()}
-        retry = timedelta(seconds=self.instance.settings.submitter.check_interval)
-        release_jobs(connection, refused, limits, now, retry)
 
     def _leave_unclear(
         self, connection: Connection, unclear: Sequence[tuple[Worker, Unclear]], unit: SubmitUnit, now: datetime
@@ -145,7 +150,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
                     del late[held.worker.worker_id]
         if late:
             log.error("batch jobs submitted after their claim was lost are killed", workers=sorted(late))
-            self.instance.plugins.sweeper(unit.about).kill(list(late.values()))
+            self.instance.call(self.instance.plugins.sweeper(unit.about).kill, list(late.values()), Later)
 
 
 def _is_or_may_become(worker: Worker, batch_id: str | None) -> bool:

@@ -9,11 +9,11 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.plugins.api import Done, Failed, Later
 from harvester.store import jobs, leases, workers
-from harvester.store.leases import WORKER_WORK
+from harvester.store.leases import WORKER_WORK, Claim
 from harvester.store.schema import JobPhase, WorkerPhase
 
 log = structlog.get_logger(__name__)
@@ -54,20 +54,23 @@ class Sweeper(Agent[SweepUnit, Answers]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers that have been kept long enough; jobs without workers go at once."""
         jobs.remove(connection, jobs.sweepable(connection, limit=BATCH, now=ticket.now))
-        found = workers.claim_to_sweep(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        found = workers.claim_to_sweep(
+            connection,
+            limit=BATCH,
+            now=ticket.now,
+            fence=ticket.fence,
+            until=ticket.until,
+            except_queues=ticket.busy,
+        )
         return by_queue(found, WORKER_WORK, ticket)
 
     def act(self, unit: SweepUnit) -> Answers:
         """Clean the resource, then the access points of those that it let go."""
-        left = self.instance.plugins.sweeper(unit.about).clean(unit.workers)
+        call, plugins = self.instance.call, self.instance.plugins
+        left = call(plugins.sweeper(unit.about).clean, unit.workers, Later)
         clean = [each for each, answer in zip(unit.workers, left, strict=True) if isinstance(answer, Done)]
-        answers = dict(
-            zip(
-                [each.worker_id for each in clean],
-                self.instance.plugins.messenger(unit.about).clean(clean),
-                strict=True,
-            )
-        )
+        gone = call(plugins.messenger(unit.about).clean, clean, Later)
+        answers = {each.worker_id: answer for each, answer in zip(clean, gone, strict=True)}
         return [answers.get(each.worker_id, answer) for each, answer in zip(unit.workers, left, strict=True)]
 
     def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
@@ -79,8 +82,8 @@ class Sweeper(Agent[SweepUnit, Answers]):
         left = [(each, answer) for each, answer in told if not isinstance(answer, Done)]
         for each, answer in left:
             log.warning("clean-up failed", worker=each.worker_id, queue=unit.about, reason=said(answer))
-        ids = [each.worker_id for each, _ in left]
-        leases.let_go(connection, WORKER_WORK, ids, unit.claim.fence, self.instance.clock() + _RETRY)
+        rest = Claim(WORKER_WORK, [each.worker_id for each, _ in left], unit.claim.fence)
+        leases.give_back(connection, rest, self.instance.clock() + _RETRY)
         return (self.name,)
 
 

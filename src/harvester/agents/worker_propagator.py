@@ -11,12 +11,12 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, Claim, ClaimTicket, Pace, Unit
+from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
 from harvester.panda.reports import WorkerReport
 from harvester.store import leases, workers
-from harvester.store.leases import WORKER_REPORT
+from harvester.store.leases import WORKER_REPORT, Claim
 
 log = structlog.get_logger(__name__)
 
@@ -84,6 +84,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
             submission_host=worker.submission_host,
             harvester_host=self.instance.host,
             error_code=worker.error_code or None,
+            error_diag=(worker.diagnostics or None) if worker.error_code else None,
             min_ram_count=worker.ram_mb or None,
             std_out=logs.get("stdOut"),
             std_err=logs.get("stdErr"),

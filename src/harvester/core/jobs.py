@@ -7,7 +7,7 @@ A job has a status that the server understands and a sub-status that says where 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from harvester.core.workers import WorkerStatus
@@ -52,15 +52,23 @@ class JobSubstatus(StrEnum):
     DONE = "done"
 
 
-class PilotError:
+class PilotError(IntEnum):
     """Pilot error codes that Harvester itself sets on a job (core reference, appendix A)."""
 
-    GENERAL: Final = 1008
-    STAGE_IN: Final = 1099
-    SETUP: Final = 1110
-    STAGE_OUT: Final = 1137
-    KILLED: Final = 1144
-    KILLED_BY_HARVESTER: Final = 1236
+    GENERAL = 1008
+    STAGE_IN = 1099
+    SETUP = 1110
+    STAGE_OUT = 1137
+    KILLED = 1144
+    KILLED_BY_HARVESTER = 1236
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Why a worker is to be killed, and the pilot error that its jobs get."""
+
+    reason: str
+    error: PilotError = PilotError.KILLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +123,21 @@ def wire_status(job: Job) -> tuple[str, str]:
     """Status and sub-status as the server is told (core reference §4.1, protocol reference §6.4).
 
     An ended job whose outputs are still on their way is `transferring`; `cancelled` and `missed` are unknown to the
-    server and travel as `failed` with the original word as sub-status, or `pilot_closed` where no pilot ever ran.
+    server and travel as `failed` with the original word as sub-status, or `pilot_closed` where Harvester gave up a
+    worker before any pilot ran: the server then closes the job and tries it elsewhere.
     """
     if not job.status.is_final:
         return job.status.value, job.substatus.value
     if job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
         return "transferring", job.substatus.value
-    if job.status is JobStatus.MISSED:
+    if job.status is JobStatus.MISSED or _never_ran(job):
         return "failed", "pilot_closed"
     if job.status is JobStatus.CANCELLED:
         return "failed", job.status.value
     return job.status.value, job.substatus.value
+
+
+def _never_ran(job: Job) -> bool:
+    """Whether Harvester itself has ended the job's worker while it still waited in the batch system."""
+    given_up = job.attributes.get("pilotErrorCode") == PilotError.KILLED_BY_HARVESTER
+    return job.status is JobStatus.CANCELLED and given_up and job.started_at is None

@@ -5,6 +5,12 @@ blind moment cannot cause over-submission.
 """
 
 from dataclasses import dataclass
+from typing import Final
+
+_QUEUE_CYCLE: Final = "maxNewWorkersPerCycle"
+_INSTANCE_CYCLE: Final = "submitter.maxNewWorkers"
+CYCLE_LIMITS: Final = frozenset({_QUEUE_CYCLE, _INSTANCE_CYCLE})
+"""Limits on what one cycle may add: where one of them decided, the next workers have to wait for the next cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +61,18 @@ def size_workers(limits: WorkerLimits, counts: WorkerCounts, waiting_jobs: int |
         counts: what the queue holds now.
         waiting_jobs: jobs that are prepared and have no worker; None where workers fetch jobs themselves.
     """
+    if waiting_jobs is None and limits.total <= 0:
+        return Sizing(0, "maxWorkers", "maxWorkers is 0 or not set, so no workers that fetch their own jobs are made")
     rooms = [_queued_room(limits, counts)]
     if limits.total > 0:
         rooms.append((limits.total - counts.live, "maxWorkers", f"{counts.live} of {limits.total} workers are live"))
     if waiting_jobs is not None:
         rooms.append((waiting_jobs, "jobs", f"{waiting_jobs} jobs wait for a worker"))
     if limits.per_cycle > 0:
-        rooms.append((limits.per_cycle, "maxNewWorkersPerCycle", f"at most {limits.per_cycle} new workers in a cycle"))
+        rooms.append((limits.per_cycle, _QUEUE_CYCLE, f"at most {limits.per_cycle} new workers in a cycle"))
     if limits.instance_per_cycle > 0:
         at_most = limits.instance_per_cycle
-        rooms.append((at_most, "submitter.maxNewWorkers", f"at most {at_most} new workers in a cycle of any queue"))
+        rooms.append((at_most, _INSTANCE_CYCLE, f"at most {at_most} new workers in a cycle of any queue"))
     room, limit, reason = min(rooms, key=lambda each: each[0])
     return Sizing(max(room, 0), limit, reason)
 

@@ -16,7 +16,7 @@ from harvester.plugins.api import (
     Stager,
     WorkerMaker,
 )
-from harvester.plugins.registry import Role, build
+from harvester.plugins.registry import Role, UnusablePluginError, build
 
 PluginT = TypeVar("PluginT", bound=Plugin[PluginSettings])
 
@@ -86,5 +86,15 @@ class PluginPool:
         with self._lock:
             plugin = self._built.get((queue, role))
             if plugin is None:
-                plugin = self._built[queue, role] = build(role, block, self._make_context(queue))
+                plugin = self._built[queue, role] = self._build(queue, role, block)
             return plugin
+
+    def _build(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
+        try:
+            return build(role, block, self._make_context(queue))
+        except HarvesterError:
+            raise
+        except Exception as error:  # a plugin may raise anything; it must not hurt other queues
+            raise UnusablePluginError(
+                f"queue {queue}, block {role}: {block.label} cannot be built: {type(error).__name__}: {error}"
+            ) from error

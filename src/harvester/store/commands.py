@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from harvester.store.schema import commands
-from harvester.store.sets import one_of
+from harvester.store.sets import insert_missing, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,7 @@ class StoredCommand:
 
 
 def store(connection: Connection, received: Sequence[StoredCommand], now: datetime) -> None:
-    """Keep commands until they are done; one that is known already is left alone."""
-    ids = [each.command_id for each in received]
-    known = set(connection.scalars(select(commands.c.command_id).where(one_of(connection, commands.c.command_id, ids))))
+    """Keep commands until they are done; one that is known already, or comes twice, is left alone."""
     rows = [
         {
             "command_id": each.command_id,
@@ -35,10 +33,8 @@ def store(connection: Connection, received: Sequence[StoredCommand], now: dateti
             "received_at": now,
         }
         for each in received
-        if each.command_id not in known
     ]
-    if rows:
-        connection.execute(insert(commands), rows)
+    insert_missing(connection, commands, rows)
 
 
 def open_commands(connection: Connection, limit: int) -> list[StoredCommand]:

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from harvester.core.errors import HarvesterError
@@ -100,10 +101,13 @@ class Database:
         except DBAPIError as error:
             if not _is_transient(error, self.dialect):
                 raise
-            where = self.engine.url.render_as_string(hide_password=True)
-            raise StoreUnavailableError(
-                f"the database {where} cannot be used: {error.orig}; Harvester goes on trying"
-            ) from error
+            raise self._unavailable(str(error.orig)) from error
+        except PoolTimeoutError as error:
+            raise self._unavailable("all connections are busy, it answers slowly or not at all") from error
+
+    def _unavailable(self, reason: str) -> StoreUnavailableError:
+        where = self.engine.url.render_as_string(hide_password=True)
+        return StoreUnavailableError(f"the database {where} cannot be used: {reason}; Harvester goes on trying")
 
 
 def _is_transient(error: DBAPIError, dialect: str) -> bool:

@@ -12,7 +12,7 @@ from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.store import history
 from harvester.store.leases import JOB_REPORT, JOB_WORK, WORKER_WORK, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, files, job_params, job_workers, jobs, workers
-from harvester.store.sets import change_rows, one_of
+from harvester.store.sets import change_rows, none_of, one_of
 from harvester.store.types import AnyRow
 
 _FIELDS: Final = (
@@ -34,6 +34,7 @@ _FIELDS: Final = (
     "ended_at",
 )
 _COLUMNS: Final = tuple(jobs.c[name] for name in _FIELDS)
+_OPEN_PHASES: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,17 @@ def bind(connection: Connection, job_ids: Sequence[int]) -> frozenset[int]:
 
 
 def claim_phase(
-    connection: Connection, phase: JobPhase, *, limit: int, now: datetime, fence: int, until: datetime
+    connection: Connection,
+    phase: JobPhase,
+    *,
+    limit: int,
+    now: datetime,
+    fence: int,
+    until: datetime,
+    except_queues: Collection[str] = (),
 ) -> list[Job]:
     """Jobs that are due in a phase."""
-    where = (jobs.c.phase == phase,)
+    where = (jobs.c.phase == phase, *none_of(jobs.c.queue, except_queues))
     rows = claim_rows(connection, JOB_WORK, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
     return [_job(row) for row in rows]
 
@@ -118,10 +126,11 @@ def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence:
 
 
 def sweepable(connection: Connection, *, limit: int, now: datetime) -> list[int]:
-    """Jobs whose end the server knows, whose keep time is over and whose workers are all swept."""
+    """Jobs whose end the server knows, whose keep time is over and whose workers are all swept; locked for removal."""
     still_held = select(job_workers.c.job_id).where(job_workers.c.job_id == jobs.c.job_id).exists()
     query = select(jobs.c.job_id).where(jobs.c.phase == JobPhase.SWEEP, JOB_WORK.due <= now, ~still_held)
-    return list(connection.scalars(query.order_by(JOB_WORK.due).limit(limit)))
+    oldest = query.order_by(JOB_WORK.due).limit(limit)
+    return list(connection.scalars(oldest.with_for_update(skip_locked=True, of=jobs)))
 
 
 def find(connection: Connection, job_ids: Collection[int]) -> list[Job]:
@@ -190,23 +199,20 @@ def settle_reports(
     change_rows(connection, jobs, changes, JOB_REPORT.fence == fence, same={**same, "report_fence": 0})
 
 
-def cancel_unbound(connection: Connection, attributes: Mapping[int, Mapping[str, object]], now: datetime) -> list[int]:
-    """End jobs that the server wants killed and that have no live worker; returns those that were ended.
+def lock_open(connection: Connection, job_ids: Collection[int]) -> list[int]:
+    """Which of these jobs have neither ended nor begun to store outputs; they stay so until the transaction ends."""
+    wanted = and_(one_of(connection, jobs.c.job_id, job_ids), jobs.c.phase.in_(_OPEN_PHASES))
+    return list(connection.scalars(select(jobs.c.job_id).where(wanted).with_for_update()))
+
+
+def cancel(connection: Connection, attributes: Mapping[int, Mapping[str, object]], now: datetime) -> None:
+    """End open jobs without waiting for a worker; the server is told.
 
     Args:
         connection: a write transaction.
         attributes: what is known of each, by job id.
         now: when they end.
     """
-    live = (
-        select(job_workers.c.job_id)
-        .join(workers, workers.c.worker_id == job_workers.c.worker_id)
-        .where(job_workers.c.job_id == jobs.c.job_id, workers.c.phase != WorkerPhase.SWEEP)
-        .exists()
-    )
-    open_phases = jobs.c.phase.in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK])
-    query = select(jobs.c.job_id).where(one_of(connection, jobs.c.job_id, attributes), open_phases, ~live)
-    ended = list(connection.scalars(query.with_for_update()))
     same = {
         "status": JobStatus.CANCELLED,
         "substatus": JobSubstatus.KILLED,
@@ -215,8 +221,8 @@ def cancel_unbound(connection: Connection, attributes: Mapping[int, Mapping[str,
         **JOB_WORK.set(None),
         **JOB_REPORT.set(now),
     }
-    change_rows(connection, jobs, [{"job_id": each, "attributes": attributes[each]} for each in ended], same=same)
-    return ended
+    rows = [{"job_id": job, "attributes": known} for job, known in attributes.items()]
+    change_rows(connection, jobs, rows, jobs.c.phase.in_(_OPEN_PHASES), same=same)
 
 
 def has_work(connection: Connection) -> bool:

@@ -5,7 +5,8 @@ outdated one changes nothing.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +18,8 @@ from harvester.store.schema import jobs, owners, queues, workers
 from harvester.store.sets import one_of
 from harvester.store.types import AnyRow, UtcTime
 
+UNCLAIMED: Final = 0
+"""The fence of rows that nobody holds."""
 _OWNER_SHIFT: Final = 32
 
 
@@ -69,6 +72,20 @@ class Owner:
     def next_fence(self) -> int:
         """A number that no claim ever had."""
         return (self.owner_id << _OWNER_SHIFT) + next(self._count)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Rows held under one fence; `keys` are queue names where the pair is one of queues."""
+
+    pair: Pair
+    keys: Sequence[int] | Sequence[str]
+    fence: int
+
+    @property
+    def owner_id(self) -> int:
+        """The process that claimed them."""
+        return self.fence >> _OWNER_SHIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +164,26 @@ def claim_rows(
     return rows
 
 
-def extend_claims(connection: Connection, pair: Pair, keys: Sequence[int], fence: int, until: datetime) -> None:
-    """The claim on these rows lasts until `until`."""
-    held = update(pair.table).where(one_of(connection, pair.key, keys), pair.fence == fence)
-    connection.execute(held.values({pair.due.key: until}))
+def extend(connection: Connection, claims: Iterable[Claim], until: datetime) -> None:
+    """What is still held of these claims is held until `until`; claims of one fence cost one statement."""
+    together: dict[tuple[Pair, int], list[int | str]] = defaultdict(list)
+    for claim in claims:
+        together[claim.pair, claim.fence].extend(claim.keys)
+    for (pair, fence), keys in together.items():
+        held = update(pair.table).where(_chosen(connection, pair, keys), pair.fence == fence)
+        connection.execute(held.values({pair.due.key: until}))
 
 
-def let_go(connection: Connection, pair: Pair, keys: Sequence[int], fence: int, due: datetime | None) -> None:
-    """End a claim; the rows are due again at `due`."""
-    held = update(pair.table).where(one_of(connection, pair.key, keys), pair.fence == fence)
-    connection.execute(held.values(pair.set(due)))
+def give_back(connection: Connection, claim: Claim, due: datetime) -> None:
+    """What is still held of the claim is free, and due again at `due`."""
+    held = update(claim.pair.table).where(_chosen(connection, claim.pair, claim.keys), claim.pair.fence == claim.fence)
+    connection.execute(held.values(claim.pair.set(due)))
+
+
+def _chosen(connection: Connection, pair: Pair, keys: Sequence[int | str]) -> ColumnElement[bool]:
+    if pair in QUEUE_PAIRS:
+        return queues.c.name.in_(keys)
+    return one_of(connection, pair.key, [int(key) for key in keys])
 
 
 def claim_queues(
@@ -172,25 +199,28 @@ def claim_queues(
     return names
 
 
-def extend_queues(connection: Connection, pair: Pair, names: Sequence[str], fence: int, until: datetime) -> None:
-    """The claim on these queues lasts until `until`."""
-    held = update(queues).where(queues.c.name.in_(names), pair.fence == fence)
-    connection.execute(held.values({pair.due.key: until}))
-
-
 def let_queues_go(
-    connection: Connection, pair: Pair, names: Sequence[str], fence: int, *, due: datetime, now: datetime
+    connection: Connection,
+    pair: Pair,
+    names: Sequence[str],
+    fence: int,
+    *,
+    due: datetime,
+    now: datetime,
+    not_before: datetime | None = None,
 ) -> frozenset[str]:
     """End a claim on queues and return those that were still held; the others' results must not be written.
 
-    A queue that was nudged while it was held is due at once.
+    A queue that was nudged while it was held is due at once, but no nudge makes it due before `not_before`.
     """
     still = select(queues.c.name).where(queues.c.name.in_(names), pair.fence == fence).with_for_update()
     held = frozenset(connection.scalars(still))
     again = queues.c[f"{pair.prefix}again"]
-    next_due = case((again == 1, _moment(now)), else_=_moment(due))
+    soon = now if not_before is None else max(now, not_before)
+    next_due = case((again == 1, _moment(soon)), else_=_moment(due))
     mine = update(queues).where(queues.c.name.in_(held), pair.fence == fence)
-    connection.execute(mine.values({**pair.set(next_due), again.key: 0}))
+    values = {**pair.set(next_due), again.key: 0, f"{pair.prefix}not_before": not_before}
+    connection.execute(mine.values(values))
     return held
 
 
@@ -198,7 +228,8 @@ def nudge_queues(connection: Connection, pair: Pair, names: Sequence[str], now: 
     """Make queues due not later than `by` from now; one that is held becomes due again when it is let go."""
     if not names:
         return
-    soon = _moment(now + by)
+    not_before = queues.c[f"{pair.prefix}not_before"]
+    soon = case((not_before > _moment(now + by), not_before), else_=_moment(now + by))
     again = queues.c[f"{pair.prefix}again"]
     due = case((or_(pair.fence != 0, pair.due <= soon), pair.due), else_=soon)
     nudged = update(queues).where(queues.c.name.in_(names))

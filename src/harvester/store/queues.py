@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from harvester.store.schema import queue_notes, queues
-from harvester.store.sets import change_rows
+from harvester.store.sets import change_rows, insert_missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +30,12 @@ class QueueState:
 
 def activate(connection: Connection, names: Collection[str], now: datetime) -> None:
     """Exactly these queues are served from now on; the others keep what they hold and are still monitored."""
-    known = set(connection.scalars(select(queues.c.name)))
-    connection.execute(update(queues).values(active=0))
+    insert_missing(connection, queues, [{"name": name} for name in sorted(names)])
+    connection.execute(update(queues).where(queues.c.name.not_in(names)).values(active=0))
     connection.execute(update(queues).where(queues.c.name.in_(names)).values(active=1))
     for pair in ("fetch_", "size_", "monitor_"):
         idle = queues.c[f"{pair}fence"] == 0
         connection.execute(update(queues).where(queues.c.name.in_(names), idle).values({f"{pair}due": now}))
-    rows = [
-        {"name": name, "active": 1, "fetch_due": now, "size_due": now, "monitor_due": now}
-        for name in sorted(set(names) - known)
-    ]
-    if rows:
-        connection.execute(insert(queues), rows)
 
 
 def states(connection: Connection) -> list[QueueState]:
@@ -65,7 +59,5 @@ def note(connection: Connection, agent: str, notes: Mapping[str, Mapping[str, ob
         for queue, text in notes.items()
         if old.get(queue) != text
     ]
+    insert_missing(connection, queue_notes, [row for row in fresh if row["queue"] not in old])
     change_rows(connection, queue_notes, [row for row in fresh if row["queue"] in old])
-    new = [row for row in fresh if row["queue"] not in old]
-    if new:
-        connection.execute(insert(queue_notes), new)

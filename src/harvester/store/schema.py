@@ -59,9 +59,11 @@ def _lease(prefix: str) -> tuple[Column[object], Column[object]]:
     )
 
 
-def _nudged_lease(prefix: str) -> tuple[Column[object], Column[object], Column[object]]:
-    """A lease on a queue; `again` tells that work came in while it was held."""
-    return (*_lease(prefix), Column(f"{prefix}again", Integer, nullable=False, server_default="0"))
+def _nudged_lease(prefix: str) -> tuple[Column[object], ...]:
+    """A lease on a queue; `again` tells that work came in while it was held, `not_before` how long it rests anyway."""
+    again: Column[object] = Column(f"{prefix}again", Integer, nullable=False, server_default="0")
+    not_before: Column[object] = Column(f"{prefix}not_before", UtcTime)
+    return (*_lease(prefix), again, not_before)
 
 
 counters = Table(
@@ -173,6 +175,7 @@ workers = Table(
     Column("batch_end", EnumText(WorkerStatus)),
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("absences", Integer, nullable=False, server_default="0"),
+    Column("kill_error", Integer),
     Column("phase", EnumText(WorkerPhase), nullable=False),
     *_lease(""),
     *_lease("report_"),

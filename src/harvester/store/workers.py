@@ -7,11 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
-from harvester.core.workers import FINAL_WORKER_STATUSES, Worker, WorkerStatus
+from harvester.core.jobs import Kill, PilotError
+from harvester.core.workers import FINAL_WORKER_STATUSES, MapType, Worker, WorkerStatus
 from harvester.store import history
 from harvester.store.leases import WORKER_KILL, WORKER_REPORT, WORKER_WORK, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
-from harvester.store.sets import change_rows, one_of
+from harvester.store.sets import change_rows, insert_missing, none_of, one_of
 from harvester.store.types import AnyRow
 
 _BEFORE_JOBS: Final = ("worker_id", "queue", "status", "marker", "map_type")
@@ -42,7 +43,9 @@ _AFTER_JOBS: Final = (
     "unseen_since",
 )
 _COLUMNS: Final = tuple(workers.c[name] for name in (*_BEFORE_JOBS, *_AFTER_JOBS))
-_EXTRA: Final = (workers.c.tries, workers.c.absences, workers.c.batch_end)
+_EXTRA: Final = (workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error)
+_HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
+"""What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _SPLIT: Final = len(_BEFORE_JOBS)
 _WIDTH: Final = len(_COLUMNS)
 
@@ -58,19 +61,22 @@ class Held:
         tries: how often the resource was asked to take it.
         absences: complete listings in a row that did not hold its marker.
         batch_end: the final state of the batch job while its outputs are still being collected.
+        kill_error: the pilot error of its jobs if it is to be killed.
     """
 
     worker: Worker
     tries: int
     absences: int
     batch_end: WorkerStatus | None
+    kill_error: PilotError | None
 
 
 def allocate_ids(connection: Connection, number: int) -> range:
     """Worker ids that nobody else has or will get."""
-    mine = update(counters).where(counters.c.name == "worker_id")
-    if connection.execute(mine.values(value=counters.c.value + number)).rowcount == 0:
-        connection.execute(insert(counters).values(name="worker_id", value=number))
+    mine = update(counters).where(counters.c.name == "worker_id").values(value=counters.c.value + number)
+    if connection.execute(mine).rowcount == 0:
+        insert_missing(connection, counters, [{"name": "worker_id", "value": 0}])
+        connection.execute(mine)
     last = connection.scalar(select(counters.c.value).where(counters.c.name == "worker_id"))
     if last is None:
         raise AssertionError("the counter of worker ids has just been written and is not there")
@@ -107,13 +113,23 @@ def count_live(connection: Connection, queues: Sequence[str]) -> dict[str, dict[
 
 
 def claim_intents(
-    connection: Connection, except_queues: Collection[str], *, limit: int, now: datetime, fence: int, until: datetime
+    connection: Connection,
+    *,
+    limit: int,
+    now: datetime,
+    fence: int,
+    until: datetime,
+    except_queues: Collection[str] = (),
 ) -> list[Held]:
     """Workers that the resource was not asked to take yet.
 
     From here on only a search by marker decides about them: whoever finds this claim abandoned must not submit.
     """
-    where = (workers.c.phase == WorkerPhase.SUBMIT, workers.c.queue.not_in(except_queues))
+    where = (
+        workers.c.phase == WorkerPhase.SUBMIT,
+        workers.c.kill_error.is_(None),
+        *none_of(workers.c.queue, except_queues),
+    )
     rows = claim_rows(
         connection, WORKER_WORK, (*_COLUMNS, *_EXTRA), where, limit=limit, now=now, fence=fence, until=until
     )
@@ -123,9 +139,42 @@ def claim_intents(
     return _with_jobs(connection, rows)
 
 
-def claim_unsettled(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Held]:
+def return_intents(connection: Connection, worker_ids: Sequence[int], fence: int, due: datetime) -> None:
+    """The resource was not asked to take these claimed workers after all; they may be submitted at `due`."""
+    mine = update(workers).where(one_of(connection, workers.c.worker_id, worker_ids), WORKER_WORK.fence == fence)
+    connection.execute(mine.values(phase=WorkerPhase.SUBMIT, tries=workers.c.tries - 1, **WORKER_WORK.set(due)))
+
+
+def condemned_intents(connection: Connection, *, limit: int, now: datetime) -> list[Worker]:
+    """Workers that are to be killed before the resource was asked to take them; locked until the transaction ends.
+
+    The phases are excluded, not named, as in `claim_to_kill`.
+    """
+    asked = [WorkerPhase.SETTLE, WorkerPhase.MONITOR, WorkerPhase.SWEEP]
+    where = (workers.c.phase.not_in(asked), workers.c.kill_due <= now)
+    query = select(*_COLUMNS).where(*where).limit(limit).with_for_update(skip_locked=True)
+    return [held.worker for held in _with_jobs(connection, list(connection.execute(query)))]
+
+
+def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[int]:
+    """Which of these workers are to be killed."""
+    query = select(workers.c.worker_id).where(
+        one_of(connection, workers.c.worker_id, worker_ids), workers.c.kill_due.is_not(None)
+    )
+    return frozenset(connection.scalars(query))
+
+
+def claim_unsettled(
+    connection: Connection,
+    *,
+    limit: int,
+    now: datetime,
+    fence: int,
+    until: datetime,
+    except_queues: Collection[str] = (),
+) -> list[Held]:
     """Workers that the resource may or may not have taken: the answer was never recorded."""
-    where = (workers.c.phase == WorkerPhase.SETTLE,)
+    where = (workers.c.phase == WorkerPhase.SETTLE, *none_of(workers.c.queue, except_queues))
     rows = claim_rows(
         connection, WORKER_WORK, (*_COLUMNS, *_EXTRA), where, limit=limit, now=now, fence=fence, until=until
     )
@@ -138,26 +187,50 @@ def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence:
     return [held.worker for held in _with_jobs(connection, rows)]
 
 
-def claim_to_kill(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
+def claim_to_kill(
+    connection: Connection,
+    *,
+    limit: int,
+    now: datetime,
+    fence: int,
+    until: datetime,
+    except_queues: Collection[str] = (),
+) -> list[Worker]:
     """Workers that are to be killed and that the resource holds for certain; ended ones are never to be killed.
 
     The phases are excluded, not named: SQLite would otherwise go through all workers of the phase.
     """
-    where = (workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE]),)
+    where = (
+        workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE]),
+        *none_of(workers.c.queue, except_queues),
+    )
     rows = claim_rows(connection, WORKER_KILL, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
     return [held.worker for held in _with_jobs(connection, rows)]
 
 
-def claim_to_sweep(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
+def claim_to_sweep(
+    connection: Connection,
+    *,
+    limit: int,
+    now: datetime,
+    fence: int,
+    until: datetime,
+    except_queues: Collection[str] = (),
+) -> list[Worker]:
     """Ended workers whose keep time is over and whose end the server knows, as it knows the ends of their jobs."""
     open_job = (
         select(job_workers.c.job_id)
         .join(jobs, jobs.c.job_id == job_workers.c.job_id)
-        .where(job_workers.c.worker_id == workers.c.worker_id, jobs.c.phase != JobPhase.SWEEP)
+        .where(job_workers.c.worker_id == workers.c.worker_id, jobs.c.phase != JobPhase.SWEEP, _HAS_PUSHED_JOBS)
         .exists()
     )
-    where = and_(workers.c.phase == WorkerPhase.SWEEP, workers.c.report_due.is_(None), ~open_job)
-    rows = claim_rows(connection, WORKER_WORK, _COLUMNS, (where,), limit=limit, now=now, fence=fence, until=until)
+    where = (
+        workers.c.phase == WorkerPhase.SWEEP,
+        workers.c.report_due.is_(None),
+        ~open_job,
+        *none_of(workers.c.queue, except_queues),
+    )
+    rows = claim_rows(connection, WORKER_WORK, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
     return [held.worker for held in _with_jobs(connection, rows)]
 
 
@@ -261,16 +334,25 @@ def mark_unseen(connection: Connection, worker_ids: Sequence[int], since: dateti
         connection.execute(mine.values(unseen_since=since))
 
 
-def request_kill(connection: Connection, worker_ids: Sequence[int], now: datetime, cause: str, agent: str) -> list[int]:
-    """Mark live workers to be killed and return those that were not marked before."""
+def request_kill(connection: Connection, kills: Mapping[int, Kill], now: datetime, agent: str) -> list[int]:
+    """Mark live workers to be killed and return those that were not marked before.
+
+    Args:
+        connection: a write transaction.
+        kills: why each is to be killed, by worker id.
+        now: when the resource is asked first.
+        agent: who wants it.
+    """
+    if not kills:
+        return []
     open_to_kill = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), workers.c.kill_due.is_(None))
-    chosen = select(workers.c.worker_id).where(one_of(connection, workers.c.worker_id, worker_ids), open_to_kill)
+    chosen = select(workers.c.worker_id).where(one_of(connection, workers.c.worker_id, kills), open_to_kill)
     marked = list(connection.scalars(chosen.with_for_update()))
-    if marked:
-        mine = update(workers).where(one_of(connection, workers.c.worker_id, marked))
-        connection.execute(mine.values(WORKER_KILL.set(now)))
-        events = [history.Event(history.Kind.WORKER, each, now, None, "to be killed", cause, agent) for each in marked]
-        history.record(connection, events)
+    rows = [{"worker_id": each, "kill_error": kills[each].error} for each in marked]
+    change_rows(connection, workers, rows, same=WORKER_KILL.set(now))
+    kind = history.Kind.WORKER
+    events = [history.Event(kind, each, now, None, "to be killed", kills[each].reason, agent) for each in marked]
+    history.record(connection, events)
     return marked
 
 
@@ -287,24 +369,19 @@ def settle_kills(connection: Connection, worker_ids: Sequence[int], fence: int, 
 
 def live_of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, int]:
     """The live worker of each job that has one."""
+    live = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), _HAS_PUSHED_JOBS)
     query = (
         select(job_workers.c.job_id, job_workers.c.worker_id)
         .join(workers, workers.c.worker_id == job_workers.c.worker_id)
-        .where(one_of(connection, job_workers.c.job_id, job_ids), workers.c.status.not_in(FINAL_WORKER_STATUSES))
+        .where(one_of(connection, job_workers.c.job_id, job_ids), live)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def relate(connection: Connection, relations: Iterable[tuple[int, int]]) -> None:
     """Store which jobs pulling workers said they run, `(worker_id, job_id)`; known relations are kept."""
-    wanted = set(relations)
-    if not wanted:
-        return
-    ids = one_of(connection, job_workers.c.worker_id, {worker for worker, _ in wanted})
-    known = connection.execute(select(job_workers.c.worker_id, job_workers.c.job_id).where(ids))
-    fresh = wanted - {(row[0], row[1]) for row in known}
-    if fresh:
-        connection.execute(insert(job_workers), [{"worker_id": worker, "job_id": job} for worker, job in fresh])
+    rows = [{"worker_id": worker, "job_id": job} for worker, job in sorted(set(relations))]
+    insert_missing(connection, job_workers, rows)
 
 
 def remove(connection: Connection, worker_ids: Sequence[int]) -> None:
@@ -326,5 +403,5 @@ def _with_jobs(connection: Connection, rows: Sequence[AnyRow]) -> list[Held]:
 
 def _held(row: AnyRow, job_ids: tuple[int, ...]) -> Held:
     values = [*row[:_SPLIT], job_ids, *row[_SPLIT:_WIDTH]]
-    tries, absences, batch_end = row[_WIDTH:] if len(row) > _WIDTH else (0, 0, None)
-    return Held(Worker(*values), tries, absences, batch_end)
+    tries, absences, batch_end, kill_error = row[_WIDTH:] if len(row) > _WIDTH else (0, 0, None, None)
+    return Held(Worker(*values), tries, absences, batch_end, None if kill_error is None else PilotError(kill_error))

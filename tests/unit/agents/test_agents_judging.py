@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from world import NOW
 
-from harvester.agents.judging import Observation, Rules, judge, judge_job, reason_to_kill
+from harvester.agents.judging import Observation, Rules, judge, judge_job, reason_to_kill, trusted
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import FINAL_WORKER_STATUSES, Worker, WorkerStatus
 from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
@@ -28,9 +28,14 @@ def ago(**span: float) -> datetime:
     return NOW - timedelta(**span)
 
 
-def held(status: WorkerStatus = WorkerStatus.RUNNING, batch_end: WorkerStatus | None = None, **more: object) -> Held:
+def held(
+    status: WorkerStatus = WorkerStatus.RUNNING,
+    batch_end: WorkerStatus | None = None,
+    kill_error: PilotError | None = None,
+    **more: object,
+) -> Held:
     worker = Worker(7, "HERE", status, "test-7", batch_id="b7", job_ids=(1,))
-    return Held(replace(worker, **{"submitted_at": ago(hours=1), **more}), 1, 0, batch_end)
+    return Held(replace(worker, **{"submitted_at": ago(hours=1), **more}), 1, 0, batch_end, kill_error)
 
 
 def seen(outcome: CheckOutcome, before: Held | None = None, **more: object) -> Observation:
@@ -44,12 +49,21 @@ outcomes = (
     | st.just(Gone("not listed"))
     | st.just(Unknown("no answer"))
 )
-observations = st.builds(
-    Observation,
-    st.builds(held, statuses, st.none() | st.sampled_from(ENDS), started_at=moments, ended_at=moments),
-    outcomes,
-    st.builds(News, kill_requested=st.booleans(), heartbeat_at=moments),
-    st.sampled_from([Done(), LATER, Failed("no log")]),
+news = st.builds(News, kill_requested=st.booleans(), heartbeat_at=moments)
+finishes = st.sampled_from([Done(), LATER, Failed("no log")])
+
+
+@st.composite
+def endings(draw: st.DrawFn) -> Observation:
+    """A worker whose batch job has ended and whose outputs are still being gathered."""
+    end = draw(st.sampled_from(ENDS))
+    live = draw(st.sampled_from([WorkerStatus.RUNNING, WorkerStatus.IDLE]))
+    before = held(live, end, ended_at=draw(moments.filter(bool)), diagnostics=draw(st.sampled_from(["", "why"])))
+    return Observation(before, Seen(end), draw(news), draw(finishes))
+
+
+observations = endings() | st.builds(
+    Observation, st.builds(held, statuses, started_at=moments, ended_at=moments), outcomes, news, finishes
 )
 
 
@@ -169,6 +183,34 @@ def test_outputs_are_not_waited_for_longer_than_the_gather_time():
     assert LATER.reason in verdict.cause
 
 
+def test_why_a_batch_job_ended_is_still_known_when_its_outputs_are_there():
+    first = judge(seen(Seen(WorkerStatus.FAILED, "OUT_OF_MEMORY", 137, "used 9 GB of 8"), finished=LATER), RULES, NOW)
+    assert first is not None
+    waits = held(batch_end=WorkerStatus.FAILED, diagnostics=first.cause, exit_code=first.exit_code, ended_at=NOW)
+    last = judge(seen(Seen(WorkerStatus.FAILED), waits), RULES, NOW)
+    assert last is not None
+    assert (last.cause, last.exit_code) == ("OUT_OF_MEMORY; exit code 137; used 9 GB of 8", 137)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        None,
+        "running",
+        Seen("running"),
+        Seen(WorkerStatus.FINISHED, ended_at=datetime(2026, 1, 1)),  # noqa: DTZ001 (a naive moment is the nonsense)
+        Seen(WorkerStatus.RUNNING, started_at="yesterday"),
+    ],
+)
+def test_an_answer_outside_the_contract_tells_nothing(nonsense: object):
+    assert isinstance(trusted(nonsense), Unknown)
+
+
+@given(outcomes)
+def test_an_answer_within_the_contract_is_taken_as_it_is(outcome: CheckOutcome):
+    assert trusted(outcome) is outcome
+
+
 # ---- kills -----------------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +241,7 @@ def test_outputs_are_not_waited_for_longer_than_the_gather_time():
 )
 def test_who_has_to_be_killed_and_why(observation: Observation, reason: str | None):
     told = reason_to_kill(observation, RULES, NOW)
-    assert (told is None) if reason is None else (told is not None and reason in told)
+    assert (told is None) if reason is None else (told is not None and reason in told.reason)
 
 
 @given(observations)
@@ -213,10 +255,10 @@ def test_without_limits_only_the_workers_own_wish_kills(observation: Observation
 JOB = Job(1, "HERE", JobStatus.STARTING, JobSubstatus.SUBMITTED)
 
 
-def change(status: WorkerStatus, **told: object):
-    observation = seen(Seen(status, diagnostics="disk full"), held(WorkerStatus.SUBMITTED))
-    verdict = judge(observation, RULES, NOW)
-    return judge_job(JOB, observation.held.worker, verdict, News(attributes={1: told} if told else {}), NOW)
+def change(status: WorkerStatus, before: Held | None = None, **told: object):
+    news = News(attributes={1: told} if told else {})
+    observation = seen(Seen(status, diagnostics="disk full"), before or held(WorkerStatus.SUBMITTED), news=news)
+    return judge_job(JOB, observation, judge(observation, RULES, NOW), NOW)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +285,7 @@ def test_what_a_worker_makes_of_its_job(
 
 
 def test_no_news_change_no_job():
-    assert judge_job(JOB, held().worker, None, News(), NOW) is None
+    assert judge_job(JOB, seen(Unknown("?")), None, NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -255,6 +297,12 @@ def test_a_job_that_nobody_explains_gets_the_workers_reason(status: WorkerStatus
     assert changed.attributes["pilotErrorCode"] == code
     assert "worker 7" in str(changed.attributes["pilotErrorDiag"])
     assert "disk full" in str(changed.attributes["pilotErrorDiag"])
+
+
+def test_a_job_whose_worker_we_gave_up_says_so():
+    changed = change(WorkerStatus.CANCELLED, held(WorkerStatus.SUBMITTED, kill_error=PilotError.KILLED_BY_HARVESTER))
+    assert changed is not None
+    assert changed.attributes["pilotErrorCode"] == PilotError.KILLED_BY_HARVESTER
 
 
 def test_the_workers_own_explanation_wins():

@@ -1,17 +1,23 @@
 """From jobs to workers that a resource holds: sizer, submitter and reconciler."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import update
 from world import NOW, QUEUE, World
 
+from harvester.agents.base import BATCH
+from harvester.agents.killer import Killer
+from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
-from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
+from harvester.panda.messages import JobReply
 from harvester.plugins.api import Failed, Grade, Refused, Submitted, Unclear
+from harvester.plugins.pool import QueueUnknownError
 from harvester.store import history, jobs, leases, workers
 from harvester.store.jobs import NewJob
 from harvester.store.schema import JobPhase
@@ -58,6 +64,12 @@ def die_after_asking(world: World) -> None:
 def free_all(world: World) -> None:
     with world.db.write() as connection:
         leases.release_owner(connection, world.owner.owner_id, world.clock())
+
+
+def nudge(world: World) -> None:
+    """Something has changed for the queue, as happens all the time."""
+    with world.db.write() as connection:
+        leases.nudge_queues(connection, leases.QUEUE_SIZE, [QUEUE], world.clock(), timedelta())
 
 
 # ---- how many --------------------------------------------------------------------------------------------------------
@@ -128,6 +140,61 @@ def test_a_job_that_was_bound_meanwhile_gets_no_second_worker(world: World, wait
         assert jobs.bind(connection, [1]) == {1}
     world.finish(sizer, unit)
     assert [each.job_ids for each in world.workers()] == [(2,)]
+
+
+def test_a_pull_queue_without_workers_allowed_gets_none(world: World):
+    world.serve(QUEUE, mapType="NoJob", maxWorkers=0, nQueueLimitWorker=20)
+    world.work(Sizer)
+    assert world.workers() == []
+    assert world.note_of("sizer")["limit"] == "maxWorkers"
+
+
+def test_after_a_cycle_that_was_cut_short_the_next_workers_wait_for_the_next_cycle(
+    world: World, waiting: Callable[..., list[int]]
+):
+    world.serve(QUEUE, maxNewWorkersPerCycle=1)
+    waiting(5)
+    made = []
+    for _ in range(4):
+        world.work(Sizer)
+        world.work(Submitter)
+        made.append(len(world.workers()))
+        nudge(world)
+        world.clock.forward(seconds=world.settings.submitter.lookup_time / 2)
+    assert made == [1, 1, 2, 2]
+
+
+def test_a_cycle_of_more_than_one_batch_keeps_its_limit(world: World):
+    world.serve(
+        QUEUE, mapType="NoJob", maxWorkers=100_000, nQueueLimitWorker=100_000, maxNewWorkersPerCycle=BATCH + 500
+    )
+    for _ in range(3):
+        world.work(Sizer)
+        nudge(world)
+    assert len(world.workers()) == BATCH + 500
+
+
+def test_submissions_keep_their_distance(world: World, waiting: Callable[..., list[int]]):
+    world.configure(submitter={"minSubmissionInterval": 3600})
+    waiting(1)
+    world.work(Sizer)
+    waiting(1)
+    nudge(world)
+    world.clock.forward(seconds=3599)
+    assert world.work(Sizer) == 0
+    world.clock.forward(seconds=1)
+    assert world.work(Sizer) == 1
+
+
+def test_a_failed_plan_is_reported_though_another_report_is_under_way(world: World, waiting: Callable[..., list[int]]):
+    waiting(1)
+    world.maker.fails = {1}
+    propagator = JobPropagator(world.instance)
+    (unit,) = world.claim(propagator)
+    world.work(Sizer)
+    world.finish(propagator, unit, [JobReply(accepted=True)])
+    with world.db.read() as connection:
+        assert leases.next_due(connection, leases.JOB_REPORT) == world.clock()
 
 
 def test_a_decision_that_comes_too_late_is_dropped(world: World, waiting: Callable[..., list[int]]):
@@ -209,10 +276,10 @@ def test_a_wrong_number_of_answers_is_no_answer(
     world: World, intended: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch, answers: list[Submitted]
 ):
     intended(2)
-    monkeypatch.setattr(world.resource, "submit", lambda _: answers)
+    monkeypatch.setattr(type(world.resource), "submit", lambda _resource, _workers: answers)
     world.work(Submitter)
     assert {each.status for each in world.workers()} == {WorkerStatus.PENDING}
-    assert f"{len(answers)} answers for 2 workers" in world.worker(1).diagnostics
+    assert f"{len(answers)} answers for 2 items" in world.worker(1).diagnostics
     assert world.work(Submitter) == 0
 
 
@@ -264,6 +331,98 @@ def test_a_batch_job_that_was_adopted_meanwhile_is_left_alone(world: World, inte
     world.finish(submitter, unit, result)
     assert world.resource.killed == []
     assert world.worker(1).batch_id == "batch-1"
+
+
+def test_what_was_not_asked_yet_may_be_submitted_at_once_by_others(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    world.db.transact(lambda connection: submitter.give_back(connection, unit, world.clock()))
+    assert (world.held(1).tries, world.work(Reconciler)) == (0, 0)
+    world.work(Submitter)
+    assert world.resource.asked == [[1]]
+
+
+def test_what_was_asked_is_searched(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    submitter.act(unit)
+    world.db.transact(lambda connection: submitter.give_back(connection, unit, world.clock()))
+    assert world.work(Submitter) == 0
+    world.work(Reconciler)
+    assert (world.worker(1).batch_id, world.resource.asked) == ("batch-1", [[1]])
+
+
+def test_a_queue_that_was_taken_out_of_the_configuration_holds_its_intents_back(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    queue = world.pool.known.pop(QUEUE)
+    with pytest.raises(QueueUnknownError, match=QUEUE):
+        submitter.act(unit)
+    world.db.transact(lambda connection: submitter.give_back(connection, unit, world.clock()))
+    world.pool.known[QUEUE] = queue
+    world.work(Submitter)
+    assert world.worker(1).status is WorkerStatus.SUBMITTED
+
+
+# ---- unwanted before they are there ----------------------------------------------------------------------------------
+
+
+def unwant(world: World, worker_id: int) -> None:
+    with world.db.write() as connection:
+        assert workers.request_kill(connection, {worker_id: Kill("nobody wants it")}, world.clock(), "test")
+
+
+def test_an_intent_that_is_to_be_killed_is_never_submitted(world: World, intended: Callable[[int], list[int]]):
+    intended(2)
+    unwant(world, 1)
+    world.work(Submitter)
+    world.work(Killer)
+    assert world.resource.asked == [[2]]
+    assert world.worker(1).status is WorkerStatus.MISSED
+    assert (world.job(1).status, world.job(1).substatus) == (JobStatus.CANCELLED, JobSubstatus.KILLED)
+    world.clock.forward(hours=1)
+    world.work(Sizer)
+    assert len(world.workers()) == 2
+
+
+def test_a_job_whose_unwanted_worker_was_refused_gets_no_other(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    world.resource.outcomes = {1: Refused("no space left")}
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    unwant(world, 1)
+    world.finish(submitter, unit)
+    assert (world.worker(1).status, world.job(1).status) == (WorkerStatus.MISSED, JobStatus.CANCELLED)
+
+
+def test_an_unwanted_worker_that_certainly_is_not_there_is_not_submitted_again(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(1)
+    die_after_asking(world)
+    world.resource.holds.clear()
+    unwant(world, 1)
+    for _ in range(2):
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    assert (world.worker(1).status, world.job(1).status) == (WorkerStatus.MISSED, JobStatus.CANCELLED)
+
+
+def test_a_job_does_not_wait_for_an_unwanted_worker_that_nobody_can_find(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(1)
+    die_after_asking(world)
+    world.resource.holds.clear()
+    world.resource.complete = False
+    unwant(world, 1)
+    world.work(Reconciler)
+    assert (world.worker(1).status, world.job(1).status) == (WorkerStatus.PENDING, JobStatus.CANCELLED)
 
 
 # ---- reconciling -----------------------------------------------------------------------------------------------------

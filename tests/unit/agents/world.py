@@ -5,7 +5,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,6 +212,11 @@ class World:
         self.pool.known[name] = queue
         with self.db.write() as connection:
             queues.activate(connection, list(self.pool.known), self.clock())
+
+    def configure(self, **sections: Mapping[str, object]) -> None:
+        """Change settings of the instance."""
+        self.settings = settings_with(**sections)
+        self.instance = replace(self.instance, settings=self.settings)
 
     # ---- pushing on --------------------------------------------------------------------------------------------------
 

@@ -23,14 +23,15 @@ waiting = st.none() | numbers
         (WorkerLimits(queued=10, total=100), WorkerCounts(queued=4), None, 6, "nQueueLimitWorker"),
         (WorkerLimits(queued=10, total=100), WorkerCounts(queued=4, running=95), None, 1, "maxWorkers"),
         (WorkerLimits(queued=10, total=100), WorkerCounts(queued=40, running=95), None, 0, "maxWorkers"),
-        (WorkerLimits(queued=10), WorkerCounts(running=10_000), None, 10, "nQueueLimitWorker"),
+        (WorkerLimits(queued=10), WorkerCounts(running=10_000), 99, 10, "nQueueLimitWorker"),
+        (WorkerLimits(queued=10), WorkerCounts(), None, 0, "maxWorkers"),
         (WorkerLimits(total=100), WorkerCounts(running=60, ready=10), None, 30, "maxWorkers"),
         (WorkerLimits(queued=10, total=100), WorkerCounts(), 3, 3, "jobs"),
         (WorkerLimits(queued=10, total=100), WorkerCounts(), 0, 0, "jobs"),
         (WorkerLimits(queued=10, total=100, per_cycle=2), WorkerCounts(), None, 2, "maxNewWorkersPerCycle"),
         (WorkerLimits(queued=10, total=100, instance_per_cycle=1), WorkerCounts(), 9, 1, "submitter.maxNewWorkers"),
-        (WorkerLimits(), WorkerCounts(running=7), None, 1, "no limit set"),
-        (WorkerLimits(), WorkerCounts(queued=1), None, 0, "no limit set"),
+        (WorkerLimits(), WorkerCounts(running=7), 9, 1, "no limit set"),
+        (WorkerLimits(), WorkerCounts(queued=1), 9, 0, "no limit set"),
     ],
 )
 def test_the_tightest_limit_decides(
@@ -60,7 +61,7 @@ def test_no_limit_is_ever_exceeded(given_limits: WorkerLimits, given_counts: Wor
 def test_room_and_work_always_give_a_worker(given_limits: WorkerLimits, given_counts: WorkerCounts, jobs: int | None):
     queued_limit = given_limits.total if given_limits.queued is None else given_limits.queued
     has_queued_room = given_counts.queued < max(queued_limit, 1)
-    has_room = given_limits.total == 0 or given_counts.live < given_limits.total
+    has_room = jobs is not None if given_limits.total == 0 else given_counts.live < given_limits.total
     new = size_workers(given_limits, given_counts, jobs).new_workers
     assert (new > 0) == (has_queued_room and has_room and jobs != 0)
 

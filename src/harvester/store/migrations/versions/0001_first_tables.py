@@ -130,12 +130,15 @@ def upgrade() -> None:
         sa.Column("fetch_due", sa.BigInteger(), nullable=True),
         sa.Column("fetch_fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("fetch_again", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("fetch_not_before", sa.BigInteger(), nullable=True),
         sa.Column("size_due", sa.BigInteger(), nullable=True),
         sa.Column("size_fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("size_again", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("size_not_before", sa.BigInteger(), nullable=True),
         sa.Column("monitor_due", sa.BigInteger(), nullable=True),
         sa.Column("monitor_fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("monitor_again", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("monitor_not_before", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_queues")),
     )
     op.create_index(op.f("ix_queues_fetch_due"), "queues", ["fetch_due"], unique=False)
@@ -175,6 +178,7 @@ def upgrade() -> None:
         sa.Column("batch_end", sa.String(32), nullable=True),
         sa.Column("tries", sa.Integer(), server_default="0", nullable=False),
         sa.Column("absences", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("kill_error", sa.Integer(), nullable=True),
         sa.Column("phase", sa.String(32), nullable=False),
         sa.Column("due", sa.BigInteger(), nullable=True),
         sa.Column("fence", sa.BigInteger(), server_default="0", nullable=False),

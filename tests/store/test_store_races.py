@@ -1,0 +1,96 @@
+"""Two processes do the same thing at the same moment: both succeed, and it is done once."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import Connection
+from store_tools import NOW, a_job, a_worker, fetch_to, find_job
+
+from harvester.core.jobs import JobStatus
+from harvester.store import commands, jobs, queues, workers
+from harvester.store.commands import StoredCommand
+from harvester.store.engine import Database
+from harvester.store.jobs import NewJob
+from harvester.store.schema import JobPhase
+
+Step = Callable[[Connection], object]
+COMMAND = StoredCommand(7, "KILL_WORKERS", None, {}, ack_requested=True)
+FIRST_TIMES: dict[str, Step] = {
+    "activate": lambda connection: queues.activate(connection, ["A", "B"], NOW),
+    "note": lambda connection: queues.note(connection, "sizer", {"A": {"text": "x"}}, NOW),
+    "command": lambda connection: commands.store(connection, [COMMAND, COMMAND], NOW),
+    "relation": lambda connection: workers.relate(connection, [(1, 2), (1, 2)]),
+}
+
+
+def race(db: Database, other: Database, first: Step, second: Step) -> tuple[object, object]:
+    """One process is in the middle of something when another begins something else; what both came to."""
+    begun = threading.Event()
+
+    def follow() -> object:
+        begun.set()
+        return other.transact(second)
+
+    with ThreadPoolExecutor(1) as threads:
+        with db.write() as connection:
+            told = first(connection)
+            future = threads.submit(follow)
+            assert begun.wait(30)
+        return told, future.result(60)
+
+
+@pytest.mark.parametrize("name", FIRST_TIMES)
+def test_what_is_done_for_the_first_time_is_done_once(db: Database, other: Database, name: str):
+    race(db, other, FIRST_TIMES[name], FIRST_TIMES[name])
+    db.transact(FIRST_TIMES[name])
+
+
+def test_two_processes_serve_the_same_new_queues(db: Database, other: Database):
+    race(db, other, FIRST_TIMES["activate"], FIRST_TIMES["activate"])
+    with db.read() as connection:
+        assert [each.name for each in queues.states(connection) if each.active] == ["A", "B"]
+
+
+def test_the_first_worker_ids_are_given_out_once(db: Database, other: Database):
+    def ten(connection: Connection) -> list[int]:
+        return [*workers.allocate_ids(connection, 10)]
+
+    first, second = race(db, other, ten, ten)
+    assert sorted([*first, *second]) == list(range(1, 21))
+
+
+def kill(connection: Connection) -> list[int]:
+    """What the propagator does about a job that the server wants killed; the jobs without a worker."""
+    open_ids = jobs.lock_open(connection, [1])
+    live = workers.live_of_jobs(connection, open_ids)
+    jobs.cancel(connection, {job: {} for job in open_ids if job not in live}, NOW)
+    return [job for job in open_ids if job not in live]
+
+
+def bind(connection: Connection) -> frozenset[int]:
+    """What the sizer does for a job that waits for a worker."""
+    bound = jobs.bind(connection, [1])
+    workers.insert_intents(connection, [a_worker(1, job_ids=tuple(bound))] if bound else [], NOW)
+    return bound
+
+
+@pytest.mark.parametrize(("first", "second"), [(kill, bind), (bind, kill)])
+def test_a_job_is_either_ended_or_given_a_worker(db: Database, other: Database, first: Step, second: Step):
+    db.transact(lambda connection: fetch_to(connection, JobPhase.SUBMIT, 1))
+    race(db, other, first, second)
+    with db.read() as connection:
+        has_worker = workers.live_of_jobs(connection, [1]) == {1: 1}
+    assert has_worker == (find_job(db, 1).status is not JobStatus.CANCELLED)
+
+
+def test_a_new_attempt_is_not_swept_with_the_old_one(db: Database, other: Database):
+    db.transact(lambda connection: fetch_to(connection, JobPhase.SWEEP, 1))
+    again = NewJob(a_job(1, attempt=2), {"PandaID": 1})
+
+    def sweep(connection: Connection) -> None:
+        jobs.remove(connection, jobs.sweepable(connection, limit=10, now=NOW))
+
+    race(db, other, sweep, lambda connection: jobs.insert_fetched(connection, [again], NOW))
+    assert find_job(db, 1).attempt == 2

@@ -1,0 +1,254 @@
+"""The monitor at work: one bad queue, worker or plugin concerns nobody else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+from world import QUEUE, FakeMessenger, FakeResource, World
+
+from harvester.agents.monitor import Monitor
+from harvester.agents.sizer import Sizer
+from harvester.agents.submitter import Submitter
+from harvester.core.errors import HarvesterError
+from harvester.core.files import FileKind
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import CheckOutcome, Done, Later, News, ReportedFile, Seen
+from harvester.plugins.calling import PluginCalls
+from harvester.store import history, jobs, leases, workers
+from harvester.store.jobs import NewJob
+from harvester.store.schema import JobPhase
+from harvester.store.schema import files as file_table
+from harvester.store.schema import jobs as job_table
+
+OTHER = "THERE"
+RUNNING = Seen(WorkerStatus.RUNNING)
+FINISHED = Seen(WorkerStatus.FINISHED)
+
+
+@dataclass
+class Submitted:
+    """Workers that the resource holds, each with a job."""
+
+    world: World
+
+    def __call__(self, queue: str = QUEUE, job_id: int = 1) -> int:
+        """One more; returns its id."""
+        world = self.world
+        known = {each.worker_id for name in (QUEUE, OTHER) for each in world.workers(name)}
+        job = Job(job_id, queue, JobStatus.STARTING, JobSubstatus.PREPARED)
+        with world.db.write() as connection:
+            jobs.insert_fetched(connection, [NewJob(job, {})], world.clock())
+            connection.execute(update(job_table).where(job_table.c.job_id == job_id).values(phase=JobPhase.SUBMIT))
+            leases.nudge_queues(connection, leases.QUEUE_SIZE, [queue], world.clock(), timedelta())
+        world.work(Sizer)
+        world.work(Submitter)
+        world.clock.forward(seconds=61)
+        (worker,) = [each for each in world.workers(queue) if each.worker_id not in known]
+        assert worker.status is WorkerStatus.SUBMITTED
+        return worker.worker_id
+
+
+@pytest.fixture
+def submitted(world: World) -> Submitted:
+    return Submitted(world)
+
+
+def raising(verb: Callable[..., object], about: str) -> Callable[..., object]:
+    """The verb, which raises when it is asked about a worker of the queue."""
+
+    def raise_or_do(plugin: object, workers: Sequence[Worker]) -> object:
+        if any(each.queue == about for each in workers):
+            raise RuntimeError("a bug")
+        return verb(plugin, workers)
+
+    return raise_or_do
+
+
+def test_a_messenger_that_raises_concerns_its_own_queue_alone(
+    world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+):
+    world.serve(OTHER)
+    good, bad = submitted(), submitted(OTHER, job_id=2)
+    monkeypatch.setattr(FakeMessenger, "collect", raising(FakeMessenger.collect, OTHER))
+    world.resource.states = {good: FINISHED, bad: FINISHED}
+    world.work(Monitor)
+    assert world.worker(good).status is WorkerStatus.FINISHED
+    assert world.worker(bad).status is WorkerStatus.SUBMITTED
+    assert "a bug" in str(world.note_of("monitor", OTHER))
+
+
+def test_an_end_is_believed_once_the_worker_could_be_heard(
+    world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+):
+    worker = submitted()
+    world.resource.states[worker] = FINISHED
+    world.messenger.news[worker] = News(attributes={1: {"jobStatus": "failed", "exeErrorCode": 65}})
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeMessenger, "collect", raising(FakeMessenger.collect, QUEUE))
+        world.work(Monitor)
+    assert world.worker(worker).status is WorkerStatus.SUBMITTED
+    world.clock.forward(minutes=5)
+    world.instance = replace(world.instance, call=PluginCalls())
+    world.work(Monitor)
+    assert (world.worker(worker).status, world.job(1).status) == (WorkerStatus.FINISHED, JobStatus.FAILED)
+
+
+def test_a_messenger_that_cannot_be_built_concerns_its_own_queue_alone(
+    world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+):
+    world.serve(OTHER)
+    good, bad = submitted(), submitted(OTHER, job_id=2)
+
+    def messenger(queue: str) -> FakeMessenger:
+        if queue == OTHER:
+            raise HarvesterError("its package is broken")
+        return world.messenger
+
+    monkeypatch.setattr(world.pool, "messenger", messenger)
+    world.resource.states = {good: FINISHED, bad: FINISHED}
+    world.work(Monitor)
+    assert world.worker(good).status is WorkerStatus.FINISHED
+    assert world.worker(bad).status is WorkerStatus.SUBMITTED
+    assert "its package is broken" in str(world.note_of("monitor", OTHER))
+
+
+@pytest.mark.parametrize("nonsense", [None, "running", Seen("running")])
+def test_nonsense_about_one_worker_leaves_the_others_alone(world: World, submitted: Submitted, nonsense: CheckOutcome):
+    first, second = submitted(), submitted(job_id=2)
+    world.resource.states = {first: nonsense or Seen(None), second: RUNNING}
+    world.work(Monitor)
+    assert [world.worker(each).status for each in (first, second)] == [WorkerStatus.SUBMITTED, WorkerStatus.RUNNING]
+    assert world.worker(first).unseen_since == world.clock()
+
+
+def test_a_listing_that_raises_tells_nothing(world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch):
+    worker = submitted()
+    monkeypatch.setattr(FakeResource, "check", raising(FakeResource.check, QUEUE))
+    world.work(Monitor)
+    assert (world.worker(worker).status, world.worker(worker).unseen_since) == (
+        WorkerStatus.SUBMITTED,
+        world.clock(),
+    )
+
+
+def test_news_that_could_not_be_written_are_not_acknowledged(world: World, submitted: Submitted):
+    worker = submitted()
+    world.resource.states[worker] = RUNNING
+    output = ReportedFile(1, "out", FileKind.OUTPUT, "/p/out", 1, "ad:00000001", "g")
+    world.messenger.news[worker] = News(attributes={1: {"nEvents": 5}}, files=(output,))
+    monitor = Monitor(world.instance)
+    (unit,) = world.claim(monitor)
+    result = monitor.act(unit)
+    with world.db.write() as connection:
+        leases.release_owner(connection, world.owner.owner_id, world.clock())
+    world.finish(monitor, unit, result)
+    assert world.messenger.acknowledged == []
+    world.work(Monitor)
+    assert world.messenger.acknowledged == [worker]
+    assert world.job(1).attributes["nEvents"] == 5
+
+
+def test_an_acknowledgement_that_fails_changes_nothing(
+    world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+):
+    worker = submitted()
+    world.resource.states[worker] = RUNNING
+    world.messenger.news[worker] = News(attributes={1: {"nEvents": 5}})
+    monkeypatch.setattr(FakeMessenger, "acknowledge", raising(FakeMessenger.acknowledge, QUEUE))
+    world.work(Monitor)
+    assert world.job(1).attributes["nEvents"] == 5
+
+
+def test_a_queue_whose_monitor_cannot_be_built_is_told_and_left_alone(
+    world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+):
+    submitted()
+
+    def monitor(_queue: str) -> FakeResource:
+        raise HarvesterError("no such module")
+
+    monkeypatch.setattr(world.pool, "monitor", monitor)
+    assert world.work(Monitor) == 0
+    assert "no such module" in str(world.note_of("monitor")["text"])
+
+
+# ---- pulling workers -------------------------------------------------------------------------------------------------
+
+
+def a_pilot_that_says_it_runs(world: World, job_id: int) -> int:
+    """A running worker of a pull queue."""
+    world.serve(OTHER, mapType="NoJob", maxWorkers=1, nQueueLimitWorker=1)
+    world.work(Sizer)
+    world.work(Submitter)
+    world.clock.forward(seconds=61)
+    (pilot,) = world.workers(OTHER)
+    world.resource.states[pilot.worker_id] = RUNNING
+    output = ReportedFile(job_id, "stolen", FileKind.OUTPUT, "/p/stolen", 1, "ad:00000001", "g")
+    world.messenger.news[pilot.worker_id] = News(job_ids=(job_id,), files=(output,))
+    return pilot.worker_id
+
+
+def test_a_pilot_cannot_end_a_job_that_another_worker_has(world: World, submitted: Submitted):
+    worker = submitted()
+    pilot = a_pilot_that_says_it_runs(world, job_id=1)
+    world.resource.states[worker] = RUNNING
+    world.work(Monitor)
+    world.clock.forward(hours=1)
+    world.resource.states[pilot] = FINISHED
+    world.work(Monitor)
+    assert world.worker(pilot).status is WorkerStatus.FINISHED
+    assert world.worker(pilot).job_ids == (1,)
+    assert world.job(1).status is JobStatus.RUNNING
+    with world.db.read() as connection:
+        assert connection.scalars(select(file_table.c.lfn)).all() == []
+
+
+def test_the_servers_kill_hits_the_worker_that_got_the_job(world: World, submitted: Submitted):
+    worker = submitted()
+    a_pilot_that_says_it_runs(world, job_id=1)
+    world.work(Monitor)
+    with world.db.read() as connection:
+        assert workers.live_of_jobs(connection, [1]) == {1: worker}
+
+
+# ---- kills -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_waited_too_long_closes_its_job(world: World, submitted: Submitted):
+    worker = submitted()
+    world.clock.forward(seconds=world.settings.monitor.worker_queue_time_limit)
+    world.work(Monitor)
+    assert world.held(worker).kill_error is PilotError.KILLED_BY_HARVESTER
+    world.resource.states[worker] = Seen(WorkerStatus.CANCELLED)
+    world.clock.forward(minutes=10)
+    world.work(Monitor)
+    job = world.job(1)
+    assert (job.status, job.attributes["pilotErrorCode"]) == (JobStatus.CANCELLED, PilotError.KILLED_BY_HARVESTER)
+
+
+def test_what_is_to_be_killed_is_not_condemned_again(world: World, submitted: Submitted):
+    worker = submitted()
+    world.messenger.news[worker] = News(kill_requested=True)
+    world.resource.states[worker] = RUNNING
+    for _ in range(3):
+        world.work(Monitor)
+        world.clock.forward(minutes=10)
+    assert world.causes(history.Kind.WORKER, worker).count("the worker asked for it") == 1
+    assert world.woken.count("killer") == 1
+
+
+def test_outputs_that_are_late_hold_the_end_back(world: World, submitted: Submitted):
+    world.configure(monitor={"postProcessTimeout": 0})
+    worker = submitted()
+    world.resource.states[worker] = Seen(WorkerStatus.FAILED, "OUT_OF_MEMORY", 137, "used 9 GB of 8")
+    world.messenger.finish_answer = Later("the log is still being written")
+    world.work(Monitor)
+    assert world.worker(worker).status is WorkerStatus.IDLE
+    world.messenger.finish_answer = Done()
+    world.clock.forward(minutes=5)
+    world.work(Monitor)
+    assert world.worker(worker).status is WorkerStatus.FAILED
+    assert "used 9 GB of 8" in str(world.job(1).attributes["pilotErrorDiag"])

@@ -1,0 +1,277 @@
+"""The runner with real threads: what is claimed is kept, given back or done, and whoever hangs hangs alone."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from sqlalchemy import Connection, update
+from world import QUEUE, FakeResource, World
+
+from harvester.agents.base import Agent
+from harvester.agents.preparator import PreparatorAgent
+from harvester.agents.reconciler import Reconciler
+from harvester.agents.runner import AgentRunner
+from harvester.agents.sizer import Sizer
+from harvester.agents.submitter import Submitter
+from harvester.core.files import File, FileKind, FileStatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import SubmitOutcome
+from harvester.plugins.data.dummy import DummyPreparator
+from harvester.store import files, jobs, leases
+from harvester.store.engine import StoreUnavailableError
+from harvester.store.jobs import NewJob
+from harvester.store.leases import Owner
+from harvester.store.schema import JobPhase
+from harvester.store.schema import jobs as job_table
+
+PATIENCE = 30.0
+LEASE = 600.0
+
+
+class Tick:
+    """A clock that never goes back and only moves when told."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Gate:
+    """Holds calls about one queue until it is opened, and notes all calls."""
+
+    def __init__(self, queue: str) -> None:
+        self.queue = queue
+        self.calls: list[str] = []
+        self._open = threading.Event()
+
+    def pass_through(self, queue: str) -> None:
+        self.calls.append(queue)
+        if queue == self.queue:
+            assert self._open.wait(PATIENCE)
+
+    def open(self) -> None:
+        self._open.set()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for another thread to make something true."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.01)):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not come true")
+
+
+@contextmanager
+def running(world: World, agent: Agent, tick: Tick, alive: Callable[[], bool] = lambda: True) -> Iterator[AgentRunner]:
+    runner = AgentRunner(agent, world.db, lambda: world.owner, alive, tick)
+    runner.start()
+    yield runner
+    runner.stop()
+    assert runner.drain(PATIENCE)
+
+
+@pytest.fixture
+def tick() -> Tick:
+    return Tick()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """Submissions to queue A hang until it is opened."""
+    made, submit = Gate("A"), FakeResource.submit
+
+    def slow(resource: FakeResource, workers: Sequence[Worker]) -> Sequence[SubmitOutcome]:
+        made.pass_through(workers[0].queue)
+        return submit(resource, workers)
+
+    monkeypatch.setattr(FakeResource, "submit", slow)
+    yield made
+    made.open()
+
+
+def given_intents(world: World, *queues: str) -> None:
+    """One worker to be submitted in each of the queues, theirs in this order."""
+    for number, queue in enumerate(queues, start=1):
+        world.serve(queue)
+        job = Job(number, queue, JobStatus.STARTING, JobSubstatus.PREPARED)
+        with world.db.write() as connection:
+            jobs.insert_fetched(connection, [NewJob(job, {})], world.clock())
+            connection.execute(update(job_table).where(job_table.c.job_id == number).values(phase=JobPhase.SUBMIT))
+        world.work(Sizer)
+        world.clock.forward(seconds=1)
+
+
+def one_thread(world: World) -> None:
+    world.configure(submitter={"nThreads": 1, "lockInterval": LEASE})
+
+
+# ---- waiting for a thread --------------------------------------------------------------------------------------------
+
+
+def test_what_waits_for_a_thread_is_held_as_long_as_what_is_at_work(world: World, gate: Gate, tick: Tick):
+    one_thread(world)
+    given_intents(world, "A", "B")
+    with running(world, Submitter(world.instance), tick) as runner:
+        until(lambda: gate.calls == ["A"])
+        for _ in range(4):
+            tick.now += 50
+            world.clock.forward(seconds=250)
+            tick.now += 200
+            runner.renew()
+        world.work(Reconciler)
+        assert gate.calls == ["A"]
+        gate.open()
+        until(lambda: world.worker(2).batch_id)
+    assert gate.calls == ["A", "B"]
+
+
+def test_what_was_lost_while_it_waited_is_not_begun(world: World, gate: Gate, tick: Tick):
+    one_thread(world)
+    given_intents(world, "A", "B")
+    with running(world, Submitter(world.instance), tick) as runner:
+        until(lambda: gate.calls == ["A"])
+        with world.db.write() as connection:
+            leases.release_owner(connection, world.owner.owner_id, world.clock())
+        world.owner = Owner(2)
+        gate.open()
+        until(lambda: runner.health.done == 1)
+    assert gate.calls == ["A"]
+    for _ in range(2):
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    world.work(Submitter)
+    assert gate.calls == ["A", "B"]
+
+
+def test_a_lease_that_ran_out_while_it_waited_is_not_used(world: World, gate: Gate, tick: Tick):
+    one_thread(world)
+    given_intents(world, "A", "B")
+    with running(world, Submitter(world.instance), tick) as runner:
+        until(lambda: gate.calls == ["A"])
+        tick.now += LEASE + 1
+        runner.renew()
+        runner.stop()
+        gate.open()
+    assert gate.calls == ["A"]
+    assert world.held(2).tries == 0
+
+
+def test_the_order_to_stop_begins_nothing_more(world: World, gate: Gate, tick: Tick):
+    one_thread(world)
+    given_intents(world, *"ABCDE")
+    with running(world, Submitter(world.instance), tick) as runner:
+        until(lambda: gate.calls)
+        runner.stop()
+        until(lambda: [world.held(each).tries for each in range(2, 6)] == [0, 0, 0, 0])
+        assert gate.calls == ["A"]
+        gate.open()
+    world.work(Submitter)
+    assert sorted(gate.calls) == ["A", "B", "C", "D", "E"]
+
+
+def test_a_process_that_others_take_for_dead_claims_nothing(world: World, gate: Gate, tick: Tick):
+    given_intents(world, "B")
+    alive = threading.Event()
+    with running(world, Submitter(world.instance), tick, alive.is_set) as runner:
+        threading.Event().wait(0.5)  # long enough for it to look, were it to do so
+        assert world.held(1).tries == 0
+        assert runner.health.done == 0
+        alive.set()
+        until(lambda: world.worker(1).batch_id)
+    assert gate.calls == ["B"]
+
+
+# ---- hanging and failing ---------------------------------------------------------------------------------------------
+
+
+def given_inputs(world: World, first: int, queue: str, number: int) -> None:
+    """Jobs of a queue that wait for an input each."""
+    ids = range(first, first + number)
+    with world.db.write() as connection:
+        new = [NewJob(Job(each, queue, JobStatus.STARTING, JobSubstatus.FETCHED), {}) for each in ids]
+        jobs.insert_fetched(connection, new, world.clock())
+        files.insert_new(connection, [File(0, each, "in", FileKind.INPUT, FileStatus.TO_PREPARE) for each in ids])
+
+
+def test_a_queue_whose_plugin_hangs_does_not_take_the_threads_of_others(
+    world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch
+):
+    gate, trigger = Gate("A"), DummyPreparator.trigger
+
+    def slow(plugin: DummyPreparator, some: Sequence[File]) -> object:
+        gate.pass_through("A" if some[0].job_id < 100 else "B")
+        return trigger(plugin, some)
+
+    monkeypatch.setattr(DummyPreparator, "trigger", slow)
+    world.serve("A")
+    world.serve("B")
+    with running(world, PreparatorAgent(world.instance), tick):
+        for round_ in range(5):
+            given_inputs(world, 1 + round_, "A", 1)
+            world.wake("preparator")
+            until(lambda: "A" in gate.calls)
+            given_inputs(world, 100 + round_, "B", 1)
+            world.wake("preparator")
+            until(lambda last=100 + round_: world.job(last).substatus is JobSubstatus.PREPARED)
+        assert gate.calls.count("A") == 1
+        gate.open()
+
+
+def test_whoever_hangs_is_named(world: World, gate: Gate, tick: Tick, capsys: pytest.CaptureFixture[str]):
+    given_intents(world, "A")
+    with running(world, Submitter(world.instance), tick) as runner:
+        until(lambda: gate.calls == ["A"])
+        for _ in range(20):
+            tick.now += 30
+            runner.renew()
+        gate.open()
+    said = capsys.readouterr().out
+    assert "still at work" in said
+    assert "about=A" in said
+    assert said.count("still at work") == 2
+
+
+class Troubled(Submitter):
+    """Cannot be committed the first times."""
+
+    trouble = 0
+
+    def commit(self, connection: Connection, *rest: object) -> Sequence[str]:
+        if self.trouble:
+            self.trouble -= 1
+            raise StoreUnavailableError("the database is away")
+        return super().commit(connection, *rest)  # type: ignore[arg-type]  # the same arguments
+
+
+def test_a_result_is_kept_until_the_database_is_back(world: World, tick: Tick):
+    given_intents(world, QUEUE)
+    agent = Troubled(world.instance)
+    agent.trouble = 2
+    with running(world, agent, tick):
+        until(lambda: world.worker(1).status is WorkerStatus.SUBMITTED)
+    assert world.resource.asked == [[1]]
+
+
+class Raising(Submitter):
+    """Has a bug that concerns one queue."""
+
+    def act(self, unit: object) -> Sequence[SubmitOutcome]:
+        if unit.about == "A":  # type: ignore[attr-defined]  # a unit of the submitter
+            raise RuntimeError("a bug")
+        return super().act(unit)  # type: ignore[arg-type]  # as above
+
+
+def test_a_unit_that_fails_rests_and_the_others_go_on(world: World, tick: Tick):
+    given_intents(world, "A", "B")
+    with running(world, Raising(world.instance), tick) as runner:
+        until(lambda: world.worker(2).batch_id)
+        until(lambda: runner.health.failed == 1)
+        assert runner.health.resting["A"].failures == 1
+        assert "a bug" in runner.health.last_error
+    assert world.held(1).tries == 0
