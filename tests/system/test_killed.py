@@ -1,25 +1,17 @@
 """SIGKILL at every named point: after the restart every job finishes, none runs twice, nothing is left behind."""
 
 import random
-import signal
+from pathlib import Path
 
 import pytest
 
 from system_harness.judges import judge, local_batch_jobs
+from system_harness.points import SUBMISSION
 from system_harness.queues import MAX_WORKERS, QUEUE, local_pull, local_push, some_jobs
-from system_harness.site import Site
+from system_harness.site import Row, Site
 
 pytestmark = pytest.mark.system
 
-SUBMISSION = [
-    "sizer.before_commit",
-    "sizer.after_commit",
-    "submitter.before_feed",
-    "submitter.before_submit",
-    "submitter.after_submit",
-    "submitter.before_commit",
-    "submitter.after_commit",
-]
 REST = [
     "job fetcher.after_commit",
     "preparator.before_commit",
@@ -31,19 +23,14 @@ REST = [
     "worker propagator.before_commit",
 ]
 JOBS = 8
-
-
-def die_and_come_back(site: Site, point: str) -> None:
-    site.start(kill_at=point)
-    assert site.await_end() == -signal.SIGKILL
-    site.start()
+TESTS = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("point", [*SUBMISSION, *REST, "submitter.after_submit:2", "monitor.before_commit:3"])
 def test_push(site: Site, point: str):
     site.configure({QUEUE: local_push(site)})
     site.server.control.add_jobs(some_jobs(JOBS))
-    die_and_come_back(site, point)
+    site.die_and_come_back(point)
     site.until_jobs_end()
     site.until_workers_end()
     assert site.terminate() == 0
@@ -54,7 +41,7 @@ def test_push(site: Site, point: str):
 def test_pull(site: Site, point: str):
     site.configure({QUEUE: local_pull(site)})
     site.server.control.add_jobs(some_jobs(JOBS))
-    die_and_come_back(site, point)
+    site.die_and_come_back(point)
     site.until_jobs_end()
     assert site.terminate() == 0
     site.take_offline()
@@ -62,6 +49,27 @@ def test_pull(site: Site, point: str):
     site.until_workers_end()
     assert site.terminate() == 0
     judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+
+@pytest.mark.parametrize("where", ["DiesBeforeEntry", "DiesAfterEntry", "DiesAfterStart"])
+def test_inside_the_plugin(site: Site, where: str):
+    queue = local_push(site)
+    queue["submitter"] = {**submitter_of(queue), "module": "system_harness.dying", "name": where}
+    site.configure({QUEUE: queue})
+    site.environment["PYTHONPATH"] = str(TESTS)
+    site.server.control.add_jobs(some_jobs(JOBS))
+    site.die_and_come_back("")
+    site.until_jobs_end()
+    site.until_workers_end()
+    assert site.terminate() == 0
+    judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+
+def submitter_of(queue: Row) -> Row:
+    """The submitter's block without the name of its plugin."""
+    block = queue["submitter"]
+    assert isinstance(block, dict)
+    return {key: value for key, value in block.items() if key != "plugin"}
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -83,7 +91,7 @@ def test_killed_again_and_again_at_random_moments(site: Site, seed: int):
 def test_killed_while_it_sweeps(site: Site):
     site.configure({QUEUE: local_push(site)}, {"sweeper": {"keepFinished": 0}})
     site.server.control.add_jobs(some_jobs(JOBS))
-    die_and_come_back(site, "sweeper.before_commit")
+    site.die_and_come_back("sweeper.before_commit")
     site.until_jobs_end()
     site.until(lambda: not local_batch_jobs(site), "the resource's book is empty")
     site.until(lambda: not any((site.directory / "access").iterdir()), "all access points are gone")

@@ -109,6 +109,12 @@ class Site:
             )
         self.pid_file.write_text(str(self._process.pid))
 
+    def die_and_come_back(self, point: str) -> None:
+        """Run until SIGKILL at the point, or without one until somebody else sends it; then start again."""
+        self.start(kill_at=point)
+        assert self.await_end() == -signal.SIGKILL
+        self.start()
+
     @property
     def pid_file(self) -> Path:
         """File with the process id of the Harvester that was started last."""

@@ -1,6 +1,5 @@
 """SIGKILL at every named point of a submission to a real Slurm: all finish, none twice, no batch job left behind."""
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +7,7 @@ from typing import Protocol
 import pytest
 
 from system_harness.judges import judge
+from system_harness.points import SUBMISSION
 from system_harness.queues import MAX_WORKERS, QUEUE, some_jobs
 from system_harness.site import Site
 from system_harness.slurm import SlurmSite
@@ -15,15 +15,6 @@ from system_harness.slurm import SlurmSite
 pytestmark = [pytest.mark.system, pytest.mark.real]
 
 JOBS = 6
-SUBMISSION = [
-    "sizer.before_commit",
-    "sizer.after_commit",
-    "submitter.before_feed",
-    "submitter.before_submit",
-    "submitter.after_submit",
-    "submitter.before_commit",
-    "submitter.after_commit",
-]
 
 
 class Cluster(Protocol):
@@ -39,13 +30,6 @@ def cluster(site: Site, slurm: Cluster) -> Iterator[SlurmSite]:
     made.cancel()
 
 
-def die_and_come_back(site: Site, point: str) -> None:
-    site.server.control.add_jobs(some_jobs(JOBS))
-    site.start(kill_at=point)
-    assert site.await_end() == -signal.SIGKILL
-    site.start()
-
-
 def bring_home(cluster: SlurmSite) -> None:
     site = cluster.site
     site.until_jobs_end(180)
@@ -56,15 +40,17 @@ def bring_home(cluster: SlurmSite) -> None:
 
 @pytest.mark.parametrize("point", SUBMISSION)
 def test_push(site: Site, cluster: SlurmSite, point: str):
+    site.server.control.add_jobs(some_jobs(JOBS))
     site.configure({QUEUE: cluster.push()})
-    die_and_come_back(site, point)
+    site.die_and_come_back(point)
     bring_home(cluster)
 
 
 @pytest.mark.parametrize("point", ["submitter.before_submit", "submitter.after_submit"])
 def test_pull(site: Site, cluster: SlurmSite, point: str):
+    site.server.control.add_jobs(some_jobs(JOBS))
     site.configure({QUEUE: cluster.pull()})
-    die_and_come_back(site, point)
+    site.die_and_come_back(point)
     site.until_jobs_end(180)
     assert site.terminate() == 0
     site.take_offline()
@@ -74,6 +60,7 @@ def test_pull(site: Site, cluster: SlurmSite, point: str):
 
 @pytest.mark.parametrize("accepted", [False, True], ids=["before the controller is asked", "after it accepted"])
 def test_inside_the_plugin(site: Site, cluster: SlurmSite, *, accepted: bool):
+    site.server.control.add_jobs(some_jobs(JOBS))
     site.configure({QUEUE: cluster.push(sbatch=cluster.killing_sbatch(accepted=accepted))})
-    die_and_come_back(site, "")
+    site.die_and_come_back("")
     bring_home(cluster)

@@ -371,7 +371,7 @@ IN_QUEUES = [
             queues=queue('"prioritizedProdSourceLabels": "rc_alrb"')),
     Mistake("map type of a later version", "OneToMany", "BAD.mapType", "comes with a later version",
             queues=changed_queue('"NoJob"', '"OneToMany"')),
-    Mistake("limit of a later version", '"nQueueLimitJobRatio"', "BAD.nQueueLimitJobRatio", "nQueueLimitJob alone decide",
+    Mistake("limit of a later version", "Ratio", "BAD.nQueueLimitJobRatio", "nQueueLimitJob alone decide",
             queues=queue('"mapType": "OneToOne", "nQueueLimitJob": 9,\n"nQueueLimitJobRatio": 20'), severity=WARNING),
     Mistake("throttler of a later version", '"throttler"', "BAD.throttler", "comes with a later version",
             queues=queue('"throttler": {"plugin": "simple"}'), severity=WARNING),
