@@ -35,6 +35,17 @@ def serve(db: Database, *names: str) -> None:
 # ---- rows ------------------------------------------------------------------------------------------------------------
 
 
+def test_the_number_of_a_holder_is_never_given_out_again(db: Database):
+    numbers = []
+    for _ in range(3):
+        with db.write() as connection:
+            owner = leases.register_owner(connection, "host", 1, NOW, NOW)
+        numbers.append(owner.owner_id)
+        with db.write() as connection:
+            leases.release_owner(connection, owner.owner_id, NOW)
+    assert len(set(numbers)) == 3
+
+
 def test_a_claimed_row_is_not_given_to_another(db: Database):
     with db.write() as connection:
         intend(connection, 1, 2, 3)

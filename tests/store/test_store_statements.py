@@ -120,6 +120,22 @@ CLAIMS: dict[str, Callable[[Connection], object]] = {
 }
 
 
+CHOSEN_BY_KEY: dict[str, Callable[[Connection], object]] = {
+    "change_working": lambda connection: jobs.change_working(connection, [{"job_id": 1, "attributes": {}}]),
+    "change_held": lambda connection: jobs.change_held(connection, [{"job_id": 1, "attributes": {}}], FENCE),
+    "note_submitted": lambda connection: jobs.note_submitted(connection, [1], NOW),
+    "lock_open": lambda connection: jobs.lock_open(connection, [1]),
+    "cancel": lambda connection: jobs.cancel(connection, {1: {}}, NOW),
+    "bind": lambda connection: jobs.bind(connection, [1]),
+    "settle": lambda connection: workers.settle(connection, [{"worker_id": 1, "batch_id": "b"}], FENCE, {}),
+    "return_intents": lambda connection: workers.return_intents(connection, [1], FENCE, NOW),
+    "change_seen": lambda connection: workers.change_seen(connection, [{"worker_id": 1, "node": "n"}], NOW),
+    "change_ended": lambda connection: workers.change_ended(connection, [{"worker_id": 1, "node": "n"}], NOW),
+    "request_kill": lambda connection: workers.request_kill(connection, {1: Kill("cause")}, NOW, "test"),
+    "settle_reports": lambda connection: workers.settle_reports(connection, [{"worker_id": 1, "report_due": NOW}], 1),
+}
+
+
 @pytest.fixture(scope="module")
 def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """SQLite tells its plan before there are rows; the servers choose by their statistics."""
@@ -136,6 +152,14 @@ def test_rows_are_found_by_an_index(sqlite: Database, index: str):
     found = [step for plan in plans for step in plan if "SCAN" in step.split() and "VIRTUAL" not in step]
     assert not found
     assert any(index.split(maxsplit=1)[0] in step for step in plans[0])
+
+
+@pytest.mark.parametrize("name", CHOSEN_BY_KEY)
+def test_rows_that_are_named_are_found_by_their_keys(sqlite: Database, name: str):
+    for plan in plans_of(sqlite, CHOSEN_BY_KEY[name]):
+        searches = [step for step in plan if step.startswith("SEARCH")]
+        assert searches
+        assert all("rowid=?" in step for step in searches), searches
 
 
 @pytest.mark.parametrize("pair", [*ROW_PAIRS, *QUEUE_PAIRS], ids=lambda pair: f"{pair.table.name}.{pair.prefix}due")

@@ -12,7 +12,7 @@ from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.store import history
 from harvester.store.leases import JOB_REPORT, JOB_WORK, WORKER_WORK, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, files, job_params, job_workers, jobs, workers
-from harvester.store.sets import change_rows, none_of, one_of
+from harvester.store.sets import change_rows, none_of, one_of, unindexed
 from harvester.store.types import AnyRow
 
 _FIELDS: Final = (
@@ -34,7 +34,8 @@ _FIELDS: Final = (
     "ended_at",
 )
 _COLUMNS: Final = tuple(jobs.c[name] for name in _FIELDS)
-_OPEN_PHASES: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
+_IS_OPEN: Final = unindexed(jobs.c.phase).in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK])
+_HAS_WORKER: Final = unindexed(jobs.c.phase) == JobPhase.WORK
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ def best_waiting(connection: Connection, queue: str, number: int, now: datetime)
 
 def bind(connection: Connection, job_ids: Sequence[int]) -> frozenset[int]:
     """Give jobs that wait for a worker to one; returns those that were still waiting."""
-    waiting = and_(one_of(connection, jobs.c.job_id, job_ids), jobs.c.phase == JobPhase.SUBMIT)
+    waiting = and_(one_of(connection, jobs.c.job_id, job_ids), unindexed(jobs.c.phase) == JobPhase.SUBMIT)
     bound = frozenset(connection.scalars(select(jobs.c.job_id).where(waiting).with_for_update()))
     mine = update(jobs).where(one_of(connection, jobs.c.job_id, bound))
     connection.execute(mine.values(phase=JobPhase.WORK, **JOB_WORK.set(None)))
@@ -175,13 +176,13 @@ def change_working(
     connection: Connection, changes: Sequence[Mapping[str, object]], same: Mapping[str, object] | None = None
 ) -> None:
     """Write what a worker made of its jobs; a job that has ended meanwhile keeps its end."""
-    change_rows(connection, jobs, changes, jobs.c.phase == JobPhase.WORK, same=same)
+    change_rows(connection, jobs, changes, _HAS_WORKER, same=same)
 
 
 def note_submitted(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
     """A resource holds the worker of these jobs; the server is told."""
     if job_ids:
-        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), jobs.c.phase == JobPhase.WORK)
+        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
         connection.execute(mine.values(substatus=JobSubstatus.SUBMITTED, **JOB_REPORT.set(now)))
 
 
@@ -201,7 +202,7 @@ def settle_reports(
 
 def lock_open(connection: Connection, job_ids: Collection[int]) -> list[int]:
     """Which of these jobs have neither ended nor begun to store outputs; they stay so until the transaction ends."""
-    wanted = and_(one_of(connection, jobs.c.job_id, job_ids), jobs.c.phase.in_(_OPEN_PHASES))
+    wanted = and_(one_of(connection, jobs.c.job_id, job_ids), _IS_OPEN)
     return list(connection.scalars(select(jobs.c.job_id).where(wanted).with_for_update()))
 
 
@@ -222,7 +223,7 @@ def cancel(connection: Connection, attributes: Mapping[int, Mapping[str, object]
         **JOB_REPORT.set(now),
     }
     rows = [{"job_id": job, "attributes": known} for job, known in attributes.items()]
-    change_rows(connection, jobs, rows, jobs.c.phase.in_(_OPEN_PHASES), same=same)
+    change_rows(connection, jobs, rows, _IS_OPEN, same=same)
 
 
 def has_work(connection: Connection) -> bool:

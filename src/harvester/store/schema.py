@@ -81,6 +81,7 @@ owners = Table(
     Column("pid", BigInteger, nullable=False),
     Column("born", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
+    sqlite_autoincrement=True,  # numbers of owners, and with them fences, are never used again
 )
 
 queues = Table(

@@ -6,6 +6,7 @@ A set travels as JSON text and becomes a table inside the statement: `json_each`
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Subquery,
     Table,
     bindparam,
+    func,
     select,
     text,
     update,
@@ -25,6 +27,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.type_api import TypeEngine
 from sqlalchemy.types import TypeDecorator
+
+T = TypeVar("T")
 
 
 def one_of(connection: Connection, column: ColumnElement[int], ids: Collection[int]) -> ColumnElement[bool]:
@@ -34,6 +38,15 @@ def one_of(connection: Connection, column: ColumnElement[int], ids: Collection[i
     (35 s for 1,000 of 20,000 rows), while a list becomes ranges of the key.
     """
     return column.in_(sorted(ids)) if connection.dialect.name == "mysql" else column.in_(_integers(connection, ids))
+
+
+def unindexed(column: ColumnElement[T]) -> ColumnElement[T]:
+    """The column as a condition on rows that are chosen by their keys.
+
+    SQLite would rather go through all rows with that value by an index, and through the whole set for each of them:
+    two seconds instead of five milliseconds for 1,000 of 4,000 rows.
+    """
+    return func.coalesce(column, column)
 
 
 def none_of(column: ColumnElement[str], names: Collection[str]) -> tuple[ColumnElement[bool], ...]:

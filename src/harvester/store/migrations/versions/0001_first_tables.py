@@ -114,6 +114,7 @@ def upgrade() -> None:
         sa.Column("born", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("owner_id", name=op.f("pk_owners")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "queue_notes",
