@@ -81,7 +81,7 @@ class _Builder:
         return self._model({**stated, **limits, **self.blocks, "core": self.core, "queueName": name, "raw": raw})
 
     def check_plugins(self, queue: QueueConfig, check: PluginChecker) -> None:
-        """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what is wrong there."""
+        """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what that says."""
         for role, block in queue.blocks.items():
             if role in QueueConfig.later or (self._is_implied(role) and self.findings.has_errors()):
                 continue

@@ -8,11 +8,14 @@ no plugins of a queue and are not listed.
 `python -m harvester.plugins.names` prints the table of `docs/plugins.md`.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
+
+from pydantic import JsonValue
 
 
 class Role(StrEnum):
@@ -87,12 +90,17 @@ NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPlugin:
-    """One name that existing configurations use, and the short name of what does its work here."""
+    """One name that existing configurations use, and the short name of what does its work here.
+
+    Attributes:
+        settings: what the upstream plugin does always and ours does if it is told; the block's own settings win.
+    """
 
     module: str
     name: str
     roles: frozenset[Role]
     plugin: str
+    settings: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
 
     @property
     def is_built(self) -> bool:
@@ -261,11 +269,17 @@ _UPSTREAM: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
+_SETTINGS: Final[Mapping[str, Mapping[str, JsonValue]]] = {
+    "slurm_submitter_rubin:SlurmSubmitter": {"submitOptions": ["--exclusive=user"]},
+}
+
+
 def _read_table() -> Iterator[UpstreamPlugin]:
     for package, plugins in _UPSTREAM.items():
         for path, plugin in plugins.items():
             module, _, name = path.partition(":")
-            yield UpstreamPlugin(f"pandaharvester.{package}.{module}", name, _ROLES[package], plugin)
+            settings = _SETTINGS.get(path, {})
+            yield UpstreamPlugin(f"pandaharvester.{package}.{module}", name, _ROLES[package], plugin, settings)
 
 
 UPSTREAM: Final[Mapping[tuple[str, str], UpstreamPlugin]] = {(each.module, each.name): each for each in _read_table()}
@@ -275,8 +289,13 @@ UPSTREAM: Final[Mapping[tuple[str, str], UpstreamPlugin]] = {(each.module, each.
 def as_markdown() -> str:
     """The table for the documentation."""
     rows = ["| module and class of upstream | plugin here | state |", "|---|---|---|"]
-    rows += [f"| `{each.module}` : `{each.name}` | `{each.plugin}` | {_state(each)} |" for each in UPSTREAM.values()]
+    rows += [f"| `{each.module}` : `{each.name}` | {_told(each)} | {_state(each)} |" for each in UPSTREAM.values()]
     return "\n".join(rows)
+
+
+def _told(plugin: UpstreamPlugin) -> str:
+    settings = ", ".join(f"`{key}` {json.dumps(value)}" for key, value in plugin.settings.items())
+    return f"`{plugin.plugin}`" + (f" with {settings}" if settings else "")
 
 
 def _state(plugin: UpstreamPlugin) -> str:

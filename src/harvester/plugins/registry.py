@@ -188,7 +188,9 @@ def _role(key: str) -> Role:
 
 def _settings(plugin: type[AnyPlugin], role: Role, block: Block) -> PluginSettings:
     """A plugin that serves several roles finds the role in the validation context."""
-    return plugin.Settings.model_validate(dict(block.settings), context={"role": role.value})
+    upstream = UPSTREAM.get((block.module or "", block.name or ""))
+    always = upstream.settings if upstream else {}
+    return plugin.Settings.model_validate({**always, **block.settings}, context={"role": role.value})
 
 
 def _complaints(error: ValidationError) -> Sequence[str]:

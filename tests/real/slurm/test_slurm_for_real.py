@@ -1,4 +1,4 @@
-"""What only a real cluster can show: large arrays, forgotten jobs, held jobs, a kill while it submits."""
+"""What only a real cluster can show: large arrays, forgotten and held jobs, full controllers, kills in between."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from typing import Protocol
 import pytest
 
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.plugins.api import CheckOutcome, Gone, Seen, Submitted
+from harvester.plugins.api import CheckOutcome, Gone, Refused, Seen, Submitted
 from harvester.plugins.slurm import SlurmResource
 from harvester.plugins.testing import Payload
 
@@ -116,6 +116,58 @@ def test_a_batch_id_of_somebody_else_is_not_killed(
     assert isinstance(resource.check([worker])[0], Gone)
     assert slurm.run("squeue", "--noheader", "-o", "%T", f"--jobs={other}").strip() in {"PENDING", "RUNNING"}
     slurm.run("scancel", other)
+
+
+def test_a_heterogeneous_job_is_followed_and_killed_as_a_whole(
+    slurm: Cluster, make_resource: MakeResource, worker_of: MakeWorker, tmp_path: Path
+) -> None:
+    template = tmp_path / "components.sh"
+    template.write_text("#!/bin/sh\n#SBATCH -n 1\n#SBATCH hetjob\n#SBATCH -n 2 -J other\nsleep 600\n")
+    resource = make_resource(slurm.conf, templateFile=str(template))
+    workers = _submitted(resource, [worker_of(resource, Payload()) for _ in range(2)])
+    _until(resource, workers, lambda outcome: isinstance(outcome, Seen) and not outcome.status.is_final)
+    search = resource.find([replace(worker, batch_id=None) for worker in workers])
+    assert {found.batch_id for found in search.found.values()} == {worker.batch_id for worker in workers}
+    resource.kill(workers)
+    _until(resource, workers, _ended)
+    jobs = ",".join(worker.batch_id or "" for worker in workers)
+    while slurm.run("squeue", "--noheader", f"--jobs={jobs}"):
+        pass
+
+
+def test_a_full_controller_takes_what_it_has_room_for(
+    start_slurm: StartSlurm, make_resource: MakeResource, worker_of: MakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_MAX_JOBS", "50")
+    resource = make_resource(start_slurm().conf)
+    workers = [worker_of(resource, Payload(600)) for _ in range(70)]
+    outcomes = resource.submit(workers)
+    taken = [worker for worker, outcome in zip(workers, outcomes, strict=True) if isinstance(outcome, Submitted)]
+    assert 40 < len(taken) <= 50
+    assert all(isinstance(outcome, Refused) and not outcome.permanent for outcome in outcomes[len(taken) :])
+    search = resource.find(workers)
+    assert search.complete
+    assert set(search.found) == {worker.marker for worker in taken}
+    assert resource.process_starts["sbatch"] <= 15
+    resource.kill(workers)
+
+
+@pytest.mark.parametrize("name", ["INT", "QUIT", "CONT", "USR1"])
+def test_signals_that_slurm_sends_to_the_batch_script_reach_the_worker(
+    slurm: Cluster, make_resource: MakeResource, worker_of: MakeWorker, name: str
+) -> None:
+    resource = make_resource(slurm.conf)
+    worker = worker_of(resource, Payload())
+    ready = Path(worker.access_point) / "ready"
+    (ready.parent / "payload.sh").write_text(
+        f"trap 'exit 3' {name}\ntouch {ready}\nfor _ in $(seq 600); do sleep 0.1; done\n"
+    )
+    (held,) = _submitted(resource, [worker])
+    _until(resource, [held], lambda outcome: _ended(outcome) or ready.exists())
+    slurm.run("scancel", "--batch", f"--signal={name}", held.batch_id or "")
+    (outcome,) = _until(resource, [held], _ended)
+    assert isinstance(outcome, Seen)
+    assert outcome.exit_code == 3
 
 
 SUBMIT = """

@@ -170,12 +170,12 @@ def test_a_name_and_a_server_are_enough(tmp_path: Path) -> None:
 def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
     loaded = load_settings([write(tmp_path / "c.cfg", LEGACY)], {"X509_USER_PROXY": "/tmp/x509"})
     later = {
-            "qconf.configFromCacher",
-            "qconf.resolverModule",
-            "qconf.pilotVersion",
-            "cacher.data",
-            "credmanager.moduleName",
-        }
+        "qconf.configFromCacher",
+        "qconf.resolverModule",
+        "qconf.pilotVersion",
+        "cacher.data",
+        "credmanager.moduleName",
+    }
     assert {(each.key, each.severity) for each in loaded.findings} == {(key, Severity.WARNING) for key in later}
     settings = loaded.settings
     assert settings is not None

@@ -1,1 +1,1 @@
-"""Preparators and stagers, and what they share: names of files and checksums."""
+"""Preparators and stagers, and what plugins share: block settings, names of files, checksums, reading with distrust."""

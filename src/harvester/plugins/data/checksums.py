@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -49,15 +50,16 @@ def normal_checksum(text: str) -> str | None:
     return None
 
 
-def read_content(source: BinaryIO, write: Callable[[bytes], object] = len) -> Content:
+def read_content(source: BinaryIO, write: Callable[[bytes], object] = len, *, at_most: int = sys.maxsize) -> Content:
     """Read a file to its end in pieces and summarise it.
 
     Args:
         source: an open file, read from where it stands.
         write: is given every piece, so that copying and summing up are one pass.
+        at_most: bytes after which the file ends for us, however it grows.
     """
     size, adler32, md5 = 0, zlib.adler32(b""), hashlib.md5(usedforsecurity=False)
-    while piece := source.read(_CHUNK):
+    while piece := source.read(min(_CHUNK, at_most - size)):
         write(piece)
         size += len(piece)
         adler32 = zlib.adler32(piece, adler32)

@@ -11,14 +11,15 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, field_validator
 
 from harvester.core.files import File
-from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved, PluginSettings, Preparator, Stager
+from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved, Preparator, Stager
 from harvester.plugins.data.atomic_copy import BusyError, WrongContentError, copy_verified, summarise
+from harvester.plugins.data.block_settings import BlockSettings
 from harvester.plugins.data.names import is_plain_name
 
 _DEFAULT_SCOPE = "panda"
 
 
-class CopySettings(PluginSettings):
+class CopySettings(BlockSettings):
     """Settings of both copying plugins; the names are those that queue configurations use for copying.
 
     Attributes:

@@ -72,6 +72,16 @@ class Collector:
         self._told.keep(worker.worker_id, _Told(told, tuple(look.dumps)))
         return look.news()
 
+    def unsettled(self, worker: Worker) -> str:
+        """Why what the worker left may still change; empty if it does not.
+
+        Raises:
+            OSError: the access point cannot be read.
+        """
+        look = Look(self._rules, worker, self._clock())
+        look.list_files()
+        return look.unsettled()
+
     def acknowledge(self, worker: Worker) -> None:
         """What the last look has told need not be told again."""
         told = self._told.take(worker.worker_id)

@@ -15,6 +15,7 @@ from harvester.core.files import File
 from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
 from harvester.plugins.data.names import is_plain_name
+from harvester.plugins.data.untrusted_files import parse_json
 from harvester.plugins.messengers.access_point_files import HopelessError, write_atomically
 from harvester.plugins.messengers.file_names import FileNames
 
@@ -103,10 +104,23 @@ def _job_params(assignment: Assignment, job_id: int, *, strip: bool) -> dict[str
     except KeyError:
         raise HopelessError(f"the parameters of job {job_id} are not known") from None
     paths = {file.lfn: file.path for file in assignment.input_files.get(job_id, ()) if file.path}
+    if "secrets" in params:
+        params["secrets"] = _decoded(params["secrets"])
     names = str(params.get("inFiles") or "").split(",")
     if paths and all(name in paths for name in names):
         params["inFilePaths"] = ",".join(paths[name] for name in names)
     return {key: value for key, value in params.items() if not (strip and key in BULKY_PARAMETERS)}
+
+
+def _decoded(secrets: JsonValue) -> JsonValue:
+    """User secrets as the object that the server's JSON text means (protocol reference §7); anything else as it is."""
+    if not isinstance(secrets, str):
+        return secrets
+    try:
+        value = parse_json(secrets)
+    except ValueError:
+        return secrets
+    return value if isinstance(value, dict) else secrets
 
 
 def _form(params: Mapping[int, Mapping[str, JsonValue]]) -> str:

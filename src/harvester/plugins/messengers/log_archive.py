@@ -1,9 +1,10 @@
 """The log of a job: what its worker wrote about itself, packed into one file."""
 
 import gzip
+import io
 import os
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -13,11 +14,14 @@ from harvester.plugins.data.checksums import Content
 from harvester.plugins.data.regular_files import open_regular
 
 _PATTERNS: Final = ("*.log", "*.txt", "*.xml", "*.json", "log*")
+_LEFT_OUT: Final = "left_out.txt"
+"""The member that names the files for which there was no room."""
+_MOST_NAMED: Final = 1000
 _DEEPEST: Final = 10
 """Levels of directories that are looked into."""
 
 
-def archive_logs(directory: Path, target: Path, *, skip: Collection[str]) -> Content:
+def archive_logs(directory: Path, target: Path, *, skip: Collection[str], at_most: int) -> Content:
     """Pack the log files of a directory and its sub-directories into a gzipped tar file.
 
     The same files always give the same archive, so that packing again after a crash changes nothing. Symbolic links
@@ -27,6 +31,7 @@ def archive_logs(directory: Path, target: Path, *, skip: Collection[str]) -> Con
         directory: the access point or a job's part of it.
         target: the archive, which gets its name when it is complete.
         skip: names of files that are no logs although they look so.
+        at_most: bytes that all files together may have; those for which no room is left are named in `left_out.txt`.
 
     Raises:
         OSError: the archive cannot be written.
@@ -35,7 +40,7 @@ def archive_logs(directory: Path, target: Path, *, skip: Collection[str]) -> Con
     part.unlink(missing_ok=True)
     try:
         with part.open("xb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-            _pack(directory, packed, {*skip, target.name})
+            _pack(_log_files(directory, {*skip, target.name}), packed, at_most)
         part.replace(target)
     except OSError:
         part.unlink(missing_ok=True)
@@ -43,11 +48,26 @@ def archive_logs(directory: Path, target: Path, *, skip: Collection[str]) -> Con
     return summarise(target)
 
 
-def _pack(directory: Path, packed: gzip.GzipFile, skip: Collection[str]) -> None:
+def _pack(files: Iterable[tuple[str, BinaryIO]], packed: gzip.GzipFile, room: int) -> None:
+    left_out: list[str] = []
     with tarfile.open(fileobj=packed, mode="w") as tar:
-        for name, file in _log_files(directory, skip):
+        for name, file in files:
             with file:
-                tar.addfile(tar.gettarinfo(arcname=name, fileobj=file), file)
+                member = tar.gettarinfo(arcname=name, fileobj=file)
+                if member.size <= room:
+                    room -= member.size
+                    tar.addfile(member, file)
+                else:
+                    left_out.append(f"{name}: {member.size} bytes\n")
+        if left_out:
+            _add_text(tar, _LEFT_OUT, "".join(left_out[:_MOST_NAMED]) + f"{len(left_out)} files were left out\n")
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    content = os.fsencode(text)
+    member = tarfile.TarInfo(name)
+    member.size = len(content)
+    tar.addfile(member, io.BytesIO(content))
 
 
 def _log_files(directory: Path, skip: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:

@@ -12,17 +12,15 @@ from pydantic import JsonValue
 
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import News, ReportedFile
-from harvester.plugins.messengers.access_point_files import (
-    UnfinishedFileError,
-    UnreadableFileError,
-    put_aside,
-    read_json,
-)
+from harvester.plugins.data.untrusted_files import UnfinishedFileError, UnreadableFileError, read_json
+from harvester.plugins.messengers.access_point_files import put_aside
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import (
+    Checksums,
     MalformedReportError,
     MissingOutputError,
     OutputRules,
+    first_missing,
     read_attributes,
     read_job_ids,
     read_outputs,
@@ -41,12 +39,14 @@ class LookRules:
 
     Attributes:
         largest: bytes that a report may have.
+        checksum_room: bytes that may be read in one look to compute checksums.
         settle: a file that was changed less than this ago may still be being written.
         allowed: directories outside the access point that outputs may be in.
     """
 
     names: FileNames
     largest: int
+    checksum_room: int
     settle: timedelta
     allowed: tuple[Path, ...]
 
@@ -69,6 +69,10 @@ class Look:
     _attributes: dict[int, dict[str, JsonValue]] = field(default_factory=dict)
     _files: list[ReportedFile] = field(default_factory=list)
     _job_ids: tuple[int, ...] = ()
+    _checksums: Checksums = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._checksums = Checksums(self.rules.checksum_room)
 
     @property
     def _top(self) -> str:
@@ -129,7 +133,7 @@ class Look:
     def _read(self, directory: str, name: str, take: Callable[[Path, JsonValue], None]) -> None:
         path = Path(directory, name)
         try:
-            take(path, read_json(path, at_most=self.rules.largest))
+            take(path, read_json(path, at_most=self.rules.largest, limited_by="maxReportSize of the messenger"))
         except FileNotFoundError:
             return
         except (UnfinishedFileError, MissingOutputError) as error:
@@ -150,11 +154,13 @@ class Look:
             self.problems.append(f"{problem}; it cannot be put aside: {error.strerror}")
 
     def _is_settled(self, path: Path) -> bool:
+        """Whether the file is too old to be still being written; no worker can set the second of its times."""
         try:
-            changed = _moment(path.stat(follow_symlinks=False), self.now)
+            stat = path.stat(follow_symlinks=False)
         except FileNotFoundError:
             return False
-        return self.now - changed >= self.rules.settle
+        changed = min(stat.st_mtime, stat.st_ctime)
+        return self.now.timestamp() - changed >= self.rules.settle.total_seconds()
 
     def _jobs_of(self, directory: Path) -> Iterable[int]:
         own = self.worker.job_ids if directory == Path(self._top) else (int(directory.name),)
@@ -173,15 +179,40 @@ class Look:
             self._attributes.setdefault(job_id, {})["metaData"] = text
 
     def _take_outputs(self, path: Path, content: JsonValue) -> None:
-        roots = (Path(self._top).resolve(), *self.rules.allowed)
-        read = list(read_outputs(content, OutputRules(self.worker, path.parent, roots)))
-        errors = [each for each in read if isinstance(each, MalformedReportError)]
-        for error in errors:
-            if isinstance(error, MissingOutputError) and not self._is_settled(path):
-                raise MissingOutputError(f"{path} {error}")
-        self.problems.extend(f"{path} {error}" for error in errors)
-        self._files.extend(each for each in read if isinstance(each, ReportedFile))
+        rules = self._output_rules(path)
+        if not self._is_settled(path) and (missing := first_missing(content, rules)):
+            raise MissingOutputError(f"{path} {missing}")
+        for each in read_outputs(content, rules):
+            if isinstance(each, ReportedFile):
+                self._files.append(each)
+            else:
+                self.problems.append(f"{path} {each}")
         self.dumps.append(path)
+
+    def _output_rules(self, dump: Path) -> OutputRules:
+        roots = (Path(self._top).resolve(), *self.rules.allowed)
+        return OutputRules(self.worker, dump.parent, roots, self._checksums)
+
+    def unsettled(self) -> str:
+        """Why a report or a list of outputs may still change; empty if none does. Nothing is taken in."""
+        names = self.rules.names
+        reports, dumps = (names.attributes, names.job_report), (names.outputs, f"{names.outputs}.read")
+        for directory, listing in self._listings.items():
+            for name in listing.keys() & {*reports, *dumps}:
+                path = Path(directory, name)
+                if not self._is_settled(path) and (reason := self._not_ready(path, is_dump=name in dumps)):
+                    return reason
+        return ""
+
+    def _not_ready(self, path: Path, *, is_dump: bool) -> str:
+        try:
+            content = read_json(path, at_most=self.rules.largest)
+            missing = first_missing(content, self._output_rules(path)) if is_dump else None
+        except UnfinishedFileError as error:
+            return str(error)
+        except (FileNotFoundError, UnreadableFileError, MalformedReportError):
+            return ""
+        return f"{path} {missing}" if missing else ""
 
     def news(self) -> News:
         """All that was found."""

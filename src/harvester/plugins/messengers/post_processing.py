@@ -13,7 +13,8 @@ from harvester.core.files import FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
 from harvester.plugins.data.names import is_plain_name
-from harvester.plugins.messengers.access_point_files import UnreadableFileError, read_json, write_atomically
+from harvester.plugins.data.untrusted_files import UnreadableFileError, read_json
+from harvester.plugins.messengers.access_point_files import write_atomically
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.log_archive import archive_logs
 
@@ -29,6 +30,7 @@ class FinishRules:
 
     Attributes:
         largest: bytes that a worker's list of files may have.
+        largest_log: bytes of log files that are packed into one log.
         scan: whether outputs that the worker did not report are looked for.
         patterns: regular expressions of their names, with `%PANDAID`, `%TASKID` and `%OUTPUT_FILE`; without any, the
             declared outputs are looked for.
@@ -38,6 +40,7 @@ class FinishRules:
 
     names: FileNames
     largest: int
+    largest_log: int
     scan: bool
     patterns: Sequence[str]
     in_job_directory: bool
@@ -115,7 +118,7 @@ def _log(job: _EndedJob, rules: FinishRules) -> Iterator[Entry]:
     if name in _NO_NAME or not is_plain_name(name) or any(entry.get("type") == "log" for entry in job.own_report):
         return
     path = job.place / name
-    content = archive_logs(job.place, path, skip={rules.names.job_spec, *job.outputs})
+    content = archive_logs(job.place, path, skip={rules.names.job_spec, *job.outputs}, at_most=rules.largest_log)
     guid = str(job.params.get("logGUID") or "")
     known = {} if guid in _NO_NAME else {"guid": guid}
     yield {"path": str(path), "type": FileKind.LOG, "fsize": content.size, "chksum": content.adler32, **known}

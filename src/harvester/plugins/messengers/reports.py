@@ -1,11 +1,12 @@
 """What workers say in their files, turned into values: the form is checked, the content stays the worker's word."""
 
+import os
 import re
 import uuid
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from pydantic import JsonValue
 
@@ -13,7 +14,7 @@ from harvester.core.errors import HarvesterError
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import ReportedFile
-from harvester.plugins.data.checksums import normal_checksum, read_content
+from harvester.plugins.data.checksums import Content, normal_checksum, read_content
 from harvester.plugins.data.names import is_plain_name
 from harvester.plugins.data.regular_files import open_regular
 
@@ -32,9 +33,39 @@ class MissingOutputError(MalformedReportError):
     """An entry names a file that is not there."""
 
 
+@dataclass(slots=True)
+class Checksums:
+    """Checksums that Harvester computes itself, each file's once.
+
+    Attributes:
+        room: bytes that may still be read for that.
+    """
+
+    room: int
+    _known: dict[tuple[int, int], Content] = field(default_factory=dict)
+
+    def of(self, file: BinaryIO) -> str:
+        """The adler32 of an open file.
+
+        Raises:
+            MalformedReportError: there is no room for it.
+        """
+        stat = os.fstat(file.fileno())
+        identity = (stat.st_dev, stat.st_ino)
+        if identity not in self._known:
+            if stat.st_size > self.room:
+                raise MalformedReportError(
+                    f"has {stat.st_size} bytes and no chksum, which is more than Harvester reads for a worker; "
+                    "report chksum, or raise maxChecksumSize of the messenger"
+                )
+            self.room -= stat.st_size
+            self._known[identity] = read_content(file, at_most=stat.st_size)
+        return self._known[identity].adler32
+
+
 @dataclass(frozen=True, slots=True)
 class OutputRules:
-    """Where the outputs of one worker may be.
+    """Where the outputs of one worker may be, and what may be computed about them.
 
     Attributes:
         directory: what relative paths start from.
@@ -44,6 +75,7 @@ class OutputRules:
     worker: Worker
     directory: Path
     roots: tuple[Path, ...]
+    checksums: Checksums
 
 
 def may_speak_for(worker: Worker, job_id: int) -> bool:
@@ -103,6 +135,16 @@ def read_outputs(content: JsonValue, rules: OutputRules) -> Iterator[ReportedFil
             yield from _read_entries(job_id, entries, rules)
 
 
+def first_missing(content: JsonValue, rules: OutputRules) -> MissingOutputError | None:
+    """The first file of an output dump that is not there; no file is read for that.
+
+    Raises:
+        MalformedReportError: the content is no object.
+    """
+    unread = replace(rules, checksums=Checksums(room=0))
+    return next((each for each in read_outputs(content, unread) if isinstance(each, MissingOutputError)), None)
+
+
 def _read_entries(
     job_id: int, entries: list[JsonValue], rules: OutputRules
 ) -> Iterator[ReportedFile | MalformedReportError]:
@@ -139,7 +181,7 @@ def _read_lfn(entry: Mapping[str, JsonValue]) -> str | None:
 def _read_entry(job_id: int, lfn: str, entry: Mapping[str, JsonValue], rules: OutputRules) -> ReportedFile:
     kind = _read_kind(entry)
     path = _inside(rules, str(entry["path"]))
-    size, checksum = _size_and_checksum(path, entry)
+    size, checksum = _size_and_checksum(path, entry, rules.checksums)
     guid = _read_guid(entry) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{rules.worker.marker}/{job_id}/{lfn}")).upper()
     return ReportedFile(job_id, lfn, kind, str(path), size, checksum, guid)
 
@@ -172,16 +214,14 @@ def _inside(rules: OutputRules, written: str) -> Path:
     return path
 
 
-def _size_and_checksum(path: Path, entry: Mapping[str, JsonValue]) -> tuple[int, str]:
+def _size_and_checksum(path: Path, entry: Mapping[str, JsonValue], checksums: Checksums) -> tuple[int, str]:
     size, checksum = _read_size(entry), _read_checksum(entry)
     try:
         with open_regular(path, follow=False) as file:
-            if size is not None and checksum is not None:
-                return size, checksum
-            content = read_content(file)
+            known_size = os.fstat(file.fileno()).st_size if size is None else size
+            return known_size, checksum or checksums.of(file)
     except OSError as error:
         raise MalformedReportError(f"cannot be read: {error}") from None
-    return content.size if size is None else size, checksum or content.adler32
 
 
 def _read_size(entry: Mapping[str, JsonValue]) -> int | None:

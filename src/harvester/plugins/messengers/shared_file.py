@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field
 
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Failed, Later, Messenger, News, PluginContext
-from harvester.plugins.messengers.access_point_files import HopelessError
+from harvester.plugins.messengers.access_point_files import HopelessError, NotYetError
 from harvester.plugins.messengers.collecting import Collector
 from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
 from harvester.plugins.messengers.file_names import FileNameSettings
@@ -60,6 +60,8 @@ class SharedFileSettings(FileNameSettings):
         output_sub_dir: where left-over outputs are, below the access point.
         allowed_output_paths: directories outside the access point that workers may report outputs in.
         max_report_size: bytes that a file of a worker may have to be read.
+        max_checksum_size: bytes of a worker's outputs that are read in one look to compute checksums.
+        max_log_size: bytes of log files that are packed into the log of a job.
         settle_seconds: a broken file that was changed less than this ago may still be being written.
     """
 
@@ -76,6 +78,8 @@ class SharedFileSettings(FileNameSettings):
         default=(), alias="allowedOutputPaths"
     )
     max_report_size: int = Field(default=4_000_000, gt=0, alias="maxReportSize")
+    max_checksum_size: int = Field(default=50_000_000_000, ge=0, alias="maxChecksumSize")
+    max_log_size: int = Field(default=500_000_000, ge=0, alias="maxLogSize")
     settle_seconds: float = Field(default=60, ge=0, alias="settleTime")
 
 
@@ -91,12 +95,14 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         allowed = tuple(path.resolve() for path in settings.allowed_output_paths)
         self._own_directories = _OF_ONE_WORKER.search(settings.access_point) is not None
         self._collector = Collector(
-            LookRules(names, largest, timedelta(seconds=settings.settle_seconds), allowed), context.clock
+            LookRules(names, largest, settings.max_checksum_size, timedelta(seconds=settings.settle_seconds), allowed),
+            context.clock,
         )
         self._feed_rules = FeedRules(names, settings.job_spec_format == "cgi", settings.strip_job_params)
         self._finish_rules = FinishRules(
             names,
             largest,
+            settings.max_log_size,
             settings.scan_in_post_process,
             settings.left_over_patterns or (),
             settings.post_process_in_sub_dir,
@@ -127,12 +133,17 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
             self._collector.acknowledge(worker)
 
     def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
-        """Pack logs and list left-over outputs, so that `collect` tells of them."""
+        """Pack logs and list left-over outputs, so that `collect` tells of them.
+
+        Later while what the worker wrote last may still become visible or whole, which is over after `settleTime`.
+        """
         return [_attempt(partial(self._finish, each), each.worker) for each in assignments]
 
     def _finish(self, assignment: Assignment) -> None:
         if not Path(assignment.worker.access_point).is_dir():
             raise HopelessError("the access point is gone, and with it logs and outputs that were not reported")
+        if reason := self._collector.unsettled(assignment.worker):
+            raise NotYetError(f"{reason}; it may still change")
         finish(assignment, self._finish_rules)
 
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
@@ -154,6 +165,6 @@ def _attempt(step: Callable[[], None], worker: Worker) -> Done | Later | Failed:
         step()
     except HopelessError as error:
         return Failed(f"{place}: {error}")
-    except OSError as error:
+    except (NotYetError, OSError) as error:
         return Later(f"{place}: {error}")
     return Done()

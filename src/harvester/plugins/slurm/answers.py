@@ -1,17 +1,16 @@
 """Turns what Slurm and the access point say into the outcomes of the contract."""
 
-import json
-import os
 import re
-import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Refused, Seen, Unclear, Unknown
+from harvester.plugins.data.untrusted_files import UnreadableFileError, parse_json, read_bytes
 from harvester.plugins.slurm.cluster import complaint
-from harvester.plugins.slurm.commands import CutOff, NotStarted, Ran, Result
+from harvester.plugins.slurm.commands import CutOff, NotStarted, Ran, Result, TurnedAway
 from harvester.plugins.slurm.listing import Row
 from harvester.plugins.slurm.scripts import EXIT_CODE_FILE
 from harvester.plugins.slurm.states import meaning_of
@@ -26,8 +25,18 @@ _PERMANENT: Final = (
 )  # fmt: skip
 """Words of errors that the same template meets again."""
 
+_ARRAY_TOO_LARGE: Final = "invalid job array"
+"""Words of an error that looks permanent but is not: a worker alone is no array."""
+_UNREACHABLE: Final = "unable to contact"
+"""Words of errors that have nothing to do with what was asked for."""
+
 FINISHED_FILE: Final = "FINISHED"
 _SMALL: Final = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class TooMuch(Refused):
+    """The controller does not take this batch job now; an array it may take in parts."""
 
 
 def job_id_of(result: Result) -> str | Refused | Unclear:
@@ -38,6 +47,8 @@ def job_id_of(result: Result) -> str | Refused | Unclear:
     match result:
         case NotStarted(reason=reason):
             return Refused(reason)
+        case TurnedAway(reason=reason):
+            return TooMuch(reason)
         case CutOff(reason=reason):
             return Unclear(reason)
         case Ran(exit_code=0, out=out):
@@ -51,7 +62,9 @@ def _refusal(result: Ran) -> Refused | Unclear:
     words = result.err.lower()
     if "sbatch:" not in words or any(phrase in words for phrase in _MAYBE_SENT):
         return Unclear(problem)
-    return Refused(problem, permanent=any(phrase in words for phrase in _PERMANENT))
+    if _ARRAY_TOO_LARGE not in words and any(phrase in words for phrase in _PERMANENT):
+        return Refused(problem, permanent=True)
+    return Refused(problem) if _UNREACHABLE in words else TooMuch(problem)
 
 
 def seen(row: Row) -> Seen | Unknown:
@@ -105,7 +118,7 @@ def own_word(worker: Worker) -> WorkerStatus | None:
     if text is None:
         return None
     try:
-        content = json.loads(text or "{}")
+        content = parse_json(text or "{}")
     except ValueError:
         return None
     word = content.get("worker_status", "finished") if isinstance(content, Mapping) else None
@@ -122,13 +135,6 @@ def _number(text: str | None) -> int | None:
 def _read_small(path: Path) -> str | None:
     """The text of a small regular file; None for anything else: the worker could have put anything there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
+        return read_bytes(path, at_most=_SMALL).decode("utf-8", "replace")
+    except (FileNotFoundError, UnreadableFileError):
         return None
-    try:
-        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        return os.read(descriptor, _SMALL).decode("utf-8", "replace") if regular else None
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)

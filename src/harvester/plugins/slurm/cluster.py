@@ -3,26 +3,29 @@
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from harvester.plugins.slurm.commands import Commands, NotStarted, Ran, Result
+from harvester.plugins.slurm.commands import Commands, NotStarted, Ran, Refusal, Result
 from harvester.plugins.slurm.listing import (
     SACCT_COLUMNS,
     SACCT_FORMAT,
     SQUEUE_COLUMNS,
     SQUEUE_FORMAT,
     Listing,
-    Row,
     read_listing,
 )
-from harvester.plugins.slurm.naming import compact_batch_ids
+from harvester.plugins.slurm.naming import compact_batch_ids, job_of
 from harvester.plugins.slurm.settings import SlurmSettings
 
 _ARGUMENT_LENGTH: Final = 100_000
 """Linux takes at most 131,072 bytes in one argument."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_PERSONAL: Final = ("SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_CLUSTERS")
+"""Beginnings of variables that hold a user's own filters, formats, defaults and clusters."""
+_WILL_ASK_AGAIN: Final = Refusal(b"sleeping and retrying", pause=1.0)
+"""`sbatch` says this when the controller holds as many jobs as it may, and asks again one second later at the least."""
 _SWITCHED_OFF: Final = "accounting storage is disabled"
 
 
@@ -58,8 +61,10 @@ class Cluster:
         """Run `sbatch` with the script on its standard input; it keeps `lock` open while it lives."""
         settings = self._settings
         argv = (*settings.sbatch, *settings.submit_options, *self._which(), "--parsable", *arguments)
-        environment = {**os.environ, **self._configuration()}
-        return self._commands.run("sbatch", argv, environment=environment, text=script, inherit=(lock,))
+        environment = {**_inherited(), **self._configuration()}
+        return self._commands.run(
+            "sbatch", argv, environment=environment, text=script, inherit=(lock,), refusal=_WILL_ASK_AGAIN
+        )
 
     def queue(self) -> Listing:
         """All jobs of this account that the controller knows, ended ones included."""
@@ -78,13 +83,13 @@ class Cluster:
         start = (since or _EPOCH).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         question = ("--allocations", "--parsable", f"--format={SACCT_FORMAT}", f"--starttime={start}")
         jobs = [()] if batch_ids is None else [(f"--jobs={','.join(part)}",) for part in _parts(_jobs(batch_ids))]
-        rows: dict[str, Row] = {}
+        known = Listing()
         for job in jobs:
-            part = _listing("sacct", SACCT_COLUMNS, self._list("sacct", self._settings.sacct, *question, *job))
-            rows.update(part.rows)
-            if not part.complete:
-                return Listing(rows, complete=False, reason=part.reason, switched_off=part.switched_off)
-        return Listing(rows)
+            answer = _listing("sacct", SACCT_COLUMNS, self._list("sacct", self._settings.sacct, *question, *job))
+            known = replace(answer, rows={**known.rows, **answer.rows}, parts={**known.parts, **answer.parts})
+            if not known.complete:
+                break
+        return known
 
     def pending_by_partition(self) -> Mapping[str, int]:
         """Waiting jobs of this account, by partition; empty if the cluster cannot be asked."""
@@ -126,10 +131,14 @@ class Cluster:
         return {"SLURM_CONF": self._settings.slurm_conf} if self._settings.slurm_conf else {}
 
     def _listing_environment(self) -> dict[str, str]:
-        """Without the user's own filters and formats; times come in UTC."""
-        mine = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_"))}
+        """Times come in UTC."""
         fixed = {"TZ": "UTC", "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
-        return {**mine, **self._configuration(), **fixed}
+        return {**_inherited(), **self._configuration(), **fixed}
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without what would change the meaning of Slurm's commands behind the configuration."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_PERSONAL)}
 
 
 def complaint(program: str, result: Result) -> str:
@@ -153,12 +162,12 @@ def _listing(program: str, columns: tuple[str, ...], result: Result) -> Listing:
 
 def _jobs(batch_ids: Sequence[str]) -> list[str]:
     """Whole arrays instead of elements: shorter to ask for."""
-    return list(dict.fromkeys(batch_id.partition("_")[0] for batch_id in batch_ids))
+    return list(dict.fromkeys(map(job_of, batch_ids)))
 
 
 def _of_jobs(batch_ids: Sequence[str], jobs: Sequence[str]) -> Iterator[str]:
-    wanted = {job.partition("_")[0] for job in jobs}
-    return (batch_id for batch_id in batch_ids if batch_id.partition("_")[0] in wanted)
+    wanted = set(map(job_of, jobs))
+    return (batch_id for batch_id in batch_ids if job_of(batch_id) in wanted)
 
 
 def _parts(words: Sequence[str]) -> Iterator[list[str]]:

@@ -9,12 +9,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final
 
 _OUTPUT_LIMIT: Final = 256 * 1024 * 1024
 _ERROR_LIMIT: Final = 64 * 1024
 _CHUNK: Final = 64 * 1024
+_TICK: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,35 @@ class CutOff:
     reason: str
 
 
-Result = Ran | NotStarted | CutOff
+@dataclass(frozen=True, slots=True)
+class TurnedAway:
+    """The command said that it was refused, and was ended before it could ask again: it has done nothing."""
+
+    reason: str
+
+
+Result = Ran | NotStarted | CutOff | TurnedAway
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """How a command that keeps asking shows that it was refused.
+
+    Attributes:
+        words: what it writes to its error stream.
+        pause: seconds that it then lets pass at the least before it asks again.
+    """
+
+    words: bytes
+    pause: float
+
+
+class _RefusedError(Exception):
+    """The words of a refusal were read; until `quiet_until` the command does not ask again."""
+
+    def __init__(self, words: str, quiet_until: float) -> None:
+        super().__init__(words)
+        self.quiet_until = quiet_until
 
 
 class Commands:
@@ -70,6 +100,7 @@ class Commands:
         environment: Mapping[str, str],
         text: str = "",
         inherit: Sequence[int] = (),
+        refusal: Refusal | None = None,
     ) -> Result:
         """Run a command to its end.
 
@@ -79,6 +110,7 @@ class Commands:
             environment: its whole environment.
             text: its standard input.
             inherit: file descriptors that it keeps open.
+            refusal: how it shows that it was refused and would ask again; it is ended then.
         """
         with self._lock:
             self._starts[program] += 1
@@ -88,13 +120,15 @@ class Commands:
             reason = f"{program} cannot be started: {argv[0]}: {error.strerror}"
             return NotStarted(reason, missing=isinstance(error, FileNotFoundError))
         with process:
-            return self._watch(program, process)
+            return self._watch(program, process, refusal)
 
-    def _watch(self, program: str, process: subprocess.Popen[bytes]) -> Result:
+    def _watch(self, program: str, process: subprocess.Popen[bytes], refusal: Refusal | None) -> Result:
         deadline = time.monotonic() + self._timeout
         try:
-            out, err = _drain(process, deadline)
+            out, err = _drain(process, deadline, refusal)
             exit_code = process.wait(max(deadline - time.monotonic(), 0.0))
+        except _RefusedError as refused:
+            return _turned_away(program, process, refused)
         except (TimeoutError, subprocess.TimeoutExpired):
             return CutOff(f"{program} did not answer within {self._timeout:g} s")
         except OverflowError:
@@ -102,6 +136,14 @@ class Commands:
         finally:
             _end_group(process)
         return Ran(exit_code, out, err)
+
+
+def _turned_away(program: str, process: subprocess.Popen[bytes], refused: _RefusedError) -> TurnedAway | CutOff:
+    _end_group(process)
+    words = f"{program}: {' '.join(str(refused).split())[:400]}"
+    if time.monotonic() < refused.quiet_until:
+        return TurnedAway(words)
+    return CutOff(f"{words} (it may have asked again before it was ended)")
 
 
 def _start(
@@ -121,36 +163,47 @@ def _start(
         )
 
 
-def _drain(process: subprocess.Popen[bytes], deadline: float) -> tuple[str, str]:
+def _drain(process: subprocess.Popen[bytes], deadline: float, refusal: Refusal | None) -> tuple[str, str]:
     """Everything printed until both streams are closed; of the error stream the first part only."""
     assert process.stdout is not None  # noqa: S101 - both are pipes, as asked for in Popen
     assert process.stderr is not None  # noqa: S101
     out, err = bytearray(), bytearray()
-    sinks: dict[IO[bytes], tuple[bytearray, int]] = {
-        process.stdout: (out, _OUTPUT_LIMIT),
-        process.stderr: (err, _ERROR_LIMIT),
-    }
+    silent = time.monotonic()  # nothing that has not been read yet was printed before
     with selectors.DefaultSelector() as selector:
-        for stream in sinks:
-            selector.register(stream, selectors.EVENT_READ, stream)
+        selector.register(process.stdout, selectors.EVENT_READ, out)
+        selector.register(process.stderr, selectors.EVENT_READ, err)
         while selector.get_map():
-            ready = selector.select(max(deadline - time.monotonic(), 0.0))
-            if not ready:
+            now = time.monotonic()
+            if now >= deadline:
                 raise TimeoutError
+            ready = selector.select(min(_TICK, deadline - now))
             for key, _ in ready:
-                stream = key.data
-                chunk = os.read(key.fd, _CHUNK)
-                if not chunk:
-                    selector.unregister(stream)
-                sink, limit = sinks[stream]
-                if stream is process.stdout and len(sink) + len(chunk) > limit:
-                    raise OverflowError
-                sink.extend(chunk[: limit - len(sink)])
-    return out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+                _read(selector, key)
+            if len(out) > _OUTPUT_LIMIT:
+                raise OverflowError
+            del err[_ERROR_LIMIT:]
+            silent = silent if ready else now
+            if refusal is not None and refusal.words in err:
+                raise _RefusedError(_text(err), silent + refusal.pause)
+    return _text(out), _text(err)
+
+
+def _read(selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+    """Move what a stream holds to its sink; a closed one is not watched any more."""
+    sink: bytearray = key.data
+    chunk = os.read(key.fd, _CHUNK)
+    sink.extend(chunk)
+    if not chunk:
+        selector.unregister(key.fileobj)
+
+
+def _text(printed: bytearray) -> str:
+    return printed.decode("utf-8", "replace")
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """End a command that was not waited for, with its children."""
+    """End a command that was not waited for, with its children; one of another account ends by itself."""
     if process.returncode is None:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait()

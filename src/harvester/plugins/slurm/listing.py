@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from harvester.core.workers import Worker
-from harvester.plugins.slurm.naming import is_batch_id, marker_in
+from harvester.plugins.slurm.naming import job_of, listed_batch_id, marker_in
 
 SEPARATOR: Final = "|"
 SQUEUE_COLUMNS: Final = (
@@ -86,12 +86,15 @@ class Listing:
     """Batch jobs by batch id.
 
     Attributes:
-        complete: a job that is not in `rows` is not known to who was asked.
+        parts: rows for a part of a job or for several elements at once, by job id: such a job is known, even if none of
+            its rows can be told to be a worker's.
+        complete: a job that is neither in `rows` nor in `parts` is not known to who was asked.
         reason: why the listing is not complete.
         switched_off: there is no accounting to ask; then the listing is empty and not complete.
     """
 
     rows: Mapping[str, Row] = field(default_factory=dict)
+    parts: Mapping[str, Row] = field(default_factory=dict)
     complete: bool = True
     reason: str = ""
     switched_off: bool = False
@@ -102,15 +105,20 @@ class Listing:
         return row if row is not None and row.marker == worker.marker else None
 
     def rest_of(self, worker: Worker) -> Row | None:
-        """The record of the elements that never started, if the worker belongs to that array.
+        """A record of the worker's job that is not the worker's alone.
 
-        Elements that are cancelled while they wait are not listed one by one: the array keeps a single record, under
-        its own job id, for all of them.
+        Elements that are cancelled while they wait are not listed one by one: the array keeps a single record for all
+        of them, which `squeue` shows as `12` and `sacct` as `12_[4-9]`.
         """
         batch_id = worker.batch_id or ""
-        job, is_element, _ = batch_id.partition("_")
-        row = self.rows.get(job) if is_element else None
+        job = job_of(batch_id)
+        row = self.parts.get(job) or (self.rows.get(job) if job != batch_id else None)
         return row if row is not None and marker_in(row.name, batch_id) == worker.marker else None
+
+    def every_row(self) -> Iterator[Row]:
+        """All rows; one that stands for a part of a job has the id of the job."""
+        yield from self.parts.values()
+        yield from self.rows.values()
 
 
 def read_listing(program: str, columns: tuple[str, ...], text: str) -> Listing:
@@ -119,17 +127,18 @@ def read_listing(program: str, columns: tuple[str, ...], text: str) -> Listing:
     if not _is_header(lines[0], columns):
         return Listing(complete=False, reason=f"{program} printed no heading, so its answer is not trusted")
     rows: dict[str, Row] = {}
+    parts: dict[str, Row] = {}
     garbled = 0
     for fields in _fields(lines[1:], len(columns)):
         if fields is None:
             garbled += 1
-        elif is_batch_id(fields[0]):
-            rows[fields[0]] = Row(*fields)
-    if lines[-1] != "":
-        garbled = max(garbled, 1)
-    if garbled:
-        return Listing(rows, complete=False, reason=f"{program} printed {garbled} lines that cannot be read")
-    return Listing(rows)
+        elif (batch_id := listed_batch_id(fields[0])) is not None:
+            rows[batch_id] = Row(batch_id, *fields[1:])
+        else:
+            parts.setdefault(job_of(fields[0]), Row(job_of(fields[0]), *fields[1:]))
+    garbled = max(garbled, int(lines[-1] != ""))
+    reason = f"{program} printed {garbled} lines that cannot be read" if garbled else ""
+    return Listing(rows, parts, complete=not garbled, reason=reason)
 
 
 def _is_header(line: str, columns: tuple[str, ...]) -> bool:

@@ -4,9 +4,13 @@ A single job is named by its worker's marker, `<instance>-<worker id>`. An array
 worker of an element is base + task index: no list of members is needed to find a worker again.
 """
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from harvester.core.workers import marker_of
+
+_NO_DIGIT: Final = re.compile(r"\D")
 
 
 def array_name(instance: str, base: int) -> str:
@@ -43,6 +47,20 @@ def compact_batch_ids(batch_ids: Iterable[str]) -> list[str]:
         job, is_element, task = batch_id.partition("_")
         elements.setdefault(job, []).extend([int(task)] if is_element else [])
     return [f"{job}_[{compact(tasks)}]" if tasks else job for job, tasks in elements.items()]
+
+
+def listed_batch_id(text: str) -> str | None:
+    """The batch id that a listing means; None for forms that stand for a part of a job or for several elements.
+
+    The first component of a heterogeneous job, `12+0`, runs the batch script and stands for the job.
+    """
+    batch_id = text.removesuffix("+0")
+    return batch_id if is_batch_id(batch_id) else None
+
+
+def job_of(batch_id: str) -> str:
+    """The job id that a batch id or any other listed form begins with: `12` of `12_3`, `12_[4-9%2]` and `12+1`."""
+    return _NO_DIGIT.split(batch_id, maxsplit=1)[0]
 
 
 def is_batch_id(text: str) -> bool:

@@ -70,9 +70,9 @@ class SlurmResource(Resource[SlurmSettings]):
         by_marker = {worker.marker: worker for worker in workers}
         busy = self._submissions.concerns({worker.worker_id for worker in workers})
         queue = self._cluster.queue()
-        rows = _by_marker(queue.rows.values(), by_marker.keys())
+        rows = _by_marker(queue.every_row(), by_marker.keys())
         past = self._forgotten([worker for worker in workers if worker.marker not in rows])
-        rows = {**_by_marker(past.rows.values(), by_marker.keys()), **rows}
+        rows = {**_by_marker(past.every_row(), by_marker.keys()), **rows}
         reasons = [listing.reason for listing in (queue, past) if not listing.complete]
         if busy:
             reasons.append("an sbatch for some of the workers is still at work")
@@ -95,7 +95,7 @@ class SlurmResource(Resource[SlurmSettings]):
         if not workers:
             return []
         queue = self._cluster.queue()
-        by_marker = _by_marker(queue.rows.values(), {worker.marker for worker in workers})
+        by_marker = _by_marker(queue.every_row(), {worker.marker for worker in workers})
         rows = [queue.of(worker) or by_marker.get(worker.marker) for worker in workers]
         problems = self._cluster.cancel([row.batch_id for row in rows if row is not None and not _has_ended(row)])
         return [_kill_outcome(row, queue, problems) for row in rows]
@@ -144,30 +144,40 @@ def _has_ended(row: Row) -> bool:
 
 
 def _outcome(worker: Worker, queue: Listing, past: Listing) -> CheckOutcome:
-    return _told(worker, queue, past) or _untold(worker, queue, past)
-
-
-def _told(worker: Worker, queue: Listing, past: Listing) -> Seen | Unknown | None:
-    """The controller's word, then the accounting's on ended jobs, then the files left behind.
-
-    The record of the elements that never started comes last: an element that did run may have been forgotten.
-    """
+    """The controller's word, then the accounting's on ended jobs, then what else there is if both are sure of it."""
     if (row := queue.of(worker)) is not None:
         return _with_own_word(worker, row)
     if (row := past.of(worker)) is not None and _has_ended(row):
         return _with_own_word(worker, row)
-    if (left := left_behind(worker)) is not None:
-        return left
-    rest = queue.rest_of(worker) or past.rest_of(worker)
-    return seen(rest) if rest is not None and _has_ended(rest) else None
-
-
-def _untold(worker: Worker, queue: Listing, past: Listing) -> Gone | Unknown:
-    """What it means that nothing tells of a worker."""
     if not worker.batch_id:
         return Unknown("the worker has no batch id yet")
     if not queue.complete:
         return Unknown(queue.reason)
+    return _contradiction(worker, queue, past) or _remains(worker, queue, past) or _nothing(worker, past)
+
+
+def _contradiction(worker: Worker, queue: Listing, past: Listing) -> Unknown | None:
+    """Why the worker's job may live although `squeue` does not list it; None if nothing says so."""
+    if (row := queue.rest_of(worker)) is not None and not _has_ended(row):
+        return Unknown(f"squeue says {row.state} of job {row.batch_id} as a whole, but does not list the worker's part")
+    if (row := past.of(worker) or past.rest_of(worker)) is not None and not _has_ended(row):
+        return Unknown(f"sacct says {row.state} of job {row.batch_id}, squeue does not show it")
+    return None
+
+
+def _remains(worker: Worker, queue: Listing, past: Listing) -> Seen | Unknown | None:
+    """What files left behind, or else a record that the worker shares, tell of its end.
+
+    The shared record comes last: an element that did run may have been forgotten.
+    """
+    if (left := left_behind(worker)) is not None:
+        return left
+    rest = queue.rest_of(worker) or past.rest_of(worker)
+    return seen(rest) if rest is not None else None
+
+
+def _nothing(worker: Worker, past: Listing) -> Gone | Unknown:
+    """What it means that nothing tells of a worker."""
     if not past.complete and not past.switched_off:
         return Unknown(past.reason)
     return Gone(

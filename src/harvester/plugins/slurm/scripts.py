@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from harvester.core.workers import Worker, marker_of
+from harvester.plugins.data.untrusted_files import read_bytes
 from harvester.plugins.slurm.directives import Head, read_head
 from harvester.plugins.slurm.naming import array_name, compact
 
@@ -28,6 +29,13 @@ _SHELL: Final = {
 """Patterns of output file names that the array's script can fill in; %j becomes the batch id, `123_4`."""
 
 
+_NO_TASK: Final = "4294967294"
+"""What Slurm writes for %a where there is no array."""
+_LARGEST_TEMPLATE: Final = 4_000_000
+_LARGEST_CHOICE: Final = 1_000_000
+"""Bytes that the workers of an array may add to its script; a cluster takes 4 MB unless it is configured otherwise."""
+
+
 @dataclass(frozen=True, slots=True)
 class Script:
     """One worker's script, rendered and understood."""
@@ -41,7 +49,7 @@ class Script:
     @property
     def path(self) -> Path:
         """Where the rendered template is kept."""
-        return Path(self.worker.access_point) / f"{self.worker.worker_id}_submit.sh"
+        return _path_of(self.worker)
 
     @property
     def output(self) -> str:
@@ -57,9 +65,19 @@ class Script:
 
     @property
     def can_be_element(self) -> bool:
-        """Whether an array can hold it: its marker follows from its number, its file names from known patterns."""
+        """Whether an array can hold it.
+
+        It has one component, its marker follows from its number, and its file names from known patterns.
+        """
         patterns = {match[1] for match in _PATTERN.finditer(self.output + self.error)}
-        return self.worker.marker == marker_of(self.instance, self.worker.worker_id) and patterns <= _SHELL.keys()
+        is_usual = self.worker.marker == marker_of(self.instance, self.worker.worker_id)
+        return is_usual and patterns <= _SHELL.keys() and not self.head.heterogeneous
+
+    @property
+    def branch(self) -> str:
+        """What an array's script does to become this worker."""
+        files = f"output={_shell_path(self.output)} error={_shell_path(self.error)} ;;"
+        return "\n".join((*_assignments(self), files))
 
     def store(self) -> None:
         """Write the rendered template into the access point, executable for its owner only.
@@ -88,6 +106,11 @@ class BatchJob:
         return len(self.scripts) > 1
 
     @property
+    def shape(self) -> tuple[str, ...]:
+        """What all scripts ask of Slurm."""
+        return self.scripts[0].head.shape
+
+    @property
     def base(self) -> int:
         """The worker id that task 0 stands for."""
         return self.scripts[0].worker.worker_id
@@ -96,6 +119,11 @@ class BatchJob:
     def last(self) -> int:
         """The greatest worker id."""
         return self.scripts[-1].worker.worker_id
+
+    def halves(self) -> tuple["BatchJob", "BatchJob"]:
+        """Two batch jobs for the workers of an array."""
+        middle = len(self.scripts) // 2
+        return BatchJob(self.scripts[:middle]), BatchJob(self.scripts[middle:])
 
     def batch_id_of(self, script: Script, job_id: str) -> str:
         """The batch id of one worker, once Slurm has given the job its id."""
@@ -113,7 +141,7 @@ class BatchJob:
 
     def text(self) -> str:
         """The shell script for `sbatch`."""
-        lines = ["#!/bin/sh", *self.scripts[0].head.shape, *self._choice(), *_RUN]
+        lines = ["#!/bin/sh", *self.shape, *self._choice(), *_RUN]
         return "\n".join(lines) + "\n"
 
     def _choice(self) -> Iterator[str]:
@@ -124,31 +152,50 @@ class BatchJob:
         yield 'case "${SLURM_ARRAY_TASK_ID}" in'
         for script in self.scripts:
             yield f"{script.worker.worker_id - self.base})"
-            yield from _assignments(script)
-            yield f"output={_shell_path(script.output)} error={_shell_path(script.error)} ;;"
+            yield script.branch
         yield "esac"
-        yield 'exec >"${output}"'
-        yield 'if [ "${error}" = "${output}" ]; then exec 2>&1; else exec 2>"${error}"; fi'
+        into = ">>" if self.scripts[0].head.appends else ">"
+        yield f'exec {into}"${{output}}"'
+        yield f'if [ "${{error}}" = "${{output}}" ]; then exec 2>&1; else exec 2{into}"${{error}}"; fi'
 
 
+_FORWARDED: Final = (
+    "HUP", "INT", "QUIT", "ABRT", "ALRM", "TERM", "USR1", "USR2", "URG", "CONT", "TSTP", "TTIN", "TTOU",
+)  # fmt: skip
+"""The signals that Slurm can name, but for those that no program can catch."""
+
+# The signals are caught before there is a payload, so that none of them ends or stops the shell; `$!` is the payload.
+# A shell starts what runs beside it with INT and QUIT ignored. What undoes that depends on the node: bash does it by
+# `trap -`, other shells leave it to the `env` of GNU coreutils 8.31 and newer; `env` gets no path, for a path may
+# contain an equals sign. A `wait` that a signal cut short tells of the signal: waiting again tells of the payload, even
+# of one that has ended meanwhile; 127 means that the first word was the payload's own.
 _RUN: Final = (
     'cd -- "${access_point}" || exit 1',
     f"rm -f {EXIT_CODE_FILE}",
     "export HARVESTER_ID HARVESTER_WORKER_ID",
-    '"${script}" &',
-    "payload=$!",
-    "for signal in HUP TERM USR1 USR2; do",
-    '    trap "kill -s ${signal} ${payload} 2>/dev/null" "${signal}"',
+    "start='env --default-signal=INT,QUIT sh -c'",
+    "${start} : 2>/dev/null || start='sh -c'",
+    "caught=",
+    f"for signal in {' '.join(_FORWARDED)}; do",
+    '    trap "caught=yes; kill -s ${signal} \\"\\$!\\" 2>/dev/null" "${signal}"',
     "done",
+    """(trap - INT QUIT; exec ${start} 'exec "$0"' "${script}") &""",
+    "payload=$!",
     'wait "${payload}"',
     "exit_code=$?",
-    'while [ "${exit_code}" -gt 128 ] && kill -0 "${payload}" 2>/dev/null; do',
+    'while [ "${caught}" ] && [ "${exit_code}" -gt 128 ]; do',
+    "    caught=",
     '    wait "${payload}"',
-    "    exit_code=$?",
+    "    again=$?",
+    '    [ "${again}" -eq 127 ] || exit_code="${again}"',
     "done",
     f'echo "${{exit_code}}" >{EXIT_CODE_FILE}.new && mv -f {EXIT_CODE_FILE}.new {EXIT_CODE_FILE}',
     'exit "${exit_code}"',
 )
+
+
+def _path_of(worker: Worker) -> Path:
+    return Path(worker.access_point) / f"{worker.worker_id}_submit.sh"
 
 
 def _assignments(script: Script) -> Iterator[str]:
@@ -173,10 +220,22 @@ def make_script(worker: Worker, instance: str, text: str, partition: str = "") -
     return Script(worker, instance, text, read_head(text), partition)
 
 
+def stored_script(worker: Worker, instance: str) -> Script:
+    """The script that `Script.store` has written for the worker.
+
+    Raises:
+        OSError: it is not there.
+        UnreadableFileError: it cannot be read, or is no small file any more.
+        ValueError: it is no batch script any more.
+    """
+    text = read_bytes(_path_of(worker), at_most=_LARGEST_TEMPLATE)
+    return make_script(worker, instance, text.decode("utf-8", "surrogateescape"))
+
+
 def log_paths(script: Script, batch_id: str) -> Mapping[str, str]:
     """Where the logs of a submitted worker are."""
-    job, _, task = batch_id.partition("_")
-    known = {"%": "%", "j": batch_id, "A": job, "a": task}
+    job, is_element, task = batch_id.partition("_")
+    known = {"%": "%", "j": batch_id, "A": job, "a": task if is_element else _NO_TASK}
 
     def filled(path: str) -> str:
         return _PATTERN.sub(lambda match: known.get(match[1], match[0]), path)
@@ -185,7 +244,7 @@ def log_paths(script: Script, batch_id: str) -> Mapping[str, str]:
 
 
 def batch_jobs(scripts: Sequence[Script], array_size: int) -> list[BatchJob]:
-    """Put alike scripts together; task indices stay below `array_size`."""
+    """Put alike scripts together; task indices stay below `array_size`, and the script of an array stays small."""
     alike: dict[tuple[str, ...], list[Script]] = {}
     jobs: list[BatchJob] = []
     for script in scripts:
@@ -200,10 +259,12 @@ def batch_jobs(scripts: Sequence[Script], array_size: int) -> list[BatchJob]:
 
 def _cut(scripts: list[Script], array_size: int) -> Iterator[BatchJob]:
     part: list[Script] = []
+    room = _LARGEST_CHOICE
     for script in scripts:
-        if part and script.worker.worker_id - part[0].worker.worker_id >= array_size:
+        room -= len(os.fsencode(script.branch))
+        if part and (room < 0 or script.worker.worker_id - part[0].worker.worker_id >= array_size):
             yield BatchJob(tuple(part))
-            part = []
+            part, room = [], _LARGEST_CHOICE - len(os.fsencode(script.branch))
         part.append(script)
     if part:
         yield BatchJob(tuple(part))

@@ -1,15 +1,20 @@
 """The keys that a queue configuration may give to Slurm, those of existing configurations and our own."""
 
 import shlex
+from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from harvester.plugins.api import PluginSettings
+from harvester.plugins.data.block_settings import BlockSettings
 
 
 def _words(value: object) -> object:
     return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+def _at_least_none(number: int) -> int:
+    return max(number, 0)
 
 
 def _comma_list(value: object) -> object:
@@ -26,13 +31,13 @@ CoreFactor = int | dict[str, dict[str, int]]
 """One factor, or factors by job type and resource type with `Any` and `Undefined` as the defaults."""
 
 
-class SlurmSettings(PluginSettings):
+class SlurmSettings(BlockSettings):
     """Settings of a Slurm block; the same model serves as submitter, monitor and sweeper (plugins reference §4.2).
 
     Attributes:
         template_file: the batch script of a worker, with placeholders; only submitting needs it.
-        n_core: cores per worker; 0 takes what the worker asks for.
-        n_core_per_node: 0 takes the worker's cores.
+        n_core: cores per worker; 0 takes what the worker asks for, and so does less.
+        n_core_per_node: 0, or a key without a value, takes the worker's cores.
         n_node: nodes per worker; None computes it from the cores.
         n_core_factor: multiplies the cores and the memory.
         local_queue_name: value of the placeholder `localQueueName`.
@@ -49,7 +54,7 @@ class SlurmSettings(PluginSettings):
     """
 
     template_file: str | None = Field(default=None, alias="templateFile")
-    n_core: int = Field(default=0, alias="nCore", ge=0)
+    n_core: Annotated[int, AfterValidator(_at_least_none)] = Field(default=0, alias="nCore")
     n_core_per_node: int = Field(default=1, alias="nCorePerNode", ge=0)
     n_node: int | None = Field(default=None, alias="nNode", ge=1)
     n_core_factor: CoreFactor = Field(default=1, alias="nCoreFactor")
@@ -75,3 +80,10 @@ class SlurmSettings(PluginSettings):
     cluster: str | None = None
     slurm_conf: str | None = Field(default=None, alias="slurmConf")
     submit_options: tuple[str, ...] = Field(default=(), alias="submitOptions")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cores_of_the_worker(cls, block: object) -> object:
+        if isinstance(block, Mapping) and not block.get("nCorePerNode", True):
+            return {**block, "nCorePerNode": 0}
+        return block

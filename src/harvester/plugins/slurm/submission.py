@@ -1,16 +1,18 @@
 """Submits workers: renders their scripts, puts alike ones into arrays, and reads what `sbatch` says."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from posixpath import relpath
 
 from harvester.core.workers import Worker
-from harvester.plugins.api import PluginContext, Refused, SubmitOutcome, Submitted
-from harvester.plugins.slurm.answers import job_id_of
+from harvester.plugins.api import PluginContext, Refused, SubmitOutcome, Submitted, Unclear
+from harvester.plugins.data.untrusted_files import UnreadableFileError
+from harvester.plugins.slurm.answers import TooMuch, job_id_of
 from harvester.plugins.slurm.cluster import Cluster
 from harvester.plugins.slurm.partitions import spread
 from harvester.plugins.slurm.placeholders import fill, values_for
-from harvester.plugins.slurm.scripts import BatchJob, Script, batch_jobs, log_paths, make_script
+from harvester.plugins.slurm.scripts import BatchJob, Script, batch_jobs, log_paths, make_script, stored_script
 from harvester.plugins.slurm.settings import SlurmSettings
 from harvester.plugins.slurm.under_way import Submissions
 
@@ -41,18 +43,16 @@ class Submission:
                 outcomes[worker.worker_id] = made
             else:
                 scripts.append(made)
-        for job in self._jobs(scripts):
-            outcomes.update(self._submit_job(job))
+        outcomes.update(self._submit_jobs(self._jobs(scripts)))
         return [outcomes[worker.worker_id] for worker in workers]
 
     def adopted(self, worker: Worker, batch_id: str) -> Submitted:
-        """A batch job that was found again, with its logs where this queue's template tells them."""
-        template = self._template()
-        if worker.queue != self._context.queue or isinstance(template, Refused):
+        """A batch job that was found again, with its logs where the script says that was written for it."""
+        if worker.queue != self._context.queue:
             return Submitted(batch_id)
         try:
-            return self._submitted(self._script(worker, template, ""), batch_id)
-        except ValueError:
+            return self._submitted(stored_script(worker, self._context.instance), batch_id)
+        except (OSError, UnreadableFileError, ValueError):
             return Submitted(batch_id)
 
     def _template(self) -> str | Refused:
@@ -106,12 +106,34 @@ class Submission:
             size = min(self._settings.array_size, self._cluster.limits().array_size)
             yield from batch_jobs(scripts, max(size, 1))
 
-    def _submit_job(self, job: BatchJob) -> Mapping[int, SubmitOutcome]:
+    def _submit_jobs(self, jobs: Iterable[BatchJob]) -> Mapping[int, SubmitOutcome]:
+        """Submit batch jobs; an array that is too much is submitted in halves, and those again.
+
+        Once a batch job is refused that has no parts, all others of its shape are refused with its words: what a full
+        queue costs grows with the logarithm of the workers that it does not take.
+        """
+        outcomes: dict[int, SubmitOutcome] = {}
+        refused: dict[tuple[str, ...], Refused] = {}
+        waiting = deque(jobs)
+        while waiting:
+            job = waiting.popleft()
+            answer = refused.get(job.shape) or self._ask(job)
+            if isinstance(answer, TooMuch) and job.is_array and job.shape not in refused:
+                waiting.extendleft(reversed(job.halves()))
+                continue
+            if isinstance(answer, Refused):
+                refused[job.shape] = answer
+            outcomes.update(self._outcomes(job, answer))
+        return outcomes
+
+    def _ask(self, job: BatchJob) -> str | Refused | Unclear:
         try:
             with self._submissions.announce(job.base, job.last) as lock:
-                answer = job_id_of(self._cluster.submit(job.arguments(), job.text(), lock))
+                return job_id_of(self._cluster.submit(job.arguments(), job.text(), lock))
         except OSError as error:
-            answer = Refused(f"a submission cannot be written down: {error.filename}: {error.strerror}")
+            return Refused(f"a submission cannot be written down: {error.filename}: {error.strerror}")
+
+    def _outcomes(self, job: BatchJob, answer: str | Refused | Unclear) -> Mapping[int, SubmitOutcome]:
         if not isinstance(answer, str):
             return {script.worker.worker_id: answer for script in job.scripts}
         return {

@@ -5,7 +5,8 @@ from typing import Final
 
 from pydantic import Field, JsonValue
 
-from harvester.plugins.api import Failed, GroupToServe, PluginSettings, WorkerMaker, WorkerPlan
+from harvester.plugins.api import Failed, GroupToServe, WorkerMaker, WorkerPlan
+from harvester.plugins.data.block_settings import BlockSettings
 
 _PILOT_TYPES: Final = {"rc_test": "RC", "rc_test2": "RC", "rc_alrb": "ALRB", "ptest": "PT"}
 _USUAL_PILOT_TYPE: Final = "PR"
@@ -13,7 +14,7 @@ _LARGEST: Final = 2**63
 _ANY: Final = "ANY"
 
 
-class SimpleWorkerMakerSettings(PluginSettings):
+class SimpleWorkerMakerSettings(BlockSettings):
     """Settings of the simple worker maker.
 
     Attributes:
@@ -58,9 +59,9 @@ class SimpleWorkerMaker(WorkerMaker[SimpleWorkerMakerSettings]):
             ram_mb=self._sum(group, "minRamCount") or settings.ram_mb,
             disk_mb=self._sum(group, "maxDiskCount") or settings.disk_mb,
             walltime_s=self._sum(group, "maxWalltime") or settings.walltime_s,
-            job_type=label or settings.job_type,
+            job_type=label or settings.job_type or settings.label,
             resource_type=_resource_type(resource_type, settings.resource_type, cores),
-            pilot_type=_pilot_type(label or settings.label),
+            pilot_type=_PILOT_TYPES.get(label or settings.label, _USUAL_PILOT_TYPE),
         )
 
     def _sum(self, group: GroupToServe, name: str) -> int:
@@ -90,7 +91,3 @@ def _resource_type(of_job: str | None, of_queue: str | None, cores: int) -> str:
     if given and given != _ANY:
         return given
     return "SCORE" if cores == 1 else "MCORE"
-
-
-def _pilot_type(label: str) -> str | None:
-    return _PILOT_TYPES.get(label, _USUAL_PILOT_TYPE) if label else None

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs
 
 import pytest
 from messenger_tools import MakeMessenger, Place
+from pydantic import JsonValue
 
 from harvester.core.files import File
 from harvester.core.workers import MapType
@@ -35,6 +36,25 @@ def test_a_worker_finds_its_job_inputs_and_job_list(
 def test_the_job_is_for_the_worker_alone(messenger: SharedFileMessenger, place: Place):
     messenger.feed([place.assignment({"secrets": "{}"})])
     assert (place.directory / "HPCJobs.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ('{"token": "t"}', {"token": "t"}),
+        ({"token": "t"}, {"token": "t"}),
+        ("not json", "not json"),
+        ('["list"]', '["list"]'),
+        ("[" * 10_000, "[" * 10_000),
+        (None, None),
+    ],
+    ids=str,
+)
+def test_secrets_reach_the_worker_as_an_object(
+    messenger: SharedFileMessenger, place: Place, sent: JsonValue, written: JsonValue
+):
+    messenger.feed([place.assignment({"secrets": sent})])
+    assert place.read("HPCJobs.json") == {"101": {"PandaID": 101, "secrets": written}}
 
 
 def test_the_pool_catalogue_names_each_input_once(messenger: SharedFileMessenger, place: Place, make_input: MakeInput):

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from messenger_tools import MakeMessenger, Place
+from messenger_tools import MakeMessenger, MovingClock, Place
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType
-from harvester.plugins.api import Done, Failed, News
+from harvester.plugins.api import Done, Failed, Later, News
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
 
 Look = Callable[[], News]
@@ -76,6 +76,80 @@ def test_what_the_worker_reported_itself_is_told_besides_the_log(
     place.write("event_status.dump.json", {"101": [{"path": "out.root", "type": "output"}]})
     messenger.finish([place.assignment(PARAMS)])
     assert {file.lfn for file in look().files} == {"out.root", "log.tgz"}
+
+
+DUMP = "event_status.dump.json"
+LATE = '{"101": [{"path": "out.root", "type": "output"}]}'
+
+
+@pytest.mark.parametrize("end", ["", ".read"])
+@pytest.mark.parametrize("text", [LATE, '{"101": [{"path"'], ids=["names a missing file", "is broken"])
+def test_a_list_of_outputs_that_is_not_settled_holds_the_worker(  # noqa: PLR0917 - fixtures and tables
+    look: Look, messenger: SharedFileMessenger, place: Place, clock: MovingClock, end: str, text: str
+):
+    place.write_text(f"{DUMP}{end}", text)
+    (held,) = messenger.finish([place.assignment(PARAMS)])
+    assert isinstance(held, Later)
+    assert DUMP in held.reason
+    assert "log.tgz" not in place.names()
+    clock.move(61)
+    look()
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+
+
+def test_an_output_that_becomes_visible_late_is_not_lost(look: Look, messenger: SharedFileMessenger, place: Place):
+    place.write_text(DUMP, LATE)
+    assert look().files == ()
+    assert isinstance(messenger.finish([place.assignment(PARAMS)])[0], Later)
+    place.write_text("out.root", "x")
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+    assert {file.lfn for file in look().files} == {"out.root", "log.tgz"}
+
+
+@pytest.mark.parametrize("name", ["worker_attributes.json", "jobReport.json"])
+def test_a_report_that_is_not_whole_holds_the_worker(messenger: SharedFileMessenger, place: Place, name: str):
+    place.write_text(name, '{"101": {"nEv')
+    assert isinstance(messenger.finish([place.assignment(PARAMS)])[0], Later)
+    place.write(name, {"101": {"nEvents": 1}})
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+
+
+def test_a_list_in_the_directory_of_a_job_holds_the_worker(
+    messenger: SharedFileMessenger, make_place: Callable[..., Place]
+):
+    place = make_place(map_type=MapType.MANY_TO_ONE, job_ids=(101, 102))
+    place.write_text(f"102/{DUMP}", "{")
+    (held,) = messenger.finish([place.assignment(PARAMS)])
+    assert isinstance(held, Later)
+    assert f"102/{DUMP}" in held.reason
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", '{"101": [5]}', '{"999": []}'])
+def test_what_time_will_not_mend_holds_nobody(messenger: SharedFileMessenger, place: Place, text: str):
+    place.write_text(DUMP, text)
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+
+
+def test_a_time_in_the_future_holds_the_worker_no_longer(
+    messenger: SharedFileMessenger, place: Place, clock: MovingClock
+):
+    path = place.write_text(DUMP, "{")
+    os.utime(path, (2**33, 2**33))
+    clock.move(61)
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+
+
+def test_logs_for_which_there_is_no_room_are_named(make_messenger: MakeMessenger, place: Place):
+    for name in ("a.log", "c.log"):
+        place.write_text(name, "x" * 400)
+    place.write_text("b.log", "")
+    os.truncate(place.directory / "b.log", 8 << 40)
+    assert make_messenger(maxLogSize=1000).finish([place.assignment(PARAMS)]) == [Done()]
+    with tarfile.open(place.directory / "log.tgz") as tar:
+        assert set(tar.getnames()) == {"a.log", "c.log", "left_out.txt"}
+        named = tar.extractfile("left_out.txt")
+        assert named is not None
+        assert named.read().decode().splitlines() == [f"b.log: {8 << 40} bytes", "1 files were left out"]
 
 
 def test_links_are_neither_packed_nor_followed(messenger: SharedFileMessenger, place: Place, tmp_path: Path):

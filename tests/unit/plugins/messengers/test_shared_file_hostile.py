@@ -140,6 +140,39 @@ def test_an_output_that_is_not_visible_yet_is_waited_for(look: Look, place: Plac
     assert [file.lfn for file in look().files] == ["early"]
 
 
+def test_a_file_that_is_too_large_to_be_read_has_to_bring_its_checksum(make_messenger: MakeMessenger, place: Place):
+    for name in ("huge", "told", "small"):
+        place.write_text(name, "x")
+    os.truncate(place.directory / "huge", 8 << 40)
+    os.truncate(place.directory / "told", 8 << 40)
+    told = {"path": "told", "type": "output", "chksum": "ad:00000001"}
+    place.write(DUMP, {"101": [{"path": "huge", "type": "output"}, told, {"path": "small", "type": "output"}]})
+    (news,) = make_messenger().collect([place.worker])
+    assert [(file.lfn, file.size) for file in news.files] == [("told", 8 << 40), ("small", 1)]
+    assert "report chksum" in news.problem
+    assert "maxChecksumSize" in news.problem
+
+
+def test_what_is_read_for_checksums_is_limited_in_all(make_messenger: MakeMessenger, place: Place):
+    names = [f"out.{number}" for number in range(5)]
+    for name in names:
+        place.write_text(name, "x" * 100)
+    place.write(DUMP, {"101": [{"path": name, "type": "output"} for name in names]})
+    (news,) = make_messenger(maxChecksumSize=250).collect([place.worker])
+    assert [file.lfn for file in news.files] == names[:2]
+
+
+def test_one_file_under_many_names_is_read_once(make_messenger: MakeMessenger, place: Place):
+    place.write_text("out", "x" * 100)
+    names = [f"out.{number}" for number in range(5)]
+    for name in names:
+        (place.directory / name).hardlink_to(place.directory / "out")
+    place.write(DUMP, {"101": [{"path": name, "type": "output"} for name in names]})
+    (news,) = make_messenger(maxChecksumSize=100).collect([place.worker])
+    assert [file.lfn for file in news.files] == names
+    assert len({file.checksum for file in news.files}) == 1
+
+
 @given(content=json_values, outputs=json_values)
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_content_raises_or_leaves_the_access_point(

@@ -191,6 +191,15 @@ class TestBuilding:
         assert isinstance(resource, LocalResource)
         assert (resource.settings.kill_grace, resource.context) == (3, context)
 
+    @pytest.mark.parametrize(
+        ("settings", "options"), [({}, ("--exclusive=user",)), ({"submitOptions": ["--hold"]}, ("--hold",))]
+    )
+    def test_what_an_upstream_plugin_always_did_is_done_unless_told_otherwise(
+        self, tmp_path: Path, settings: Mapping[str, JsonValue], options: tuple[str, ...]
+    ):
+        block = Block(f"{SUBMITTERS}.slurm_submitter_rubin", "SlurmSubmitter", settings=settings)
+        assert build(Role.SUBMITTER, block, context_in(tmp_path)).settings.submit_options == options
+
     def test_wrong_settings_are_named_and_not_shown(self, tmp_path: Path):
         block = Block(plugin="local", settings={"command": ["true"], "killGrace": "hunter2", "cores": 0})
         with pytest.raises(PluginSettingsError) as caught:

@@ -2,7 +2,7 @@ import os
 from datetime import UTC, datetime
 
 import pytest
-from fake_slurm import FakeSlurm, Row
+from fake_slurm import SQUEUE_HEAD, FakeSlurm, Row
 
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Gone, Seen, Unknown
@@ -154,9 +154,40 @@ def test_a_missing_sacct_means_no_accounting(fake: FakeSlurm) -> None:
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "PENDING"])
-def test_accounting_that_lags_behind_is_not_believed_on_living_jobs(fake: FakeSlurm, row: Row, state: str) -> None:
-    fake.accounts([row("17", state, "test-5", exit_text="0:0")])
-    assert isinstance(fake.resource().check([fake.worker(5, "17")])[0], Gone)
+@pytest.mark.parametrize(("listed", "batch_id", "name"), [("17", "17", "test-5"), ("17_[1-3]", "17_1", "test+4")])
+def test_a_job_that_only_accounting_calls_alive_is_unknown(  # noqa: PLR0917 - fixtures and tables
+    fake: FakeSlurm, row: Row, state: str, listed: str, batch_id: str, name: str
+) -> None:
+    fake.accounts([row(listed, state, name, exit_text="0:0")])
+    worker = fake.worker(5, batch_id)
+    (fake.root / "ap-5" / ".exit_code").write_text("0\n")
+    (outcome,) = fake.resource().check([worker])
+    assert isinstance(outcome, Unknown)
+    assert f"sacct says {state}" in outcome.reason
+
+
+def test_files_left_behind_prove_nothing_while_the_listing_is_not_whole(fake: FakeSlurm, row: Row) -> None:
+    fake.prints("squeue", f"{SQUEUE_HEAD}\n{row('99', 'RUNNING', 'other')}\n17|RUNN")
+    worker = fake.worker(5, "17")
+    (fake.root / "ap-5" / "FINISHED").write_text('{"worker_status": "finished"}')
+    (fake.root / "ap-5" / ".exit_code").write_text("0\n")
+    (outcome,) = fake.resource().check([worker])
+    assert isinstance(outcome, Unknown)
+    assert "squeue" in outcome.reason
+
+
+def test_a_heterogeneous_job_is_as_its_first_component(fake: FakeSlurm, row: Row) -> None:
+    fake.lists([row("17+0", "RUNNING", "test-5"), row("17+1", "PENDING", "test-5")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert outcome.status is WorkerStatus.RUNNING
+
+
+@pytest.mark.parametrize("listed", ["17+1", "17.cloud"])
+def test_a_job_of_which_only_a_part_is_listed_is_unknown(fake: FakeSlurm, row: Row, listed: str) -> None:
+    fake.lists([row(listed, "RUNNING", "test-5")])
+    (outcome,) = fake.resource().check([fake.worker(5, "17")])
+    assert isinstance(outcome, Unknown)
+    assert "squeue says RUNNING" in outcome.reason
 
 
 @pytest.mark.parametrize(
@@ -166,6 +197,9 @@ def test_accounting_that_lags_behind_is_not_believed_on_living_jobs(fake: FakeSl
         ("FAILED", '{"worker_status": "finished"}', "finished"),
         ("FAILED", "", "finished"),
         ("FAILED", "not json", "failed"),
+        ("FAILED", "[" * 60_000, "failed"),
+        ("FAILED", '{"a":' * 10_000 + "1" + "}" * 10_000, "failed"),
+        ("FAILED", " " * 70_000, "failed"),
         ("FAILED", '["finished"]', "failed"),
         ("FAILED", '{"worker_status": ["x"]}', "failed"),
         ("RUNNING", '{"worker_status": "finished"}', "running"),
@@ -203,10 +237,11 @@ def test_a_worker_without_batch_id_is_unknown(fake: FakeSlurm) -> None:
 
 def test_the_users_own_filters_do_not_reach_the_listing(fake: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUEUE_STATES", "PENDING")
+    monkeypatch.setenv("SLURM_CLUSTERS", "other")
     monkeypatch.setenv("TZ", "Asia/Tokyo")
-    fake.does("squeue", f'echo "${{SQUEUE_STATES-unset}} $TZ" >{fake.root}/seen')
+    fake.does("squeue", f'echo "${{SQUEUE_STATES-unset}} ${{SLURM_CLUSTERS-unset}} $TZ" >{fake.root}/seen')
     fake.resource().check([fake.worker(5, "17")])
-    assert (fake.root / "seen").read_text() == "unset UTC\n"
+    assert (fake.root / "seen").read_text() == "unset unset UTC\n"
 
 
 def test_elements_that_were_cancelled_while_they_waited_share_one_record(fake: FakeSlurm, row: Row) -> None:
@@ -215,6 +250,13 @@ def test_elements_that_were_cancelled_while_they_waited_share_one_record(fake: F
     workers = [fake.worker(100 + task, f"17_{task}") for task in range(3)]
     statuses = [outcome.status for outcome in fake.resource().check(workers) if isinstance(outcome, Seen)]
     assert statuses == [WorkerStatus.FAILED, WorkerStatus.CANCELLED, WorkerStatus.FINISHED]
+
+
+def test_accounting_keeps_their_record_in_another_form(fake: FakeSlurm, row: Row) -> None:
+    fake.accounts([row("17_[1,3-5]", "CANCELLED by 0", "test+100", exit_text="0:0")])
+    (outcome,) = fake.resource().check([fake.worker(103, "17_3")])
+    assert isinstance(outcome, Seen)
+    assert outcome.status is WorkerStatus.CANCELLED
 
 
 def test_the_record_of_another_array_is_not_ours(fake: FakeSlurm, row: Row) -> None:

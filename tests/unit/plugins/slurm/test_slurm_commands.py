@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 
 from harvester.plugins.slurm import commands
-from harvester.plugins.slurm.commands import Commands, CutOff, NotStarted, Ran, Result
+from harvester.plugins.slurm.commands import Commands, CutOff, NotStarted, Ran, Refusal, Result, TurnedAway
 
 
-def _run(shell: str, timeout: float = 30, text: str = "") -> Result:
+def _run(shell: str, timeout: float = 30, text: str = "", refusal: Refusal | None = None) -> Result:
     runner = Commands(timeout)
-    return runner.run("sh", ["/bin/sh", "-c", shell], environment=dict(os.environ), text=text)
+    return runner.run("sh", ["/bin/sh", "-c", shell], environment=dict(os.environ), text=text, refusal=refusal)
 
 
 def test_output_errors_and_exit_code_are_kept_apart() -> None:
@@ -43,10 +43,40 @@ def test_endless_output_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "shell", ["sleep 600", "exec >&- 2>&-; sleep 600", "sleep 600 & exit 0", "trap '' TERM; sleep 600 & wait"]
+    "shell",
+    [
+        "while :; do echo x >&2; done",
+        "sleep 600",
+        "exec >&- 2>&-; sleep 600",
+        "sleep 600 & exit 0",
+        "trap '' TERM; sleep 600 & wait",
+    ],
 )
 def test_a_command_that_hangs_is_stopped(shell: str) -> None:
     assert isinstance(_run(shell, timeout=0.2), CutOff)
+
+
+def test_a_command_of_another_account_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def may_not(_group: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "killpg", may_not)
+    assert isinstance(_run("sleep 0.5", timeout=0.1), CutOff)
+
+
+ASKS_AGAIN = "echo 'no, sleeping and retrying' >&2; sleep 600; echo 17"
+
+
+def test_a_command_that_would_only_ask_again_is_stopped_at_its_first_refusal() -> None:
+    result = _run(ASKS_AGAIN, refusal=Refusal(b"sleeping and retrying", pause=600))
+    assert isinstance(result, TurnedAway)
+    assert "no, sleeping" in result.reason
+
+
+def test_what_it_did_is_not_known_if_it_may_have_asked_again() -> None:
+    result = _run(ASKS_AGAIN, refusal=Refusal(b"sleeping and retrying", pause=0))
+    assert isinstance(result, CutOff)
+    assert "no, sleeping" in result.reason
 
 
 def test_a_missing_program_is_told_from_one_that_may_not_be_run(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from datetime import timedelta
 import pytest
 from fake_slurm import FakeSlurm, Row
 
-from harvester.plugins.api import Done, Later
+from harvester.plugins.api import Done, Later, Submitted
 from harvester.plugins.slurm.under_way import Submissions
 
 
@@ -19,10 +20,41 @@ def test_single_jobs_and_elements_are_found_by_their_markers(fake: FakeSlurm, ro
     assert search.complete
 
 
-def test_a_found_job_brings_its_logs(fake: FakeSlurm, row: Row) -> None:
+def test_a_found_job_has_the_logs_that_its_own_script_names(fake: FakeSlurm, row: Row) -> None:
+    fake.template.write_text("#!/bin/sh\n#SBATCH -o submitted.out\n")
+    fake.resource().submit([fake.worker(5)])
+    fake.template.write_text("#!/bin/sh\n#SBATCH -o changed.out\n")
     fake.lists([row("17", "RUNNING", "test-5")])
     search = fake.resource().find([fake.worker(5)])
-    assert search.found["test-5"].log_urls["stdOut"] == f"{fake.root}/ap-5/5.out"
+    assert search.found["test-5"].log_urls["stdOut"] == f"{fake.root}/ap-5/submitted.out"
+
+
+@pytest.mark.parametrize("content", [None, "", "no script", "#!/bin/sh\n#SBATCH -a 1\n", "#!" + "x" * 5_000_000])
+def test_a_job_whose_script_is_lost_is_found_without_logs(fake: FakeSlurm, row: Row, content: str | None) -> None:
+    worker = fake.worker(5)
+    if content is not None:
+        (fake.root / "ap-5" / "5_submit.sh").write_text(content)
+    fake.lists([row("17", "RUNNING", "test-5")])
+    assert fake.resource().find([worker]).found == {"test-5": Submitted("17")}
+
+
+@pytest.mark.parametrize("listed", [["17+0", "17+1"], ["17+1"]])
+def test_heterogeneous_jobs_are_found_and_killed_as_a_whole(fake: FakeSlurm, row: Row, listed: list[str]) -> None:
+    fake.lists([row(batch_id, "RUNNING", "test-5") for batch_id in listed])
+    assert fake.resource().find([fake.worker(5)]).found["test-5"].batch_id == "17"
+    assert fake.resource().kill([fake.worker(5, "17")]) == [Done()]
+    assert fake.calls("scancel") == [["17"]]
+
+
+def test_the_users_own_filters_do_not_reach_the_cancel(
+    fake: FakeSlurm, row: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SCANCEL_STATE", "SLURM_CLUSTERS", "SBATCH_CLUSTERS"):
+        monkeypatch.setenv(name, "x")
+    fake.lists([row("17", "RUNNING", "test-5")])
+    fake.does("scancel", f"env >{fake.root}/seen")
+    fake.resource().kill([fake.worker(5, "17")])
+    assert not re.search("^(SCANCEL_|SBATCH_|SLURM_CLUSTERS)", (fake.root / "seen").read_text(), re.MULTILINE)
 
 
 def test_a_living_job_goes_before_one_that_has_ended(fake: FakeSlurm, row: Row) -> None:

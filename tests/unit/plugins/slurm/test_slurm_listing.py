@@ -78,7 +78,16 @@ def test_states_lose_what_follows_them(state: str) -> None:
     assert listing.rows["12_3"].state == "CANCELLED"
 
 
-def test_waiting_elements_of_sacct_are_passed_over() -> None:
-    listing = read_listing("sacct", SACCT_COLUMNS, HEAD + GOOD.replace("12_3", "12_[4-9%2]") + GOOD)
+def test_the_first_component_stands_for_a_heterogeneous_job() -> None:
+    listing = _read(HEAD + "".join(GOOD.replace("12_3", batch_id) for batch_id in ("9+0", "9+1", "9+2")))
     assert listing.complete
-    assert list(listing.rows) == ["12_3"]
+    assert list(listing.rows) == ["9"]
+    assert list(listing.parts) == ["9"]
+
+
+@pytest.mark.parametrize("text", ["12_[4-9%2]", "12_[1,3-5]", "12+1", "12+0_3", "12.cloud", "12_3_4", "12x"])
+def test_a_row_of_any_other_form_shows_that_its_job_is_known(text: str) -> None:
+    listing = read_listing("sacct", SACCT_COLUMNS, HEAD + GOOD.replace("12_3", text))
+    assert listing.complete
+    assert not listing.rows
+    assert [row.batch_id for row in listing.every_row()] == ["12"]

@@ -46,6 +46,22 @@ def test_placeholders(name: str, value: object) -> None:
     assert _values(nCorePerNode="2", nCoreFactor=2, logDir="/logs", tokenDir="/tokens")[name] == value
 
 
+@pytest.mark.parametrize("key", ["nCore", "nNode", "nCoreFactor", "localQueueName", "partitions", "checkPartition"])
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_key_without_a_value_is_as_good_as_none(key: str, empty: object) -> None:
+    assert _values(**{key: empty}) == _values()
+
+
+@pytest.mark.parametrize("falsy", [None, "", 0, False])
+def test_no_cores_per_node_mean_the_workers_cores(falsy: object) -> None:
+    assert _values(nCorePerNode=falsy)["nCorePerNode"] == WORKER.cores
+
+
+@pytest.mark.parametrize("cores", [0, -1, "-1"])
+def test_no_cores_mean_the_workers_cores(cores: object) -> None:
+    assert _values(nCore=cores)["nCoreTotal"] == WORKER.cores
+
+
 def test_a_worker_that_asks_for_nothing_gets_the_least() -> None:
     values = _values(Worker(1, "SITE", WorkerStatus.PENDING, "test-1"))
     names = ("nCoreTotal", "nNode", "requestRam", "requestDisk", "requestWalltime", "requestCputime")

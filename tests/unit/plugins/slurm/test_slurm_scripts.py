@@ -64,6 +64,20 @@ def test_output_names_that_only_slurm_can_fill_in_stay_single() -> None:
     assert _ids(batch_jobs(scripts, 1000)) == [[1], [2]]
 
 
+@pytest.mark.parametrize("word", ["hetjob", "packjob"])
+def test_jobs_of_several_components_stay_single(word: str) -> None:
+    scripts = [_script(number, f"{PLAIN}#SBATCH {word}\n#SBATCH -n 2\n") for number in (1, 2)]
+    assert _ids(batch_jobs(scripts, 1000)) == [[1], [2]]
+
+
+def test_the_script_of_an_array_stays_small() -> None:
+    deep = "/deep" * 200
+    jobs = batch_jobs([_script(number, access_point=f"{deep}/{number}") for number in range(1000)], 1000)
+    assert [script for ids in _ids(jobs) for script in ids] == list(range(1000))
+    assert max(len(job.text()) for job in jobs) < 1_100_000
+    assert len(jobs) < 10
+
+
 def test_markers_that_do_not_follow_from_the_number_stay_single() -> None:
     assert _ids(batch_jobs([_script(1), _script(2, marker="test-2-1")], 1000)) == [[2], [1]]
 
@@ -90,16 +104,21 @@ def test_log_files_by_default_and_as_the_template_names_them() -> None:
     assert named["stdOut"] == named["stdErr"] == "/work/7/logs/12_3-12-3-%.txt"
 
 
-def _run(job: BatchJob, task: str = "") -> subprocess.CompletedProcess[str]:
+def test_a_single_job_has_the_task_number_of_none() -> None:
+    logs = log_paths(_script(7, f"{PLAIN}#SBATCH -o %j-%A-%a.txt\n"), "12")
+    assert logs["stdOut"] == "/work/7/12-12-4294967294.txt"
+
+
+def _run(job: BatchJob, task: str = "", shell: str = "/bin/sh") -> subprocess.CompletedProcess[str]:
     """What Slurm does with a batch script: its own copy, started in the base worker's access point."""
     environment = {"PATH": "/usr/bin:/bin", "SLURM_ARRAY_JOB_ID": "12", "SLURM_ARRAY_TASK_ID": task}
     return subprocess.run(
-        ["/bin/sh"], input=job.text(), env=environment, capture_output=True, text=True, timeout=30, check=False
+        [shell], input=job.text(), env=environment, capture_output=True, text=True, timeout=30, check=False
     )
 
 
 def _stored(tmp_path: Path, worker_id: int, body: str) -> Script:
-    place = tmp_path / f"it's ${{HOME}} of {worker_id}"
+    place = tmp_path / f"it's ${{HOME}} of={worker_id}"
     place.mkdir()
     script = _script(worker_id, f"{PLAIN}{body}\n", str(place))
     script.store()
@@ -132,9 +151,29 @@ def test_an_element_fills_in_output_patterns(tmp_path: Path) -> None:
     assert Path(log_paths(scripts[1], "12_1")["stdOut"]).read_text() == "hi\n"
 
 
-def test_signals_for_the_batch_script_reach_the_worker(tmp_path: Path) -> None:
-    (job,) = batch_jobs([_stored(tmp_path, 4, "trap 'exit 5' USR1\nkill -s USR1 $PPID\nsleep 20 & wait")], 1000)
-    assert _run(job).returncode == 5
+@pytest.mark.parametrize("name", ["HUP", "INT", "QUIT", "ALRM", "TERM", "USR1", "USR2", "URG", "CONT", "TSTP"])
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_signals_for_the_batch_script_reach_the_worker(tmp_path: Path, name: str, shell: str) -> None:
+    body = f"trap 'exit 5' {name}\nkill -s {name} $PPID\nsleep 20 >/dev/null 2>&1 & wait"
+    (job,) = batch_jobs([_stored(tmp_path, 4, body)], 1000)
+    assert _run(job, shell=shell).returncode == 5
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_the_worker_starts_with_no_signal_ignored(tmp_path: Path, shell: str) -> None:
+    (job,) = batch_jobs([_stored(tmp_path, 4, "grep SigIgn /proc/self/status")], 1000)
+    assert int(_run(job, shell=shell).stdout.split()[1], 16) & 0b110 == 0
+
+
+@pytest.mark.parametrize(("mode", "text"), [("append", "first\nsecond\n"), ("truncate", "second\n")])
+def test_an_element_appends_to_its_output_if_the_template_says_so(tmp_path: Path, mode: str, text: str) -> None:
+    body = f"#SBATCH --open-mode={mode}\n#SBATCH -o log -e err\necho second\necho second >&2"
+    scripts = [_stored(tmp_path, number, body) for number in (4, 5)]
+    files = [Path(scripts[1].worker.access_point) / name for name in ("log", "err")]
+    for file in files:
+        file.write_text("first\n")
+    _run(*batch_jobs(scripts, 1000), task="1")
+    assert [file.read_text() for file in files] == [text, text]
 
 
 def test_scripts_are_for_their_owner_only_and_do_not_follow_links(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
+import contextlib
+import re
 from dataclasses import replace
-from pathlib import Path
 
+import psutil
 import pytest
 from fake_slurm import FakeSlurm
 
 from harvester.plugins.api import Refused, Submitted, Unclear
+from harvester.plugins.slurm.answers import TooMuch
 
 
 def test_alike_workers_are_one_sbatch(fake: FakeSlurm) -> None:
@@ -133,8 +136,70 @@ def test_an_sbatch_that_hangs_is_ended_with_its_children(fake: FakeSlurm) -> Non
     (outcome,) = fake.resource(commandTimeout=1).submit([fake.worker(5)])
     assert isinstance(outcome, Unclear)
     assert "within 1 s" in outcome.reason
-    child = Path("/proc") / (fake.root / "child").read_text().strip() / "stat"
-    assert not child.exists() or child.read_text().split(") ")[1].startswith("Z")
+    with contextlib.suppress(psutil.NoSuchProcess):
+        child = psutil.Process(int((fake.root / "child").read_text()))
+        psutil.wait_procs([child], timeout=30)
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+
+
+LIMITED = """
+tasks=1
+for word; do
+    case $word in --array=*) tasks=$(echo "${word#--array=}" | awk -F, \
+        '{for (i = 1; i <= NF; i++) {split($i, a, "-"); n += a[2] == "" ? 1 : a[2] - a[1] + 1}; print n}');; esac
+done
+cd "$(dirname "$0")" || exit
+taken=$(cat taken 2>/dev/null || echo 0)
+if [ $((taken + tasks)) -gt LIMIT ]; then WORDS; fi
+echo $((taken + tasks)) >taken
+echo $((taken + 100))
+"""
+LIMIT_WORDS = [
+    'echo "sbatch: error: AssocMaxSubmitJobLimit" >&2; exit 1',
+    'echo "sbatch: error: Batch job submission failed: Invalid job array specification" >&2; exit 1',
+    'echo "sbatch: error: Slurm temporarily unable to accept job, sleeping and retrying" >&2; exec sleep 600',
+]
+
+
+@pytest.mark.parametrize(("number", "limit"), [(1000, 0), (1000, 999), (200, 77), (30, 20), (2, 1), (1, 0), (20, 20)])
+@pytest.mark.parametrize("words", LIMIT_WORDS, ids=["refuses", "refuses arrays", "asks again"])
+def test_an_array_that_does_not_fit_fills_what_room_there_is(
+    fake: FakeSlurm, number: int, limit: int, words: str
+) -> None:
+    fake.does("sbatch", LIMITED.replace("LIMIT", str(limit)).replace("WORDS", words))
+    resource = fake.resource()
+    outcomes = resource.submit([fake.worker(each) for each in range(number)])
+    taken = [outcome for outcome in outcomes if isinstance(outcome, Submitted)]
+    assert len({outcome.batch_id for outcome in taken}) == min(limit, number)
+    assert all(isinstance(outcome, Refused) and not outcome.permanent for outcome in outcomes[len(taken) :])
+    assert resource.process_starts["sbatch"] <= 2 * number.bit_length() + 1
+
+
+def test_a_full_queue_costs_one_sbatch_for_jobs_that_fit_into_no_array(fake: FakeSlurm) -> None:
+    fake.template.write_text("#!/bin/sh\n#SBATCH -o %N.out\n")
+    fake.prints("sbatch", "", exit_code=1, err="sbatch: error: AssocMaxSubmitJobLimit")
+    resource = fake.resource()
+    outcomes = resource.submit([fake.worker(number) for number in range(50)])
+    assert {type(outcome) for outcome in outcomes} == {TooMuch}
+    assert resource.process_starts["sbatch"] == 1
+
+
+@pytest.mark.parametrize("words", ["Unable to contact slurm controller (connect failure)", "Invalid account"])
+def test_an_array_that_is_refused_whatever_its_size_is_not_cut(fake: FakeSlurm, words: str) -> None:
+    fake.prints("sbatch", "", exit_code=1, err=f"sbatch: error: Batch job submission failed: {words}")
+    fake.resource().submit([fake.worker(number) for number in range(50)])
+    assert len(fake.calls("sbatch")) == 1
+
+
+def test_the_users_own_defaults_do_not_reach_the_submission(fake: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SBATCH_ARRAY_INX", "SBATCH_WAIT", "SLURM_CLUSTERS"):
+        monkeypatch.setenv(name, "1-3")
+    monkeypatch.setenv("PILOT_SETTING", "kept")
+    fake.does("sbatch", f"env >{fake.root}/seen; echo 17")
+    fake.resource().submit([fake.worker(5)])
+    seen = (fake.root / "seen").read_text()
+    assert "PILOT_SETTING=kept" in seen
+    assert not re.search("^(SBATCH_|SLURM_CLUSTERS)", seen, re.MULTILINE)
 
 
 def test_a_missing_sbatch_is_a_refusal(fake: FakeSlurm) -> None:
@@ -144,7 +209,8 @@ def test_a_missing_sbatch_is_a_refusal(fake: FakeSlurm) -> None:
 
 
 def test_one_shape_that_fails_does_not_touch_the_other(fake: FakeSlurm) -> None:
-    fake.does("sbatch", 'case "$*" in *test-6*) echo "sbatch: error: Invalid account" >&2; exit 1;; esac; echo 17')
+    refusing = 'case "$*" in *--job-name=test-6*) echo "sbatch: error: Invalid account" >&2; exit 1;; esac; echo 17'
+    fake.does("sbatch", refusing)
     outcomes = fake.resource().submit([fake.worker(5), fake.worker(6, cores=8), fake.worker(7)])
     assert [type(outcome) for outcome in outcomes] == [Submitted, Refused, Submitted]
 

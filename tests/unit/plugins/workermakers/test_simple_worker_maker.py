@@ -58,6 +58,21 @@ def test_a_worker_without_jobs_is_as_the_queue_says():
 
 
 @pytest.mark.parametrize(
+    ("block", "job_type"),
+    [({}, "managed"), ({"prodSourceLabel": "user"}, "user"), ({"prodSourceLabel": "user", "jobType": "x"}, "x")],
+)
+def test_workers_without_jobs_are_for_the_queues_kind_of_jobs(block: dict[str, JsonValue], job_type: str):
+    (plan,) = _make(block, GroupToServe())
+    assert plan.job_type == job_type
+
+
+@pytest.mark.parametrize("key", ["nCore", "maxWalltime", "jobAttributesToUse", "prodSourceLabel", "resourceType"])
+@pytest.mark.parametrize("empty", [None, ""])
+def test_a_key_without_a_value_is_as_good_as_none(key: str, empty: JsonValue):
+    assert _make({key: empty}, GroupToServe(), _group(ASKING)) == _make({}, GroupToServe(), _group(ASKING))
+
+
+@pytest.mark.parametrize(
     ("of_job", "of_queue", "cores", "resource_type"),
     [
         ("SCORE_HIMEM", "MCORE", 1, "SCORE_HIMEM"),
