@@ -168,11 +168,14 @@ class Site:
         self.until(lambda: self._jobs_but("finished", "failed", "cancelled", "closed") == 0, "all jobs ended", seconds)
 
     def until_workers_end(self, seconds: float = _DEADLINE) -> None:
-        """Wait until every worker that the server knows is final there."""
+        """Wait until the server knows every worker that has run a job, and all that it knows are final there."""
         final = {"finished", "failed", "cancelled", "missed"}
-        self.until(
-            lambda: all(each["status"] in final for each in self.server.control.workers()), "all workers ended", seconds
-        )
+
+        def ended() -> bool:
+            known = {each["worker_id"]: each["status"] for each in self.server.control.workers()}
+            return all(status in final for status in known.values()) and self._workers_that_ran() <= known.keys()
+
+        self.until(ended, "all workers ended", seconds)
 
     def until_logged(self, *words: str) -> None:
         """Wait until one line of the log has all the words."""
@@ -191,8 +194,13 @@ class Site:
 
     def executions(self) -> list[int]:
         """The PandaID of every execution, in order."""
-        lines = self.journal.read_text().splitlines() if self.journal.exists() else []
-        return [int(line.split()[0]) for line in lines]
+        return [int(line.split()[0]) for line in self._journal_lines()]
+
+    def _workers_that_ran(self) -> set[int]:
+        return {int(line.split()[1]) for line in self._journal_lines()}
+
+    def _journal_lines(self) -> list[str]:
+        return self.journal.read_text().splitlines() if self.journal.exists() else []
 
     @property
     def log(self) -> str:
