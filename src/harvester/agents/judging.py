@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 
 from harvester.core.errors import IllegalTransitionError
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, PilotError, job_status_from_worker
-from harvester.core.workers import WorkerStatus, next_worker_status
+from harvester.core.workers import MapType, WorkerStatus, next_worker_status
 from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
 from harvester.store.workers import Held
 
 _NO_NEWS = News()
+_STARTED = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
 _REPORTED_ENDS = {"finished": JobStatus.FINISHED, "failed": JobStatus.FAILED}
 _UPWARD = ("pilotErrorCode", "pilotErrorDiag", "exeErrorCode", "exeErrorDiag")
 
@@ -24,6 +25,22 @@ class Observation:
     outcome: CheckOutcome
     news: News = _NO_NEWS
     finished: Done | Later | Failed = field(default_factory=Done)
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the worker may have something to say."""
+        now_running = isinstance(self.outcome, Seen) and self.outcome.status in _STARTED
+        return now_running or self.has_ended or self.held.worker.status in _STARTED
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the batch job is over."""
+        return isinstance(self.outcome, Gone) or (isinstance(self.outcome, Seen) and self.outcome.status.is_final)
+
+    @property
+    def has_pushed_jobs(self) -> bool:
+        """Whether this instance gave the worker its jobs; what a pulling worker says of its own is for the server."""
+        return bool(self.held.worker.job_ids) and self.held.worker.map_type is not MapType.NO_JOB
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ tenth of the time, never more often than the resource likes, never less often th
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,17 +17,13 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, ClaimTicket, Instance, Pace, Unit
 from harvester.agents.complaints import Complaints
 from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill, trusted
+from harvester.agents.listening import Listener
 from harvester.core.errors import HarvesterError
 from harvester.core.files import File, FileKind, FileStatus
-from harvester.core.workers import MapType, Worker, WorkerStatus
+from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import (
-    Assignment,
     CheckOutcome,
     Gone,
-    Later,
-    Messenger,
-    News,
-    PluginSettings,
     Seen,
     Unknown,
 )
@@ -44,9 +40,6 @@ _LEAST_GATHER: Final = timedelta(minutes=2)
 _SHARE_OF_TIME: Final = 10
 _ANSWERS_KEPT: Final = 5
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
-_STARTED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
-
-AnyMessenger = Messenger[PluginSettings]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +69,7 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
+        self._listener = Listener(instance)
         self._answers: dict[str, deque[timedelta]] = {}
         self._unchecked = Complaints[str]()
         self._unreadable = Complaints[tuple[str, int]]()
@@ -126,11 +120,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         outcomes = self._check(unit, held)
         took = self.instance.clock() - began
         seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
-        by_queue: dict[str, list[Observation]] = defaultdict(list)
-        for each in seen:
-            by_queue[each.held.worker.queue].append(each)
-        told = [each for queue, some in by_queue.items() for each in self._listen(queue, some)]
-        return Round(told, took)
+        return Round(self._listener.listen(seen), took)
 
     def _check(self, unit: MonitorUnit, held: Sequence[Held]) -> dict[int, CheckOutcome]:
         ended: dict[int, CheckOutcome] = {
@@ -146,42 +136,6 @@ class Monitor(Agent[MonitorUnit, Round]):
             worker.worker_id: _not_yet_listed(worker, answer, settled)
             for worker, answer in zip(asked, answers, strict=True)
         }
-
-    def _listen(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
-        """What the workers of a queue say; a messenger that cannot be asked concerns this queue alone."""
-        started = [each for each in seen if _has_started(each)]
-        if not started:
-            return seen
-        try:
-            messenger = self.instance.plugins.messenger(queue)
-        except HarvesterError as error:
-            heard = [_unheard(each, str(error)) for each in started]
-        else:
-            heard = self._finish(messenger, self._collect(messenger, started))
-        by_id = {each.held.worker.worker_id: each for each in heard}
-        return [by_id.get(each.held.worker.worker_id, each) for each in seen]
-
-    def _collect(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
-        told = self.instance.call(messenger.collect, [each.held.worker for each in seen], _Unheard)
-        return [
-            _unheard(each, news.reason) if isinstance(news, _Unheard) else replace(each, news=_joined(each.news, news))
-            for each, news in zip(seen, told, strict=True)
-        ]
-
-    def _finish(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
-        """Have logs and left-over outputs of ended workers gathered, and take what that adds to the news."""
-        ended = [each for each in seen if _has_ended(each) and _has_pushed_jobs(each)]
-        running = [each for each in seen if not (_has_ended(each) and _has_pushed_jobs(each))]
-        job_ids = [job for each in ended for job in each.held.worker.job_ids]
-        with self.instance.db.read() as connection:
-            params = jobs.params_of(connection, job_ids) if job_ids else {}
-        assignments = [
-            Assignment(worker, {job: params[job] for job in worker.job_ids if job in params})
-            for worker in (each.held.worker for each in ended)
-        ]
-        answers = self.instance.call(messenger.finish, assignments, Later)
-        finished = [replace(each, finished=answer) for each, answer in zip(ended, answers, strict=True)]
-        return [*running, *self._collect(messenger, finished)]
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 
@@ -291,7 +245,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             job: each
             for each in seen
             if each.held.worker.worker_id in verdicts or each.news.attributes or each.news.files
-            if _has_pushed_jobs(each)
+            if each.has_pushed_jobs
             for job in each.held.worker.job_ids
         }
         if not concerned:
@@ -357,12 +311,7 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def after_commit(self, unit: MonitorUnit, result: Round) -> None:  # noqa: ARG002 (the agent's signature)
         """The news are safe: the messengers need not tell them again."""
-        by_queue: dict[str, list[Worker]] = defaultdict(list)
-        for each in result.seen:
-            if each.held.worker.queue in result.written and (each.news.attributes or each.news.files):
-                by_queue[each.held.worker.queue].append(each.held.worker)
-        for queue, some in by_queue.items():
-            self.instance.call.tell(self.instance.plugins.messenger(queue).acknowledge, some)
+        self._listener.acknowledge([each for each in result.seen if each.held.worker.queue in result.written])
 
 
 def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> CheckOutcome:
@@ -370,43 +319,6 @@ def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> 
     if isinstance(answer, Gone) and worker.submitted_at and worker.submitted_at > settled:
         return Unknown(f"just submitted and not listed yet: {answer.reason}")
     return answer
-
-
-def _has_ended(seen: Observation) -> bool:
-    return isinstance(seen.outcome, Gone) or (isinstance(seen.outcome, Seen) and seen.outcome.status.is_final)
-
-
-def _has_started(seen: Observation) -> bool:
-    now_running = isinstance(seen.outcome, Seen) and seen.outcome.status in _STARTED
-    return now_running or _has_ended(seen) or seen.held.worker.status in _STARTED
-
-
-def _has_pushed_jobs(seen: Observation) -> bool:
-    """Whether this instance gave the worker its jobs; what a pulling worker says of its own is for the server."""
-    return bool(seen.held.worker.job_ids) and seen.held.worker.map_type is not MapType.NO_JOB
-
-
-@dataclass(frozen=True, slots=True)
-class _Unheard:
-    """A worker whose messenger could not be asked."""
-
-    reason: str
-
-
-def _unheard(seen: Observation, reason: str) -> Observation:
-    """An end is not believed before the worker's word on it was heard."""
-    outcome = Unknown(reason) if _has_ended(seen) else seen.outcome
-    return replace(seen, outcome=outcome, news=replace(seen.news, problem=reason))
-
-
-def _joined(first: News, more: News) -> News:
-    files = {(each.job_id, each.lfn): each for each in (*first.files, *more.files)}
-    return replace(
-        more,
-        attributes={**first.attributes, **more.attributes},
-        files=tuple(files.values()),
-        problem=first.problem or more.problem,
-    )
 
 
 def _store_outputs(connection: Connection, concerned: Mapping[int, Observation]) -> None:
