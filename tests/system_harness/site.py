@@ -56,6 +56,7 @@ class Site:
         self.server = Server(directory)
         self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
+        self._others: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -80,10 +81,15 @@ class Site:
         """The queue configuration file."""
         return self.directory / "panda_queueconfig.json"
 
+    @property
+    def database(self) -> Path:
+        """The SQLite file, unless the configuration says otherwise."""
+        return self.directory / "harvester.db"
+
     def _own_sections(self) -> Sections:
         return {
             "master": {"harvester_id": self.instance, "workDir": self.directory / "work"},
-            "db": {"database_filename": self.directory / "harvester.db"},
+            "db": {"database_filename": self.database},
             "pandacon": {"server_api_url_ssl": self.server.url},
             "qconf": {"configFile": self.queue_file},
         }
@@ -97,11 +103,10 @@ class Site:
 
     # ---- the process
 
-    def start(self, kill_at: str = "") -> None:
-        """Start Harvester; with `kill_at` it dies by SIGKILL when it comes to that point."""
-        environment = {**_neutral_environment(), **self.environment}
-        if kill_at:
-            environment["HARVESTER_KILL_AT"] = kill_at
+    def start(self, kill_at: str = "", freeze_at: str = "") -> None:
+        """Start Harvester; it dies by SIGKILL, or is stopped by SIGSTOP, when it comes to a point."""
+        traps = {"HARVESTER_KILL_AT": kill_at, "HARVESTER_FREEZE_AT": freeze_at}
+        environment = {**_neutral_environment(), **self.environment, **traps}
         command = [*RUN, "--config", self.configuration, "--queues", self.queue_file]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
@@ -119,6 +124,16 @@ class Site:
     def pid_file(self) -> Path:
         """File with the process id of the Harvester that was started last."""
         return self.directory / "pid"
+
+    def leave_frozen(self) -> subprocess.Popen[bytes]:
+        """Wait until Harvester has been stopped by SIGSTOP, and look after another one from then on."""
+        if self._process is None:
+            raise AssertionError("Harvester was not started")
+        frozen = self._process
+        self.until(lambda: psutil.Process(frozen.pid).status() == psutil.STATUS_STOPPED, "Harvester is frozen")
+        self._others.append(frozen)
+        self._process = None
+        return frozen
 
     def await_end(self, seconds: float = _DEADLINE) -> int:
         """Wait until Harvester has ended by itself or was killed; its exit code, negative for a signal."""
@@ -223,9 +238,10 @@ class Site:
 
     def close(self) -> None:
         """Kill whatever is left of the site."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        for process in (self._process, *self._others):
+            if process is not None:
+                process.kill()
+                process.wait()
         for _ in range(20):
             left = list(self._processes())
             if not left:

@@ -1,7 +1,7 @@
-"""Named instants at which the process can be made to die, to prove that dying there loses nothing.
+"""Named instants at which the process can be made to die or to freeze, to prove that nothing is lost by that.
 
 `HARVESTER_KILL_AT=submitter.before_commit` kills the process with SIGKILL when it gets there for the first time,
-`…:3` for the third time. Without the variable the points do nothing.
+`…:3` for the third time; `HARVESTER_FREEZE_AT` stops it with SIGSTOP. Without the variables the points do nothing.
 """
 
 import os
@@ -9,16 +9,31 @@ import signal
 import threading
 from typing import Final
 
-_NAME, _, _COUNT = os.environ.get("HARVESTER_KILL_AT", "").partition(":")
 _LOCK: Final = threading.Lock()
-_LEFT = [int(_COUNT or 1)]
+
+
+class _Trap:
+    """A signal that this process sends to itself when it comes to a point for the n-th time."""
+
+    def __init__(self, variable: str, number: signal.Signals) -> None:
+        self._point, _, count = os.environ.get(variable, "").partition(":")
+        self._left = int(count or 1)
+        self._number = number
+
+    def reach(self, name: str) -> None:
+        if name != self._point:
+            return
+        with _LOCK:
+            self._left -= 1
+            sprung = self._left == 0
+        if sprung:
+            os.kill(os.getpid(), self._number)
+
+
+_TRAPS: Final = (_Trap("HARVESTER_KILL_AT", signal.SIGKILL), _Trap("HARVESTER_FREEZE_AT", signal.SIGSTOP))
 
 
 def reach(name: str) -> None:
     """The process has come to the named instant."""
-    if name != _NAME:
-        return
-    with _LOCK:
-        _LEFT[0] -= 1
-        if _LEFT[0] == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+    for trap in _TRAPS:
+        trap.reach(name)

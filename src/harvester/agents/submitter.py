@@ -80,23 +80,36 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         ]
 
     def act(self, unit: SubmitUnit) -> Sequence[SubmitOutcome]:
-        """Fill the access points and ask the resource to take the workers, in as few calls as it allows."""
+        """Fill the access points and ask the resource to take the workers, in as few calls as it allows.
+
+        Before either of it the claim is looked at: a process that was frozen meanwhile must not disturb its successor.
+        """
+        resource, messenger = self.instance.plugins.submitter(unit.about), self.instance.plugins.messenger(unit.about)
+        outcomes: dict[int, SubmitOutcome] = {each.worker.worker_id: _TAKEN_OVER for each in unit.assignments}
         reach("submitter.before_feed")
-        resource = self.instance.plugins.submitter(unit.about)
-        fed = self.instance.call(self.instance.plugins.messenger(unit.about).feed, unit.assignments, Later)
-        outcomes: list[SubmitOutcome] = [
-            Refused(f"its access point could not be filled: {answer.reason}") if not isinstance(answer, Done) else _OPEN
-            for answer in fed
-        ]
-        ready = [place for place, outcome in enumerate(outcomes) if outcome is _OPEN]
+        ours = self._still_ours(unit, unit.assignments)
+        fed = self.instance.call(messenger.feed, ours, Later)
+        ready = [each for each, answer in zip(ours, fed, strict=True) if isinstance(answer, Done)]
+        outcomes |= {
+            each.worker.worker_id: Refused(f"its access point could not be filled: {answer.reason}")
+            for each, answer in zip(ours, fed, strict=True)
+            if not isinstance(answer, Done)
+        }
         reach("submitter.before_submit")
+        wanted = [each.worker for each in self._still_ours(unit, ready)]
         unit.progress.asked = True
-        answers = self.instance.call(resource.submit, [unit.assignments[place].worker for place in ready], Unclear)
+        answers = self.instance.call(resource.submit, wanted, Unclear)
         reach("submitter.after_submit")
-        for place, answer in zip(ready, answers, strict=True):
-            outcomes[place] = answer
-        _log_troubles(unit, outcomes)
-        return outcomes
+        outcomes |= {worker.worker_id: answer for worker, answer in zip(wanted, answers, strict=True)}
+        result = [outcomes[each.worker.worker_id] for each in unit.assignments]
+        _log_troubles(unit, result)
+        return result
+
+    def _still_ours(self, unit: SubmitUnit, some: Sequence[Assignment]) -> list[Assignment]:
+        ids = [each.worker.worker_id for each in some]
+        with self.instance.db.read() as connection:
+            held = workers.held_ids(connection, ids, unit.claim.fence) if ids else frozenset()
+        return [each for each in some if each.worker.worker_id in held]
 
     def give_back(self, connection: Connection, unit: SubmitUnit, due: datetime) -> None:
         """Workers that the resource was not asked to take are submitted later; the others are searched."""
@@ -158,7 +171,7 @@ def _is_or_may_become(worker: Worker, batch_id: str | None) -> bool:
     return worker.batch_id == batch_id or (worker.batch_id is None and not worker.status.is_final)
 
 
-_OPEN = Unclear("not submitted yet")
+_TAKEN_OVER = Unclear("another process has taken it over")
 
 
 def _assignment(

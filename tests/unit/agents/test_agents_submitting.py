@@ -294,14 +294,26 @@ def test_a_batch_job_whose_worker_was_given_up_meanwhile_is_killed(world: World,
     intended(1)
     submitter = Submitter(world.instance)
     (unit,) = world.claim(submitter)
+    result = submitter.act(unit)
+    world.resource.holds.clear()
     free_all(world)
     for _ in range(2):
         world.work(Reconciler)
         world.clock.forward(minutes=2)
     assert world.worker(1).status is WorkerStatus.MISSED
-    world.finish(submitter, unit)
+    world.finish(submitter, unit, result)
     assert world.resource.killed == [(1, "batch-1")]
     assert world.worker(1).status is WorkerStatus.MISSED
+
+
+def test_what_others_have_taken_over_is_neither_fed_nor_submitted(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    free_all(world)
+    world.finish(submitter, unit)
+    assert (world.messenger.fed, world.resource.asked) == ([], [])
+    assert world.worker(1).status is WorkerStatus.PENDING
 
 
 def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
