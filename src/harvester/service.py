@@ -86,7 +86,7 @@ def open_database(settings: Settings) -> Database:
     return db
 
 
-def panda_client(settings: Settings) -> PandaClient:
+def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
     """The client for the instance's server.
 
     Raises:
@@ -103,7 +103,9 @@ def panda_client(settings: Settings) -> PandaClient:
     )
     hosts = load_host_table(Path(panda.multihost_auth_config)) if panda.multihost_auth_config else {}
     credentials = credentials_for(panda.server_url, general, hosts)
-    client = PandaClient(panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout)
+    client = PandaClient(
+        panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout, clock=clock
+    )
     client.require_credentials()
     return client
 
@@ -152,7 +154,7 @@ class Harvester:
         self.host = socket.gethostname()
         self.db = db or open_database(settings)
         self.plugins = PluginPool(loaded.queues, plugin_context(settings, clock))
-        self.panda = panda_client(settings)
+        self.panda = panda_client(settings, clock)
         self._clock = clock
         self._active = loaded.active
         self._stopping = threading.Event()
@@ -183,6 +185,8 @@ class Harvester:
         self.housekeeper.register()
         with self.db.write() as connection:
             queues.activate(connection, self._active, self._clock())
+        for problem in self.plugins.build_all(sorted(self._active)):
+            log.error("plugin cannot be used, work that needs it waits", problem=problem)
         for loop in self._loops:
             thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
             thread.start()

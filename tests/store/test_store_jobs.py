@@ -238,18 +238,6 @@ def test_nothing_of_a_removed_job_is_left(db: Database):
         assert history.of(connection, history.Kind.JOB, 1) == []
 
 
-def test_whether_there_is_work_left(db: Database):
-    with db.write() as connection:
-        assert not jobs.has_work(connection)
-        fetch(connection, 1)
-        assert jobs.has_work(connection)
-        jobs.claim_phase(connection, JobPhase.PREPARE, limit=1, now=NOW, fence=FENCE, until=NOW)
-        jobs.change_held(connection, [ended(1)], FENCE)
-        assert not jobs.has_work(connection)
-        intend(connection, 1)
-        assert jobs.has_work(connection)
-
-
 def test_jobs_for_a_person(db: Database):
     with db.write() as connection:
         fetch(connection, 1, 2)

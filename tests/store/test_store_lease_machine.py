@@ -38,7 +38,7 @@ class Claims(RuleBasedStateMachine):
             self.owners = [self._register(connection) for _ in range(2)]
 
     def _register(self, connection: Connection) -> Owner:
-        return leases.register_owner(connection, "host", 1, NOW, NOW)
+        return leases.register_owner(connection, "host", 1, "boot:1", now=NOW, expires_at=NOW)
 
     def _is_held(self, job: int) -> bool:
         return job in self.held and self.held[job][1] > self.now

@@ -39,7 +39,7 @@ def test_the_number_of_a_holder_is_never_given_out_again(db: Database):
     numbers = []
     for _ in range(3):
         with db.write() as connection:
-            owner = leases.register_owner(connection, "host", 1, NOW, NOW)
+            owner = leases.register_owner(connection, "host", 1, "boot:1", now=NOW, expires_at=NOW)
         numbers.append(owner.owner_id)
         with db.write() as connection:
             leases.release_owner(connection, owner.owner_id, NOW)
@@ -143,7 +143,10 @@ def test_when_the_next_row_is_due(db: Database):
 
 def test_claims_of_two_owners_never_look_alike(db: Database):
     with db.write() as connection:
-        owners = [leases.register_owner(connection, "host", 1, NOW, after(seconds=20)) for _ in range(2)]
+        owners = [
+            leases.register_owner(connection, "host", 1, "boot:1", now=NOW, expires_at=after(seconds=20))
+            for _ in range(2)
+        ]
     fences = [owner.next_fence() for owner in owners for _ in range(3)]
     assert len(set(fences)) == 6
     assert min(fences) > 0
@@ -151,8 +154,8 @@ def test_claims_of_two_owners_never_look_alike(db: Database):
 
 def test_a_dead_owners_claims_come_free_and_nobody_elses(db: Database):
     with db.write() as connection:
-        dead = leases.register_owner(connection, "host", 1, NOW, NOW)
-        alive = leases.register_owner(connection, "host", 2, NOW, NOW)
+        dead = leases.register_owner(connection, "host", 1, "boot:1", now=NOW, expires_at=NOW)
+        alive = leases.register_owner(connection, "host", 2, "boot:1", now=NOW, expires_at=NOW)
         intend(connection, 1, 2)
         queues.activate(connection, ["A", "B"], NOW)
         claim_intents(connection, fence=dead.next_fence(), limit=1)
@@ -172,11 +175,11 @@ def test_a_dead_owners_claims_come_free_and_nobody_elses(db: Database):
 
 def test_an_owner_that_was_released_is_told_so(db: Database):
     with db.write() as connection:
-        owner = leases.register_owner(connection, "host", 4711, NOW, NOW)
+        owner = leases.register_owner(connection, "host", 4711, "boot:1", now=NOW, expires_at=NOW)
         assert leases.extend_owner(connection, owner, after(seconds=20))
         assert leases.extend_owner(connection, owner, after(seconds=20))
         (record,) = leases.list_owners(connection)
-        assert record == leases.OwnerRecord(owner.owner_id, "host", 4711, NOW, after(seconds=20))
+        assert record == leases.OwnerRecord(owner.owner_id, "host", 4711, "boot:1", NOW, after(seconds=20))
         leases.release_owner(connection, owner.owner_id, NOW)
         assert not leases.extend_owner(connection, owner, after(seconds=40))
 

@@ -53,7 +53,7 @@ class Instance:
     wake: Wakeups
     host: str
     call: PluginCalls = field(default_factory=PluginCalls)
-    """Calls verbs of plugins; agents never call them directly."""
+    """Calls the verbs that answer for each item; what else a plugin raises ends only the unit, in the runner."""
 
     @property
     def id(self) -> str:

@@ -95,23 +95,11 @@ class CommandManager:
             if not pending:
                 return
             now = self._instance.clock()
-            for each in pending:
-                self._obey_one(connection, each, now)
+            kills = {worker: kill for each in pending for worker, kill in _ordered_kills(connection, each).items()}
+            marked = workers.request_kill(connection, kills, now, self.name)
             commands.finish(connection, [each.command_id for each in pending], now)
+        log.info("obeyed the server", commands=[each.name for each in pending], workers_to_kill=len(marked))
         self._instance.wake("killer")
-
-    def _obey_one(self, connection: Connection, command: StoredCommand, now: datetime) -> None:
-        match command.name:
-            case "KILL_WORKERS":
-                condemned = _matching(connection, command)
-            case "SYNC_WORKERS_KILL":
-                condemned = [each for each in _sequence(command.params) if isinstance(each, int)]
-            case _:
-                log.warning("command not understood, it is acknowledged and dropped", command=command.name)
-                return
-        kills = dict.fromkeys(condemned, Kill(f"command {command.name} of the server"))
-        marked = workers.request_kill(connection, kills, now, self.name)
-        log.info("kill command", command=command.name, workers=len(marked))
 
     def _acknowledge(self) -> None:
         with self._instance.db.read() as connection:
@@ -121,6 +109,19 @@ class CommandManager:
         with self._instance.db.write() as connection:
             commands.remove(connection, ids)
             commands.remove_unacknowledged(connection)
+
+
+def _ordered_kills(connection: Connection, command: StoredCommand) -> dict[int, Kill]:
+    """Whom the command condemns, and why."""
+    match command.name:
+        case "KILL_WORKERS":
+            condemned = _matching(connection, command)
+        case "SYNC_WORKERS_KILL":
+            condemned = [each for each in _sequence(command.params) if isinstance(each, int)]
+        case _:
+            log.warning("command not understood, it is acknowledged and dropped", command=command.name)
+            return {}
+    return dict.fromkeys(condemned, Kill(f"command {command.name} of the server"))
 
 
 def _matching(connection: Connection, command: StoredCommand) -> Sequence[int]:

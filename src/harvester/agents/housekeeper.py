@@ -3,13 +3,13 @@
 import os
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-import psutil
 import structlog
 
 from harvester.core.clock import Clock
+from harvester.plugins.local.processes import birth_of
 from harvester.store import leases
 from harvester.store.engine import Database
 from harvester.store.leases import Owner, OwnerRecord
@@ -37,7 +37,7 @@ class Housekeeper:
         self._db = db
         self._clock = clock
         self._host = host
-        self._born = datetime.fromtimestamp(psutil.Process().create_time(), UTC)
+        self._birth = birth_of(os.getpid()) or ""
         self._owner: Owner | None = None
         self._spoke = 0.0
 
@@ -60,7 +60,9 @@ class Housekeeper:
         self._free_dead()
         now = self._clock()
         with self._db.write() as connection:
-            self._owner = leases.register_owner(connection, self._host, os.getpid(), self._born, now + _LIFETIME)
+            self._owner = leases.register_owner(
+                connection, self._host, os.getpid(), self._birth, now=now, expires_at=now + _LIFETIME
+            )
         self._spoke = time.monotonic()
 
     def round(self, holders: Sequence[HoldsClaims]) -> None:
@@ -99,12 +101,4 @@ class Housekeeper:
             return False
         if other.expires_at <= now:
             return True
-        return other.host == self._host and not _runs(other.pid, other.born)
-
-
-def _runs(pid: int, born: datetime) -> bool:
-    try:
-        birth = datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
-    except psutil.NoSuchProcess:
-        return False
-    return abs(birth - born) < timedelta(seconds=2)
+        return other.host == self._host and birth_of(other.pid) != other.birth

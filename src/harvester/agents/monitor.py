@@ -18,8 +18,8 @@ from harvester.agents.base import Agent, ClaimTicket, Instance, Pace, Unit
 from harvester.agents.complaints import Complaints
 from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill, trusted
 from harvester.agents.listening import Listener
+from harvester.agents.outputs import store_outputs
 from harvester.core.errors import HarvesterError
-from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import (
     CheckOutcome,
@@ -27,7 +27,7 @@ from harvester.plugins.api import (
     Seen,
     Unknown,
 )
-from harvester.store import files, history, jobs, leases, queues, workers
+from harvester.store import history, jobs, leases, queues, workers
 from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.workers import Held
@@ -250,9 +250,11 @@ class Monitor(Agent[MonitorUnit, Round]):
         }
         if not concerned:
             return
-        _store_outputs(connection, concerned)
+        working = jobs.find_working(connection, concerned)
+        ours = {job.job_id: concerned[job.job_id] for job in working}
+        store_outputs(connection, [file for each in seen for file in each.news.files if ours.get(file.job_id) is each])
         rows, events = [], []
-        for job in jobs.find(connection, concerned):
+        for job in working:
             each = concerned[job.job_id]
             worker = each.held.worker
             verdict = verdicts.get(worker.worker_id)
@@ -319,27 +321,6 @@ def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> 
     if isinstance(answer, Gone) and worker.submitted_at and worker.submitted_at > settled:
         return Unknown(f"just submitted and not listed yet: {answer.reason}")
     return answer
-
-
-def _store_outputs(connection: Connection, concerned: Mapping[int, Observation]) -> None:
-    new = [
-        File(
-            file_id=0,
-            job_id=each.job_id,
-            lfn=each.lfn,
-            kind=each.kind,
-            status=FileStatus.DEFINED,
-            path=each.path,
-            size=each.size,
-            checksum=each.checksum,
-            guid=each.guid,
-        )
-        for seen in {id(seen): seen for seen in concerned.values()}.values()
-        for each in seen.news.files
-        if each.job_id in concerned and each.kind is not FileKind.INPUT
-    ]
-    if new:
-        files.insert_new(connection, new)
 
 
 def _job_row(job_id: int, change: JobChange, now: datetime) -> dict[str, object]:

@@ -36,6 +36,7 @@ class PreparatorAgent(TransferAgent):
     def commit(self, connection: Connection, unit: TransferUnit, result: Transfers) -> Sequence[str]:
         """Jobs with all inputs ready wait for a worker; one lost input fails its job."""
         now = self.instance.clock()
+        unit = self.still_ours(connection, unit)
         files.change(connection, _file_changes(unit, result))
         changes, events = [], []
         for job in unit.jobs:

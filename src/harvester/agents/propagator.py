@@ -25,7 +25,6 @@ from harvester.store.schema import JobPhase
 log = structlog.get_logger(__name__)
 
 _RETRY: Final = timedelta(seconds=15)
-_KILL: Final = "tobekilled"
 _ENDED: Final = frozenset({"finished", "failed"})
 
 
@@ -62,11 +61,9 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         """Tell the server, or only ask it where somebody else reports the job (core reference §3.4 step 2)."""
         silent = [job for job in unit.jobs if self._is_silent(job)]
         told = [job for job in unit.jobs if not self._is_silent(job)]
-        replies: dict[int, JobReply] = {}
         size = self.instance.settings.propagator.n_jobs_in_bulk
-        for some in _chunks(told, size):
-            answers = self.instance.panda.update_jobs([self._report(job) for job in some])
-            replies.update(zip([job.job_id for job in some], answers, strict=True))
+        answers = self.instance.panda.update_jobs([self._report(job) for job in told], size)
+        replies = {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
         running = [job.job_id for job in silent if job.status is JobStatus.RUNNING]
         statuses = self.instance.panda.job_statuses(running) if running else {}
         for job in silent:
@@ -121,7 +118,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
                 for job in done
             ],
         )
-        self._obey_kills(connection, [job for job, reply in told if _KILL in reply.command and not _is_told(job)], now)
+        self._obey_kills(connection, [job for job, reply in told if reply.to_be_killed and not _is_told(job)], now)
         return ("sweeper", "killer")
 
     def _done_row(self, job: Job, now: datetime) -> dict[str, object]:
@@ -153,7 +150,3 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
 def _is_told(job: Job) -> bool:
     """Whether the last report of this job was its final one."""
     return wire_status(job)[0] in _ENDED
-
-
-def _chunks(jobs_to_tell: Sequence[Job], size: int) -> Sequence[Sequence[Job]]:
-    return [jobs_to_tell[start : start + size] for start in range(0, len(jobs_to_tell), size)]

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Final, Generic
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.agents.base import Agent, ClaimTicket, ResultT, UnitT
 from harvester.agents.failpoints import reach
@@ -210,11 +211,20 @@ class AgentRunner(Generic[UnitT, ResultT]):
             if self._stopping.is_set() or not self._is_still_ours(unit):
                 self._give_back(unit)
                 self._drop(unit)
-                continue
-            with self._lock:
-                self._in_hand[id(unit)].started = self._tick()
-            name = f"{self.agent.name}:{unit.about}"
+            else:
+                self._begin_one(unit)
+
+    def _begin_one(self, unit: UnitT) -> None:
+        with self._lock:
+            self._in_hand[id(unit)].started = self._tick()
+        name = f"{self.agent.name}:{unit.about}"
+        try:
             threading.Thread(target=self._work, args=(unit,), name=name, daemon=True).start()
+        except RuntimeError as error:  # the system gives this process no more threads
+            self._count_failure(unit.about, error)
+            log.error("work cannot begin", agent=self.agent.name, about=unit.about, error=str(error))  # noqa: TRY400
+            self._give_back(unit)
+            self._drop(unit)
 
     def _is_still_ours(self, unit: UnitT) -> bool:
         """Whether nobody else can have taken the unit: after a freeze or an absent database its lease may be over."""
@@ -279,7 +289,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         try:
             with self._db.write() as connection:
                 self.agent.give_back(connection, unit, due)
-        except StoreUnavailableError as error:
+        except (StoreUnavailableError, SQLAlchemyError) as error:
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 
 

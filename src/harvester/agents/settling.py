@@ -10,7 +10,7 @@ from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Refused, Submitted
 from harvester.store import history, jobs, leases, workers
-from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE
+from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_KILL, WORKER_REPORT
 from harvester.store.schema import JobPhase, WorkerPhase
 
 
@@ -34,8 +34,7 @@ def record_submitted(
         "phase": WorkerPhase.MONITOR,
         "submitted_at": now,
         "due": None,
-        "report_due": now,
-        "report_fence": 0,
+        **WORKER_REPORT.set(now),
     }
     workers.settle(connection, changes, fence, same)
     events = [
@@ -69,17 +68,15 @@ def settle_absent(
 
     A job whose worker was to be killed ends; the others get another worker, as often as `maxSubmissionAttempts` allows.
     """
+    unwanted = workers.condemned(connection, [worker.worker_id for worker, _ in absent])
     record_missed(
         connection, instance, [(worker, answer.reason) for worker, answer in absent], fence=fence, now=now, agent=agent
     )
-    unwanted = workers.condemned(connection, [worker.worker_id for worker, _ in absent])
     cancel_jobs(
         connection, [job for worker, _ in absent if worker.worker_id in unwanted for job in worker.job_ids], now, agent
     )
-    limits = {name: queue.max_submission_attempts for name, queue in instance.plugins.queues.items()}
-    retry = timedelta(seconds=instance.settings.submitter.check_interval)
     wanted = [(worker, answer) for worker, answer in absent if worker.worker_id not in unwanted]
-    release_jobs(connection, wanted, limits, now, retry)
+    _release_jobs(connection, instance, wanted, now, agent)
 
 
 def record_missed(
@@ -98,8 +95,8 @@ def record_missed(
         "phase": WorkerPhase.SWEEP,
         "ended_at": now,
         "due": now + timedelta(hours=instance.settings.sweeper.keep_missed),
-        "report_due": now,
-        "report_fence": 0,
+        **WORKER_REPORT.set(now),
+        **WORKER_KILL.set(None),
     }
     workers.settle(connection, changes, fence, same)
     events = [
@@ -126,12 +123,8 @@ def cancel_jobs(connection: Connection, job_ids: Collection[int], now: datetime,
     history.record(connection, events)
 
 
-def release_jobs(
-    connection: Connection,
-    refused: Sequence[tuple[Worker, Refused]],
-    max_attempts: Mapping[str, int],
-    now: datetime,
-    retry_after: timedelta,
+def _release_jobs(
+    connection: Connection, instance: Instance, refused: Sequence[tuple[Worker, Refused]], now: datetime, agent: str
 ) -> None:
     """Jobs get another worker after a while, or end as missed when that cannot help any more.
 
@@ -140,19 +133,23 @@ def release_jobs(
     reasons = {job: answer for worker, answer in refused for job in worker.job_ids}
     if not reasons:
         return
-    found = jobs.find(connection, reasons)
-    lost = [
-        job
-        for job in found
-        if reasons[job.job_id].permanent or job.submission_attempts + 1 >= max_attempts.get(job.queue, 0)
-    ]
-    again = [job for job in found if job not in lost]
-    _retry(connection, again, now + retry_after)
+    most = {name: queue.max_submission_attempts for name, queue in instance.plugins.queues.items()}
+    again: list[Job] = []
+    lost: list[Job] = []
+    for job in jobs.find_working(connection, reasons):
+        is_last = job.submission_attempts + 1 >= most.get(job.queue, 0)
+        (lost if reasons[job.job_id].permanent or is_last else again).append(job)
+    _retry(connection, again, now + timedelta(seconds=instance.settings.submitter.check_interval))
     _end(connection, lost, reasons, now)
-    causes = {job.job_id: reasons[job.job_id].reason for job in found}
-    events = [_event(job, JobSubstatus.PREPARED, causes[job.job_id], now) for job in again]
-    events += [_event(job, JobSubstatus.MISSED, causes[job.job_id], now) for job in lost]
-    history.record(connection, events)
+    ends = [(job, JobSubstatus.PREPARED) for job in again] + [(job, JobSubstatus.MISSED) for job in lost]
+    kind = history.Kind.JOB
+    history.record(
+        connection,
+        [
+            history.Event(kind, job.job_id, now, job.substatus, became, reasons[job.job_id].reason, agent)
+            for job, became in ends
+        ],
+    )
 
 
 def _retry(connection: Connection, again: Sequence[Job], due: datetime) -> None:
@@ -178,11 +175,6 @@ def _end(connection: Connection, lost: Sequence[Job], reasons: Mapping[int, Refu
         "substatus": JobSubstatus.MISSED,
         "phase": JobPhase.REPORT,
         "ended_at": now,
-        "report_due": now,
-        "report_fence": 0,
+        **JOB_REPORT.set(now),
     }
     jobs.change_working(connection, changes, same)
-
-
-def _event(job: Job, became: str, reason: str, now: datetime) -> history.Event:
-    return history.Event(history.Kind.JOB, job.job_id, now, job.substatus, became, reason, "submitter")

@@ -41,10 +41,15 @@ class _Unplanned:
     reason: str
 
 
-Plans = Sequence[WorkerPlan | Failed | _Unplanned]
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What the queue's plugins say of its new workers: a plan for each, and where their access points are."""
+
+    plans: Sequence[WorkerPlan | Failed | _Unplanned]
+    template: str
 
 
-class Sizer(Agent[SizeUnit, Plans]):
+class Sizer(Agent[SizeUnit, Planned]):
     """See the module."""
 
     name = "sizer"
@@ -105,11 +110,13 @@ class Sizer(Agent[SizeUnit, Plans]):
         ]
         return SizeUnit(Claim(QUEUE_SIZE, [name], ticket.fence), name, sizing, groups)
 
-    def act(self, unit: SizeUnit) -> Plans:
+    def act(self, unit: SizeUnit) -> Planned:
         """Let the worker maker say what the workers look like."""
-        return self.instance.call(self.instance.plugins.worker_maker(unit.about).make, unit.groups, _Unplanned)
+        plugins = self.instance.plugins
+        plans = self.instance.call(plugins.worker_maker(unit.about).make, unit.groups, _Unplanned)
+        return Planned(plans, plugins.messenger(unit.about).access_point_template())
 
-    def commit(self, connection: Connection, unit: SizeUnit, result: Plans) -> Sequence[str]:
+    def commit(self, connection: Connection, unit: SizeUnit, result: Planned) -> Sequence[str]:
         """Every planned worker is a row with an identifier, and its jobs are bound to it."""
         now = self.instance.clock()
         due = now if len(unit.groups) < unit.sizing.new_workers else self._next_look(now)
@@ -145,19 +152,17 @@ class Sizer(Agent[SizeUnit, Plans]):
         interval = self.instance.settings.submitter.min_submission_interval
         return now + timedelta(seconds=interval) if interval else None
 
-    def _intents(self, connection: Connection, unit: SizeUnit, plans: Plans) -> list[Worker]:
-        wanted = [job.job_id for group in unit.groups for job in group.jobs]
+    def _intents(self, connection: Connection, unit: SizeUnit, result: Planned) -> list[Worker]:
+        """Workers for the groups that have a plan and whose jobs nobody else has bound meanwhile."""
+        pairs = zip(unit.groups, result.plans, strict=True)
+        planned = [(group, plan) for group, plan in pairs if isinstance(plan, WorkerPlan)]
+        wanted = [job.job_id for group, _ in planned for job in group.jobs]
         bound = jobs.bind(connection, wanted) if wanted else frozenset()
-        chosen = [
-            (group, plan)
-            for group, plan in zip(unit.groups, plans, strict=True)
-            if isinstance(plan, WorkerPlan) and all(job.job_id in bound for job in group.jobs)
-        ]
+        chosen = [(group, plan) for group, plan in planned if all(job.job_id in bound for job in group.jobs)]
         ids = workers.allocate_ids(connection, len(chosen))
         queue = self.instance.plugins.queue(unit.about)
-        template = self.instance.plugins.messenger(unit.about).access_point_template()
         intents = [self._worker(queue, number, *each) for number, each in zip(ids, chosen, strict=True)]
-        return [replace(each, access_point=self._access_point(template, each)) for each in intents]
+        return [replace(each, access_point=self._access_point(result.template, each)) for each in intents]
 
     def _worker(self, queue: QueueConfig, worker_id: int, group: GroupToServe, plan: WorkerPlan) -> Worker:
         reports_itself = (
@@ -193,10 +198,10 @@ class Sizer(Agent[SizeUnit, Plans]):
         }
         return fill_access_point(template, worker.worker_id, known)
 
-    def _fail_unplanned(self, connection: Connection, unit: SizeUnit, plans: Plans, now: datetime) -> None:
+    def _fail_unplanned(self, connection: Connection, unit: SizeUnit, result: Planned, now: datetime) -> None:
         failed: list[tuple[Job, str]] = [
             (job, plan.reason)
-            for group, plan in zip(unit.groups, plans, strict=True)
+            for group, plan in zip(unit.groups, result.plans, strict=True)
             if isinstance(plan, Failed)
             for job in group.jobs
         ]

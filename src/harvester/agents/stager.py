@@ -40,6 +40,7 @@ class StagerAgent(TransferAgent):
     def commit(self, connection: Connection, unit: TransferUnit, result: Transfers) -> Sequence[str]:
         """Jobs whose files all arrived end as their worker said; a lost output fails its job."""
         now = self.instance.clock()
+        unit = self.still_ours(connection, unit)
         after = {job.job_id: [_after(each, result) for each in unit.files[job.job_id]] for job in unit.jobs}
         files.change(connection, _file_rows(unit, after, result))
         rows = [self._row(job, after[job.job_id], result, now) for job in unit.jobs]

@@ -144,8 +144,11 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         settle = timedelta(seconds=self.instance.plugins.submitter(unit.about).settle_seconds)
         changes = [{"worker_id": worker.worker_id, "diagnostics": answer.reason[:500]} for worker, answer in unclear]
         workers.settle(connection, changes, unit.claim.fence, {"due": now + settle})
+        kind, became = history.Kind.WORKER, "submission unclear"
         events = [
-            _event(worker, now, "submission unclear", f"{answer.reason}; it will be searched by its marker")
+            history.Event(
+                kind, worker.worker_id, now, worker.status, became, f"{answer.reason}; {_SEARCHED}", self.name
+            )
             for worker, answer in unclear
         ]
         history.record(connection, events)
@@ -171,6 +174,7 @@ def _is_or_may_become(worker: Worker, batch_id: str | None) -> bool:
     return worker.batch_id == batch_id or (worker.batch_id is None and not worker.status.is_final)
 
 
+_SEARCHED = "it will be searched by its marker"
 _TAKEN_OVER = Unclear("another process has taken it over")
 
 
@@ -196,7 +200,3 @@ def _log_troubles(unit: SubmitUnit, outcomes: Sequence[SubmitOutcome]) -> None:
                 by_reason["submission unclear, the workers will be searched", reason].append(each.worker.worker_id)
     for (what, reason), ids in by_reason.items():
         log.warning(what, queue=unit.about, workers=len(ids), first_worker=min(ids), reason=reason)
-
-
-def _event(worker: Worker, now: datetime, became: str, cause: str) -> history.Event:
-    return history.Event(history.Kind.WORKER, worker.worker_id, now, worker.status, became, cause, "submitter")

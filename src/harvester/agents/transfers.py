@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -84,6 +84,11 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
             TransferUnit(Claim(JOB_WORK, [job.job_id for job in some], ticket.fence), queue, some, of_jobs)
             for queue, some in by_queue.items()
         ]
+
+    def still_ours(self, connection: Connection, unit: TransferUnit) -> TransferUnit:
+        """The unit without jobs that others have taken over or ended meanwhile; nothing may be written of those."""
+        held = jobs.held_ids(connection, [job.job_id for job in unit.jobs], unit.claim.fence)
+        return replace(unit, jobs=[job for job in unit.jobs if job.job_id in held])
 
     def act(self, unit: TransferUnit) -> Transfers:
         """Have every transfer started that is not (starting it twice changes nothing), and ask how they stand.

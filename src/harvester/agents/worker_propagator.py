@@ -53,12 +53,8 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
 
     def act(self, unit: WorkersUnit) -> Sequence[WorkerReply]:
         """Tell the server, `nWorkersInBulk` at a time."""
-        size = self.instance.settings.propagator.n_workers_in_bulk
-        replies: list[WorkerReply] = []
-        for start in range(0, len(unit.workers), size):
-            some = unit.workers[start : start + size]
-            replies.extend(self.instance.panda.update_workers([self._report(each) for each in some]))
-        return replies
+        reports = [self._report(each) for each in unit.workers]
+        return self.instance.panda.update_workers(reports, self.instance.settings.propagator.n_workers_in_bulk)
 
     def _report(self, worker: Worker) -> WorkerReport:
         logs: Mapping[str, str] = worker.log_urls or {}

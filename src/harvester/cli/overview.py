@@ -46,7 +46,7 @@ class Overview:
 def look(connection: Connection, now: datetime) -> Overview:
     """The instance as its database tells."""
     processes = [
-        Process(each.host, each.pid, each.born, each.expires_at > now) for each in leases.list_owners(connection)
+        Process(each.host, each.pid, each.since, each.expires_at > now) for each in leases.list_owners(connection)
     ]
     return Overview(processes, look_at_queues(connection))
 

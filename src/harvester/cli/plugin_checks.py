@@ -10,19 +10,9 @@ from harvester.plugins import registry
 from harvester.plugins.registry import PluginError
 
 
-def check_plugin(queue: str, role: str, block: PluginBlock) -> Sequence[PluginProblem]:
+def check_plugin(_queue: str, role: str, block: PluginBlock) -> Sequence[PluginProblem]:
     """What keeps the plugin of a block from being built, and keys that nobody reads; no resource is asked."""
-    said = registry.problems(queue, role, block)
-    return [*(_with_key(text.removeprefix(f"queue {queue}: "), block) for text in said), *_unknown_keys(role, block)]
-
-
-def _with_key(text: str, block: PluginBlock) -> PluginProblem:
-    """A complaint about one setting begins with its name."""
-    key, colon, problem = text.partition(": ")
-    name = key.partition(".")[0]
-    if colon and name in block.settings:
-        return PluginProblem(problem if key == name else text, "correct this setting", key=name)
-    return PluginProblem(text)
+    return [*registry.problems(role, block), *_unknown_keys(role, block)]
 
 
 def _unknown_keys(role: str, block: PluginBlock) -> Iterator[PluginProblem]:

@@ -18,11 +18,6 @@ class StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._handle)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether the order has come."""
-        return self._stopping
-
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the order, at most so long; whether it has come."""
         if self._stopping:

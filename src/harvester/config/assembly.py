@@ -81,10 +81,8 @@ def _report_loose_forms(
 
 def _report_later_keys(section: Section, text: SectionText, findings: Findings) -> None:
     """Tell of keys that ask for something which this version does not do."""
-    values, fields = section.model_dump(by_alias=True), section.by_key()
-    for key, until_then in section.later.items():
-        if key in text.entries and values[key] != fields[key].default:
-            findings.warning(text.place(key), f"{text.name}.{key}", *later_key(until_then))
+    for key, until_then in section.asks_for_later().items():
+        findings.warning(text.place(key), f"{text.name}.{key}", *later_key(until_then))
 
 
 def _report_errors(model: type[Section], text: SectionText, errors: Iterable[ErrorDetails], findings: Findings) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from harvester.config.effects import CHECKS_IN_DATABASE, Idle, Later
 from harvester.config.fields import JsonFlag, Keyed, Kind, Minutes, Seconds, Text, better_number
 
 _QUOTED_NUMBER = re.compile(r'"\d+"(?!\s*:)')
@@ -39,6 +40,10 @@ AccessPoint = Annotated[str, Field(min_length=1), Kind("a path", sample='"/share
 Names = Annotated[tuple[str, ...], Kind("a list of names", sample='["name"]')]
 
 
+_BY_LIMITS = Later("the limits of the queue alone say how many workers there are")
+_OTHER_MAP_TYPES = Idle("queues with that map type are not served")
+
+
 class SubmitterKeys(Keyed):
     """`submitter`."""
 
@@ -46,11 +51,13 @@ class SubmitterKeys(Keyed):
     """Cores per core that a job asks for, also as `{job type or Any: {resource type or Undefined: factor}}`."""
     n_core_per_node: JsonCount | None = None
     """Cores of a node."""
-    no_pilots_when_no_active_jobs: JsonFlag | None = None
+    no_pilots_when_no_active_jobs: Annotated[
+        JsonFlag | None, Later("pull queues get workers up to their limits, also without jobs")
+    ] = None
     """`[submitter] noPilotsWhenNoActiveJobs` of this queue."""
-    computing_elements: Names = ()
+    computing_elements: Annotated[Names, Idle("nothing is limited by computing element")] = ()
     """Computing elements that workers go to."""
-    ce_endpoint: Text | None = None
+    ce_endpoint: Annotated[Text | None, Idle("no pilot factory monitor is told about workers")] = None
     """Their address, for a pilot factory monitor."""
 
 
@@ -59,7 +66,7 @@ class MonitorKeys(Keyed):
 
     check_timeout: JsonSeconds | None = None
     """`[monitor] checkTimeout` of this queue."""
-    fifo_check_interval: JsonSeconds | None = None
+    fifo_check_interval: Annotated[JsonSeconds | None, CHECKS_IN_DATABASE] = None
     """`[monitor] fifoCheckInterval` of this queue."""
 
 
@@ -72,28 +79,28 @@ class MessengerKeys(Keyed):
     """A worker whose heartbeat is older than this is killed."""
     job_spec_file_name: Text | None = None
     """`[payload_interaction] jobSpecFile` of this queue."""
-    force_post_processing: JsonFlag = False
+    force_post_processing: Annotated[JsonFlag, Idle("outputs are gathered for all jobs")] = False
     """Post-processing also for jobs that report themselves."""
 
 
 class WorkerMakerKeys(Keyed):
     """`workerMaker`."""
 
-    dynamic_sizing: JsonFlag = False
+    dynamic_sizing: Annotated[JsonFlag, _BY_LIMITS] = False
     """As many new workers as the plugin says that resources are ready."""
-    static_workers: JsonCount | None = None
+    static_workers: Annotated[JsonCount | None, _BY_LIMITS] = None
     """Workers to keep when no resource is ready."""
-    skip_on_fail: JsonFlag = False
+    skip_on_fail: Annotated[JsonFlag, Later("such jobs fail")] = False
     """Jobs that no worker could be made for wait instead of failing."""
-    n_jobs_per_worker: JsonPositive = 1
+    n_jobs_per_worker: Annotated[JsonPositive, _OTHER_MAP_TYPES] = 1
     """Jobs per worker, with `ManyToOne`."""
-    n_workers_per_job: JsonPositive = 1
+    n_workers_per_job: Annotated[JsonPositive, _OTHER_MAP_TYPES] = 1
     """Workers per job, with `OneToMany`."""
-    n_ready_resources: JsonCount = 1
+    n_ready_resources: Annotated[JsonCount, Idle("the limits of the queue alone decide")] = 1
     """Resources that are ready, with `dynamicSizing`."""
-    max_workers_per_job_in_total: JsonCount = 10
+    max_workers_per_job_in_total: Annotated[JsonCount, _OTHER_MAP_TYPES] = 10
     """Workers per job in all, with `OneToMany`."""
-    max_workers_per_job_per_cycle: JsonCount | None = None
+    max_workers_per_job_per_cycle: Annotated[JsonCount | None, _OTHER_MAP_TYPES] = None
     """New workers per job and cycle, with `OneToMany`."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from harvester.config.findings import Findings, Location, is_secret
-from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
+from harvester.config.json_lines import JsonDocument
 from harvester.config.values import Entry, Expander, RawEntry, convert
 
 DEFAULT = "DEFAULT"
@@ -23,7 +23,6 @@ Sections = dict[str, dict[str, Entry]]
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _HEADER = re.compile(r"\[(?P<name>.+)\]")
 _OPTION = re.compile(r"(?P<key>.*?)\s*[=:]\s*(?P<value>.*)")
-_KEEP_ONE = "keep one of the two"
 
 
 @dataclass(slots=True)
@@ -50,19 +49,11 @@ def parse_ini(text: str, file: str, findings: Findings) -> IniSource:
     return reader.finish()
 
 
-def parse_config_map(text: str, file: str, findings: Findings) -> IniSource:
-    """Read `panda_harvester_configmap.json`, a JSON object `{section: {key: value}}`."""
-    source = IniSource(file, only_known_sections=True)
-    try:
-        document = parse_json(text, file)
-    except JsonSyntaxError as error:
-        findings.error(Location(file, error.line), "", error.problem, "correct the JSON; the whole file was skipped")
-        return source
-    for path, line in document.duplicates:
-        name = ".".join(map(str, path))
-        findings.warning(Location(file, line), name, "the key is written twice, the last one counts", _KEEP_ONE)
+def take_config_map(document: JsonDocument, findings: Findings) -> IniSource:
+    """What `panda_harvester_configmap.json` says, a JSON object `{section: {key: value}}`."""
+    source = IniSource(document.file, only_known_sections=True)
     if not isinstance(document.value, dict):
-        findings.error(Location(file, 1), "", "not a JSON object", 'write {"section": {"key": value}}')
+        findings.error(Location(document.file, 1), "", "not a JSON object", 'write {"section": {"key": value}}')
         return source
     for name, keys in document.value.items():
         _take_mapped_section(source, name, keys, document, findings)
@@ -187,7 +178,7 @@ class _IniReader:
         elif key in self._source.sections[self._section]:
             first = self._source.sections[self._section][key]
             name = first.name(self._section, key)
-            self._error(number, name, f"the key stands in line {first.lines[0]} already", _KEEP_ONE)
+            self._error(number, name, f"the key stands in line {first.lines[0]} already", "keep one of the two")
         self._key = key
         self._lines = [(value, number)]
 

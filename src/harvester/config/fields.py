@@ -1,13 +1,15 @@
 """The kinds of values that configuration keys have, and what the models have in common."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
+
+from harvester.config.effects import Idle, Later
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FLAG_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -144,17 +146,36 @@ class Keyed(BaseModel):
         """The field of each key, as the key is written in the file."""
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
+    @classmethod
+    def later(cls) -> dict[str, str]:
+        """The keys that will mean something in a later version, each with what happens until then."""
+        return {key: mark.until_then for key, mark in cls._marks() if isinstance(mark, Later)}
+
+    @classmethod
+    def idle(cls) -> dict[str, str]:
+        """The keys that do nothing in this version and that nobody misses, each with the reason."""
+        return {key: mark.reason for key, mark in cls._marks() if isinstance(mark, Idle)}
+
+    def asks_for_later(self) -> dict[str, str]:
+        """Of the keys of a later version those with another value than the default."""
+        later = self.later()
+        fields = type(self).model_fields.items()
+        changed = [field.alias or name for name, field in fields if getattr(self, name) != field.default]
+        return {key: later[key] for key in changed if key in later}
+
+    @classmethod
+    def _marks(cls) -> Iterator[tuple[str, object]]:
+        return ((key, mark) for key, field in cls.by_key().items() for mark in field.metadata)
+
 
 class Section(Keyed):
     """A section of the main configuration.
 
-    `unused` names keys that existing files contain and that need no value here, with the reason; `later` those that
-    will mean something in a later version, with what happens until then; `advice` says what to do when the section as
-    a whole is refused.
+    `unused` names keys that existing files contain and that need no value here, with the reason; `advice` says what to
+    do when the section as a whole is refused.
     """
 
     unused: ClassVar[Mapping[str, str]] = {}
-    later: ClassVar[Mapping[str, str]] = {}
     advice: ClassVar[str] = ""
 
 

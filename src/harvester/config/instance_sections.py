@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
+from harvester.config.effects import CHECKS_IN_DATABASE, NO_EVENTS, Idle, Later
 from harvester.config.fields import (
     Count,
     FilePath,
@@ -70,6 +71,14 @@ CaBundle = Annotated[
 ]
 
 
+_AS_MANY_AS_THREADS = Idle("every thread may send a request of its own")
+_NO_UPLOADS = Idle("nothing is uploaded")
+_NO_RESOLVER = Idle("there is no resolver")
+_PILOTS_READ_FILES = Later("no port is open; pilots find their jobs in the access points")
+_NO_DOOR = Idle("no port is open")
+_NOTHING_SHARED = Idle("the jobs of a task share no files")
+
+
 class Master(Section):
     """`[master]`: who this instance is."""
 
@@ -85,9 +94,15 @@ class Master(Section):
     work_dir: FilePath = "harvester"
     """Where this instance keeps its files unless told otherwise: `$PANDA_HOME/var/harvester/<harvester_id>`, without
     `PANDA_HOME` below `~/.local/state/harvester`."""
-    dynamic_plugin_change: Annotated[Flag, Field(alias="dynamic_plugin_change")] = True
+    dynamic_plugin_change: Annotated[
+        Flag,
+        Field(alias="dynamic_plugin_change"),
+        Idle("jobs and workers follow the queue configuration that was read at start"),
+    ] = True
     """True: jobs and workers keep the queue configuration they were made with. False: they follow the present one."""
-    extra_plugin_configs: JsonDict = Field(default={})
+    extra_plugin_configs: Annotated[
+        JsonDict, Later("plugins take their parameters from the queue configuration alone")
+    ] = Field(default={})
     """Parameters for all plugins of a class: `{class: {parameter: value}}`."""
 
 
@@ -117,32 +132,36 @@ class Db(Section):
     """Host of the database."""
     port: Port | None = None
     """Its port: 3306 for MariaDB, 5432 for PostgreSQL when not set."""
-    reconnect_timeout: Seconds = 300
+    reconnect_timeout: Annotated[Seconds, Idle("a lost connection is tried again until the database is back")] = 300
     """A lost connection is tried again for this long."""
-    sync_max_worker_id: Annotated[Flag, Field(alias="syncMaxWorkerID")] = False
+    sync_max_worker_id: Annotated[
+        Flag,
+        Field(alias="syncMaxWorkerID"),
+        Later("the first worker of a new database has the id 1, also where the server knows higher ones"),
+    ] = False
     """A new database starts after the highest worker id that the server knows."""
 
 
 class Fifo(Section):
     """`[fifo]`: queues of checks outside the database."""
 
-    fifo_module: Text | None = None
+    fifo_module: Annotated[Text | None, CHECKS_IN_DATABASE] = None
     """Module of the plugin."""
-    fifo_class: Text | None = None
+    fifo_class: Annotated[Text | None, CHECKS_IN_DATABASE] = None
     """Class of the plugin."""
-    database_filename: Annotated[FilePath | None, Field(alias="database_filename")] = None
+    database_filename: Annotated[FilePath | None, Field(alias="database_filename"), CHECKS_IN_DATABASE] = None
     """File for SQLite, not that of `[db]`; `$(TITLE)` stands for the name of the queue."""
-    db_host: Annotated[Text, Field(alias="db_host")] = "127.0.0.1"
+    db_host: Annotated[Text, Field(alias="db_host"), CHECKS_IN_DATABASE] = "127.0.0.1"
     """Host for MariaDB."""
-    db_port: Annotated[Port, Field(alias="db_port")] = 3306
+    db_port: Annotated[Port, Field(alias="db_port"), CHECKS_IN_DATABASE] = 3306
     """Its port."""
-    db_user: Annotated[Text | None, Field(alias="db_user")] = None
+    db_user: Annotated[Text | None, Field(alias="db_user"), CHECKS_IN_DATABASE] = None
     """Account."""
-    db_password: Annotated[Secret | None, Field(alias="db_password")] = None
+    db_password: Annotated[Secret | None, Field(alias="db_password"), CHECKS_IN_DATABASE] = None
     """Its password."""
-    db_schema: Annotated[Text | None, Field(alias="db_schema")] = None
+    db_schema: Annotated[Text | None, Field(alias="db_schema"), CHECKS_IN_DATABASE] = None
     """Name of the database."""
-    reconnect_timeout: Seconds = 300
+    reconnect_timeout: Annotated[Seconds, CHECKS_IN_DATABASE] = 300
     """A lost connection is tried again for this long."""
 
 
@@ -151,7 +170,7 @@ class Communicator(Section):
 
     unused: ClassVar[Mapping[str, str]] = dict.fromkeys(("moduleName", "className"), "there is one client")
 
-    n_connections: Positive | None = None
+    n_connections: Annotated[Positive | None, _AS_MANY_AS_THREADS] = None
     """Requests at the same time; `[pandacon] nConnections` when not set."""
 
 
@@ -167,23 +186,23 @@ class Pandacon(Section):
 
     server_api_url_ssl: Annotated[Url | None, Field(alias="server_api_url_ssl")] = None
     """Address of the server's API, as in `https://host:25443/api/v1`."""
-    cache_api_url_ssl: Annotated[Url | None, Field(alias="cache_api_url_ssl")] = None
+    cache_api_url_ssl: Annotated[Url | None, Field(alias="cache_api_url_ssl"), _NO_UPLOADS] = None
     """Address for uploads; the same server when not set."""
     server_api_url: Annotated[Url | None, Field(alias="server_api_url")] = None
     """Used when neither `server_api_url_ssl` nor `pandaURLSSL` is set."""
     panda_url_ssl: Annotated[Url | None, Field(alias="pandaURLSSL")] = None
     """Older form of `server_api_url_ssl`: the same host with another path."""
-    panda_cache_url_w: Annotated[Url | None, Field(alias="pandaCacheURL_W")] = None
+    panda_cache_url_w: Annotated[Url | None, Field(alias="pandaCacheURL_W"), _NO_UPLOADS] = None
     """Older form of `cache_api_url_ssl`."""
-    panda_cache_url_r: Annotated[Url | None, Field(alias="pandaCacheURL_R")] = None
+    panda_cache_url_r: Annotated[Url | None, Field(alias="pandaCacheURL_R"), _NO_UPLOADS] = None
     """Public address of uploaded logs."""
-    panda_cache_url: Annotated[Text | None, Field(alias="pandaCacheURL")] = None
+    panda_cache_url: Annotated[Text | None, Field(alias="pandaCacheURL"), _NO_UPLOADS] = None
     """Host of the Kubernetes log server."""
-    panda_cache_url_r_path: Annotated[Text | None, Field(alias="pandaCacheURL_R_path")] = None
+    panda_cache_url_r_path: Annotated[Text | None, Field(alias="pandaCacheURL_R_path"), _NO_UPLOADS] = None
     """Its path for reading."""
-    panda_cache_url_w_path: Annotated[Text | None, Field(alias="pandaCacheURL_W_path")] = None
+    panda_cache_url_w_path: Annotated[Text | None, Field(alias="pandaCacheURL_W_path"), _NO_UPLOADS] = None
     """Its path for writing."""
-    idds_url: Annotated[Url | None, Field(alias="iddsURL")] = None
+    idds_url: Annotated[Url | None, Field(alias="iddsURL"), Idle("no hyper-parameter samples are fetched")] = None
     """iDDS server, for hyper-parameter optimisation only."""
     timeout: Annotated[Seconds, Field(gt=0)] = 180
     """Time-out of a request."""
@@ -201,9 +220,9 @@ class Pandacon(Section):
     """Virtual organisation that the token stands for."""
     multihost_auth_config: Annotated[FilePath | None, Field(alias="multihost_auth_config")] = None
     """JSON file `{"host:port": {"auth_type", "cert_file", "key_file", "ca_cert", "auth_token"}}`."""
-    n_connections: Positive = 5
+    n_connections: Annotated[Positive, _AS_MANY_AS_THREADS] = 5
     """Requests at the same time."""
-    get_events_chunk_size: Positive = 5120
+    get_events_chunk_size: Annotated[Positive, NO_EVENTS] = 5120
     """Event ranges per request."""
 
     @model_validator(mode="after")
@@ -218,12 +237,6 @@ class Pandacon(Section):
         stated = self.server_api_url_ssl or _api_of(self.panda_url_ssl) or self.server_api_url or ""
         return stated.rstrip("/")
 
-    @property
-    def cache_url(self) -> str:
-        """Base for uploads, without a slash at the end."""
-        stated = self.cache_api_url_ssl or _api_of(self.panda_cache_url_w) or self.server_url
-        return stated.rstrip("/")
-
 
 def _api_of(older_url: str | None) -> str | None:
     """The API of the host that an older address names."""
@@ -236,54 +249,47 @@ def _api_of(older_url: str | None) -> str | None:
 class Qconf(Section):
     """`[qconf]`: where the queue configuration is and which queues are served."""
 
-    later: ClassVar[Mapping[str, str]] = {
-        "configFromCacher": "only the local queue configuration is read",
-        "resolverModule": "no queue, limit or status comes from a resolver",
-        "autoBlacklist": "queues go offline by their own configuration only",
-        "pilotVersion": "queues of all pilot versions are served",
-    }
-
     config_file: FilePath = "panda_queueconfig.json"
     """File with the queue configuration."""
-    config_from_cacher: Flag = False
+    config_from_cacher: Annotated[Flag, Later("only the local queue configuration is read")] = False
     """Also take the cached remote queue configuration."""
     queue_list: Words = ("ALL",)
     """Queues to serve, one per line; `ALL` for all configured ones, `DYNAMIC` for these and, in a later version, those
     of the resolver."""
-    resolver_module: Text | None = None
+    resolver_module: Annotated[Text | None, Later("no queue, limit or status comes from a resolver")] = None
     """Module of the resolver."""
-    resolver_class: Text | None = None
+    resolver_class: Annotated[Text | None, _NO_RESOLVER] = None
     """Class of the resolver."""
-    resolver_config: JsonDict = Field(default={})
+    resolver_config: Annotated[JsonDict, _NO_RESOLVER] = Field(default={})
     """Parameters of the resolver."""
-    default_template_queue_name: Text | None = None
+    default_template_queue_name: Annotated[Text | None, _NO_RESOLVER] = None
     """Template of a resolver's queue that names none."""
-    auto_blacklist: Flag = False
+    auto_blacklist: Annotated[Flag, Later("queues go offline by their own configuration only")] = False
     """Take a queue offline when the resolver says so."""
-    pilot_version: Text | None = None
+    pilot_version: Annotated[Text | None, Later("queues of all pilot versions are served")] = None
     """Serve only queues with this pilot version."""
-    update_interval: Seconds = 600
+    update_interval: Annotated[Seconds, Later("the configuration is read once, at start")] = 600
     """Period of a full reload."""
-    check_interval: Seconds = 5
+    check_interval: Annotated[Seconds, Idle("the configuration is read once, at start")] = 5
     """Period of looking whether a reload was asked for."""
 
 
 class Frontend(Section):
     """`[frontend]`: the door for pilots."""
 
-    type: Text = "simple"
+    type: Annotated[Text, _NO_DOOR] = "simple"
     """`simple`: the built-in server. Anything else: a web server in front."""
-    port_number: Port = 25080
+    port_number: Annotated[Port, _PILOTS_READ_FILES] = 25080
     """Port of the built-in server."""
-    n_threads: Positive = 10
+    n_threads: Annotated[Positive, _NO_DOOR] = 10
     """Its threads."""
-    verbose: Flag = False
+    verbose: Annotated[Flag, _NO_DOOR] = False
     """Log every request."""
-    auth_enable: Flag = True
+    auth_enable: Annotated[Flag, _NO_DOOR] = True
     """Pilots must show their token."""
-    secret_file: FilePath | None = None
+    secret_file: Annotated[FilePath | None, _PILOTS_READ_FILES] = None
     """File with the key that tokens are signed with."""
-    verify_token: Flag = True
+    verify_token: Annotated[Flag, _NO_DOOR] = True
     """Check the signature of tokens."""
 
 
@@ -296,17 +302,19 @@ class PayloadInteraction(Section):
     """Job report, from the pilot."""
     event_status_dump_json_file: Text | None = "event_status.dump.json"
     """Output files and event statuses, from the pilot."""
-    event_status_dump_xml_file: Text | None = "_event_status.dump"
+    event_status_dump_xml_file: Annotated[Text | None, Later("the list of outputs is read as JSON only")] = (
+        "_event_status.dump"
+    )
     """The same in XML."""
     job_request_file: Text | None = "worker_requestjob.json"
     """The pilot asks for a job."""
     job_spec_file: Text = "pandaJobData.out"
     """The jobs, for the pilot."""
-    event_request_file: Text | None = "worker_requestevents.json"
+    event_request_file: Annotated[Text | None, NO_EVENTS] = "worker_requestevents.json"
     """The pilot asks for event ranges."""
-    event_ranges_file: Text | None = "JobsEventRanges.json"
+    event_ranges_file: Annotated[Text | None, NO_EVENTS] = "JobsEventRanges.json"
     """Event ranges, for the pilot."""
-    update_events_file: Text | None = "worker_updateevents.json"
+    update_events_file: Annotated[Text | None, NO_EVENTS] = "worker_updateevents.json"
     """Event statuses, from the pilot."""
     xml_pool_catalog_file: Text | None = "PoolFileCatalog_H.xml"
     """Input file catalogue, for the pilot."""
@@ -316,9 +324,9 @@ class PayloadInteraction(Section):
     """The pilot asks to be killed."""
     heartbeat_file: Text = "worker_heartbeat.json"
     """The pilot is alive."""
-    task_work_base_dir: FilePath | None = None
+    task_work_base_dir: Annotated[FilePath | None, _NOTHING_SHARED] = None
     """Directory of files shared by the jobs of a task; `workdir` in the temporary directory when not set."""
-    task_work_state_file: Text = "state.json"
+    task_work_state_file: Annotated[Text, _NOTHING_SHARED] = "state.json"
     """State of such a directory."""
 
 

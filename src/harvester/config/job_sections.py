@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, JsonValue
 
+from harvester.config.effects import ALL_AT_ONCE, NO_EVENTS, Idle, Later
 from harvester.config.fields import Count, Flag, Kind, Positive, Seconds, Section
 
 _WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
@@ -28,6 +29,27 @@ FileLimit = Annotated[
 ]
 
 
+_ALL_FILES = Idle("all files of a job are treated at once")
+_NO_ZIPPING = Idle("output files are not packed")
+
+
+_MOST_IN_A_CALL = 100
+"""What the client puts into one call to the server."""
+
+
+def _fitting(value: object) -> object:
+    return _MOST_IN_A_CALL if isinstance(value, int) and value > _MOST_IN_A_CALL else value
+
+
+def _better_bulk(value: JsonValue) -> str | None:
+    return str(_MOST_IN_A_CALL) if _fitting(value) != value else None
+
+
+Bulk = Annotated[
+    Positive, BeforeValidator(_fitting), Kind("a whole number, 1 or more", sample="digits only", better=_better_bulk)
+]
+
+
 class CommandManager(Section):
     """`[commandmanager]`: fetches the server's commands to this instance."""
 
@@ -42,7 +64,7 @@ class JobFetcher(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    n_queues: Positive = 5
+    n_queues: Annotated[Positive, ALL_AT_ONCE] = 5
     """Queues treated per cycle."""
     max_jobs: Positive = 500
     """Jobs per request at most."""
@@ -57,17 +79,19 @@ class Propagator(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_jobs: Positive = 100
+    max_jobs: Annotated[Positive, ALL_AT_ONCE] = 100
     """Jobs per cycle."""
-    n_jobs_in_bulk: Positive = 100
-    """Jobs per request."""
-    max_workers: Positive = 100
+    n_jobs_in_bulk: Bulk = 100
+    """Jobs per request. At most 100 go into one; a larger number counts as 100."""
+    max_workers: Annotated[Positive, ALL_AT_ONCE] = 100
     """Workers per cycle."""
-    n_workers_in_bulk: Positive = 100
-    """Workers per request."""
-    max_dialogs: Count = 50
+    n_workers_in_bulk: Bulk = 100
+    """Workers per request. At most 100 go into one; a larger number counts as 100."""
+    max_dialogs: Annotated[Count, Idle("no dialog messages are sent")] = 50
     """Dialog messages per cycle."""
-    min_message_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    min_message_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Later("the server gets no dialog messages, see the log files")
+    ] = "WARNING"
     """Log lines from this level on are sent as dialog messages."""
     lock_interval: Seconds = 600
     """Lease on jobs and dialog messages."""
@@ -82,19 +106,19 @@ class Preparator(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_jobs_to_check: Positive = 100
+    max_jobs_to_check: Annotated[Positive, ALL_AT_ONCE] = 100
     """Jobs checked per cycle."""
-    max_jobs_to_trigger: Positive = 100
+    max_jobs_to_trigger: Annotated[Positive, ALL_AT_ONCE] = 100
     """Jobs whose transfers are started per cycle."""
-    max_files_per_job_to_check: FileLimit = None
+    max_files_per_job_to_check: Annotated[FileLimit, _ALL_FILES] = None
     """Files per job and check."""
-    max_files_per_job_to_prepare: FileLimit = None
+    max_files_per_job_to_prepare: Annotated[FileLimit, _ALL_FILES] = None
     """Files per job and start."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     check_interval: Seconds = 180
-    """A transfer is checked again after this time."""
-    trigger_interval: Seconds = 180
+    """A transfer is checked again after this time, or after 5 seconds if that is sooner."""
+    trigger_interval: Annotated[Seconds, Idle("`checkInterval` is the time for both")] = 180
     """Starting transfers is tried again after this time."""
     sleep_time: Seconds = 60
     """Pause between cycles."""
@@ -110,20 +134,20 @@ class Stager(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_jobs_to_check: Positive = 100
+    max_jobs_to_check: Annotated[Positive, ALL_AT_ONCE] = 100
     """Jobs checked per cycle."""
-    max_jobs_to_trigger: Positive = 100
+    max_jobs_to_trigger: Annotated[Positive, ALL_AT_ONCE] = 100
     """Jobs whose transfers are started per cycle."""
-    max_files_per_job_to_check: FileLimit = None
+    max_files_per_job_to_check: Annotated[FileLimit, _ALL_FILES] = None
     """Files per job and check."""
-    max_files_per_job_to_trigger: FileLimit = None
+    max_files_per_job_to_trigger: Annotated[FileLimit, _ALL_FILES] = None
     """Files per job and start."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     check_interval: Seconds = 180
-    """A transfer is checked again after this time."""
+    """A transfer is checked again after this time, or after 5 seconds if that is sooner."""
     trigger_interval: Seconds = 180
-    """Starting transfers is tried again after this time."""
+    """Starting transfers is tried again after this time, or after 5 seconds if that is sooner."""
     sleep_time: Seconds = 60
     """Pause between cycles."""
 
@@ -133,28 +157,28 @@ class Zipper(Section):
 
     unused: ClassVar[Mapping[str, str]] = {"triggerInterval": "stands for `zipInterval` when that is not set"}
 
-    max_jobs_to_zip: Positive = 100
+    max_jobs_to_zip: Annotated[Positive, _NO_ZIPPING] = 100
     """Jobs per cycle."""
-    max_files_per_job_to_zip: FileLimit = None
+    max_files_per_job_to_zip: Annotated[FileLimit, _NO_ZIPPING] = None
     """Files per job and cycle."""
-    lock_interval: Seconds = 600
+    lock_interval: Annotated[Seconds, _NO_ZIPPING] = 600
     """Lease on jobs."""
-    zip_interval: Seconds = 180
+    zip_interval: Annotated[Seconds, _NO_ZIPPING] = 180
     """Packing is tried again after this time."""
-    use_post_zipping: Flag = False
+    use_post_zipping: Annotated[Flag, _NO_ZIPPING] = False
     """Packing has a second step."""
-    n_threads_for_zip: Positive | None = None
+    n_threads_for_zip: Annotated[Positive | None, _NO_ZIPPING] = None
     """Threads of a packing plugin; one per CPU when not set."""
 
 
 class EventFeeder(Section):
     """`[eventfeeder]`: gives event ranges to workers."""
 
-    n_threads: Count = 3
+    n_threads: Annotated[Count, NO_EVENTS] = 3
     """Threads; 0 switches the agent off."""
-    max_workers: Positive = 500
+    max_workers: Annotated[Positive, NO_EVENTS] = 500
     """Workers per cycle."""
-    lock_interval: Seconds = 600
+    lock_interval: Annotated[Seconds, NO_EVENTS] = 600
     """Lease on workers."""
-    sleep_time: Seconds = 60
+    sleep_time: Annotated[Seconds, NO_EVENTS] = 60
     """Pause between cycles."""

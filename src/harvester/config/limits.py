@@ -1,68 +1,24 @@
-"""The limits of a queue, core reference §2.2 (group L) and §2.5."""
+"""The limits of a queue agree with each other, core reference §2.5."""
 
-from collections.abc import Mapping, Sequence
-
+from harvester.config.queue_model import QueueConfig
 from harvester.core.workers import MapType
 
-Limits = dict[str, int | None]
 
-_JOB_LIMITS = (
-    "nQueueLimitJob",
-    "nQueueLimitJobMax",
-    "nQueueLimitJobRatio",
-    "nQueueLimitJobMin",
-    "nQueueLimitJobCores",
-    "nQueueLimitJobCoresRatio",
-    "nQueueLimitJobCoresMin",
-)
-_WORKER_LIMITS = (
-    "maxWorkers",
-    "maxNewWorkersPerCycle",
-    "nQueueLimitWorker",
-    "nQueueLimitWorkerMax",
-    "nQueueLimitWorkerRatio",
-    "nQueueLimitWorkerMin",
-    "nQueueLimitWorkerCores",
-    "nQueueLimitWorkerCoresRatio",
-    "nQueueLimitWorkerCoresMin",
-    "nQueueLimitWorkerMemory",
-    "nQueueLimitWorkerMemoryRatio",
-    "nQueueLimitWorkerMemoryMin",
-)
-_PULL_ONLY = ("nQueueLimitWorkerRatio", "nQueueLimitWorkerMin")
+def with_agreeing_limits(queue: QueueConfig) -> QueueConfig:
+    """The queue with its limits as the sizing decisions use them; those of a later version stay as they are written.
 
-LIMIT_KEYS: Sequence[str] = (*_WORKER_LIMITS, *_JOB_LIMITS)
-"""All limits; the resolver may set these and no other key."""
-
-
-def normalise(stated: Mapping[str, int | None], map_type: MapType) -> Limits:
-    """The limits as the sizing decisions use them: consistent with each other and with the map type.
-
-    Job limits mean nothing to workers that fetch their own jobs; ratio and minimum of queued workers mean nothing to
-    the others. A limit of queued workers is never above `maxWorkers`, a minimum never above its limit.
+    A limit and its older name are the lower of the two, and no more workers may wait than there may be in all. Job
+    limits mean nothing to workers that fetch their own jobs.
     """
-    limits: Limits = {key: stated.get(key) for key in LIMIT_KEYS}
-    limits.update(dict.fromkeys(_JOB_LIMITS if map_type is MapType.NO_JOB else _PULL_ONLY))
-    total = limits["maxWorkers"] = limits["maxWorkers"] or 0
-    limits["maxNewWorkersPerCycle"] = limits["maxNewWorkersPerCycle"] or 0
-    queued = _least(limits["nQueueLimitWorker"], limits["nQueueLimitWorkerMax"])
-    limits["nQueueLimitWorker"] = None if queued is None else min(queued, total)
-    limits["nQueueLimitWorkerMax"] = _at_most(limits["nQueueLimitWorkerMax"], limits["nQueueLimitWorker"])
-    limits["nQueueLimitWorkerMin"] = _at_most(limits["nQueueLimitWorkerMin"], limits["nQueueLimitWorker"], total)
-    for resource in ("WorkerCores", "WorkerMemory", "JobCores"):
-        least, limit = f"nQueueLimit{resource}Min", f"nQueueLimit{resource}"
-        limits[least] = _at_most(limits[least], limits[limit])
-    jobs = _least(limits["nQueueLimitJob"], limits["nQueueLimitJobMax"])
-    limits["nQueueLimitJob"] = jobs
-    limits["nQueueLimitJobMax"] = _at_most(limits["nQueueLimitJobMax"], jobs)
-    limits["nQueueLimitJobMin"] = _at_most(limits["nQueueLimitJobMin"], jobs)
-    return limits
+    waiting = _least(queue.n_queue_limit_worker, queue.n_queue_limit_worker_max)
+    jobs = _least(queue.n_queue_limit_job, queue.n_queue_limit_job_max)
+    return queue.model_copy(
+        update={
+            "n_queue_limit_worker": None if waiting is None else _least(waiting, queue.max_workers),
+            "n_queue_limit_job": None if queue.map_type is MapType.NO_JOB else jobs,
+        }
+    )
 
 
-def _at_most(value: int | None, *ceilings: int | None) -> int | None:
-    """The value under its ceilings; a value that is not set stays so."""
-    return None if value is None else _least(value, *ceilings)
-
-
-def _least(*values: int | None) -> int | None:
-    return min((value for value in values if value is not None), default=None)
+def _least(*limits: int | None) -> int | None:
+    return min((limit for limit in limits if limit is not None), default=None)

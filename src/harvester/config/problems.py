@@ -7,6 +7,7 @@ from pydantic_core import ErrorDetails
 
 from harvester.config.fields import Kind
 from harvester.config.findings import instead, nearest, shown
+from harvester.config.json_lines import JsonPath
 
 
 def wrong_value(error: ErrorDetails, key: str, kind: Kind | None, written: JsonValue) -> tuple[str, str]:
@@ -41,6 +42,11 @@ def later_key(until_then: str) -> tuple[str, str]:
     """Problem and advice for a key that asks for something which this version does not do."""
     problem = f"accepted, comes with a later version; until then {until_then.replace('`', '')}"
     return problem, "remove it, or wait for that version"
+
+
+def doubled_key(path: JsonPath) -> tuple[str, str]:
+    """Problem and advice for a key that stands twice in one JSON object."""
+    return f"the key {path[-1]} is written twice, the last one counts", "keep one of the two"
 
 
 def unknown_key(key: str, known: Iterable[str]) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from harvester.config.core_keys import CORE_KEYS
 from harvester.config.fields import Keyed, better_forms, kind_of
 from harvester.config.findings import Findings, Location, Severity, nearest, shown
 from harvester.config.json_lines import JsonPath
-from harvester.config.limits import LIMIT_KEYS, Limits, normalise
+from harvester.config.limits import with_agreeing_limits
 from harvester.config.plugin_blocks import (
     IDENTITY_KEYS,
     PluginBlock,
@@ -22,7 +22,8 @@ from harvester.config.plugin_blocks import (
 )
 from harvester.config.problems import later_key, unknown_key, wrong_value
 from harvester.config.queue_merge import TEMPLATE_FLAG, MergedQueue
-from harvester.config.queue_model import ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig, python_name
+from harvester.config.queue_model import LIMIT_KEYS, ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig, python_name
+from harvester.core.workers import MapType
 
 _QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "standby", "maintenance", "paused")
 _SAME_RESOURCE = ("monitor", "sweeper")
@@ -67,7 +68,6 @@ class _Builder:
         raw = self.merged.raw
         self._report_unknown_keys()
         self._report_status()
-        self._report_later_keys()
         self._report_loose_forms(QueueConfig.by_key(), raw, self._find_attribute)
         for role in ROLES:
             self._take_block(role)
@@ -78,12 +78,12 @@ class _Builder:
         site, _, resource_type = name.partition("/")
         resource_type = resource_type.rpartition("/")[2] or "ANY"
         stated: Keys = {"siteName": site, "siteFamily": site, "resourceType": resource_type, **attributes}
-        return self._model({**stated, **limits, **self.blocks, "core": self.core, "queueName": name, "raw": raw})
+        return self._model({**stated, **limits, **self.blocks, "core": self.core, "queueName": name})
 
     def check_plugins(self, queue: QueueConfig, check: PluginChecker) -> None:
         """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what that says."""
         for role, block in queue.blocks.items():
-            if role in QueueConfig.later or (self._is_implied(role) and self.findings.has_errors()):
+            if role in QueueConfig.later() or (self._is_implied(role) and self.findings.has_errors()):
                 continue
             for said in check(queue.queue_name, role, block):
                 problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
@@ -99,11 +99,11 @@ class _Builder:
         except ValidationError as error:
             self._report_errors(error, QueueConfig.by_key(), self.merged.raw, self._find_attribute)
             return None
-        limits = normalise({key: getattr(queue, _FIELD_NAMES[key]) for key in LIMIT_KEYS}, queue.map_type)
-        updates: dict[str, object] = {_FIELD_NAMES[key]: value for key, value in limits.items()}
+        self._report_later_keys(queue, self._find_attribute)
+        self._report_lonely_limit(queue)
         if queue.true_pilot and not queue.no_heartbeat:
-            updates["no_heartbeat"] = STATUSES_OF_TRUE_PILOT
-        return queue.model_copy(update=updates)
+            queue = queue.model_copy(update={"no_heartbeat": STATUSES_OF_TRUE_PILOT})
+        return with_agreeing_limits(queue)
 
     def _report_errors(
         self, error: ValidationError, fields: Mapping[str, FieldInfo], written: Mapping[str, JsonValue], find: Find
@@ -127,11 +127,23 @@ class _Builder:
                 at, name = self.merged.find(key)
                 self.findings.warning(at, name, *unknown_key(key, known))
 
-    def _report_later_keys(self) -> None:
-        for key, until_then in QueueConfig.later.items():
-            if self.merged.raw.get(key):
+    def _report_later_keys(self, written: Keyed, find: Find) -> None:
+        for key, until_then in written.asks_for_later().items():
+            at, name = find((key,))
+            self.findings.warning(at, name, *later_key(until_then))
+
+    def _report_lonely_limit(self, queue: QueueConfig) -> None:
+        """Workers that may wait, where `maxWorkers` lets hardly any be: the queue would look stuck."""
+        if queue.max_workers:
+            return
+        what_follows = "no workers are made" if queue.map_type is MapType.NO_JOB else "one worker waits at a time"
+        for key, limit in (
+            ("nQueueLimitWorker", queue.n_queue_limit_worker),
+            ("nQueueLimitWorkerMax", queue.n_queue_limit_worker_max),
+        ):
+            if limit:
                 at, name = self.merged.find(key)
-                self.findings.warning(at, name, *later_key(until_then))
+                self.findings.warning(at, name, f"maxWorkers is 0 or not set, so {what_follows}", "set maxWorkers")
 
     def _report_status(self) -> None:
         status = self.merged.raw.get("queueStatus")
@@ -147,7 +159,7 @@ class _Builder:
             at, name = find((key,))
             self.findings.warning(at, name, f"read as {better}", f"write {better} without quotes")
 
-    def _limits(self) -> Limits:
+    def _limits(self) -> dict[str, int | None]:
         return {key: self._limit(key, self.merged.raw[key]) for key in LIMIT_KEYS if key in self.merged.raw}
 
     def _limit(self, key: str, value: JsonValue) -> int | None:
@@ -190,9 +202,11 @@ class _Builder:
         stated = {key: value for key in fields if (value := settings.get(key)) is not None}
         self._report_loose_forms(fields, stated, self._find_setting(role))
         try:
-            self.core[python_name(role)] = model.model_validate(stated)
+            self.core[python_name(role)] = keys = model.model_validate(stated)
         except ValidationError as error:
             self._report_errors(error, fields, stated, self._find_setting(role))
+        else:
+            self._report_later_keys(keys, self._find_setting(role))
 
     def _find_attribute(self, path: JsonPath) -> tuple[Location, str]:
         return self.merged.find(*path)
@@ -273,9 +287,6 @@ class _Builder:
     def _common(self) -> Keys:
         common = self.merged.raw.get("common")
         return dict(common) if isinstance(common, dict) else {}
-
-
-_FIELD_NAMES = {info.alias or name: name for name, info in QueueConfig.model_fields.items()}
 
 
 def _as_integer(value: JsonValue) -> int | None:

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from harvester.config.findings import Findings, Location, instead, is_comment
 from harvester.config.json_lines import JsonDocument, JsonPath
-from harvester.config.limits import LIMIT_KEYS
 from harvester.config.plugin_blocks import IDENTITY_KEYS
+from harvester.config.queue_model import LIMIT_KEYS
 
 Attributes = Mapping[str, JsonValue]
 

@@ -1,7 +1,5 @@
 """One queue as the agents see it, core reference §2.2."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, ClassVar
@@ -10,7 +8,8 @@ from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from harvester.config.core_keys import CoreKeys, JsonSeconds
-from harvester.config.fields import Count, JsonFlag, Keyed, Kind, Text
+from harvester.config.effects import NO_EVENTS, Idle, Later
+from harvester.config.fields import Count, JsonFlag, Keyed, Kind, Text, kind_of
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.core.workers import MapType
 
@@ -38,7 +37,9 @@ def _names(value: object) -> object:
     return [name.strip() for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
-Limit = Annotated[int | None, Kind("a whole number, 0 or more")]
+_LIMIT = Kind("a whole number, 0 or more")
+Limit = Annotated[int | None, _LIMIT]
+LaterLimit = Annotated[Limit, Later("`maxWorkers`, `nQueueLimitWorker` and `nQueueLimitJob` alone decide")]
 Block = Annotated[PluginBlock, Kind("a plugin block")]
 PluginDicts = Annotated[
     tuple[dict[str, JsonValue], ...], Kind("a list of plugins", sample='[{"module": …, "name": …}]')
@@ -51,23 +52,9 @@ Weights = Annotated[
     Kind("an object of whole numbers", sample='{"label": permille}'),
 ]
 
-
-_LIMITS_OF_LATER = (
-    "nQueueLimitWorkerRatio",
-    "nQueueLimitWorkerMin",
-    "nQueueLimitWorkerCores",
-    "nQueueLimitWorkerCoresRatio",
-    "nQueueLimitWorkerCoresMin",
-    "nQueueLimitWorkerMemory",
-    "nQueueLimitWorkerMemoryRatio",
-    "nQueueLimitWorkerMemoryMin",
-    "nQueueLimitJobMax",
-    "nQueueLimitJobRatio",
-    "nQueueLimitJobMin",
-    "nQueueLimitJobCores",
-    "nQueueLimitJobCoresRatio",
-    "nQueueLimitJobCoresMin",
-)
+_SAID_BY_JOBS = Idle("the jobs say it, or else the block `workerMaker`")
+_NO_ZIPPING = Later("output files are not packed")
+_LATER_EVENTS = Later("no event ranges are fetched")
 
 
 class QueueConfig(Keyed):
@@ -75,54 +62,43 @@ class QueueConfig(Keyed):
 
     unused: ClassVar[Mapping[str, str]] = {
         "queueName": "the key of the entry",
-        "uniqueName": "derived",
-        "configID": "assigned by the database",
+        "uniqueName": "the name of the queue tells its workers apart",
+        "configID": "jobs and workers follow the present configuration",
         "nNewWorkers": "counted by the submitter",
         "pilotTypeRandomWeightsPermille": "labels have weights: `prodSourceLabelRandomWeightsPermille`",
-    }
-    later: ClassVar[Mapping[str, str]] = {
-        **dict.fromkeys(_LIMITS_OF_LATER, "`maxWorkers`, `nQueueLimitWorker` and `nQueueLimitJob` alone decide"),
-        "prodSourceLabelRandomWeightsPermille": "all jobs have the label `prodSourceLabel`",
-        "useJobLateBinding": "a worker has its jobs when it is submitted",
-        "zipPerMB": "output files are not packed",
-        "throttler": "nothing holds submission back",
-        "zipper": "output files are not packed",
-        "aux_preparator": "auxiliary inputs are not brought",
-        "extractor": "auxiliary inputs are not looked for",
-        "resource": "no plugin is told about the resource",
-        "credmanagers": "somebody else has to renew credentials",
-        "file_syncer": "somebody else has to copy those files",
     }
 
     queue_name: Text
     """Its name, the key of the entry."""
     site_name: Text
     """Site; the part of the name before `/` when not set."""
-    site_family: Text
+    site_family: Annotated[Text, Idle("nothing is limited by family")]
     """Family of sites; the part of the name before `/` when not set."""
-    panda_queue_name: Text | None = None
+    panda_queue_name: Annotated[Text | None, Idle("workers are told the name of the queue")] = None
     """Name of the PanDA queue, from the resolver; the site when there is none."""
     queue_status: Text = "online"
     """`offline` takes the queue out of service; its present workers are still followed."""
     template_queue_name: Text | None = None
     """Template that the queue is a copy of."""
-    resource_type: Text = "ANY"
+    resource_type: Annotated[Text, _SAID_BY_JOBS] = "ANY"
     """Resource type; the part of the name after `/` when not set."""
-    job_type: Text = "ANY"
+    job_type: Annotated[Text, _SAID_BY_JOBS] = "ANY"
     """Job type."""
     prod_source_label: Text = "managed"
     """Source label of the jobs."""
-    prod_source_label_random_weights_permille: Weights = Field(default={})
+    prod_source_label_random_weights_permille: Annotated[
+        Weights, Later("all jobs have the label `prodSourceLabel`")
+    ] = Field(default={})
     """Labels asked for instead, each in so many of 1000 cases."""
-    prioritized_prod_source_labels: Labels = ("rc_alrb",)
+    prioritized_prod_source_labels: Annotated[Labels, Later("the priority of a job alone counts")] = ("rc_alrb",)
     """Labels whose jobs get workers first."""
     map_type: MapType = MapType.ONE_TO_ONE
     """Jobs to workers; with `NoJob` the workers fetch their jobs themselves."""
     run_mode: RunMode = RunMode.SELF
     """`self`: this instance decides how many workers there are. `slave`: the server does."""
-    use_job_late_binding: JsonFlag = False
+    use_job_late_binding: Annotated[JsonFlag, Later("a worker has its jobs when it is submitted")] = False
     """Jobs are given to workers when these run, not when they are submitted."""
-    allow_job_mixture: JsonFlag = False
+    allow_job_mixture: Annotated[JsonFlag, Idle("a worker has one job")] = False
     """Jobs of different tasks may share a worker."""
     max_submission_attempts: Count = 3
     """Attempts to submit a worker for one job."""
@@ -132,17 +108,19 @@ class QueueConfig(Keyed):
     """Job statuses that are not reported, separated by commas; those a pilot reports, with `truePilot`."""
     get_job_criteria: Criteria = Field(default={})
     """Further conditions when asking for jobs, as in `k=v,k2=v2`."""
-    zip_per_mb: Annotated[Count | None, Field(alias="zipPerMB")] = None
+    zip_per_mb: Annotated[Count | None, Field(alias="zipPerMB"), _NO_ZIPPING] = None
     """Output files are packed into files of this many megabytes."""
-    ddm_endpoint_in: Text | None = None
+    ddm_endpoint_in: Annotated[Text | None, Later("each job brings its own inputs")] = None
     """Storage endpoint of input files; inputs are shared by the jobs of one endpoint."""
-    prefetch_events: JsonFlag = True
+    prefetch_events: Annotated[JsonFlag, NO_EVENTS] = True
     """Event ranges are asked for at submission."""
-    init_events_multiplier: Annotated[Count, Field(alias="initEventsMultipler")] = 2
+    init_events_multiplier: Annotated[Count, Field(alias="initEventsMultipler"), _LATER_EVENTS] = 2
     """Event ranges per core asked for first."""
-    scattered_events: JsonFlag | None = None
+    scattered_events: Annotated[JsonFlag | None, _LATER_EVENTS] = None
     """Event ranges of one worker may come from different files."""
-    walltime_limit: JsonSeconds | None = None
+    walltime_limit: Annotated[JsonSeconds | None, Later("the `workerMaker` alone says how long a worker may run")] = (
+        None
+    )
     """Wall time of workers that serve several jobs."""
 
     max_workers: Limit = 0
@@ -153,35 +131,35 @@ class QueueConfig(Keyed):
     """Workers that may wait in the batch system."""
     n_queue_limit_worker_max: Limit = None
     """Older name of `nQueueLimitWorker`."""
-    n_queue_limit_worker_ratio: Limit = None
+    n_queue_limit_worker_ratio: LaterLimit = None
     """Waiting workers in percent of the running ones, with `NoJob`."""
-    n_queue_limit_worker_min: Limit = None
+    n_queue_limit_worker_min: LaterLimit = None
     """Least result of the ratio."""
-    n_queue_limit_worker_cores: Limit = None
+    n_queue_limit_worker_cores: LaterLimit = None
     """Cores of waiting workers."""
-    n_queue_limit_worker_cores_ratio: Limit = None
+    n_queue_limit_worker_cores_ratio: LaterLimit = None
     """The same in percent of the running ones."""
-    n_queue_limit_worker_cores_min: Limit = None
+    n_queue_limit_worker_cores_min: LaterLimit = None
     """Least result of that ratio."""
-    n_queue_limit_worker_memory: Limit = None
+    n_queue_limit_worker_memory: LaterLimit = None
     """Memory of waiting workers in MB."""
-    n_queue_limit_worker_memory_ratio: Limit = None
+    n_queue_limit_worker_memory_ratio: LaterLimit = None
     """The same in percent of the running ones."""
-    n_queue_limit_worker_memory_min: Limit = None
+    n_queue_limit_worker_memory_min: LaterLimit = None
     """Least result of that ratio."""
     n_queue_limit_job: Limit = None
     """Jobs fetched and not yet running."""
     n_queue_limit_job_max: Limit = None
-    """Upper limit of `nQueueLimitJobRatio`."""
-    n_queue_limit_job_ratio: Limit = None
+    """Older name of `nQueueLimitJob`."""
+    n_queue_limit_job_ratio: LaterLimit = None
     """Waiting jobs in percent of the running ones."""
-    n_queue_limit_job_min: Limit = None
+    n_queue_limit_job_min: LaterLimit = None
     """Least result of the ratio."""
-    n_queue_limit_job_cores: Limit = None
+    n_queue_limit_job_cores: LaterLimit = None
     """Cores of waiting jobs."""
-    n_queue_limit_job_cores_ratio: Limit = None
+    n_queue_limit_job_cores_ratio: LaterLimit = None
     """The same in percent of the running ones."""
-    n_queue_limit_job_cores_min: Limit = None
+    n_queue_limit_job_cores_min: LaterLimit = None
     """Least result of that ratio."""
 
     common: Annotated[dict[str, JsonValue], Kind("an object", sample="{key: value}"), Field(repr=False)] = Field(
@@ -203,40 +181,34 @@ class QueueConfig(Keyed):
     """Brings input files; `dummy` when not set."""
     stager: Block
     """Takes output files away; `dummy` when not set."""
-    throttler: Block | None = None
+    throttler: Annotated[Block | None, Later("nothing holds submission back")] = None
     """May hold submission back."""
-    zipper: Block | None = None
+    zipper: Annotated[Block | None, _NO_ZIPPING] = None
     """Packs output files; the stager when not set."""
-    aux_preparator: Annotated[Block | None, Field(alias="aux_preparator")] = None
+    aux_preparator: Annotated[
+        Block | None, Field(alias="aux_preparator"), Later("auxiliary inputs are not brought")
+    ] = None
     """Brings auxiliary inputs."""
-    extractor: Block | None = None
+    extractor: Annotated[Block | None, Later("auxiliary inputs are not looked for")] = None
     """Finds auxiliary inputs in job parameters."""
-    resource: Block | None = None
+    resource: Annotated[Block | None, Later("no plugin is told about the resource")] = None
     """Tells other plugins about the resource."""
-    credmanagers: PluginDicts = Field(default=(), repr=False)
+    credmanagers: Annotated[PluginDicts, Later("somebody else has to renew credentials")] = Field(
+        default=(), repr=False
+    )
     """Credential managers of this queue."""
-    file_syncer: Annotated[PluginDicts, Field(alias="file_syncer")] = Field(default=(), repr=False)
+    file_syncer: Annotated[PluginDicts, Field(alias="file_syncer"), Later("somebody else has to copy those files")] = (
+        Field(default=(), repr=False)
+    )
     """File syncers of this queue."""
 
     core: CoreKeys = CoreKeys()
     """What the agents read from the plugin blocks."""
-    raw: Mapping[str, JsonValue] = Field(default={}, repr=False)
-    """All attributes as written, after merging; what a configuration version is made of."""
 
     @classmethod
     def by_key(cls) -> dict[str, FieldInfo]:
         """The field of each attribute, as it is written in the file."""
-        return {key: field for key, field in super().by_key().items() if key not in {"raw", "core", "queueName"}}
-
-    @property
-    def unique_name(self) -> str:
-        """Name of the queue with what else tells its workers apart."""
-        return f"{self.queue_name}:{self.resource_type}:{self.prod_source_label}"
-
-    @property
-    def checksum(self) -> str:
-        """The same for configurations that mean the same; `queueStatus` does not matter."""
-        return checksum_of(self.raw)
+        return {key: field for key, field in super().by_key().items() if key not in {"core", "queueName"}}
 
     @property
     def offline(self) -> bool:
@@ -267,12 +239,10 @@ ROLES = (
 """The plugin blocks of a queue, as written in its configuration."""
 
 
+LIMIT_KEYS = tuple(key for key, field in QueueConfig.by_key().items() if kind_of(field) is _LIMIT)
+"""All limits; the resolver may set these and no other key."""
+
+
 def python_name(role: str) -> str:
     """The attribute of a role."""
     return "worker_maker" if role == "workerMaker" else role
-
-
-def checksum_of(raw: Mapping[str, JsonValue]) -> str:
-    """Checksum of merged attributes, whatever their order."""
-    counted = {key: value for key, value in raw.items() if key != "queueStatus"}
-    return hashlib.sha256(json.dumps(counted, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

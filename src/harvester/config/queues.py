@@ -4,13 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from harvester.config.findings import Finding, Findings, Location, instead
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue, QueueSources, merge_queues
-from harvester.config.queue_model import ROLES, QueueConfig, RunMode, checksum_of
+from harvester.config.queue_model import ROLES, QueueConfig, RunMode
 from harvester.config.sources import read_json
 from harvester.config.unserved import unserved_attribute
 
@@ -23,10 +21,8 @@ __all__ = [
     "QueueConfig",
     "QueueSources",
     "RunMode",
-    "checksum_of",
     "load_queue_file",
     "load_queues",
-    "queue_from_raw",
 ]
 
 _DYNAMIC = "DYNAMIC"
@@ -42,7 +38,7 @@ class LoadedQueues:
         active: names of the queues that fetch jobs and submit workers: wanted, not offline, and of a kind that this
             version can serve.
         findings: all that is wrong or worth knowing.
-        readable: whether the source could be read at all; if not, a running service keeps the queues it has.
+        readable: whether the source could be read at all; if not, that there are no queues means nothing.
     """
 
     queues: Mapping[str, QueueConfig]
@@ -103,11 +99,6 @@ def load_queue_file(
     return replace(loaded, findings=(*findings.as_tuple(), *loaded.findings))
 
 
-def queue_from_raw(name: str, raw: Mapping[str, JsonValue], *, work_dir: Path) -> QueueConfig | None:
-    """An earlier version of a queue, from the attributes kept with it; None if they are no longer understood."""
-    return build_queue(MergedQueue(name, raw), work_dir, Findings())
-
-
 def _report_listed(name: str, merged: Mapping[str, MergedQueue], at: Location, findings: Findings) -> None:
     if name == _DYNAMIC:
         problem = "DYNAMIC counts as ALL: queues of a resolver come with a later version"
@@ -129,6 +120,6 @@ def _can_be_served(queue: QueueConfig, merged: MergedQueue, findings: Findings) 
         return True
     key, other = unserved
     at, _ = merged.find(key)
-    what = f"{queue.raw[key]} is accepted and comes with a later version; until then the queue is not served"
+    what = f"{merged.raw[key]} is accepted and comes with a later version; until then the queue is not served"
     findings.error(at, f"{queue.queue_name}.{key}", what, f"write {other}, or take the queue out of [qconf] queueList")
     return False

@@ -13,7 +13,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from harvester.config.core_keys import CORE_KEYS
-from harvester.config.fields import kind_of
+from harvester.config.fields import Keyed, kind_of
 from harvester.config.queue_model import QueueConfig
 from harvester.config.service import UNUSED_SECTIONS, section_models
 
@@ -39,28 +39,25 @@ def _lines() -> Iterator[str]:
     for name, model in section_models().items():
         where = " (in `panda_common.cfg`)" if name == "logger" else ""
         yield from ("", f"### `[{name}]`{where}", "", _sentence(model.__doc__), "")
-        yield from _table(model.by_key(), model.unused, model.later)
+        yield from _table(model, model.unused)
     yield from ("", "### `[log_level]`", "", "One key per logger, as in `monitor = INFO`.")
     for name, reason in UNUSED_SECTIONS.items():
         yield from ("", f"### `[{name}]`", "", f"Accepted and not used: {reason}.")
     yield from ("", "## Attributes of a queue", "")
-    yield from _table(QueueConfig.by_key(), QueueConfig.unused, QueueConfig.later)
+    yield from _table(QueueConfig, QueueConfig.unused)
     yield from ("", "## Keys of plugin blocks that Harvester itself reads")
     for role, keys in CORE_KEYS.items():
         yield from ("", f"### `{role}`", "")
-        yield from _table(keys.by_key())
+        yield from _table(keys)
 
 
-def _table(
-    fields: Mapping[str, FieldInfo],
-    unused: Mapping[str, str] = MappingProxyType({}),
-    later: Mapping[str, str] = MappingProxyType({}),
-) -> Iterable[str]:
+def _table(model: type[Keyed], unused: Mapping[str, str] = MappingProxyType({})) -> Iterable[str]:
     yield from _HEAD
-    for key, field in fields.items():
+    instead = {key: f" Comes with a later version; until then {text}." for key, text in model.later().items()}
+    instead |= {key: f" Does nothing in this version: {reason}." for key, reason in model.idle().items()}
+    for key, field in model.by_key().items():
         meaning = " ".join((field.description or "").split())
-        until_then = f" Comes with a later version; until then {later[key]}." if key in later else ""
-        yield _row(f"`{key}`", _value(field), _default(key, field), f"{meaning}{until_then}")
+        yield _row(f"`{key}`", _value(field), _default(key, field), f"{meaning}{instead.get(key, '')}")
     for key, reason in unused.items():
         yield _row(f"`{key}`", "", "", f"accepted and not used: {reason}")
 

@@ -78,11 +78,6 @@ class Settings(BaseModel):
     log_level: Mapping[str, Level] = Field(default={})
     logger: LoggerSettings = LoggerSettings()
 
-    @property
-    def connections_to_server(self) -> int:
-        """Requests to the server at the same time."""
-        return self.communicator.n_connections or self.pandacon.n_connections
-
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
@@ -159,11 +154,11 @@ def _common_sources(paths: Sequence[Path] | None, environ: Mapping[str, str], fi
 
 
 def _read_source(path: Path, findings: Findings) -> IniSource | None:
+    if path.suffix == ".json":
+        document = sources.read_json(path, findings)
+        return dialect.take_config_map(document, findings) if document else None
     text = sources.read_text(path, findings)
-    if text is None:
-        return None
-    parse = dialect.parse_config_map if path.suffix == ".json" else dialect.parse_ini
-    return parse(text, str(path), findings)
+    return None if text is None else dialect.parse_ini(text, str(path), findings)
 
 
 def _report_nothing_found(looked_at: Sequence[Path], findings: Findings) -> None:

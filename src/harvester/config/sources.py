@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harvester.config.findings import Findings, Location
 from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
+from harvester.config.problems import doubled_key
 
 MAIN_FILE = "panda_harvester.cfg"
 COMMON_FILE = "panda_common.cfg"
@@ -111,7 +112,5 @@ def read_json(path: Path, findings: Findings, advice: str = "check the path") ->
         findings.error(Location(str(path), error.line), "", error.problem, "correct the JSON; the file was skipped")
         return None
     for key, line in document.duplicates:
-        at = Location(str(path), line)
-        name = ".".join(map(str, key))
-        findings.warning(at, name, "the key is written twice, the last one counts", "keep one of the two")
+        findings.warning(Location(str(path), line), ".".join(map(str, key)), *doubled_key(key))
     return document

@@ -1,10 +1,10 @@
 """The sections of the agents that keep the instance itself in order, core reference §1.8."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import Field
 
+from harvester.config.effects import Idle, Later
 from harvester.config.fields import (
     CommaList,
     Count,
@@ -21,113 +21,109 @@ from harvester.config.fields import (
     Text,
 )
 
+_NO_WATCH = Idle("nothing is watched")
+_OTHERS_RENEW = Later("somebody else has to renew credentials")
+_NO_RENEWAL = Idle("no credentials are renewed")
+_NOTHING_FETCHED = Idle("nothing is fetched")
+_NO_MEASUREMENTS = Idle("nothing is measured")
+_NO_APFMON = Idle("no pilot factory monitor is told about workers")
+
 
 class Watcher(Section):
     """`[watcher]`: notices that an agent is stuck."""
 
-    later: ClassVar[Mapping[str, str]] = {"actions": "nobody is told, see `harvester status`"}
-
-    log_file_name_list: CommaList = ("panda-db_proxy.log",)
+    log_file_name_list: Annotated[CommaList, _NO_WATCH] = ("panda-db_proxy.log",)
     """Log files to watch, in the log directory."""
-    max_stalled: Seconds = 300
+    max_stalled: Annotated[Seconds, _NO_WATCH] = 300
     """Longest silence; 0 for no such test."""
-    n_messages: Count = 1000
+    n_messages: Annotated[Count, _NO_WATCH] = 1000
     """Lines looked at for `maxDuration`; 0 for no such test."""
-    max_duration: Seconds = 600
+    max_duration: Annotated[Seconds, _NO_WATCH] = 600
     """Longest time for that many lines; 0 for no such test."""
-    check_interval: Seconds = 180
+    check_interval: Annotated[Seconds, _NO_WATCH] = 180
     """Period of the tests."""
-    sleep_time: Seconds = 60
+    sleep_time: Annotated[Seconds, _NO_WATCH] = 60
     """Pause between cycles."""
-    actions: CommaList = ()
+    actions: Annotated[CommaList, Later("nobody is told, see `harvester status`")] = ()
     """What to do: `email`, `kill`, `terminate`."""
-    passphrase_env: Text = "HARVESTER_WATCHER_PASSPHRASE"  # noqa: S105 -- the name of a variable, no secret
+    passphrase_env: Annotated[Text, _NO_WATCH] = "HARVESTER_WATCHER_PASSPHRASE"  # noqa: S105 -- the name of a variable, no secret
     """Environment variable with the pass-phrase of the mail account."""
-    mail_server: Text | None = None
+    mail_server: Annotated[Text | None, _NO_WATCH] = None
     """Mail server."""
-    mail_port: Port | None = None
+    mail_port: Annotated[Port | None, _NO_WATCH] = None
     """Its port."""
-    mail_use_ssl: Annotated[Flag, Field(alias="mailUseSSL")] = False
+    mail_use_ssl: Annotated[Flag, Field(alias="mailUseSSL"), _NO_WATCH] = False
     """Mail goes over TLS."""
-    mail_user: Secret | None = None
+    mail_user: Annotated[Secret | None, _NO_WATCH] = None
     """Account, encrypted."""
-    mail_password: Secret | None = None
+    mail_password: Annotated[Secret | None, _NO_WATCH] = None
     """Its password, encrypted."""
-    mail_from: Text | None = None
+    mail_from: Annotated[Text | None, _NO_WATCH] = None
     """Sender."""
-    mail_to: CommaList = ()
+    mail_to: Annotated[CommaList, _NO_WATCH] = ()
     """Receivers."""
 
 
 class CredManager(Section):
     """`[credmanager]`: renews proxies and tokens."""
 
-    later: ClassVar[Mapping[str, str]] = {
-        "moduleName": "somebody else has to renew credentials",
-        "pluginConfigs": "somebody else has to renew credentials",
-    }
-
-    module_name: Lines = ()
+    module_name: Annotated[Lines, _OTHERS_RENEW] = ()
     """Modules of the plugins."""
-    class_name: Lines = ()
+    class_name: Annotated[Lines, _NO_RENEWAL] = ()
     """Classes of the plugins, one per module."""
-    in_cert_file: Lines = ()
+    in_cert_file: Annotated[Lines, _NO_RENEWAL] = ()
     """Proxies without attributes, one per module."""
-    cert_file: Lines = ()
+    cert_file: Annotated[Lines, _NO_RENEWAL] = ()
     """Older name of `inCertFile`."""
-    out_cert_file: Lines = ()
+    out_cert_file: Annotated[Lines, _NO_RENEWAL] = ()
     """Proxies to make, one per module; `[pandacon] cert_file` when not set."""
-    voms: Lines = ()
+    voms: Annotated[Lines, _NO_RENEWAL] = ()
     """VOMS attributes, one per module."""
-    plugin_configs: PluginConfigs = ()
+    plugin_configs: Annotated[PluginConfigs, _OTHERS_RENEW] = ()
     """Plugins with several set-ups: `[{"module", "name", "configs": {set-up: {parameter: value}}}]`."""
-    sleep_time: Seconds = 1800
+    sleep_time: Annotated[Seconds, _NO_RENEWAL] = 1800
     """Pause between checks."""
 
 
 class FileSyncer(Section):
     """`[file_syncer]`: keeps local copies of remote files."""
 
-    later: ClassVar[Mapping[str, str]] = {"pluginConfigs": "somebody else has to copy those files"}
-
-    plugin_configs: PluginConfigs = ()
+    plugin_configs: Annotated[PluginConfigs, Later("somebody else has to copy those files")] = ()
     """As in `[credmanager]`."""
-    sleep_time: Seconds = 600
+    sleep_time: Annotated[Seconds, Idle("no files are copied")] = 600
     """Pause between cycles."""
 
 
 class Cacher(Section):
     """`[cacher]`: keeps remote information in the database."""
 
-    later: ClassVar[Mapping[str, str]] = {"data": "nothing is fetched"}
-
-    data: Lines = ()
+    data: Annotated[Lines, Later("nothing is fetched")] = ()
     """One entry per line: `main key|sub key|URL|dump file`, the last one optional."""
-    refresh_interval: Minutes = 10
+    refresh_interval: Annotated[Minutes, _NOTHING_FETCHED] = 10
     """Period of fetching."""
-    sleep_time: Seconds = 60
+    sleep_time: Annotated[Seconds, _NOTHING_FETCHED] = 60
     """Pause between cycles."""
 
 
 class ServiceMonitor(Section):
     """`[service_monitor]`: measures this instance and its host."""
 
-    active: Flag = False
+    active: Annotated[Flag, Later("nothing is measured, and the server gets no measurements")] = False
     """Whether it runs."""
-    disk_volumes: Annotated[CommaList, Field(alias="disk_volumes")] = ()
+    disk_volumes: Annotated[CommaList, Field(alias="disk_volumes"), _NO_MEASUREMENTS] = ()
     """Volumes to measure, each `/<name>`."""
-    pidfile: FilePath | None = None
+    pidfile: Annotated[FilePath | None, _NO_MEASUREMENTS] = None
     """File with the process id, where it is not given at start."""
-    sleep_time: Seconds = 300
+    sleep_time: Annotated[Seconds, _NO_MEASUREMENTS] = 300
     """Pause between measurements."""
 
 
 class Apfmon(Section):
     """`[apfmon]`: tells a pilot factory monitor about workers."""
 
-    active: Flag = False
+    active: Annotated[Flag, Later("no pilot factory monitor is told about workers")] = False
     """Whether it runs."""
-    base_url: Annotated[Text, Field(alias="base_url")] = "http://apfmon.lancs.ac.uk/api"
+    base_url: Annotated[Text, Field(alias="base_url"), _NO_APFMON] = "http://apfmon.lancs.ac.uk/api"
     """Its address."""
-    worker_timeout: Annotated[Number | None, Field(alias="worker_timeout")] = None
+    worker_timeout: Annotated[Number | None, Field(alias="worker_timeout"), _NO_APFMON] = None
     """Time-out of all its calls in seconds; 0.5, 0.2 and 1 for creating, updating and labels when not set."""

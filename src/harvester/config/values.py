@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from harvester.config.findings import Findings, Location, is_secret
 from harvester.config.interpolation import Interpolation, InterpolationError, has_stray_percent
 from harvester.config.json_lines import JsonPath, JsonSyntaxError, parse_json
+from harvester.config.problems import doubled_key
 
 _VARIABLE = re.compile(r"\$\{*([^}]+)\}*")
 _WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
@@ -150,8 +151,7 @@ class _Conversion:
             self._error(lines[error.line - 1][1], error.problem, "correct the JSON of this value")
             return None
         for path, line in document.duplicates:
-            problem = f"the JSON key {path[-1]} is written twice, the last one counts"
-            self._warn(lines[line - 1][1], problem, "keep one of the two")
+            self._warn(lines[line - 1][1], *doubled_key(path))
         numbers = {path: lines[line - 1][1] for path, line in document.lines.items()}
         entry = Entry(document.value, text, self._at(), numbers)
         return replace(entry, value=self._expand_nested(document.value, (), entry))

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from harvester.config.effects import ALL_AT_ONCE, CHECKS_IN_DATABASE, Idle, Later
 from harvester.config.fields import (
     Count,
     FilePath,
@@ -44,6 +45,10 @@ WorkerFactor = Annotated[
 ]
 
 
+_ASKED_ONCE = Idle("the batch system is asked once for all workers of a queue")
+_LOOKED_AT = Idle("all workers are looked at every `checkInterval`")
+
+
 class Submitter(Section):
     """`[submitter]`: decides how many workers a queue needs and submits them."""
 
@@ -63,13 +68,17 @@ class Submitter(Section):
     """Least time between two submissions to one queue."""
     sleep_time: Seconds = 60
     """Pause when no queue is due."""
-    respect_sleep_time: Flag = False
+    respect_sleep_time: Annotated[Flag, Idle("`lookupTime` alone says when a queue is looked at again")] = False
     """Pause after every cycle."""
     max_new_workers: Count | None = None
     """New workers per queue and cycle at most; no limit when not set."""
-    activate_worker_factor: WorkerFactor = 1.0
+    activate_worker_factor: Annotated[
+        WorkerFactor, Later("workers are made up to the limits of the queue, whatever the server has activated")
+    ] = 1.0
     """Share of the activated jobs that get workers from this instance; `auto` for one over the number of instances."""
-    no_pilots_when_no_active_jobs: Flag = False
+    no_pilots_when_no_active_jobs: Annotated[
+        Flag, Later("pull queues get workers up to their limits, also without jobs")
+    ] = False
     """Pull queues without activated jobs get no workers."""
 
 
@@ -78,7 +87,7 @@ class Monitor(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_workers: Positive = 500
+    max_workers: Annotated[Positive, Idle("all workers of a queue are checked in one go")] = 500
     """Workers per cycle."""
     lock_interval: Seconds = 600
     """Lease on workers."""
@@ -92,57 +101,59 @@ class Monitor(Section):
     """A worker that still waits in the batch system after this time is killed."""
     post_process_timeout: Minutes = 0
     """Post-processing is tried again for this long, two minutes at the least."""
-    fifo_enable: Flag = False
+    fifo_enable: Annotated[Flag, CHECKS_IN_DATABASE] = False
     """Checks go through a queue of their own."""
-    fifo_sleep_time_milli: Annotated[Count, Kind("milliseconds, 0 or more", sample="5000, say")] = 5000
+    fifo_sleep_time_milli: Annotated[Count, Kind("milliseconds, 0 or more", sample="5000, say"), CHECKS_IN_DATABASE] = (
+        5000
+    )
     """Pause between two cycles of that queue, in milliseconds."""
-    fifo_check_interval: Seconds | None = None
+    fifo_check_interval: Annotated[Seconds | None, CHECKS_IN_DATABASE] = None
     """`checkInterval` with that queue; the same when not set."""
-    fifo_check_duration: Seconds = 30
+    fifo_check_duration: Annotated[Seconds, CHECKS_IN_DATABASE] = 30
     """Length of one cycle of that queue."""
-    fifo_max_workers_per_chunk: Positive = 500
+    fifo_max_workers_per_chunk: Annotated[Positive, CHECKS_IN_DATABASE] = 500
     """Workers per check with that queue."""
-    fifo_max_workers_to_populate: Count = 2**32
+    fifo_max_workers_to_populate: Annotated[Count, CHECKS_IN_DATABASE] = 2**32
     """Workers put into that queue at start."""
-    fifo_force_enqueue_interval: Seconds = 3600
+    fifo_force_enqueue_interval: Annotated[Seconds, CHECKS_IN_DATABASE] = 3600
     """Workers missing from that queue are put in again after this time."""
-    fifo_max_preempt_interval: Seconds = 60
+    fifo_max_preempt_interval: Annotated[Seconds, CHECKS_IN_DATABASE] = 60
     """Longest time for which urgent checks go first."""
-    fifo_protective_dequeue: Flag = True
+    fifo_protective_dequeue: Annotated[Flag, CHECKS_IN_DATABASE] = True
     """A check is taken out of that queue only after it was done."""
-    plugin_cache_enable: Flag = False
+    plugin_cache_enable: Annotated[Flag, _ASKED_ONCE] = False
     """Plugins keep the answers of the batch system for a while."""
-    plugin_cache_refresh_interval: Seconds | None = None
+    plugin_cache_refresh_interval: Annotated[Seconds | None, _ASKED_ONCE] = None
     """How long they keep them; `checkInterval` when not set."""
-    event_based_enable: Flag = False
+    event_based_enable: Annotated[Flag, _LOOKED_AT] = False
     """Plugins tell which workers changed."""
-    event_based_plugins: PluginConfigs = ()
+    event_based_plugins: Annotated[PluginConfigs, _LOOKED_AT] = ()
     """The plugins that do."""
-    event_based_check_interval: Seconds = 300
+    event_based_check_interval: Annotated[Seconds, _LOOKED_AT] = 300
     """Period of asking them."""
-    event_based_time_window: Seconds = 450
+    event_based_time_window: Annotated[Seconds, _LOOKED_AT] = 450
     """How far back they are asked."""
-    event_based_check_max_events: Positive = 500
+    event_based_check_max_events: Annotated[Positive, _LOOKED_AT] = 500
     """Events per cycle."""
-    event_based_event_lifetime: Seconds = 1800
+    event_based_event_lifetime: Annotated[Seconds, _LOOKED_AT] = 1800
     """Older events are dropped."""
-    event_based_remove_max_events: Positive = 2000
+    event_based_remove_max_events: Annotated[Positive, _LOOKED_AT] = 2000
     """Events dropped per cycle."""
-    fifo_module: Text | None = None
+    fifo_module: Annotated[Text | None, CHECKS_IN_DATABASE] = None
     """`[fifo] fifoModule` of the monitor alone."""
-    fifo_class: Text | None = None
+    fifo_class: Annotated[Text | None, CHECKS_IN_DATABASE] = None
     """`[fifo] fifoClass` of the monitor alone."""
-    database_filename: Annotated[FilePath | None, Field(alias="database_filename")] = None
+    database_filename: Annotated[FilePath | None, Field(alias="database_filename"), CHECKS_IN_DATABASE] = None
     """`[fifo] database_filename` of the monitor alone."""
-    db_host: Annotated[Text | None, Field(alias="db_host")] = None
+    db_host: Annotated[Text | None, Field(alias="db_host"), CHECKS_IN_DATABASE] = None
     """`[fifo] db_host` of the monitor alone."""
-    db_port: Annotated[Port | None, Field(alias="db_port")] = None
+    db_port: Annotated[Port | None, Field(alias="db_port"), CHECKS_IN_DATABASE] = None
     """`[fifo] db_port` of the monitor alone."""
-    db_user: Annotated[Text | None, Field(alias="db_user")] = None
+    db_user: Annotated[Text | None, Field(alias="db_user"), CHECKS_IN_DATABASE] = None
     """`[fifo] db_user` of the monitor alone."""
-    db_password: Annotated[Secret | None, Field(alias="db_password")] = None
+    db_password: Annotated[Secret | None, Field(alias="db_password"), CHECKS_IN_DATABASE] = None
     """`[fifo] db_password` of the monitor alone."""
-    db_schema: Annotated[Text | None, Field(alias="db_schema")] = None
+    db_schema: Annotated[Text | None, Field(alias="db_schema"), CHECKS_IN_DATABASE] = None
     """`[fifo] db_schema` of the monitor alone."""
 
 
@@ -151,7 +162,7 @@ class Sweeper(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_workers: Positive = 500
+    max_workers: Annotated[Positive, ALL_AT_ONCE] = 500
     """Workers per cycle."""
     check_interval: Seconds = 180
     """Least time between two kills of one worker."""
@@ -165,9 +176,9 @@ class Sweeper(Section):
     """How long cancelled workers are kept."""
     keep_missed: Hours = 24
     """How long missed workers are kept."""
-    keep_pending: Hours = 24
+    keep_pending: Annotated[Hours, Idle("`keepMissed` counts for them")] = 24
     """How long workers that were never submitted are kept."""
-    disk_clean_up_interval: Hours | None = None
+    disk_clean_up_interval: Annotated[Hours | None, Idle("no directory is kept below a size")] = None
     """Period of removing old directories; needs `diskHighWatermark`."""
-    disk_high_watermark: Text | None = None
+    disk_high_watermark: Annotated[Text | None, Later("no directory is kept below a size")] = None
     """`directory|GB,directory|GB`: the oldest contents go when a directory holds more."""

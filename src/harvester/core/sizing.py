@@ -81,7 +81,11 @@ def _queued_room(limits: WorkerLimits, counts: WorkerCounts) -> tuple[int, str, 
     name = "maxWorkers" if limits.queued is None else "nQueueLimitWorker"
     allowed = limits.total if limits.queued is None else limits.queued
     if allowed <= 0:
-        return 1 - counts.queued, "no limit set", f"{counts.queued} of 1 workers are queued; neither limit is set"
+        return (
+            1 - counts.queued,
+            "no limit set",
+            f"{counts.queued} of 1 workers are queued; set maxWorkers to have more",
+        )
     return allowed - counts.queued, name, f"{counts.queued} of {allowed} workers are queued"
 
 

@@ -8,7 +8,7 @@ The life of a worker (core reference §4.2)::
 `pending` is the intent, committed before the resource is asked (reliability: intent before action).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -132,17 +132,3 @@ class Worker:
 def marker_of(instance: str, worker_id: int) -> str:
     """The text that identifies a worker's batch job on the resource."""
     return f"{instance}-{worker_id}"
-
-
-def worker_id_of(instance: str, marker: str) -> int | None:
-    """The worker that a marker belongs to; None if the marker is not one of this instance."""
-    owner, _, number = marker.rpartition("-")
-    return int(number) if owner == instance and number.isascii() and number.isdigit() else None
-
-
-def count_by_status(statuses: Iterable[tuple[WorkerStatus, int]]) -> dict[WorkerStatus, int]:
-    """Workers by status, with a zero for every status that has none."""
-    counts = dict.fromkeys(WorkerStatus, 0)
-    for status, number in statuses:
-        counts[status] += number
-    return counts

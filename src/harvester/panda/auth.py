@@ -3,7 +3,7 @@
 import json
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from harvester.core.clock import Clock
 from harvester.panda.errors import CredentialError
 
 REREAD_AFTER = timedelta(minutes=10)
@@ -21,7 +22,6 @@ REREAD_AFTER = timedelta(minutes=10)
 _FILE_PREFIX = "file:"
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
-Clock = Callable[[], datetime]
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
 

@@ -2,21 +2,21 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Self
 
 import httpx2
 import structlog
 from pydantic import JsonValue
 
-from harvester.panda.auth import Clock, Credentials
+from harvester.core.clock import Clock, utc_now
+from harvester.panda.auth import Credentials
 from harvester.panda.criteria import criteria_to_wire
 from harvester.panda.delivery import Delivery
 from harvester.panda.errors import BadJob, PandaRefused
 from harvester.panda.messages import (
     Acquired,
     Command,
-    CommandLock,
     JobOffer,
     JobReply,
     JobReport,
@@ -35,14 +35,11 @@ DEFAULT_TIMEOUT = 180.0
 DEFAULT_RETRIES = 2
 _ENTRIES_PER_CALL = 100
 """Safe for `job/get_status`, whose URL may not pass 8 kB, and what the bulk calls are used to."""
+_NOT_STORED = "the server answered that it did not store the worker; see the log of its harvester API"
 _NO_JOBS = "No jobs in PanDA"
 """Also the answer for an unknown queue and while the database is down: no error, and no proof of emptiness."""
 
 _log = structlog.get_logger(__name__)
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class PandaClient:
@@ -69,7 +66,7 @@ class PandaClient:
         timeout: float = DEFAULT_TIMEOUT,
         retries: int = DEFAULT_RETRIES,
         transport: httpx2.BaseTransport | None = None,
-        clock: Clock = _utc_now,
+        clock: Clock = utc_now,
     ) -> None:
         self.instance_id = instance_id
         self._transport = Transport(
@@ -102,9 +99,7 @@ class PandaClient:
             return False
         return True
 
-    def heartbeat(
-        self, *, start_time: datetime, version: str, commit: str, commands: Sequence[CommandLock] = ()
-    ) -> None:
+    def heartbeat(self, *, start_time: datetime, version: str, commit: str) -> None:
         """Say that this instance lives, each time with everything about it.
 
         The first beat of a new instance makes its row, is reported as failed, and its data are not stored: so a
@@ -115,8 +110,6 @@ class PandaClient:
             "sw_version": clip(version, 50),
             "commit_stamp": clip(commit, 100),
         }
-        if commands:
-            data["commands"] = [lock.to_wire() for lock in commands]
         try:
             self._tell("harvester/heartbeat", data=data)
         except PandaRefused:
@@ -165,23 +158,23 @@ class PandaClient:
                 statuses |= zip(part, map(parse_job_status, answers), strict=True)
         return statuses
 
-    def update_jobs(self, reports: Sequence[JobReport]) -> list[JobReply]:
+    def update_jobs(self, reports: Sequence[JobReport], per_call: int = _ENTRIES_PER_CALL) -> list[JobReply]:
         """Report jobs; one reply per report, in order. One bad entry does not hold back the others."""
 
         def send(part: Sequence[JobReport]) -> list[JobReply]:
             answers = self._tell("pilot/update_jobs_bulk", job_list=[report.to_wire() for report in part])
             return [parse_job_reply(answer) for answer in _list(answers)]
 
-        return Delivery(reports, send, lambda why: JobReply(accepted=False, reason=why), _ENTRIES_PER_CALL).run()
+        return Delivery(reports, send, lambda why: JobReply(accepted=False, reason=why), _bulk(per_call)).run()
 
-    def update_workers(self, reports: Sequence[WorkerReport]) -> list[WorkerReply]:
+    def update_workers(self, reports: Sequence[WorkerReport], per_call: int = _ENTRIES_PER_CALL) -> list[WorkerReply]:
         """Report workers; one reply per report, in order. One bad entry does not hold back the others."""
 
         def send(part: Sequence[WorkerReport]) -> list[WorkerReply]:
             answers = self._tell("harvester/update_workers", workers=[report.to_wire() for report in part])
-            return [WorkerReply(answer is True, "" if answer is True else "not stored") for answer in _list(answers)]
+            return [WorkerReply(answer is True, "" if answer is True else _NOT_STORED) for answer in _list(answers)]
 
-        return Delivery(reports, send, lambda why: WorkerReply(accepted=False, reason=why), _ENTRIES_PER_CALL).run()
+        return Delivery(reports, send, lambda why: WorkerReply(accepted=False, reason=why), _bulk(per_call)).run()
 
     def acquire_commands(self, n: int) -> list[Command]:
         """Take up to `n` commands. The server gives each only once: store them before anything else."""
@@ -202,6 +195,10 @@ class PandaClient:
 
     def _tell(self, method: str, **arguments: JsonValue) -> JsonValue:
         return self._transport.post(method, {"harvester_id": self.instance_id, **arguments}, repeatable=True)
+
+
+def _bulk(wanted: int) -> int:
+    return min(max(wanted, 1), _ENTRIES_PER_CALL)
 
 
 def _acquired(data: JsonValue) -> Acquired:

@@ -17,7 +17,6 @@ __all__ = [
     "Acquired",
     "BadJob",
     "Command",
-    "CommandLock",
     "InputFile",
     "JobOffer",
     "JobReply",
@@ -90,23 +89,6 @@ class Command:
     target: str | None = None
     params: JsonValue = field(default=None, hash=False)
     ack_requested: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class CommandLock:
-    """The right to be sent one command for one site, registered with the heartbeat."""
-
-    command: str
-    computing_site: str
-    resource_type: str = "ANY"
-
-    def to_wire(self) -> dict[str, JsonValue]:
-        """Give the entry of the heartbeat's `commands`."""
-        return {
-            "command": self.command,
-            "computingSite": self.computing_site,
-            "resourceType": self.resource_type,
-        }
 
 
 def parse_job_reply(raw: JsonValue) -> JobReply:

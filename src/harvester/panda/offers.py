@@ -85,6 +85,12 @@ def parse_job(raw: object) -> JobOffer:
     return _Reader(raw).offer()
 
 
+def outputs_of(params: Mapping[str, JsonValue]) -> dict[str, OutputFile]:
+    """What a job that was accepted says of its output files and its log, by LFN."""
+    reader = _Reader(dict(params))
+    return {each.lfn: each for each in reader.output_files(reader.log_file())}
+
+
 class _Reader:
     """Reads typed fields of one job dictionary and blames the job for what it finds."""
 
@@ -97,7 +103,7 @@ class _Reader:
         self._refuse_unstorable()
         if self.job_id is None:
             raise self._bad(f"PandaID must be a positive integer, not {_shown(self.params.get('PandaID'))}")
-        log_file = self._log_file()
+        log_file = self.log_file()
         return JobOffer(
             job_id=self.job_id,
             task_id=self._integer("taskID"),
@@ -108,7 +114,7 @@ class _Reader:
             resource_type=self._text("resource_type"),
             prod_source_label=self._label(),
             input_files=self._input_files(),
-            output_files=self._output_files(log_file),
+            output_files=self.output_files(log_file),
             log_file=log_file,
             params=self.params,
         )
@@ -200,11 +206,11 @@ class _Reader:
             raise self._bad(f"fsize holds {_shown(text)}, which is not a number of bytes")
         return int(text)
 
-    def _log_file(self) -> LogFile | None:
+    def log_file(self) -> LogFile | None:
         lfn = self._text("logFile")
         return None if lfn is None else LogFile(self._name("logFile", lfn), self._text("logGUID"))
 
-    def _output_files(self, log_file: LogFile | None) -> tuple[OutputFile, ...]:
+    def output_files(self, log_file: LogFile | None) -> tuple[OutputFile, ...]:
         names = self._list("outFiles")
         scopes = self._output_scopes(names, log_file)
         columns = (self._parallel(name, "outFiles", len(names)) for name in ("realDatasets", "ddmEndPointOut"))

@@ -21,7 +21,8 @@ import httpx2
 import stamina
 from pydantic import JsonValue
 
-from harvester.panda.auth import AuthType, BearerToken, Clock, Credentials, Stamp, is_header_word
+from harvester.core.clock import Clock
+from harvester.panda.auth import AuthType, BearerToken, Credentials, Stamp, is_header_word
 from harvester.panda.errors import CredentialError, PandaRefused, PandaUnavailable
 
 GZIP_FROM_BYTES = 64 * 2**10

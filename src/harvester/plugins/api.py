@@ -19,7 +19,7 @@ from enum import Enum
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from harvester.core.clock import Clock
 from harvester.core.files import File, FileKind
@@ -31,10 +31,18 @@ class PluginSettings(BaseModel):
     """Base of a plugin's typed settings; the fields' aliases are the keys of the queue configuration.
 
     Keys that the model does not know are kept out of the way but not refused: blocks are shared between plugins
-    through `common`, and existing configurations carry keys of other plugins.
+    through `common`, and existing configurations carry keys of other plugins. A key with `null` or an empty text is as
+    good as none: existing configurations have them.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_empty_keys(cls, block: object) -> object:
+        if not isinstance(block, Mapping):
+            return block
+        return {key: value for key, value in block.items() if value is not None and value != ""}
 
 
 SettingsT = TypeVar("SettingsT", bound=PluginSettings)
@@ -206,7 +214,11 @@ class Resource(Plugin[SettingsT], ABC):
     @property
     @abstractmethod
     def endpoint(self) -> str:
-        """What is asked in one call: workers of all queues with the same endpoint are checked together."""
+        """What is asked in one call: workers of all queues with the same endpoint are checked together.
+
+        One of these queues' resources answers for all of them, so everything that changes the answer belongs to the
+        endpoint: the system, the account, the commands that ask it and what they are told.
+        """
 
     @abstractmethod
     def submit(self, workers: Sequence[Worker]) -> Sequence[SubmitOutcome]:

@@ -1,7 +1,7 @@
 """The plugins of every queue, built when first asked for and kept while the queue's configuration stays the same."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar, cast
 
 from harvester.config.queues import PluginBlock, QueueConfig
@@ -29,7 +29,7 @@ class PluginPool:
     """Plugins by queue and role.
 
     Args:
-        queues: all valid queues by name; `replace_queues` changes them while running.
+        queues: all valid queues by name.
         make_context: the context of a queue's plugins.
     """
 
@@ -53,6 +53,29 @@ class PluginPool:
         if config := self._queues.get(name):
             return config
         raise QueueUnknownError(f"queue {name} is not in the queue configuration; put it back until its work has ended")
+
+    def build_all(self, queues: Iterable[str]) -> list[str]:
+        """Build the plugins of these queues, so that no agent waits for it with a transaction open.
+
+        Returns:
+            why some cannot be built; whoever needs one of those tries again and is told the same.
+        """
+        problems: list[str] = []
+        for name in queues:
+            for get in (
+                self.submitter,
+                self.monitor,
+                self.sweeper,
+                self.messenger,
+                self.worker_maker,
+                self.preparator,
+                self.stager,
+            ):
+                try:
+                    get(name)
+                except HarvesterError as error:
+                    problems.append(str(error))
+        return problems
 
     def submitter(self, queue: str) -> Resource[PluginSettings]:
         """The resource that takes the queue's workers."""

@@ -11,15 +11,17 @@ Plugins are imported when they are first asked for: a broken one hurts only the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Final, Literal, Protocol, overload
+from typing import Final
 
-from pydantic import AliasChoices, JsonValue, ValidationError
+from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
+from harvester.config.plugin_blocks import PluginBlock, PluginProblem
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     Messenger,
@@ -49,8 +51,6 @@ __all__ = [
 ENTRY_POINT_GROUP: Final = "harvester.plugins"
 
 AnyPlugin = Plugin[PluginSettings]
-ResourceRole = Literal[Role.SUBMITTER, Role.MONITOR, Role.SWEEPER]
-PreparatorRole = Literal[Role.PREPARATOR, Role.AUX_PREPARATOR]
 
 _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.SUBMITTER: Resource,
@@ -62,19 +62,6 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.AUX_PREPARATOR: Preparator,
     Role.STAGER: Stager,
 }
-
-
-class Block(Protocol):
-    """What the registry reads of a plugin block of the queue configuration."""
-
-    @property
-    def module(self) -> str | None: ...
-    @property
-    def name(self) -> str | None: ...
-    @property
-    def plugin(self) -> str | None: ...
-    @property
-    def settings(self) -> Mapping[str, JsonValue]: ...
 
 
 class PluginError(HarvesterError):
@@ -97,7 +84,7 @@ class PluginSettingsError(PluginError):
     """The settings of the block are not what the plugin wants."""
 
 
-def resolve(role: Role, block: Block) -> type[AnyPlugin]:
+def resolve(role: Role, block: PluginBlock) -> type[AnyPlugin]:
     """The class that a block names.
 
     Raises:
@@ -112,19 +99,7 @@ def resolve(role: Role, block: Block) -> type[AnyPlugin]:
     return _by_class(role, block.module, block.name)
 
 
-@overload
-def build(role: ResourceRole, block: Block, context: PluginContext) -> Resource[PluginSettings]: ...
-@overload
-def build(role: Literal[Role.MESSENGER], block: Block, context: PluginContext) -> Messenger[PluginSettings]: ...
-@overload
-def build(role: Literal[Role.WORKER_MAKER], block: Block, context: PluginContext) -> WorkerMaker[PluginSettings]: ...
-@overload
-def build(role: PreparatorRole, block: Block, context: PluginContext) -> Preparator[PluginSettings]: ...
-@overload
-def build(role: Literal[Role.STAGER], block: Block, context: PluginContext) -> Stager[PluginSettings]: ...
-@overload
-def build(role: Role, block: Block, context: PluginContext) -> AnyPlugin: ...
-def build(role: Role, block: Block, context: PluginContext) -> AnyPlugin:
+def build(role: Role, block: PluginBlock, context: PluginContext) -> AnyPlugin:
     """The plugin of a block, with its settings checked.
 
     Raises:
@@ -138,15 +113,14 @@ def build(role: Role, block: Block, context: PluginContext) -> AnyPlugin:
     try:
         settings = _settings(plugin, role, block)
     except ValidationError as error:
-        raise PluginSettingsError(f"{place}: {'; '.join(_complaints(error))}") from None
+        raise PluginSettingsError(f"{place}: {'; '.join(map(str, _complaints(error)))}") from None
     return plugin(settings, context)
 
 
-def problems(queue: str, role: str, block: Block) -> Sequence[str]:
-    """What keeps a block from being built, one line each; nothing is built and no resource is asked.
+def problems(role: str, block: PluginBlock) -> Sequence[PluginProblem]:
+    """What keeps a block from being built, by setting where it is about one; nothing is built, no resource is asked.
 
     Args:
-        queue: for the messages.
         role: key of the block in the queue configuration; an unknown key is a block of middleware.
         block: as in the configuration, `common` merged in.
     """
@@ -154,13 +128,13 @@ def problems(queue: str, role: str, block: Block) -> Sequence[str]:
     try:
         _settings(resolve(known, block), known, block)
     except PluginError as error:
-        return [f"queue {queue}: {error}"]
+        return [PluginProblem(str(error))]
     except ValidationError as error:
-        return [f"queue {queue}: {complaint}" for complaint in _complaints(error)]
+        return [complaint.about(block) for complaint in _complaints(error)]
     return []
 
 
-def known_settings(role: str, block: Block) -> frozenset[str]:
+def known_settings(role: str, block: PluginBlock) -> frozenset[str]:
     """The keys that the plugin of a block reads, and those that it need not read although upstream's does.
 
     Raises:
@@ -186,17 +160,34 @@ def _role(key: str) -> Role:
     return Role(key) if key in {each.value for each in Role} else Role.MIDDLEWARE
 
 
-def _settings(plugin: type[AnyPlugin], role: Role, block: Block) -> PluginSettings:
+def _settings(plugin: type[AnyPlugin], role: Role, block: PluginBlock) -> PluginSettings:
     """A plugin that serves several roles finds the role in the validation context."""
     upstream = UPSTREAM.get((block.module or "", block.name or ""))
     always = upstream.settings if upstream else {}
     return plugin.Settings.model_validate({**always, **block.settings}, context={"role": role.value})
 
 
-def _complaints(error: ValidationError) -> Sequence[str]:
-    """One line per wrong key, without its value: that may be a secret."""
+@dataclass(frozen=True, slots=True)
+class _Complaint:
+    """A wrong key, by its path in the block, and what is wrong with it; without its value, which may be a secret."""
+
+    path: tuple[str, ...]
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{'.'.join(self.path) or 'the block'}: {self.problem}"
+
+    def about(self, block: PluginBlock) -> PluginProblem:
+        """The problem of the setting if the block has it, else of the block as a whole."""
+        if not self.path or self.path[0] not in block.settings:
+            return PluginProblem(str(self))
+        problem = self.problem if len(self.path) == 1 else str(self)
+        return PluginProblem(problem, "correct this setting", key=self.path[0])
+
+
+def _complaints(error: ValidationError) -> Sequence[_Complaint]:
     details = error.errors(include_url=False, include_context=False, include_input=False)
-    return [f"{'.'.join(map(str, each['loc'])) or 'the block'}: {each['msg']}" for each in details]
+    return [_Complaint(tuple(map(str, each["loc"])), each["msg"]) for each in details]
 
 
 # ---- by short name ---------------------------------------------------------------------------------------------------

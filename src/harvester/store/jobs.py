@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Final
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, select, update
 
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.store import history
-from harvester.store.leases import JOB_REPORT, JOB_WORK, WORKER_WORK, claim_rows
-from harvester.store.schema import JobPhase, WorkerPhase, files, job_params, job_workers, jobs, workers
+from harvester.store.leases import JOB_REPORT, JOB_WORK, claim_rows
+from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs
 from harvester.store.sets import change_rows, none_of, one_of, unindexed
 from harvester.store.types import AnyRow
 
@@ -50,8 +50,9 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
     """Store jobs from the server and return those that are new.
 
     A job that is known and not yet done stays as it is (the server repeated itself); one that is done gives way to
-    its new attempt.
+    its new attempt. One that comes twice is taken as it came first.
     """
+    fetched = list({each.job.job_id: each for each in reversed(fetched)}.values())[::-1]
     ids = [each.job.job_id for each in fetched]
     query = select(jobs.c.job_id, jobs.c.phase).where(one_of(connection, jobs.c.job_id, ids))
     known: dict[int, JobPhase] = {row[0]: row[1] for row in connection.execute(query)}
@@ -167,6 +168,18 @@ def count_by_queue_and_status(connection: Connection) -> dict[str, dict[JobStatu
     return counts
 
 
+def held_ids(connection: Connection, job_ids: Sequence[int], fence: int) -> frozenset[int]:
+    """Which of the jobs are still held under the claim; locks them until the transaction ends."""
+    held = and_(one_of(connection, jobs.c.job_id, job_ids), JOB_WORK.fence == fence)
+    return frozenset(connection.scalars(select(jobs.c.job_id).where(held).with_for_update()))
+
+
+def find_working(connection: Connection, job_ids: Collection[int]) -> list[Job]:
+    """Those of the jobs that a worker has and that have not ended; they stay so until the transaction ends."""
+    query = select(*_COLUMNS).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
+    return [_job(row) for row in connection.execute(query.with_for_update())]
+
+
 def change_held(connection: Connection, changes: Sequence[Mapping[str, object]], fence: int) -> int:
     """Write what became of claimed jobs; where the claim was lost nothing changes."""
     return change_rows(connection, jobs, changes, JOB_WORK.fence == fence, same={"fence": 0})
@@ -224,15 +237,6 @@ def cancel(connection: Connection, attributes: Mapping[int, Mapping[str, object]
     }
     rows = [{"job_id": job, "attributes": known} for job, known in attributes.items()]
     change_rows(connection, jobs, rows, _IS_OPEN, same=same)
-
-
-def has_work(connection: Connection) -> bool:
-    """Whether any job is not done yet or any worker not swept or waiting to be; for a demo that wants to end."""
-    open_job = select(jobs.c.job_id).where(jobs.c.phase != JobPhase.SWEEP).exists()
-    open_worker = select(workers.c.worker_id).where(
-        or_(workers.c.phase != WorkerPhase.SWEEP, workers.c.report_due.is_not(None), WORKER_WORK.fence != 0)
-    )
-    return bool(connection.scalar(select(or_(open_job, open_worker.exists()))))
 
 
 def remove(connection: Connection, job_ids: Sequence[int]) -> None:

@@ -90,18 +90,28 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class OwnerRecord:
-    """A process that holds or held claims."""
+    """A process that holds or held claims.
+
+    Attributes:
+        birth: tells it from a later process of the host with the same id.
+        since: when it became a holder of claims.
+        expires_at: when it is taken for dead unless it speaks before.
+    """
 
     owner_id: int
     host: str
     pid: int
-    born: datetime
+    birth: str
+    since: datetime
     expires_at: datetime
 
 
-def register_owner(connection: Connection, host: str, pid: int, born: datetime, expires_at: datetime) -> Owner:
+def register_owner(
+    connection: Connection, host: str, pid: int, birth: str, *, now: datetime, expires_at: datetime
+) -> Owner:
     """After this, the process may claim rows under its own number."""
-    result = connection.execute(insert(owners).values(host=host, pid=pid, born=born, expires_at=expires_at))
+    values = {"host": host, "pid": pid, "birth": birth, "since": now, "expires_at": expires_at}
+    result = connection.execute(insert(owners).values(values))
     key = result.inserted_primary_key
     if key is None:
         raise AssertionError("the database gave the new owner no number")

@@ -79,7 +79,8 @@ owners = Table(
     Column("owner_id", Key, primary_key=True, autoincrement=True),
     Column("host", _NAME, nullable=False),
     Column("pid", BigInteger, nullable=False),
-    Column("born", UtcTime, nullable=False),
+    Column("birth", String(80), nullable=False),
+    Column("since", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
     sqlite_autoincrement=True,  # numbers of owners, and with them fences, are never used again
 )

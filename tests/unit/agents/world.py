@@ -13,7 +13,10 @@ from typing import Any
 from sqlalchemy import event
 
 from harvester.agents.base import Agent, ClaimTicket, Instance, Unit, Wakeups
-from harvester.config.queues import QueueConfig, queue_from_raw
+from harvester.config.findings import Findings
+from harvester.config.queue_builder import build_queue
+from harvester.config.queue_merge import MergedQueue
+from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
 from harvester.core.jobs import Job
 from harvester.core.workers import Worker, WorkerStatus
@@ -207,7 +210,7 @@ class World:
         """Take a queue into service, or change it."""
         block = {"plugin": "dummy"}
         raw = {"maxWorkers": 100, "nQueueLimitWorker": 100, "nQueueLimitJob": 100, "submitter": block, **attributes}
-        queue = queue_from_raw(name, raw, work_dir=self.directory)
+        queue = build_queue(MergedQueue(name, raw), self.directory, Findings())
         assert queue is not None
         self.pool.known[name] = queue
         with self.db.write() as connection:

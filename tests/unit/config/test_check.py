@@ -325,7 +325,42 @@ IN_MAIN = [
             ("resolverModule", "m"),
             ("autoBlacklist", "True"),
             ("pilotVersion", "3"),
+            ("updateInterval", "60"),
         )
+    ),
+    *(
+        Mistake(
+            f"{key} in a version without",
+            line,
+            key,
+            says,
+            f"[{key.partition('.')[0]}]\n{line}",
+            severity=WARNING,
+        )
+        for line, key, says in (
+            ("syncMaxWorkerID = True", "db.syncMaxWorkerID", "has the id 1"),
+            ("portNumber = 25081", "frontend.portNumber", "no port is open"),
+            ("secretFile = /s", "frontend.secretFile", "no port is open"),
+            ("eventStatusDumpXmlFile = o.xml", "payload_interaction.eventStatusDumpXmlFile", "as JSON only"),
+            ("minMessageLevel = ERROR", "propagator.minMessageLevel", "no dialog messages"),
+            ("noPilotsWhenNoActiveJobs = True", "submitter.noPilotsWhenNoActiveJobs", "also without jobs"),
+            ("activateWorkerFactor = auto", "submitter.activateWorkerFactor", "limits of the queue"),
+            ("diskHighWatermark = /d|100", "sweeper.diskHighWatermark", "no directory is kept below a size"),
+            ("actions = email", "watcher.actions", "see harvester status"),
+            ("moduleName = m", "credmanager.moduleName", "renew credentials"),
+            ("active = True", "service_monitor.active", "nothing is measured"),
+            ("active = True", "apfmon.active", "no pilot factory monitor"),
+            ("nJobsInBulk = 1000", "propagator.nJobsInBulk", "write 100"),
+            ("nWorkersInBulk = 101", "propagator.nWorkersInBulk", "write 100"),
+        )
+    ),
+    Mistake(
+        "parameters of all plugins of a class",
+        "extraPluginConfigs",
+        "master.extraPluginConfigs",
+        "from the queue configuration alone",
+        whole_main=MAIN.replace("[pandacon]", 'extraPluginConfigs =\n  {\n  "C": {}}\n[pandacon]'),
+        severity=WARNING,
     ),
 ]
 
@@ -373,6 +408,24 @@ IN_QUEUES = [
             queues=changed_queue('"NoJob"', '"OneToMany"')),
     Mistake("limit of a later version", "Ratio", "BAD.nQueueLimitJobRatio", "nQueueLimitJob alone decide",
             queues=queue('"mapType": "OneToOne", "nQueueLimitJob": 9,\n"nQueueLimitJobRatio": 20'), severity=WARNING),
+    Mistake("minimum of a later version", "WorkerMin", "BAD.nQueueLimitWorkerMin", "nQueueLimitJob alone decide",
+            queues=queue('"nQueueLimitWorkerMin": 0'), severity=WARNING),
+    Mistake("limit of waiting workers alone", "nQueueLimitWorker", "BAD.nQueueLimitWorker", "no workers are made",
+            queues=changed_queue('"maxWorkers": 5', '"nQueueLimitWorker": 10'), severity=WARNING),
+    Mistake("limit of waiting workers alone, with jobs", "WorkerMax", "BAD.nQueueLimitWorkerMax", "one worker waits",
+            queues=queue('"mapType": "OneToOne", "maxWorkers": 0,\n"nQueueLimitWorkerMax": 10'), severity=WARNING),
+    Mistake("wall time of a later version", "walltimeLimit", "BAD.walltimeLimit", "workerMaker alone says",
+            queues=queue('"walltimeLimit": 3600'), severity=WARNING),
+    Mistake("labels of a later version", "rc_x", "BAD.prioritizedProdSourceLabels", "priority of a job alone",
+            queues=queue('"prioritizedProdSourceLabels": ["rc_x"]'), severity=WARNING),
+    Mistake("events of a later version", "scatteredEvents", "BAD.scatteredEvents", "no event ranges",
+            queues=queue('"scatteredEvents": true'), severity=WARNING),
+    Mistake("setting of a later version", "noPilots", "BAD.submitter.noPilotsWhenNoActiveJobs", "also without jobs",
+            queues=setting("submitter", '"noPilotsWhenNoActiveJobs": true'), severity=WARNING),
+    Mistake("setting of a later version for all plugins", "static", "BAD.common.staticWorkers", "limits of the queue",
+            queues=queue('"common": {\n"staticWorkers": 3}'), severity=WARNING),
+    Mistake("protection of a later version", "skipOnFail", "BAD.workerMaker.skipOnFail", "such jobs fail",
+            queues=setting("workerMaker", '"skipOnFail": true'), severity=WARNING),
     Mistake("throttler of a later version", '"throttler"', "BAD.throttler", "comes with a later version",
             queues=queue('"throttler": {"plugin": "simple"}'), severity=WARNING),
     Mistake("run mode of a later version", "slave", "BAD.runMode", "comes with a later version",
@@ -498,6 +551,35 @@ def test_finds_nothing_in_the_examples(example: str) -> None:
     assert check([folder / "panda_harvester.cfg"], None, {}, lambda *_: []) == []
 
 
+@pytest.mark.parametrize(
+    "section",
+    [
+        "[monitor]\nfifoEnable = True\nmaxWorkers = 7\npluginCacheEnable = True",
+        "[preparator]\nmaxJobsToCheck = 7\n[stager]\nmaxFilesPerJobToCheck = 7",
+        "[fifo]\nfifoModule = m\n[eventfeeder]\nnThreads = 0\n[zipper]\nzipInterval = 7",
+        "[watcher]\nmailServer = m\n[frontend]\nnThreads = 7\nauthEnable = False",
+        "[qconf]\nupdateInterval = 600\n[propagator]\nnJobsInBulk = 100\nmaxDialogs = 0",
+    ],
+)
+def test_nobody_is_told_of_keys_that_nobody_misses(section: str, tmp_path: Path) -> None:
+    _, _, found = findings_of(Mistake("none", None, "", "", section), tmp_path)
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        '"allowJobMixture": true, "prefetchEvents": false, "jobType": "production", "siteFamily": "F"',
+        '"prioritizedProdSourceLabels": ["rc_alrb"], "nQueueLimitWorker": 3, "walltimeLimit": null',
+        '"common": {"nJobsPerWorker": 4, "fifoCheckInterval": 5, "forcePostProcessing": true, "skipOnFail": false}',
+        '"maxWorkers": 0',
+    ],
+)
+def test_nobody_is_told_of_attributes_that_nobody_misses(attributes: str, tmp_path: Path) -> None:
+    _, _, found = findings_of(Mistake("none", None, "", "", queues=queue(attributes)), tmp_path)
+    assert [each for each in found if "written twice" not in each.problem] == []
+
+
 def test_missing_files_are_named(tmp_path: Path) -> None:
     found = check([tmp_path / "no.cfg"], tmp_path / "no.json", {}, None)
     assert [(each.file, each.problem) for each in found] == [
@@ -541,6 +623,15 @@ def test_a_key_written_twice_in_the_config_map_is_no_error(tmp_path: Path) -> No
     (tmp_path / "panda_queueconfig.json").write_text(QUEUES)
     found = check([tmp_path / "a.cfg", tmp_path / "b.json"], None, {}, known_plugins)
     assert [(each.line, each.key, each.severity) for each in found] == [(2, "db.user", WARNING)]
+
+
+def test_half_a_config_map_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.cfg").write_text(MAIN)
+    (tmp_path / "b.json").write_text('{"db":\n{')
+    (tmp_path / "panda_queueconfig.json").write_text(QUEUES)
+    (found,) = check([tmp_path / "a.cfg", tmp_path / "b.json"], None, {}, known_plugins)
+    assert (Path(found.file).name, found.line, found.severity) == ("b.json", 2, Severity.ERROR)
+    assert "ends too early" in found.problem
 
 
 def test_secrets_are_never_shown(tmp_path: Path) -> None:

@@ -1,64 +1,69 @@
 """The limits of a queue agree with each other."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.config.limits import LIMIT_KEYS, normalise
+from harvester.config.findings import Findings
+from harvester.config.limits import with_agreeing_limits
+from harvester.config.queue_builder import build_queue
+from harvester.config.queue_merge import MergedQueue
+from harvester.config.queue_model import LIMIT_KEYS, QueueConfig
 from harvester.core.workers import MapType
 
-VALUES = st.none() | st.integers(0, 10)
-STATED = st.dictionaries(st.sampled_from(LIMIT_KEYS), VALUES)
+Stated = dict[str, int | None]
+STATED = st.dictionaries(st.sampled_from(LIMIT_KEYS), st.none() | st.integers(0, 10))
+
+
+def built(stated: Stated, map_type: MapType = MapType.ONE_TO_ONE) -> QueueConfig:
+    raw = {"mapType": map_type.value, "submitter": {"plugin": "local"}, **stated}
+    queue = build_queue(MergedQueue("Q", raw), Path("/w"), Findings())
+    assert queue is not None
+    return queue
 
 
 @given(STATED, st.sampled_from(MapType))
-def test_no_limit_is_above_its_ceiling(stated: dict[str, int | None], map_type: MapType) -> None:
-    limits = normalise(stated, map_type)
-    for kind in ("Worker", "WorkerCores", "WorkerMemory", "Job", "JobCores"):
-        least, limit = limits[f"nQueueLimit{kind}Min"], limits[f"nQueueLimit{kind}"]
-        assert least is None or limit is None or least <= limit
-    queued, total = limits["nQueueLimitWorker"], limits["maxWorkers"]
-    assert total is not None
-    assert queued is None or queued <= total
+def test_no_more_workers_may_wait_than_there_may_be(stated: Stated, map_type: MapType) -> None:
+    queue = built(stated, map_type)
+    assert queue.max_workers is not None
+    assert queue.n_queue_limit_worker is None or queue.n_queue_limit_worker <= queue.max_workers
 
 
 @given(STATED, st.sampled_from(MapType))
-def test_nothing_changes_the_second_time(stated: dict[str, int | None], map_type: MapType) -> None:
-    once = normalise(stated, map_type)
-    assert normalise(once, map_type) == once
+def test_nothing_changes_the_second_time(stated: Stated, map_type: MapType) -> None:
+    once = built(stated, map_type)
+    assert with_agreeing_limits(once) == once
 
 
 @given(STATED, st.sampled_from(MapType))
-def test_no_limit_grows(stated: dict[str, int | None], map_type: MapType) -> None:
-    for key, limit in normalise(stated, map_type).items():
-        before = stated.get(key)
+def test_no_limit_grows(stated: Stated, map_type: MapType) -> None:
+    queue = built(stated, map_type)
+    for key, name in (("nQueueLimitWorker", "n_queue_limit_worker"), ("nQueueLimitJob", "n_queue_limit_job")):
+        limit, before = getattr(queue, name), stated.get(key)
         assert limit is None or before is None or limit <= before
 
 
-@pytest.mark.parametrize("map_type", MapType)
-def test_limits_of_the_other_mode_are_dropped(map_type: MapType) -> None:
-    limits = normalise(dict.fromkeys(LIMIT_KEYS, 5), map_type)
-    dropped = {key for key, limit in limits.items() if limit is None}
-    pull = map_type is MapType.NO_JOB
-    assert dropped == (
-        {key for key in LIMIT_KEYS if "Job" in key} if pull else {"nQueueLimitWorkerRatio", "nQueueLimitWorkerMin"}
-    )
+def test_workers_that_fetch_their_own_jobs_have_no_limit_of_jobs() -> None:
+    stated: Stated = {"nQueueLimitJob": 5, "nQueueLimitJobMax": 5}
+    assert built(stated, MapType.NO_JOB).n_queue_limit_job is None
+    assert built(stated).n_queue_limit_job == 5
 
 
 @pytest.mark.parametrize(
-    ("stated", "key", "limit"),
+    ("stated", "limits"),
     [
-        ({}, "maxWorkers", 0),
-        ({}, "nQueueLimitWorker", None),
-        ({"maxWorkers": 5, "nQueueLimitWorkerMax": 9}, "nQueueLimitWorker", 5),
-        ({"maxWorkers": 5, "nQueueLimitWorker": 4, "nQueueLimitWorkerMax": 3}, "nQueueLimitWorker", 3),
-        ({"maxWorkers": 5, "nQueueLimitWorkerMin": 9}, "nQueueLimitWorkerMin", 5),
-        ({"nQueueLimitWorkerCores": 8, "nQueueLimitWorkerCoresMin": 9}, "nQueueLimitWorkerCoresMin", 8),
+        ({}, (0, None)),
+        ({"maxWorkers": 5, "nQueueLimitWorkerMax": 9}, (5, 5)),
+        ({"maxWorkers": 5, "nQueueLimitWorker": 4, "nQueueLimitWorkerMax": 3}, (5, 3)),
+        ({"nQueueLimitWorker": 4}, (0, 0)),
     ],
 )
-def test_examples_of_pull(stated: dict[str, int], key: str, limit: int | None) -> None:
-    assert normalise(stated, MapType.NO_JOB)[key] == limit
+def test_examples(stated: Stated, limits: tuple[int, int | None]) -> None:
+    queue = built(stated)
+    assert (queue.max_workers, queue.n_queue_limit_worker) == limits
 
 
 def test_older_name_of_the_job_limit() -> None:
-    assert normalise({"nQueueLimitJobMax": 7}, MapType.ONE_TO_ONE)["nQueueLimitJob"] == 7
+    assert built({"nQueueLimitJobMax": 7}).n_queue_limit_job == 7

@@ -17,7 +17,6 @@ from harvester.config.queues import (
     RunMode,
     load_queue_file,
     load_queues,
-    queue_from_raw,
 )
 from harvester.core.workers import MapType
 
@@ -67,7 +66,6 @@ def test_defaults() -> None:
     queue = one({})
     assert (queue.map_type, queue.run_mode, queue.max_workers) == (MapType.ONE_TO_ONE, RunMode.SELF, 0)
     assert (queue.site_name, queue.site_family, queue.resource_type) == ("Q", "Q", "ANY")
-    assert queue.unique_name == "Q:ANY:managed"
 
 
 def test_a_name_with_a_resource_type() -> None:
@@ -162,10 +160,10 @@ def test_middleware_stands_before_the_plugin() -> None:
         ({"truePilot": True}, "no_heartbeat", {"running", "transferring", "finished", "failed"}),
         ({"truePilot": True, "noHeartbeat": "running, failed"}, "no_heartbeat", {"running", "failed"}),
         ({"getJobCriteria": "a=1, b=x=y"}, "get_job_criteria", {"a": "1", "b": "x=y"}),
-        ({"initEventsMultipler": 3}, "init_events_multiplier", 3),
+        ({"initEventsMultipler": 2}, "init_events_multiplier", 2),
         ({"zipPerMB": None}, "zip_per_mb", None),
         ({"maxWorkers": None}, "max_workers", 0),
-        ({"walltimeLimit": 60}, "walltime_limit", 60),
+        ({"walltimeLimit": None}, "walltime_limit", None),
     ],
 )
 def test_attributes(attributes: dict[str, JsonValue], name: str, value: object) -> None:
@@ -198,7 +196,7 @@ def test_what_the_agents_read_from_plugin_blocks() -> None:
             "submitter": {
                 "plugin": "local",
                 "nCoreFactor": {"Any": {"Undefined": 2}},
-                "noPilotsWhenNoActiveJobs": True,
+                "computingElements": ["ce"],
             },
             "common": {"checkTimeout": 600, "nWorkersPerJob": 2},
             "monitor": {"plugin": "local", "fifoCheckInterval": 5.5},
@@ -207,7 +205,7 @@ def test_what_the_agents_read_from_plugin_blocks() -> None:
         }
     )
     assert queue.core.submitter.n_core_factor == {"Any": {"Undefined": 2}}
-    assert queue.core.submitter.no_pilots_when_no_active_jobs is True
+    assert queue.core.submitter.computing_elements == ("ce",)
     assert (queue.core.monitor.check_timeout, queue.core.monitor.fifo_check_interval) == (600, 5.5)
     assert queue.core.messenger.heartbeat_minutes == 30
     assert (queue.core.worker_maker.n_jobs_per_worker, queue.core.worker_maker.n_workers_per_job) == (4, 2)
@@ -243,18 +241,6 @@ def test_one_bad_queue_never_takes_the_others_down() -> None:
     assert list(loaded.queues) == ["GOOD"]
     broken = {each.key.split(".")[0] for each in loaded.findings if each.severity is Severity.ERROR}
     assert broken == {f"BAD{place}" for place in range(len(bad))}
-
-
-def test_the_checksum_follows_the_meaning() -> None:
-    assert one({"maxWorkers": 1, "jobType": "x"}).checksum == one({"jobType": "x", "maxWorkers": 1}).checksum
-    assert one({"queueStatus": "offline"}).checksum == one({"queueStatus": "online"}).checksum
-    assert one({"maxWorkers": 1}).checksum != one({"maxWorkers": 2}).checksum
-
-
-def test_a_kept_version_gives_the_same_queue() -> None:
-    queue = one({"maxWorkers": 3, "nQueueLimitWorker": 9, "common": {"a": 1}})
-    assert queue_from_raw("Q", queue.raw, work_dir=WORK_DIR) == queue
-    assert queue_from_raw("Q", {}, work_dir=WORK_DIR) is None
 
 
 def test_an_unreadable_file_is_not_an_empty_one(tmp_path: Path) -> None:

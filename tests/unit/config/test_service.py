@@ -164,7 +164,6 @@ def test_a_name_and_a_server_are_enough(tmp_path: Path) -> None:
     assert loaded.settings.db.database_filename == "/p/var/harvester/unit/harvester.db"
     assert loaded.settings.qconf.queue_list == ("ALL",)
     assert loaded.settings.pandacon.server_url == "http://127.0.0.1:1/api/v1"
-    assert loaded.settings.connections_to_server == 5
 
 
 def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
@@ -175,6 +174,9 @@ def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
         "qconf.pilotVersion",
         "cacher.data",
         "credmanager.moduleName",
+        "service_monitor.active",
+        "apfmon.active",
+        "submitter.activateWorkerFactor",
     }
     assert {(each.key, each.severity) for each in loaded.findings} == {(key, Severity.WARNING) for key in later}
     settings = loaded.settings
@@ -184,7 +186,6 @@ def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
     assert settings.pandacon.cert_file == "/tmp/x509"
     assert settings.pandacon.ca_cert is False
     assert settings.pandacon.server_url == "https://pandaserver.cern.ch:25443/api/v1"
-    assert settings.pandacon.cache_url == "https://pandacache.cern.ch:25443/api/v1"
     assert settings.qconf.pilot_version == "3"
     assert settings.submitter.activate_worker_factor == "auto"
     assert settings.zipper.max_jobs_to_zip == 7

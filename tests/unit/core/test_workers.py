@@ -10,10 +10,7 @@ from harvester.core.workers import (
     LIVE_WORKER_STATUSES,
     QUEUED_WORKER_STATUSES,
     WorkerStatus,
-    count_by_status,
-    marker_of,
     next_worker_status,
-    worker_id_of,
 )
 
 S = WorkerStatus
@@ -82,28 +79,3 @@ def test_every_status_is_either_live_or_final():
     assert not LIVE_WORKER_STATUSES & FINAL_WORKER_STATUSES
     assert QUEUED_WORKER_STATUSES <= LIVE_WORKER_STATUSES
     assert {status for status in WorkerStatus if status.is_final} == FINAL_WORKER_STATUSES
-
-
-@given(instance=st.text(min_size=1), worker_id=st.integers(0, 2**63 - 1))
-def test_a_marker_leads_back_to_its_worker(instance: str, worker_id: int):
-    assert worker_id_of(instance, marker_of(instance, worker_id)) == worker_id
-
-
-@given(instance=st.text(), other=st.text(), worker_id=st.integers(0, 10**9))
-def test_markers_of_other_instances_are_nobodys(instance: str, other: str, worker_id: int):
-    if instance != other:
-        assert worker_id_of(instance, marker_of(other, worker_id)) is None
-
-
-@pytest.mark.parametrize(
-    "marker", ["", "cern", "cern-", "cern-x", "cern-1-2", "cern--1", "cern-\u0661", "cern-1 ", "1"]
-)
-def test_text_that_is_no_marker(marker: str):
-    assert worker_id_of("cern", marker) is None
-
-
-@given(st.lists(st.tuples(statuses, st.integers(0, 1000))))
-def test_counting_names_every_status_and_loses_nobody(pairs: list[tuple[WorkerStatus, int]]):
-    counted = count_by_status(pairs)
-    assert set(counted) == set(WorkerStatus)
-    assert sum(counted.values()) == sum(number for _, number in pairs)

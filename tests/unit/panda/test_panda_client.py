@@ -3,7 +3,7 @@ from panda_tools import NOW, MovingClock
 
 from harvester.panda import PandaClient, PandaRefused
 from harvester.panda.devserver import DevControl, DevServer, FaultKind
-from harvester.panda.messages import Acquired, CommandLock, JobReport, WorkerReport
+from harvester.panda.messages import Acquired, JobReport, WorkerReport
 
 
 def acquire(client: PandaClient, n_jobs: int = 10, **criteria: str) -> Acquired:
@@ -21,17 +21,11 @@ def test_a_server_is_alive(client: PandaClient):
 
 
 def test_the_first_heartbeat_already_leaves_everything(client: PandaClient, server: DevServer):
-    client.heartbeat(
-        start_time=NOW,
-        version="v" * 90,
-        commit="abc",
-        commands=[CommandLock("REPORT_WORKER_STATS", "SITE_A")],
-    )
+    client.heartbeat(start_time=NOW, version="v" * 90, commit="abc")
     instance = server._state.instances.get("harvester_1")
     assert instance is not None
     assert instance.columns["sw_version"] == "v" * 50
     assert instance.columns["startTime"] == "datetime/2026-08-10 07:00:00.000000"
-    assert instance.locks == [{"command": "REPORT_WORKER_STATS", "computingSite": "SITE_A", "resourceType": "ANY"}]
 
 
 def test_no_jobs_is_no_error(client: PandaClient):

@@ -3,7 +3,6 @@
 import signal
 import socket
 from collections.abc import Callable
-from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from ssl import CERT_OPTIONAL
@@ -16,6 +15,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Gateway_10
 from cheroot.wsgi import Server as WsgiServer
 
+from harvester.core.clock import Clock, utc_now
 from harvester.panda.devserver.access import Access
 from harvester.panda.devserver.app import DROP, DevApp
 from harvester.panda.devserver.faults import Faults
@@ -25,10 +25,6 @@ DEFAULT_ADDER_DELAY = 1.0
 _THREADS = 24
 _SECONDS_TO_NOTICE_THE_END = 0.05
 _OPEN_ACCESS = Access()
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class _Gateway(Gateway_10):
@@ -69,7 +65,7 @@ class DevServer:
         certificate: Path | None = None,
         private_key: Path | None = None,
         client_ca: Path | None = None,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Clock = utc_now,
     ) -> None:
         if not ip_address(host).is_loopback:
             raise ValueError(f"the development server listens on loopback only, not on {host}; leave the host out")

@@ -1,1 +1,1 @@
-"""Preparators and stagers, and what plugins share: block settings, names of files, checksums, reading with distrust."""
+"""Preparators and stagers, and how files are copied and summed up."""

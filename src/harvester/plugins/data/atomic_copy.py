@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from harvester.core.errors import HarvesterError
 from harvester.plugins.data.checksums import Content, read_content
-from harvester.plugins.data.regular_files import open_regular
+from harvester.plugins.tools.locked_files import is_named
+from harvester.plugins.tools.regular_files import open_regular
 
 
 class WrongContentError(HarvesterError):
@@ -30,23 +31,32 @@ def summarise(path: Path) -> Content:
         return read_content(source)
 
 
-def copy_verified(source: Path, destination: Path, *, size: int | None, checksum: str | None) -> Content:
+def copy_verified(source: Path, destination: Path, *, size: int | None, checksum: str | None, replace: bool) -> Content:
     """Copy a file next to its new name, compare what arrived with what was declared, then give it the name.
 
     Whoever is killed in between leaves a hidden `.<name>.part`, which the next attempt takes over.
 
+    Args:
+        source: the file.
+        destination: its new name.
+        size: bytes that it is declared to have.
+        checksum: that it is declared to have.
+        replace: whether a file that has the new name already is replaced.
+
     Raises:
         OSError: a file cannot be read or written.
         WrongContentError: the source is not as declared, or the disk does not return what was written.
-        BusyError: another process or thread is copying to the same name.
+        BusyError: another process or thread is copying to the same name, or has just given it to its file.
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{destination.name}.part")
     with _own(part) as target:
         try:
             content = _fill(target, source, size, checksum)
+            if not replace and destination.exists():
+                raise BusyError(f"{destination} has come into being during the transfer")
             part.replace(destination)
-        except (OSError, WrongContentError):
+        except (OSError, HarvesterError):
             part.unlink(missing_ok=True)
             raise
     _sync_directory(destination.parent)
@@ -62,18 +72,10 @@ def _own(part: Path) -> Iterator[BinaryIO]:
             fcntl.flock(target, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BusyError(f"{part} is being written by another transfer") from None
-        if not _still_named(part, target):
+        if not is_named(part, target.fileno()):
             raise BusyError(f"{part} was just finished by another transfer")
         target.truncate()
         yield target
-
-
-def _still_named(part: Path, target: BinaryIO) -> bool:
-    """Whether the opened file still has the temporary name, and was not renamed before the lock was ours."""
-    try:
-        return os.path.samestat(part.stat(follow_symlinks=False), os.fstat(target.fileno()))
-    except FileNotFoundError:
-        return False
 
 
 def _fill(target: BinaryIO, source: Path, size: int | None, checksum: str | None) -> Content:

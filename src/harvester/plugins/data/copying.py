@@ -1,25 +1,37 @@
 """Copies files between directories of this machine, with checksums: the simplest real preparator and stager.
 
 A file is stored as `<directory>/<scope, or panda>/<lfn>`. It appears under that name only when it is complete, verified
-and on disk, so that whatever stands there after a crash is either right or of somebody else.
+and on disk, so that whatever stands there after a crash is either right or of somebody else: an input is put in its
+place, an output never is.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, TypeVar
 
 from pydantic import AliasChoices, Field, field_validator
 
 from harvester.core.files import File
-from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved, Preparator, Stager
+from harvester.plugins.api import (
+    Done,
+    Failed,
+    FileOutcome,
+    Later,
+    Moved,
+    Plugin,
+    PluginSettings,
+    Preparator,
+    Stager,
+)
 from harvester.plugins.data.atomic_copy import BusyError, WrongContentError, copy_verified, summarise
-from harvester.plugins.data.block_settings import BlockSettings
-from harvester.plugins.data.names import is_plain_name
+from harvester.plugins.data.checksums import Content
+from harvester.plugins.tools.names import is_plain_name
 
 _DEFAULT_SCOPE = "panda"
 
 
-class CopySettings(BlockSettings):
+class CopySettings(PluginSettings):
     """Settings of both copying plugins; the names are those that queue configurations use for copying.
 
     Attributes:
@@ -49,38 +61,92 @@ class CopyStagerSettings(CopySettings):
     destination: Path = Field(validation_alias=AliasChoices("destination", "dstBasePath", "basePath", "localBasePath"))
 
 
-class CopyPreparator(Preparator[CopySettings]):
-    """Copies inputs to a directory that workers can read."""
-
-    Settings = CopySettings
-
-    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
-        """Copy the inputs that are not there yet."""
-        return [_transfer(self.settings, file) for file in files]
-
-    def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
-        """Moved for inputs that are there as declared."""
-        return [_look(self.settings, file) for file in files]
-
-
-class CopyStager(Stager[CopyStagerSettings]):
-    """Copies outputs from the access points to a directory that outlives them."""
-
-    Settings = CopyStagerSettings
-
-    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
-        """Copy the outputs that are not there yet."""
-        return [_transfer(self.settings, file) for file in files]
-
-    def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
-        """Moved for outputs that are there as declared."""
-        return [_look(self.settings, file) for file in files]
+CopySettingsT = TypeVar("CopySettingsT", bound=CopySettings)
 
 
 @dataclass(frozen=True, slots=True)
 class _Route:
     source: Path | None
     destination: Path
+
+    @property
+    def known_source(self) -> Path:
+        if self.source is None:
+            raise FileNotFoundError("it is not known where the file is; set srcBasePath in the plugin's block")
+        return self.source
+
+
+class _Copying(Plugin[CopySettingsT]):
+    """What both plugins do; `replaces` says whether a file of other content that stands in the way is replaced."""
+
+    replaces: ClassVar[bool]
+
+    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
+        """Copy the files that are not there yet."""
+        return [self._transfer(file) for file in files]
+
+    def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
+        """Moved for files that are there as declared, or as their source is if they declare no checksum."""
+        return [self._look(file) for file in files]
+
+    def _transfer(self, file: File) -> Done | Later | Failed:
+        route = _route(self.settings, file)
+        if isinstance(route, Failed):
+            return route
+        try:
+            return self._copy(route, file)
+        except BusyError as busy:
+            return Later(str(busy))
+        except (OSError, WrongContentError) as error:
+            reason = f"job {file.job_id}: cannot copy {file.lfn} to {route.destination}: {error}"
+            return Failed(reason) if file.attempts >= self.settings.max_attempts else Later(reason)
+
+    def _copy(self, route: _Route, file: File) -> Done | Failed:
+        there = _content_at(route.destination)
+        difference = _difference(there, route, file) if there else ""
+        if difference and not self.replaces:
+            return _taken(route, file, difference)
+        if difference or not there:
+            copy_verified(
+                route.known_source,
+                route.destination,
+                size=file.size,
+                checksum=file.checksum,
+                replace=self.replaces,
+            )
+        return Done()
+
+    def _look(self, file: File) -> FileOutcome:
+        route = _route(self.settings, file)
+        if isinstance(route, Failed):
+            return route
+        try:
+            there = _content_at(route.destination)
+            difference = _difference(there, route, file) if there else ""
+        except OSError as error:
+            return Later(f"{route.destination} cannot be checked: {error}")
+        if there is None:
+            return Later(f"{route.destination} is not there yet")
+        if difference and self.replaces:
+            return Later(f"{route.destination} {difference}; it will be copied again")
+        if difference:
+            return _taken(route, file, difference)
+        checksum = there.md5 if (file.checksum or "").startswith("md:") else there.adler32
+        return Moved(str(route.destination), there.size, checksum)
+
+
+class CopyPreparator(_Copying[CopySettings], Preparator[CopySettings]):
+    """Copies inputs to a directory that workers can read; a wrong file under an input's name is replaced."""
+
+    Settings = CopySettings
+    replaces = True
+
+
+class CopyStager(_Copying[CopyStagerSettings], Stager[CopyStagerSettings]):
+    """Copies outputs from the access points to a directory that outlives them; what stands there is never replaced."""
+
+    Settings = CopyStagerSettings
+    replaces = False
 
 
 def _route(settings: CopySettings, file: File) -> _Route | Failed:
@@ -92,47 +158,28 @@ def _route(settings: CopySettings, file: File) -> _Route | Failed:
     return _Route(source, settings.destination / scope / file.lfn)
 
 
-def _transfer(settings: CopySettings, file: File) -> Done | Later | Failed:
-    route = _route(settings, file)
-    if isinstance(route, Failed):
-        return route
+def _content_at(destination: Path) -> Content | None:
     try:
-        if not _is_there(route.destination, file):
-            _copy(route, file)
-    except BusyError as busy:
-        return Later(str(busy))
-    except (OSError, WrongContentError) as error:
-        reason = f"job {file.job_id}: cannot copy {file.lfn} to {route.destination}: {error}"
-        return Failed(reason) if file.attempts >= settings.max_attempts else Later(reason)
-    return Done()
-
-
-def _is_there(destination: Path, file: File) -> bool:
-    if file.checksum is None:
-        return False
-    try:
-        return not summarise(destination).differs_from(file.size, file.checksum)
+        return summarise(destination)
     except FileNotFoundError:
-        return False
+        return None
 
 
-def _copy(route: _Route, file: File) -> None:
-    if route.source is None:
-        raise FileNotFoundError("it is not known where the file is; set srcBasePath in the plugin's block")
-    copy_verified(route.source, route.destination, size=file.size, checksum=file.checksum)
+def _difference(there: Content, route: _Route, file: File) -> str:
+    """How what is there differs from what belongs there; without a declared checksum the source is read for that.
+
+    Raises:
+        OSError: the source cannot be read.
+    """
+    difference = there.differs_from(file.size, file.checksum)
+    if difference or file.checksum is not None:
+        return difference
+    source = summarise(route.known_source)
+    return there.differs_from(source.size, source.md5)
 
 
-def _look(settings: CopySettings, file: File) -> FileOutcome:
-    route = _route(settings, file)
-    if isinstance(route, Failed):
-        return route
-    try:
-        content = summarise(route.destination)
-    except FileNotFoundError:
-        return Later(f"{route.destination} is not there yet")
-    except OSError as error:
-        return Later(f"{route.destination} cannot be read: {error}")
-    if wrong := content.differs_from(file.size, file.checksum):
-        return Later(f"{route.destination} {wrong}; it will be copied again")
-    checksum = content.md5 if (file.checksum or "").startswith("md:") else content.adler32
-    return Moved(str(route.destination), content.size, checksum)
+def _taken(route: _Route, file: File, difference: str) -> Failed:
+    return Failed(
+        f"job {file.job_id}: cannot copy {route.source or file.lfn} to {route.destination}: another file has that name "
+        f"already, which {difference}; move it away, or give the output another name or scope"
+    )

@@ -1,15 +1,14 @@
 """What a local worker runs: the queue's command or template with the worker's values filled in.
 
-Placeholders are those of the batch submitters (plugins reference §4.1.1, §4.2.1), with their units: RAM in MB, disk in
-KB, times in seconds. A name in braces that is not a placeholder stays as it is, so shell code survives.
+A name in braces that is not a placeholder stays as it is, so shell code survives.
 """
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from harvester.core.workers import Worker
+from harvester.plugins.placeholders import Cores, values_of
 
 Values = Mapping[str, str]
 
@@ -17,35 +16,10 @@ _IN_COMMAND: Final = re.compile(r"\$?\{(\w+)\}")
 _IN_SCRIPT: Final = re.compile(r"(?<!\$)\{(\w+)\}")
 
 
-def values_of(worker: Worker, instance: str, core_limit: int) -> Values:
-    """All placeholders of one worker."""
-    cores = worker.cores
-    walltime = worker.walltime_s
-    ram = max(worker.ram_mb, cores)
-    values: dict[str, object] = {
-        "accessPoint": worker.access_point,
-        "computingSite": worker.queue,
-        "gtag": stdout_of(worker),
-        "harvesterID": instance,
-        "jobType": worker.job_type or "",
-        "nCoreFactor": 1,
-        "nCorePerNode": core_limit,
-        "nCoreTotal": cores,
-        "nNode": 1,
-        "pandaQueueName": worker.queue,
-        "pilotType": worker.pilot_type or "",
-        "requestCputime": walltime * cores,
-        "requestCputimeMinute": math.ceil(walltime * cores / 60),
-        "requestDisk": max(worker.disk_mb * 1024, 1),
-        "requestRam": ram,
-        "requestRamBytes": ram << 20,
-        "requestRamPerCore": ram // cores,
-        "requestRamBytesPerCore": (ram << 20) // cores,
-        "requestWalltime": walltime,
-        "requestWalltimeMinute": math.ceil(walltime / 60),
-        "resourceType": worker.resource_type or "",
-        "workerID": worker.worker_id,
-    }
+def values_for(worker: Worker, instance: str, core_limit: int) -> Values:
+    """All placeholders of one worker; the machine is one node with `core_limit` cores."""
+    cores = Cores(worker.cores, core_limit, nodes=1)
+    values = values_of(worker, cores, instance=instance, gtag=stdout_of(worker))
     return {name: str(value) for name, value in values.items()}
 
 

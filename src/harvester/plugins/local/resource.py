@@ -45,7 +45,7 @@ from harvester.plugins.local.rendering import (
     script_of,
     stderr_of,
     stdout_of,
-    values_of,
+    values_for,
 )
 from harvester.plugins.local.settings import LocalSettings
 
@@ -162,7 +162,7 @@ class LocalResource(Resource[LocalSettings]):
             return Refused(f"the script of worker {worker.worker_id} cannot be made: {error}")
 
     def _task(self, worker: Worker) -> Task:
-        values = values_of(worker, self.context.instance, self.settings.cores)
+        values = values_for(worker, self.context.instance, self.settings.cores)
         return Task(
             argv=self._argv(worker, values),
             directory=worker.access_point,

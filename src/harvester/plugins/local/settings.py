@@ -6,10 +6,10 @@ from typing import Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, model_validator
 
-from harvester.plugins.data.block_settings import BlockSettings
+from harvester.plugins.api import PluginSettings
 
 
-class LocalSettings(BlockSettings):
+class LocalSettings(PluginSettings):
     """What a queue block may say; `submitter` needs `command` or `templateFile`.
 
     A queue whose `directory` is not the default one names it in `common`, so that monitor and sweeper look there too.

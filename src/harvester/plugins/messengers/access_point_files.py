@@ -1,10 +1,12 @@
-"""Writing so that a worker never reads half a file, and renaming what it wrote."""
+"""Where the files of a worker are, writing so that it never reads half a file, and renaming what it wrote."""
 
 import os
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from harvester.core.errors import HarvesterError
+from harvester.core.workers import MapType, Worker
 
 
 class HopelessError(HarvesterError):
@@ -13,6 +15,15 @@ class HopelessError(HarvesterError):
 
 class NotYetError(HarvesterError):
     """A worker cannot be served through its access point now."""
+
+
+def job_directories(worker: Worker) -> Iterator[tuple[Path, Sequence[int]]]:
+    """The directories in which the worker's jobs have their files, each with its jobs."""
+    top = Path(worker.access_point)
+    if worker.map_type is MapType.MANY_TO_ONE:
+        yield from ((top / str(job_id), (job_id,)) for job_id in worker.job_ids)
+    else:
+        yield top, worker.job_ids
 
 
 def write_atomically(path: Path, text: str, *, private: bool = False) -> None:

@@ -12,12 +12,11 @@ from xml.sax.saxutils import quoteattr
 from pydantic import JsonValue
 
 from harvester.core.files import File
-from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
-from harvester.plugins.data.names import is_plain_name
-from harvester.plugins.data.untrusted_files import parse_json
-from harvester.plugins.messengers.access_point_files import HopelessError, write_atomically
+from harvester.plugins.messengers.access_point_files import HopelessError, job_directories, write_atomically
 from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.tools.names import is_plain_name
+from harvester.plugins.tools.untrusted_files import parse_json
 
 BULKY_PARAMETERS: Final = frozenset(
     {
@@ -65,9 +64,8 @@ def make_access_point(assignment: Assignment, *, own_directory: bool) -> None:
     if own_directory and top.exists():
         shutil.rmtree(top)
     top.mkdir(parents=True, exist_ok=True)
-    if worker.map_type is MapType.MANY_TO_ONE:
-        for job_id in worker.job_ids:
-            (top / str(job_id)).mkdir(exist_ok=True)
+    for directory, _ in job_directories(worker):
+        directory.mkdir(exist_ok=True)
 
 
 def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:
@@ -79,11 +77,8 @@ def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:
     """
     worker = assignment.worker
     top = Path(worker.access_point)
-    if worker.map_type is MapType.MANY_TO_ONE:
-        for job_id in worker.job_ids:
-            _feed_directory(top / str(job_id), assignment, (job_id,), rules)
-    else:
-        _feed_directory(top, assignment, worker.job_ids, rules)
+    for directory, job_ids in job_directories(worker):
+        _feed_directory(directory, assignment, job_ids, rules)
     write_atomically(top / rules.names.job_ids, json.dumps(worker.job_ids))
     (top / rules.names.job_request).unlink(missing_ok=True)
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
-from harvester.plugins.data.block_settings import BlockSettings
-from harvester.plugins.data.names import is_plain_name
+from harvester.plugins.api import PluginSettings
+from harvester.plugins.tools.names import is_plain_name
 
 _FIXED_PREFIX: Final = "post_process."
 
@@ -62,7 +62,7 @@ _BY_KEY: Final = {
 """Key of `[payload_interaction]` → our word for it and the shipped name."""
 
 
-class FileNameSettings(BlockSettings):
+class FileNameSettings(PluginSettings):
     """File names that a queue sets for itself, under the names that its messenger block knows."""
 
     attributes: str | None = Field(default=None, alias="jsonAttrsFileName")

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 
 from harvester.plugins.data.atomic_copy import summarise
 from harvester.plugins.data.checksums import Content
-from harvester.plugins.data.regular_files import open_regular
+from harvester.plugins.tools.regular_files import open_regular
 
 _PATTERNS: Final = ("*.log", "*.txt", "*.xml", "*.json", "log*")
 _LEFT_OUT: Final = "left_out.txt"

@@ -12,7 +12,6 @@ from pydantic import JsonValue
 
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import News, ReportedFile
-from harvester.plugins.data.untrusted_files import UnfinishedFileError, UnreadableFileError, read_json
 from harvester.plugins.messengers.access_point_files import put_aside
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import (
@@ -25,6 +24,7 @@ from harvester.plugins.messengers.reports import (
     read_job_ids,
     read_outputs,
 )
+from harvester.plugins.tools.untrusted_files import UnfinishedFileError, UnreadableFileError, read_json
 
 _LONGEST_PROBLEM: Final = 1000
 

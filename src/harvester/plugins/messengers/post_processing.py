@@ -12,11 +12,11 @@ from pydantic import JsonValue
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
-from harvester.plugins.data.names import is_plain_name
-from harvester.plugins.data.untrusted_files import UnreadableFileError, read_json
-from harvester.plugins.messengers.access_point_files import write_atomically
+from harvester.plugins.messengers.access_point_files import job_directories, write_atomically
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.log_archive import archive_logs
+from harvester.plugins.tools.names import is_plain_name
+from harvester.plugins.tools.untrusted_files import UnreadableFileError, read_json
 
 _NO_NAME: Final = frozenset({"", "NULL"})
 
@@ -54,13 +54,10 @@ def finish(assignment: Assignment, rules: FinishRules) -> None:
         OSError: the access point cannot be read or written.
     """
     worker = assignment.worker
-    top = Path(worker.access_point)
-    if worker.map_type is MapType.MANY_TO_ONE:
-        for job_id in worker.job_ids:
-            if (top / str(job_id)).is_dir():
-                _finish_directory(top / str(job_id), assignment, (job_id,), rules)
-    else:
-        _finish_directory(top, assignment, worker.job_ids, rules)
+    for directory, job_ids in job_directories(worker):
+        # a worker may have removed the directory of a job; then there is nothing to gather
+        if worker.map_type is not MapType.MANY_TO_ONE or directory.is_dir():
+            _finish_directory(directory, assignment, job_ids, rules)
 
 
 def _finish_directory(directory: Path, assignment: Assignment, job_ids: Sequence[int], rules: FinishRules) -> None:

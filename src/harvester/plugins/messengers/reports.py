@@ -15,8 +15,8 @@ from harvester.core.files import FileKind
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import ReportedFile
 from harvester.plugins.data.checksums import Content, normal_checksum, read_content
-from harvester.plugins.data.names import is_plain_name
-from harvester.plugins.data.regular_files import open_regular
+from harvester.plugins.tools.names import is_plain_name
+from harvester.plugins.tools.regular_files import open_regular
 
 _LARGEST: Final = 2**63 - 1
 _MOST_JOBS: Final = 1000

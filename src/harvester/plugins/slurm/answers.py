@@ -8,12 +8,12 @@ from typing import Final
 
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Refused, Seen, Unclear, Unknown
-from harvester.plugins.data.untrusted_files import UnreadableFileError, parse_json, read_bytes
 from harvester.plugins.slurm.cluster import complaint
 from harvester.plugins.slurm.commands import CutOff, NotStarted, Ran, Result, TurnedAway
 from harvester.plugins.slurm.listing import Row
 from harvester.plugins.slurm.scripts import EXIT_CODE_FILE
 from harvester.plugins.slurm.states import meaning_of
+from harvester.plugins.tools.untrusted_files import UnreadableFileError, parse_json, read_bytes
 
 _JOB_ID: Final = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")
 _MAYBE_SENT: Final = ("timed out", "zero bytes", "unexpected message", "message receive failure", "connection reset")

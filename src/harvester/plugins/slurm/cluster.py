@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -52,10 +53,11 @@ class Cluster:
 
     @property
     def name(self) -> str:
-        """Tells this cluster from others: configuration file, cluster and the command that lists it."""
+        """Tells what is asked here from other clusters and other ways of asking: whatever changes a listing."""
         settings = self._settings
         where = settings.slurm_conf or os.environ.get("SLURM_CONF", "")
-        return ":".join(("slurm", where, settings.cluster or "", " ".join(settings.squeue)))
+        accounting = () if settings.use_squeue_monitor else settings.sacct
+        return ":".join(("slurm", where, settings.cluster or "", shlex.join(settings.squeue), shlex.join(accounting)))
 
     def submit(self, arguments: Sequence[str], script: str, lock: int) -> Result:
         """Run `sbatch` with the script on its standard input; it keeps `lock` open while it lives."""

@@ -1,13 +1,11 @@
-"""The placeholders of a batch script template and their values (plugins reference §4.2.1; units as in §4.1.1)."""
+"""The placeholders of a batch script template (plugins reference §4.2.1) and how they are filled in."""
 
-import math
 from collections.abc import Mapping
 from datetime import datetime
 
 from harvester.core.workers import Worker
+from harvester.plugins.placeholders import Cores, values_of
 from harvester.plugins.slurm.settings import CoreFactor, SlurmSettings
-
-_MIB = 1024 * 1024
 
 
 class _KeepUnknown(dict[str, object]):
@@ -41,7 +39,7 @@ def core_factor(factor: CoreFactor, job_type: str | None, resource_type: str | N
 def values_for(
     worker: Worker, settings: SlurmSettings, *, instance: str, partition: str, log_url: str, now: datetime
 ) -> dict[str, object]:
-    """All placeholders of one worker.
+    """All placeholders of one worker: those of all resources and Slurm's own.
 
     Args:
         worker: whom the script is for.
@@ -52,50 +50,20 @@ def values_for(
         now: the time that `logSubDir` is named by.
     """
     return {
-        **_resources(worker, settings),
-        "accessPoint": worker.access_point,
-        "harvesterID": instance,
-        "workerID": worker.worker_id,
-        "computingSite": worker.queue,
-        "pandaQueueName": worker.queue,
+        **values_of(worker, _cores(worker, settings), instance=instance, gtag=log_url),
         "localQueueName": settings.local_queue_name,
         "ceQueueName": settings.local_queue_name,
         "partition": partition,
         "logDir": settings.log_dir or "",
         "logSubDir": f"{settings.log_dir or ''}/{now:%y-%m-%d_%H}",
-        "jobType": worker.job_type or "",
-        "resourceType": worker.resource_type or "",
-        "pilotResourceTypeOption": f"--resource-type {worker.resource_type}" if worker.resource_type else "",
-        "gtag": log_url,
         **_tokens(settings),
     }
 
 
-def _resources(worker: Worker, settings: SlurmSettings) -> dict[str, object]:
-    """Cores, nodes, memory in MB, scratch space in KB and times in s, min and h."""
+def _cores(worker: Worker, settings: SlurmSettings) -> Cores:
+    number = settings.n_core or worker.cores
     factor = core_factor(settings.n_core_factor, worker.job_type, worker.resource_type)
-    cores = settings.n_core or worker.cores
-    total = cores * factor
-    per_node = settings.n_core_per_node or cores
-    ram = max(worker.ram_mb, cores) * factor
-    ram_per_core = math.ceil(ram / total)
-    walltime = max(worker.walltime_s, 1)
-    return {
-        "nCorePerNode": per_node,
-        "nCoreTotal": total,
-        "nCoreFactor": factor,
-        "nNode": settings.n_node or math.ceil(total / per_node),
-        "requestRam": ram,
-        "requestRamBytes": ram * _MIB,
-        "requestRamPerCore": ram_per_core,
-        "requestRamBytesPerCore": ram_per_core * _MIB,
-        "requestDisk": worker.disk_mb * 1024 or 1,
-        "requestWalltime": walltime,
-        "requestWalltimeMinute": math.ceil(walltime / 60),
-        "requestWalltimeHour": math.ceil(walltime / 3600),
-        "requestCputime": walltime * total,
-        "requestCputimeMinute": math.ceil(walltime * total / 60),
-    }
+    return Cores(number, settings.n_core_per_node or number, settings.n_node, factor)
 
 
 def _tokens(settings: SlurmSettings) -> dict[str, object]:

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from harvester.core.workers import Worker, marker_of
-from harvester.plugins.data.untrusted_files import read_bytes
 from harvester.plugins.slurm.directives import Head, read_head
 from harvester.plugins.slurm.naming import array_name, compact
+from harvester.plugins.tools.untrusted_files import read_bytes
 
 EXIT_CODE_FILE: Final = ".exit_code"
 

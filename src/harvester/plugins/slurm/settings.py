@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from harvester.plugins.data.block_settings import BlockSettings
+from harvester.plugins.api import PluginSettings
 
 
 def _words(value: object) -> object:
@@ -31,7 +31,7 @@ CoreFactor = int | dict[str, dict[str, int]]
 """One factor, or factors by job type and resource type with `Any` and `Undefined` as the defaults."""
 
 
-class SlurmSettings(BlockSettings):
+class SlurmSettings(PluginSettings):
     """Settings of a Slurm block; the same model serves as submitter, monitor and sweeper (plugins reference §4.2).
 
     Attributes:

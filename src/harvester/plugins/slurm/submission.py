@@ -7,7 +7,6 @@ from posixpath import relpath
 
 from harvester.core.workers import Worker
 from harvester.plugins.api import PluginContext, Refused, SubmitOutcome, Submitted, Unclear
-from harvester.plugins.data.untrusted_files import UnreadableFileError
 from harvester.plugins.slurm.answers import TooMuch, job_id_of
 from harvester.plugins.slurm.cluster import Cluster
 from harvester.plugins.slurm.partitions import spread
@@ -15,6 +14,7 @@ from harvester.plugins.slurm.placeholders import fill, values_for
 from harvester.plugins.slurm.scripts import BatchJob, Script, batch_jobs, log_paths, make_script, stored_script
 from harvester.plugins.slurm.settings import SlurmSettings
 from harvester.plugins.slurm.under_way import Submissions
+from harvester.plugins.tools.untrusted_files import UnreadableFileError
 
 
 class Submission:

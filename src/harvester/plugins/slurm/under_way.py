@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from harvester.plugins.tools.locked_files import is_named
+
 
 @dataclass(frozen=True, slots=True)
 class Submissions:
@@ -49,16 +51,9 @@ def _locked(directory: Path, prefix: str) -> tuple[Path, int]:
     while True:
         descriptor, name = tempfile.mkstemp(prefix=prefix, dir=directory)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if _names(Path(name), descriptor):
+        if is_named(Path(name), descriptor):
             return Path(name), descriptor
         os.close(descriptor)
-
-
-def _names(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False
 
 
 def _ended(path: Path) -> bool:
@@ -68,7 +63,7 @@ def _ended(path: Path) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if _names(path, descriptor):
+        if is_named(path, descriptor):
             path.unlink(missing_ok=True)
     except BlockingIOError:
         return False

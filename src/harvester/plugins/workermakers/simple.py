@@ -5,8 +5,7 @@ from typing import Final
 
 from pydantic import Field, JsonValue
 
-from harvester.plugins.api import Failed, GroupToServe, WorkerMaker, WorkerPlan
-from harvester.plugins.data.block_settings import BlockSettings
+from harvester.plugins.api import Failed, GroupToServe, PluginSettings, WorkerMaker, WorkerPlan
 
 _PILOT_TYPES: Final = {"rc_test": "RC", "rc_test2": "RC", "rc_alrb": "ALRB", "ptest": "PT"}
 _USUAL_PILOT_TYPE: Final = "PR"
@@ -14,7 +13,7 @@ _LARGEST: Final = 2**63
 _ANY: Final = "ANY"
 
 
-class SimpleWorkerMakerSettings(BlockSettings):
+class SimpleWorkerMakerSettings(PluginSettings):
     """Settings of the simple worker maker.
 
     Attributes:

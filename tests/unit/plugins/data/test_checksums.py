@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.plugins.data.checksums import normal_checksum, read_content
-from harvester.plugins.data.names import is_plain_name
 
 
 @pytest.mark.parametrize(
@@ -38,11 +37,3 @@ def test_content_equals_itself_and_nothing_longer(data: bytes):
     for checksum in (content.adler32, content.md5, content.adler32[3:], None):
         assert not content.differs_from(len(data), checksum)
     assert read_content(io.BytesIO(data + b"x")).differs_from(None, content.adler32)
-
-
-@given(st.text())
-def test_a_plain_name_stays_in_its_directory(name: str):
-    if is_plain_name(name):
-        assert "/" not in name
-        assert name not in {"", ".", ".."}
-        assert "\0" not in name

@@ -14,6 +14,9 @@ from harvester.plugins.data.copying import CopyPreparator, CopySettings, CopySta
 
 MakeFile = Callable[..., File]
 
+PREPARATOR = pytest.mark.parametrize("copying", ["preparator"], indirect=True)
+STAGER = pytest.mark.parametrize("copying", ["stager"], indirect=True)
+
 
 @pytest.mark.parametrize(
     ("size", "checksum", "found"),
@@ -43,10 +46,9 @@ def test_what_has_arrived_is_not_copied_again(copying: Copying, make_file: MakeF
     assert isinstance(copying.check(make_file()), Moved)
 
 
-def test_what_stands_there_wrongly_is_replaced(copying: Copying, make_file: MakeFile):
-    destination = copying.directory / "panda" / "out.root"
-    destination.parent.mkdir(parents=True)
-    destination.write_text("something else")
+@PREPARATOR
+def test_an_input_that_stands_there_wrongly_is_replaced(copying: Copying, make_file: MakeFile):
+    destination = copying.put("something else")
     outcome = copying.check(make_file())
     assert isinstance(outcome, Later)
     assert str(destination) in outcome.reason
@@ -54,10 +56,87 @@ def test_what_stands_there_wrongly_is_replaced(copying: Copying, make_file: Make
     assert isinstance(copying.check(make_file()), Moved)
 
 
-def test_a_copy_that_was_killed_half_way_is_done_afresh(copying: Copying, make_file: MakeFile):
+@PREPARATOR
+def test_an_input_without_checksum_has_to_be_as_its_source(copying: Copying, make_file: MakeFile):
+    destination = copying.put(TEXT.swapcase())
+    assert isinstance(copying.check(make_file(checksum=None)), Later)
+    assert copying.trigger(make_file(checksum=None)) == Done()
+    assert destination.read_text() == TEXT
+
+
+@STAGER
+@pytest.mark.parametrize("checksum", [ADLER32, MD5, None])
+@pytest.mark.parametrize("others", ["something else", TEXT.swapcase(), ""])
+def test_an_output_never_replaces_the_file_of_somebody_else(
+    copying: Copying, make_file: MakeFile, source: Path, checksum: str | None, others: str
+):
+    destination = copying.put(others)
+    file = make_file(checksum=checksum)
+    for outcome in (copying.check(file), copying.trigger(file), copying.trigger(file), copying.check(file)):
+        assert isinstance(outcome, Failed)
+        assert str(source) in outcome.reason
+        assert str(destination) in outcome.reason
+    assert destination.read_text() == others
+    assert copying.stored() == {"panda/out.root"}
+
+
+@STAGER
+def test_outputs_of_one_name_need_scopes_of_their_own(copying: Copying, make_file: MakeFile, tmp_path: Path):
+    (tmp_path / "second").write_text(TEXT.swapcase())
+    second = {"path": str(tmp_path / "second"), "checksum": None}
+    assert copying.trigger(make_file(scope="user.a")) == Done()
+    assert isinstance(copying.trigger(make_file(scope="user.a", **second)), Failed)
+    assert isinstance(copying.check(make_file(scope="user.a")), Moved)
+    assert copying.trigger(make_file(scope="user.b", **second)) == Done()
+    assert copying.stored() == {"user.a/out.root", "user.b/out.root"}
+
+
+@STAGER
+@pytest.mark.parametrize("checksum", [ADLER32, None])
+def test_an_output_that_has_arrived_is_known_again_after_a_crash(
+    copying: Copying, make_file: MakeFile, checksum: str | None
+):
+    destination = copying.put(TEXT)
+    before = destination.stat()
+    assert copying.trigger(make_file(checksum=checksum)) == Done()
+    assert isinstance(copying.check(make_file(checksum=checksum)), Moved)
+    assert destination.stat() == before
+
+
+@STAGER
+def test_without_source_and_checksum_nobody_knows_whose_file_it_is(copying: Copying, make_file: MakeFile, source: Path):
+    copying.put(TEXT)
+    source.unlink()
+    assert isinstance(copying.trigger(make_file(checksum=None)), Later)
+    assert isinstance(copying.check(make_file(checksum=None)), Later)
+
+
+@STAGER
+def test_a_half_copy_of_ours_does_not_make_the_name_ours(copying: Copying, make_file: MakeFile):
+    destination = copying.put("something else")
+    destination.with_name(".out.root.part").write_text(TEXT[:4])
+    assert isinstance(copying.trigger(make_file()), Failed)
+    assert destination.read_text() == "something else"
+
+
+@STAGER
+@pytest.mark.parametrize(("others", "then"), [("something else", Failed), (TEXT, Done)])
+def test_a_file_that_comes_during_the_copy_is_not_replaced(
+    copying: Copying, make_file: MakeFile, monkeypatch: pytest.MonkeyPatch, others: str, then: type
+):
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", lambda _: copying.put(others))
+        assert isinstance(copying.trigger(make_file(attempts=99)), Later)
+    assert (copying.directory / "panda" / "out.root").read_text() == others
+    assert copying.stored() == {"panda/out.root"}
+    assert isinstance(copying.trigger(make_file()), then)
+
+
+@pytest.mark.parametrize("left", ["much longer than the file that is copied", TEXT[:4], TEXT.swapcase(), ""])
+def test_a_copy_that_was_killed_half_way_is_done_afresh(copying: Copying, make_file: MakeFile, left: str):
     part = copying.directory / "panda" / ".out.root.part"
     part.parent.mkdir(parents=True)
-    part.write_text("much longer than the file that is copied")
+    part.write_text(left)
     assert copying.trigger(make_file()) == Done()
     assert copying.stored() == {"panda/out.root"}
     assert isinstance(copying.check(make_file()), Moved)

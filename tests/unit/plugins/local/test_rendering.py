@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.plugins.local.rendering import fill_command, fill_script, values_of
+from harvester.plugins.local.rendering import fill_command, fill_script, values_for
 
 WORKER = Worker(
     worker_id=42,
@@ -17,7 +17,7 @@ WORKER = Worker(
     walltime_s=3601,
     access_point="/work/42",
 )
-VALUES = values_of(WORKER, "h", core_limit=16)
+VALUES = values_for(WORKER, "h", core_limit=16)
 
 
 def test_units_are_those_of_the_batch_submitters():
@@ -26,10 +26,11 @@ def test_units_are_those_of_the_batch_submitters():
         "nNode": "1",
         "requestRam": "8001",
         "requestRamBytes": str(8001 * 1024 * 1024),
-        "requestRamPerCore": "2000",
+        "requestRamPerCore": "2001",
         "requestDisk": str(3 * 1024),
         "requestWalltime": "3601",
         "requestWalltimeMinute": "61",
+        "requestWalltimeHour": "2",
         "requestCputime": str(4 * 3601),
         "accessPoint": "/work/42",
         "harvesterID": "h",
@@ -40,8 +41,8 @@ def test_units_are_those_of_the_batch_submitters():
 
 
 def test_missing_sizes_have_the_least_that_makes_sense():
-    values = values_of(Worker(1, "Q", WorkerStatus.PENDING, "h-1", cores=2), "h", core_limit=2)
-    assert (values["requestRam"], values["requestDisk"], values["requestWalltime"]) == ("2", "1", "0")
+    values = values_for(Worker(1, "Q", WorkerStatus.PENDING, "h-1", cores=2), "h", core_limit=2)
+    assert (values["requestRam"], values["requestDisk"], values["requestWalltime"]) == ("2", "1", "1")
 
 
 def test_shell_variables_survive_in_scripts():

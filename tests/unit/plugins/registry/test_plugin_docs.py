@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Resource
-from harvester.plugins.local.rendering import values_of
+from harvester.plugins.local.rendering import values_for
 from harvester.plugins.local.settings import LocalSettings
 from harvester.plugins.names import as_markdown
 from harvester.plugins.testing import ResourceConformance
@@ -35,5 +35,5 @@ def test_every_setting_and_placeholder_of_the_local_resource_is_documented():
     page = (Path(__file__).parents[4] / "docs" / "local.md").read_text()
     keys = {each.alias or name for name, each in LocalSettings.model_fields.items()}
     assert not [key for key in keys if f"`{key}`" not in page]
-    placeholders = values_of(Worker(1, "Q", WorkerStatus.PENDING, "h-1"), "h", core_limit=1)
+    placeholders = values_for(Worker(1, "Q", WorkerStatus.PENDING, "h-1"), "h", core_limit=1)
     assert not [name for name in placeholders if not re.search(rf"\b{name}\b", page)]

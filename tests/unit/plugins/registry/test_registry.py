@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from harvester.config.plugin_blocks import PluginBlock, PluginProblem
 from harvester.plugins import registry
 from harvester.plugins.api import Plugin, Resource
 from harvester.plugins.local import LocalResource
@@ -30,16 +30,6 @@ from harvester.plugins.testing import context_in
 
 HERE = "harvester_test_plugins"
 SUBMITTERS = "pandaharvester.harvestersubmitter"
-
-
-@dataclass(frozen=True)
-class Block:
-    """A plugin block as the configuration gives it."""
-
-    module: str | None = None
-    name: str | None = None
-    plugin: str | None = None
-    settings: Mapping[str, JsonValue] = field(default_factory=dict)
 
 
 Install = Callable[..., None]
@@ -81,36 +71,36 @@ class Mine(LocalResource):
 class TestShortNames:
     def test_one_resource_serves_three_roles(self):
         roles = (Role.SUBMITTER, Role.MONITOR, Role.SWEEPER)
-        assert {resolve(role, Block(plugin="local")) for role in roles} == {LocalResource}
+        assert {resolve(role, PluginBlock(plugin="local")) for role in roles} == {LocalResource}
 
     @pytest.mark.parametrize(("role", "short"), [(role, short) for role, names in OURS.items() for short in names])
     def test_ours_keep_the_contract_of_their_role(self, role: Role, short: str):
-        assert issubclass(resolve(role, Block(plugin=short)), Plugin)
+        assert issubclass(resolve(role, PluginBlock(plugin=short)), Plugin)
 
     def test_misspelt_name_is_answered_by_the_nearest(self):
         with pytest.raises(UnknownPluginError, match="'lokal' is not known for submitter; did you mean local"):
-            resolve(Role.SUBMITTER, Block(plugin="lokal"))
+            resolve(Role.SUBMITTER, PluginBlock(plugin="lokal"))
 
     def test_name_of_another_role_is_answered_by_those_of_this(self):
         with pytest.raises(UnknownPluginError, match="not known for messenger; there is shared_file"):
-            resolve(Role.MESSENGER, Block(plugin="slurm"))
+            resolve(Role.MESSENGER, PluginBlock(plugin="slurm"))
 
     def test_planned_plugin_says_so(self):
         with pytest.raises(NotBuiltYetError, match="'htcondor' is not built yet for monitor; there is dummy, local"):
-            resolve(Role.MONITOR, Block(plugin="htcondor"))
+            resolve(Role.MONITOR, PluginBlock(plugin="htcondor"))
 
     def test_empty_block_is_told_what_to_add(self):
         with pytest.raises(UnknownPluginError, match='add "plugin" with one of'):
-            resolve(Role.SUBMITTER, Block(module=SUBMITTERS))
+            resolve(Role.SUBMITTER, PluginBlock(module=SUBMITTERS))
 
 
 class TestUpstreamNames:
     @pytest.mark.parametrize("known", UPSTREAM.values(), ids=lambda known: f"{known.module}:{known.name}")
     def test_every_name_resolves_or_is_planned(self, known: UpstreamPlugin):
         for role in known.roles:
-            block = Block(module=known.module, name=known.name)
+            block = PluginBlock(module=known.module, name=known.name)
             if known.plugin in OURS.get(role, {}):
-                assert resolve(role, block) is resolve(role, Block(plugin=known.plugin))
+                assert resolve(role, block) is resolve(role, PluginBlock(plugin=known.plugin))
             else:
                 with pytest.raises(NotBuiltYetError, match=known.name):
                     resolve(role, block)
@@ -122,17 +112,17 @@ class TestUpstreamNames:
             (Role.MONITOR, "pandaharvester.harvestermonitor.slurm_squeue_monitor", "SlurmSqueueMonitor"),
             (Role.SWEEPER, "pandaharvester.harvestersweeper.slurm_sweeper", "SlurmSweeper"),
         ]
-        classes = {resolve(role, Block(module=module, name=name)) for role, module, name in names}
+        classes = {resolve(role, PluginBlock(module=module, name=name)) for role, module, name in names}
         assert len(classes) == 1
         assert issubclass(classes.pop(), Resource)
 
     def test_submitter_is_no_messenger(self):
-        block = Block(module=f"{SUBMITTERS}.slurm_submitter", name="SlurmSubmitter")
+        block = PluginBlock(module=f"{SUBMITTERS}.slurm_submitter", name="SlurmSubmitter")
         with pytest.raises(UnknownPluginError, match="made for submitter, not for messenger"):
             resolve(Role.MESSENGER, block)
 
     def test_misspelt_class_is_answered_by_the_nearest(self):
-        block = Block(module=f"{SUBMITTERS}.slurm_submitter", name="SlurmSubmiter")
+        block = PluginBlock(module=f"{SUBMITTERS}.slurm_submitter", name="SlurmSubmiter")
         with pytest.raises(UnknownPluginError, match=r"did you mean .*slurm_submitter : SlurmSubmitter\?"):
             resolve(Role.SUBMITTER, block)
 
@@ -140,43 +130,43 @@ class TestUpstreamNames:
 class TestForeignPlugins:
     def test_any_importable_class_of_the_right_kind(self, install: Install):
         install(MINE)
-        assert resolve(Role.SUBMITTER, Block(module=HERE, name="Mine")).__name__ == "Mine"
+        assert resolve(Role.SUBMITTER, PluginBlock(module=HERE, name="Mine")).__name__ == "Mine"
 
     @pytest.mark.parametrize("entry", ["mine", "submitter.mine"])
     def test_entry_points(self, install: Install, entry: str):
         install(MINE, [entry])
-        assert resolve(Role.SUBMITTER, Block(plugin="mine")).__name__ == "Mine"
+        assert resolve(Role.SUBMITTER, PluginBlock(plugin="mine")).__name__ == "Mine"
 
     def test_entry_point_of_another_role_is_not_taken(self, install: Install):
         install(MINE, ["monitor.mine"])
         with pytest.raises(UnknownPluginError):
-            resolve(Role.SUBMITTER, Block(plugin="mine"))
+            resolve(Role.SUBMITTER, PluginBlock(plugin="mine"))
 
     def test_entry_point_cannot_shadow_ours(self, install: Install):
         install(MINE, ["local"])
-        assert resolve(Role.SUBMITTER, Block(plugin="local")) is LocalResource
+        assert resolve(Role.SUBMITTER, PluginBlock(plugin="local")) is LocalResource
 
     def test_class_that_breaks_the_contract_is_named_with_it(self, install: Install):
         install(MINE)
         with pytest.raises(UnusablePluginError, match=r"has to derive from harvester\.plugins\.api\.Messenger"):
-            resolve(Role.MESSENGER, Block(module=HERE, name="Mine"))
+            resolve(Role.MESSENGER, PluginBlock(module=HERE, name="Mine"))
 
     @pytest.mark.parametrize("text", ["import no_such_library", "raise RuntimeError('broken')", "def"])
     def test_module_that_cannot_be_imported_is_blamed(self, install: Install, text: str):
         install(text)
         with pytest.raises(UnusablePluginError, match=f"{HERE} cannot be imported"):
-            resolve(Role.SUBMITTER, Block(module=HERE, name="Mine"))
+            resolve(Role.SUBMITTER, PluginBlock(module=HERE, name="Mine"))
 
     def test_missing_module_and_missing_class_are_told_apart(self, install: Install):
         install(MINE)
         with pytest.raises(UnknownPluginError, match=f"{HERE} has no Yours"):
-            resolve(Role.SUBMITTER, Block(module=HERE, name="Yours"))
+            resolve(Role.SUBMITTER, PluginBlock(module=HERE, name="Yours"))
         with pytest.raises(UnknownPluginError, match="there is no module nowhere_to_be_found"):
-            resolve(Role.SUBMITTER, Block(module="nowhere_to_be_found.at_all", name="Mine"))
+            resolve(Role.SUBMITTER, PluginBlock(module="nowhere_to_be_found.at_all", name="Mine"))
 
     @given(role=st.sampled_from(Role), short=st.text(), module=st.none() | st.text(max_size=8), name=st.text())
     def test_nonsense_is_an_error_of_ours(self, role: Role, short: str, module: str | None, name: str):
-        block = Block(plugin=short) if module is None else Block(module=module, name=name)
+        block = PluginBlock(plugin=short) if module is None else PluginBlock(module=module, name=name)
         try:
             resolve(role, block)
         except PluginError as error:
@@ -185,7 +175,7 @@ class TestForeignPlugins:
 
 class TestBuilding:
     def test_plugin_gets_its_settings_and_context(self, tmp_path: Path):
-        block = Block(plugin="local", settings={"command": ["true"], "killGrace": 3, "siteName": "SITE"})
+        block = PluginBlock(plugin="local", settings={"command": ["true"], "killGrace": 3, "siteName": "SITE"})
         context = context_in(tmp_path)
         resource = build(Role.SUBMITTER, block, context)
         assert isinstance(resource, LocalResource)
@@ -197,11 +187,11 @@ class TestBuilding:
     def test_what_an_upstream_plugin_always_did_is_done_unless_told_otherwise(
         self, tmp_path: Path, settings: Mapping[str, JsonValue], options: tuple[str, ...]
     ):
-        block = Block(f"{SUBMITTERS}.slurm_submitter_rubin", "SlurmSubmitter", settings=settings)
+        block = PluginBlock(module=f"{SUBMITTERS}.slurm_submitter_rubin", name="SlurmSubmitter", settings=settings)
         assert build(Role.SUBMITTER, block, context_in(tmp_path)).settings.submit_options == options
 
     def test_wrong_settings_are_named_and_not_shown(self, tmp_path: Path):
-        block = Block(plugin="local", settings={"command": ["true"], "killGrace": "hunter2", "cores": 0})
+        block = PluginBlock(plugin="local", settings={"command": ["true"], "killGrace": "hunter2", "cores": 0})
         with pytest.raises(PluginSettingsError) as caught:
             build(Role.SUBMITTER, block, context_in(tmp_path, queue="HERE"))
         message = str(caught.value)
@@ -212,46 +202,68 @@ class TestBuilding:
 
     def test_unknown_plugin_is_named_with_its_queue(self, tmp_path: Path):
         with pytest.raises(UnknownPluginError, match="queue HERE, block submitter: plugin 'x'"):
-            build(Role.SUBMITTER, Block(plugin="x"), context_in(tmp_path, queue="HERE"))
+            build(Role.SUBMITTER, PluginBlock(plugin="x"), context_in(tmp_path, queue="HERE"))
 
 
 class TestProblems:
     def test_good_block_has_none(self):
-        assert not problems("HERE", "submitter", Block(plugin="local", settings={"command": ["true"]}))
-        assert not problems("HERE", "monitor", Block(plugin="local"))
+        assert not problems("submitter", PluginBlock(plugin="local", settings={"command": ["true"]}))
+        assert not problems("monitor", PluginBlock(plugin="local"))
 
-    def test_every_wrong_key_is_a_line(self):
-        found = problems("HERE", "submitter", Block(plugin="local", settings={"command": 1, "cores": "many"}))
-        assert len(found) == 2
-        assert all(line.startswith("queue HERE: ") for line in found)
+    def test_every_wrong_key_is_told_by_its_name(self):
+        found = problems("submitter", PluginBlock(plugin="local", settings={"command": ["true"], "cores": "many"}))
+        assert [(each.key, each.advice) for each in found] == [("cores", "correct this setting")]
+        assert not found[0].problem.startswith("cores")
 
-    def test_submitter_without_payload_is_told(self):
-        assert "add 'command'" in problems("HERE", "submitter", Block(plugin="local"))[0]
+    def test_what_is_wrong_inside_of_a_key_is_told_with_its_path(self):
+        block = PluginBlock(plugin="local", settings={"command": ["true", 1], "environment": {"A.B": []}})
+        found = problems("submitter", block)
+        assert [(each.key, each.problem.partition(": ")[0]) for each in found] == [
+            ("command", "command.1"),
+            ("environment", "environment.A.B"),
+        ]
+
+    def test_no_value_is_shown(self):
+        (found,) = problems(
+            "submitter", PluginBlock(plugin="local", settings={"command": ["true"], "cores": "hunter2"})
+        )
+        assert "hunter2" not in f"{found.problem} {found.advice}"
+
+    def test_submitter_without_payload_is_told_of_the_whole_block(self):
+        (found,) = problems("submitter", PluginBlock(plugin="local"))
+        assert found.key is None
+        assert "add 'command'" in found.problem
+
+    def test_key_that_is_missing_is_told_of_the_whole_block(self):
+        (found,) = problems("messenger", PluginBlock(plugin="shared_file"))
+        assert found == PluginProblem("accessPoint: Field required")
 
     def test_plugin_that_is_not_there_is_told(self):
-        block = Block(module=f"{SUBMITTERS}.pbs_submitter", name="PBSSubmitter")
-        assert "'pbs' is not built yet" in problems("HERE", "submitter", block)[0]
+        block = PluginBlock(module=f"{SUBMITTERS}.pbs_submitter", name="PBSSubmitter")
+        (found,) = problems("submitter", block)
+        assert found.key is None
+        assert "'pbs' is not built yet" in found.problem
 
     def test_block_of_middleware_is_known(self):
-        block = Block(module="pandaharvester.harvestermiddleware.rpc_herder", name="RpcHerder")
-        assert "'rpc' is not built yet" in problems("HERE", "rpc", block)[0]
+        block = PluginBlock(module="pandaharvester.harvestermiddleware.rpc_herder", name="RpcHerder")
+        assert "'rpc' is not built yet" in problems("rpc", block)[0].problem
 
 
 class TestKnownSettings:
     def test_names_and_all_their_aliases(self):
-        known = known_settings("stager", Block(plugin="copy"))
+        known = known_settings("stager", PluginBlock(plugin="copy"))
         assert {"destination", "dstBasePath", "basePath", "maxAttempts"} <= known
         assert "leftOverPatterns" not in known
 
     def test_keys_of_upstream_that_are_not_needed_here(self):
-        known = known_settings("messenger", Block(plugin="shared_file"))
+        known = known_settings("messenger", PluginBlock(plugin="shared_file"))
         assert {"accessPoint", "subTarballName", "siteName"} <= known
 
     def test_a_plugin_may_read_any_key(self, install: Install):
         install(ANY_KEY)
-        block = Block(module=HERE, name="Mine", settings={"whatever": 1})
+        block = PluginBlock(module=HERE, name="Mine", settings={"whatever": 1})
         assert known_settings("submitter", block) == {"whatever"}
 
     def test_unknown_plugin_has_none(self):
         with pytest.raises(UnknownPluginError):
-            known_settings("submitter", Block(plugin="nonsense"))
+            known_settings("submitter", PluginBlock(plugin="nonsense"))

@@ -189,5 +189,22 @@ def test_cleaning_has_nothing_to_do(fake: FakeSlurm) -> None:
 
 def test_queues_of_one_cluster_share_an_endpoint(fake: FakeSlurm) -> None:
     assert fake.resource().endpoint == fake.resource(templateFile=None, nCore=8).endpoint
-    assert fake.resource().endpoint != fake.resource(cluster="other").endpoint
-    assert fake.resource().endpoint != fake.resource(slurmConf="/etc/other.conf").endpoint
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"cluster": "other"},
+        {"slurmConf": "/etc/other.conf"},
+        {"squeue": "sudo -n -u atlas squeue"},
+        {"sacct": "sudo -n -u atlas sacct"},
+        {"use_squeue_monitor": True},
+    ],
+)
+def test_queues_that_ask_in_another_way_have_another_endpoint(fake: FakeSlurm, other: dict[str, object]) -> None:
+    assert fake.resource().endpoint != fake.resource(**other).endpoint
+
+
+def test_accounting_that_is_never_asked_makes_no_difference(fake: FakeSlurm) -> None:
+    first, second = (fake.resource(use_squeue_monitor=True, sacct=sacct) for sacct in ("sacct", "/opt/sacct"))
+    assert first.endpoint == second.endpoint

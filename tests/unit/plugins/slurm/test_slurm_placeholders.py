@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ WORKER = Worker(
     disk_mb=10,
     walltime_s=3700,
     resource_type="MCORE",
+    pilot_type="PR",
     access_point="/ap/42",
 )
 
@@ -38,12 +40,18 @@ def _values(worker: Worker = WORKER, **settings: object) -> dict[str, object]:
         ("accessPoint", "/ap/42"), ("harvesterID", "test"), ("workerID", 42),
         ("computingSite", "SITE"), ("pandaQueueName", "SITE"), ("localQueueName", "grid"), ("ceQueueName", "grid"),
         ("logDir", "/logs"), ("logSubDir", "/logs/26-03-01_12"), ("gtag", "http://l/42.out"), ("partition", "long"),
-        ("jobType", ""), ("resourceType", "MCORE"), ("pilotResourceTypeOption", "--resource-type MCORE"),
-        ("tokenDir", "/tokens"),
+        ("jobType", ""), ("pilotType", "PR"), ("resourceType", "MCORE"),
+        ("pilotResourceTypeOption", "--resource-type MCORE"), ("tokenDir", "/tokens"),
     ],
 )  # fmt: skip
 def test_placeholders(name: str, value: object) -> None:
     assert _values(nCorePerNode="2", nCoreFactor=2, logDir="/logs", tokenDir="/tokens")[name] == value
+
+
+def test_every_placeholder_is_documented() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "slurm.md").read_text()
+    tokens = dict.fromkeys(("tokenDir", "tokenName", "tokenOrigin", "submitMode"), "x")
+    assert not [name for name in _values(**tokens) if f"`{name}`" not in page]
 
 
 @pytest.mark.parametrize("key", ["nCore", "nNode", "nCoreFactor", "localQueueName", "partitions", "checkPartition"])

@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from harvester.core.errors import HarvesterError
-from harvester.plugins.data.regular_files import NotRegularFileError, open_regular
+from harvester.plugins.tools.regular_files import NotRegularFileError, open_regular
 
 DEEPEST: Final = 50
 """Levels of lists and objects that are read; more are taken for an attack on whoever walks through them later."""
