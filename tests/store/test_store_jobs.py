@@ -248,3 +248,10 @@ def test_jobs_for_a_person(db: Database):
             "HERE": {JobStatus.STARTING: 2},
             "THERE": {JobStatus.STARTING: 1},
         }
+
+
+def test_a_job_that_comes_twice_in_one_answer_is_taken_once(db: Database):
+    first, second = NewJob(a_job(1), {"n": 1}), NewJob(a_job(1), {"n": 2})
+    with db.write() as connection:
+        assert jobs.insert_fetched(connection, [first, second], NOW) == [1]
+        assert jobs.params_of(connection, [1]) == {1: {"n": 1}}

@@ -11,14 +11,15 @@ from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from harvester.agents.refusals import Refusals
 from harvester.config.service import Settings
 from harvester.core.clock import Clock
 from harvester.panda.client import PandaClient
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import PluginPool
-from harvester.store import leases
+from harvester.store import leases, queues
 from harvester.store.engine import Database
-from harvester.store.leases import Claim
+from harvester.store.leases import QUEUE_PAIRS, Claim
 
 BATCH = 1000
 """Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
@@ -54,6 +55,8 @@ class Instance:
     host: str
     call: PluginCalls = field(default_factory=PluginCalls)
     """Calls the verbs that answer for each item; what else a plugin raises ends only the unit, in the runner."""
+
+    refusals: Refusals = field(default_factory=Refusals)
 
     @property
     def id(self) -> str:
@@ -140,6 +143,13 @@ class Agent(ABC, Generic[UnitT, ResultT]):
     def give_back(self, connection: Connection, unit: UnitT, due: datetime) -> None:
         """Let go of a unit that was not finished; what is still held of it is due again at `due`."""
         leases.give_back(connection, unit.claim, due)
+
+    def note_trouble(self, connection: Connection, unit: UnitT, problem: str) -> None:
+        """Say in the notes of the unit's queues why it could not be done; empty when that is over."""
+        names = map(str, unit.claim.keys) if unit.claim.pair in QUEUE_PAIRS else [unit.about]
+        text = "it is tried again after a rest" if problem else "it works again"
+        known = {name: {"text": text, "problem": problem} for name in names if name in self.instance.plugins.queues}
+        queues.note(connection, self.name, known, self.instance.clock())
 
     def after_commit(self, unit: UnitT, result: ResultT) -> None:
         """Tell others that the result is safe; nothing by default."""

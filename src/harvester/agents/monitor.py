@@ -158,7 +158,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         self._write_jobs(connection, seen, verdicts, now)
         condemned = self._write_kills(connection, seen, rules, now)
         workers.relate(connection, [(each.held.worker.worker_id, job) for each in seen for job in each.news.job_ids])
-        changed = sorted({each.held.worker.queue for each in seen if each.held.worker.worker_id in verdicts})
+        changed = sorted({each.held.worker.queue for each in seen if _makes_room(each, verdicts)})
         for pair in (QUEUE_SIZE, QUEUE_FETCH):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
         self._note(connection, seen, now)
@@ -314,6 +314,16 @@ class Monitor(Agent[MonitorUnit, Round]):
     def after_commit(self, unit: MonitorUnit, result: Round) -> None:  # noqa: ARG002 (the agent's signature)
         """The news are safe: the messengers need not tell them again."""
         self._listener.acknowledge([each for each in result.seen if each.held.worker.queue in result.written])
+
+
+def _makes_room(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
+    """Whether the queue may get other workers or jobs at once.
+
+    Where workers fetch their own jobs, those that fail are replaced at the queue's own pace: nothing else would slow
+    down a resource on which every worker fails as soon as it starts.
+    """
+    verdict = verdicts.get(each.held.worker.worker_id)
+    return verdict is not None and (each.has_pushed_jobs or verdict.status is not WorkerStatus.FAILED)
 
 
 def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> CheckOutcome:

@@ -31,6 +31,7 @@ that nothing could be claimed again."""
 _MOST_THREADS: Final = 64
 _RETRY_FIRST: Final = 0.5
 _RETRY_LAST: Final = 10.0
+_LONGEST_PROBLEM: Final = 500
 
 
 @dataclass(slots=True)
@@ -54,7 +55,6 @@ class Health:
 
     done: int = 0
     failed: int = 0
-    last_error: str = ""
     resting: dict[str, Rest] = field(default_factory=dict)
 
 
@@ -223,7 +223,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         except RuntimeError as error:  # the system gives this process no more threads
             self._count_failure(unit.about, error)
             log.error("work cannot begin", agent=self.agent.name, about=unit.about, error=str(error))  # noqa: TRY400
-            self._give_back(unit)
+            self._give_back(unit, problem=str(error))
             self._drop(unit)
 
     def _is_still_ours(self, unit: UnitT) -> bool:
@@ -245,7 +245,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         except Exception as error:  # noqa: BLE001 (the loop's edge: whatever a plugin raises stays with its unit)
             self._count_failure(unit.about, error)
             _complain(self.agent.name, unit.about, error)
-            self._give_back(unit)
+            self._give_back(unit, problem=str(error) or type(error).__name__)
         finally:
             self._drop(unit)
 
@@ -261,12 +261,18 @@ class AgentRunner(Generic[UnitT, ResultT]):
         while True:
             try:
                 with self._db.write() as connection:
+                    if self._had_trouble(unit):
+                        self.agent.note_trouble(connection, unit, "")
                     return self.agent.commit(connection, unit, result)
             except StoreUnavailableError as error:
                 log.warning("result waits for the database", agent=self.agent.name, about=unit.about, error=str(error))
                 if self._stopping.wait(pause):
                     raise
                 pause = min(pause * 2, _RETRY_LAST)
+
+    def _had_trouble(self, unit: UnitT) -> bool:
+        with self._lock:
+            return unit.about in self.health.resting
 
     def _count_success(self, about: str) -> None:
         with self._lock:
@@ -276,12 +282,11 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _count_failure(self, about: str, error: Exception) -> None:
         with self._lock:
             self.health.failed += 1
-            self.health.last_error = f"{about}: {type(error).__name__}: {error}"
             rest = self.health.resting.setdefault(about, Rest())
             rest.extend(self._tick(), doubling=not isinstance(error, PandaUnavailable))
 
-    def _give_back(self, unit: UnitT) -> None:
-        """Let others, or us after a rest, take the unit."""
+    def _give_back(self, unit: UnitT, problem: str = "") -> None:
+        """Let others, or us after a rest, take the unit; a problem is shown to whoever asks about the queue."""
         with self._lock:
             rest = self.health.resting.get(unit.about)
         pause = max(rest.until - self._tick(), 1.0) if rest else 0.0
@@ -289,6 +294,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
         try:
             with self._db.write() as connection:
                 self.agent.give_back(connection, unit, due)
+                if problem:
+                    self.agent.note_trouble(connection, unit, problem[:_LONGEST_PROBLEM])
         except (StoreUnavailableError, SQLAlchemyError) as error:
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 

@@ -66,9 +66,10 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SizeUnit]:
         """Queues that get workers now, with the jobs these are for; why the others get none is noted."""
-        names = leases.claim_queues(
+        due = leases.claim_queues(
             connection, QUEUE_SIZE, limit=_QUEUES_AT_ONCE, now=ticket.now, fence=ticket.fence, until=ticket.until
         )
+        names = self._without_resting(connection, due, ticket)
         sizes = self._sizes(connection, names, ticket.now)
         still = [name for name in names if name not in sizes or sizes[name].new_workers == 0]
         later = ticket.now + timedelta(seconds=self.instance.settings.submitter.lookup_time)
@@ -76,6 +77,25 @@ class Sizer(Agent[SizeUnit, Planned]):
         notes = {name: _note(sizes[name]) for name in still if name in sizes}
         queues.note(connection, self.name, notes, ticket.now)
         return [self._unit(connection, name, sizes[name], ticket) for name in names if name not in still]
+
+    def _without_resting(self, connection: Connection, names: Sequence[str], ticket: ClaimTicket) -> Sequence[str]:
+        """The queues that may get workers; those whose resource refuses everything are looked at after their rest."""
+        resting = {name: rest for name in names if (rest := self.instance.refusals.resting(name))}
+        if not resting:
+            return names
+        due = ticket.now + timedelta(seconds=min(rest.seconds for rest in resting.values()))
+        leases.let_queues_go(
+            connection, QUEUE_SIZE, list(resting), ticket.fence, due=due, now=ticket.now, not_before=due
+        )
+        notes = {
+            name: {
+                "text": "no new workers until the queue has rested",
+                "problem": f"nothing was taken of {rest.refusals} submissions in a row: {rest.reason}"[:500],
+            }
+            for name, rest in resting.items()
+        }
+        queues.note(connection, self.name, notes, ticket.now)
+        return [name for name in names if name not in resting]
 
     def _sizes(self, connection: Connection, names: Sequence[str], now: datetime) -> dict[str, Sizing]:
         known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
@@ -119,7 +139,7 @@ class Sizer(Agent[SizeUnit, Planned]):
     def commit(self, connection: Connection, unit: SizeUnit, result: Planned) -> Sequence[str]:
         """Every planned worker is a row with an identifier, and its jobs are bound to it."""
         now = self.instance.clock()
-        due = now if len(unit.groups) < unit.sizing.new_workers else self._next_look(now)
+        due = now if self._is_more_wanted(unit, result) else self._next_look(now)
         rest = self._rest(unit.sizing, now)
         held = leases.let_queues_go(
             connection, QUEUE_SIZE, [unit.about], unit.claim.fence, due=due, now=now, not_before=rest
@@ -140,6 +160,11 @@ class Sizer(Agent[SizeUnit, Planned]):
         )
         queues.note(connection, self.name, {unit.about: _note(unit.sizing)}, now)
         return ("submitter", self.name)
+
+    def _is_more_wanted(self, unit: SizeUnit, result: Planned) -> bool:
+        """Whether the decision is carried out only in part; what no plan could be had for waits for the next look."""
+        is_planned = not any(isinstance(plan, _Unplanned) for plan in result.plans)
+        return is_planned and len(unit.groups) < unit.sizing.new_workers
 
     def _next_look(self, now: datetime) -> datetime:
         settings = self.instance.settings.submitter

@@ -19,7 +19,7 @@ from harvester.agents.settling import record_submitted, settle_absent
 from harvester.core.files import File, FileKind
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Later, Refused, SubmitOutcome, Submitted, Unclear
-from harvester.store import files, history, jobs, leases, workers
+from harvester.store import files, history, jobs, leases, queues, workers
 from harvester.store.leases import WORKER_WORK, Claim
 from harvester.store.schema import WorkerPhase
 
@@ -134,7 +134,26 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         record_submitted(connection, taken, unit.claim.fence, now, self.name)
         settle_absent(connection, self.instance, refused, fence=unit.claim.fence, now=now, agent=self.name)
         self._leave_unclear(connection, unclear, unit, now)
+        if answered:
+            self._judge_resource(connection, unit.about, len(taken), [*refused, *unclear], now)
         return ("monitor", "propagator", "worker propagator", "reconciler", "sizer")
+
+    def _judge_resource(
+        self,
+        connection: Connection,
+        queue: str,
+        taken: int,
+        missing: Sequence[tuple[Worker, Refused | Unclear]],
+        now: datetime,
+    ) -> None:
+        """A queue of whose workers nothing was taken rests; the reason is shown to whoever asks about the queue."""
+        problem = missing[0][1].reason if missing else ""
+        if taken:
+            self.instance.refusals.forgive(queue)
+        elif any(isinstance(outcome, Refused) for _, outcome in missing):
+            self.instance.refusals.note_refusal(queue, problem)
+        text = "not all workers were taken" if problem else "the resource takes the workers"
+        queues.note(connection, self.name, {queue: {"text": text, "problem": problem[:500]}}, now)
 
     def _leave_unclear(
         self, connection: Connection, unclear: Sequence[tuple[Worker, Unclear]], unit: SubmitUnit, now: datetime

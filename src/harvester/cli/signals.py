@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class StopSignals:
-    """Turns SIGTERM and SIGINT into an order to stop; a second one ends the process at once.
+    """Turns SIGTERM, SIGINT and SIGHUP into an order to stop; a second one ends the process at once.
 
     The handler only puts into a SimpleQueue, which is made to be used inside signal handlers.
     """
@@ -15,8 +15,9 @@ class StopSignals:
     def __init__(self) -> None:
         self._orders: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._stopping = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup wants the terminal to close without an end
+                signal.signal(number, self._handle)
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the order, at most so long; whether it has come."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select, update
+from sqlalchemy import select
 from world import QUEUE, World, client_of, open_copy
 
 from harvester.agents.base import Agent, Unit
@@ -19,11 +19,10 @@ from harvester.agents.settling import cancel_jobs
 from harvester.agents.sizer import Sizer
 from harvester.agents.stager import StagerAgent
 from harvester.agents.submitter import Submitter
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill
+from harvester.core.jobs import Kill
 from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
 from harvester.plugins.api import CheckOutcome, Gone, Refused, Seen, Unclear, Unknown
-from harvester.store import jobs, leases, workers
-from harvester.store.jobs import NewJob
+from harvester.store import leases, workers
 from harvester.store.schema import JobPhase, job_workers
 from harvester.store.schema import jobs as job_table
 from harvester.store.schema import workers as worker_table
@@ -57,12 +56,7 @@ class Play:
         return known[n % len(known)].worker_id
 
     def new_job(self, _: int) -> None:
-        number = len(self.world.jobs()) + 1
-        job = Job(number, QUEUE, JobStatus.STARTING, JobSubstatus.PREPARED)
-        with self.world.db.write() as connection:
-            jobs.insert_fetched(connection, [NewJob(job, {})], self.world.clock())
-            mine = update(job_table).where(job_table.c.job_id == number)
-            connection.execute(mine.values(phase=JobPhase.SUBMIT))
+        self.world.give_jobs(len(self.world.jobs()) + 1)
 
     def claim(self, n: int) -> None:
         agent = AGENTS[n % len(AGENTS)](self.world.instance)

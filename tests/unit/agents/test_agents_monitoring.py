@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 from world import QUEUE, FakeMessenger, FakeResource, World
 
 from harvester.agents.monitor import Monitor
@@ -13,19 +13,17 @@ from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
 from harvester.core.errors import HarvesterError
 from harvester.core.files import FileKind
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.jobs import JobStatus, PilotError
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import CheckOutcome, Done, Later, News, ReportedFile, Seen
 from harvester.plugins.calling import PluginCalls
-from harvester.store import history, jobs, leases, workers
-from harvester.store.jobs import NewJob
-from harvester.store.schema import JobPhase
+from harvester.store import files, history, leases, workers
 from harvester.store.schema import files as file_table
-from harvester.store.schema import jobs as job_table
 
 OTHER = "THERE"
 RUNNING = Seen(WorkerStatus.RUNNING)
 FINISHED = Seen(WorkerStatus.FINISHED)
+FAILED = Seen(WorkerStatus.FAILED)
 
 
 @dataclass
@@ -38,10 +36,8 @@ class Submitted:
         """One more; returns its id."""
         world = self.world
         known = {each.worker_id for name in (QUEUE, OTHER) for each in world.workers(name)}
-        job = Job(job_id, queue, JobStatus.STARTING, JobSubstatus.PREPARED)
+        world.give_jobs(job_id, queue=queue)
         with world.db.write() as connection:
-            jobs.insert_fetched(connection, [NewJob(job, {})], world.clock())
-            connection.execute(update(job_table).where(job_table.c.job_id == job_id).values(phase=JobPhase.SUBMIT))
             leases.nudge_queues(connection, leases.QUEUE_SIZE, [queue], world.clock(), timedelta())
         world.work(Sizer)
         world.work(Submitter)
@@ -252,3 +248,42 @@ def test_outputs_that_are_late_hold_the_end_back(world: World, submitted: Submit
     world.work(Monitor)
     assert world.worker(worker).status is WorkerStatus.FAILED
     assert "used 9 GB of 8" in str(world.job(1).attributes["pilotErrorDiag"])
+
+
+def test_outputs_of_the_same_name_keep_the_scope_of_their_job(world: World):
+    for job, scope in ((1, "user.a"), (2, "user.b")):
+        outputs = {"outFiles": "out.root", "scopeOut": scope, "realDatasets": "d", "ddmEndPointOut": "E"}
+        world.give_jobs(job, params=outputs)
+    world.work(Sizer)
+    world.work(Submitter)
+    for each in world.workers():
+        told = ReportedFile(each.job_ids[0], "out.root", FileKind.OUTPUT, f"/w/{each.worker_id}", 1, None, None)
+        world.messenger.news[each.worker_id] = News(files=(told,))
+        world.resource.states[each.worker_id] = FINISHED
+    world.clock.forward(minutes=5)
+    world.work(Monitor)
+    with world.db.read() as connection:
+        stored = files.of_jobs(connection, [1, 2], [FileKind.OUTPUT])
+    assert {job: [(each.scope, each.dataset, each.endpoint) for each in some] for job, some in stored.items()} == {
+        1: [("user.a", "d", "E")],
+        2: [("user.b", "d", "E")],
+    }
+
+
+@pytest.mark.parametrize(
+    ("map_type", "end", "soon"), [("NoJob", FAILED, 0), ("NoJob", FINISHED, 1), ("OneToOne", FAILED, 1)]
+)
+def test_pilots_that_fail_are_replaced_at_the_queues_own_pace(world: World, map_type: str, end: Seen, soon: int):
+    world.serve(QUEUE, maxWorkers=1, mapType=map_type)
+    world.give_jobs(1, 2)
+    world.work(Sizer)
+    world.work(Submitter)
+    world.work(Sizer)
+    world.clock.forward(seconds=10)
+    world.resource.states[1] = end
+    world.work(Monitor)
+    world.clock.forward(seconds=10)
+    assert world.work(Sizer) == soon
+    world.clock.forward(minutes=1)
+    world.work(Sizer)
+    assert len(world.workers()) == 2

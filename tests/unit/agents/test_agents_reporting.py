@@ -6,13 +6,17 @@ import pytest
 from sqlalchemy import update
 from world import NOW, QUEUE, World
 
+from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.propagator import JobPropagator
+from harvester.agents.stager import StagerAgent
+from harvester.agents.transfers import TransferAgent
 from harvester.agents.worker_propagator import WorkerPropagator
+from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.panda import PandaUnavailable
 from harvester.panda.devserver import DevControl
-from harvester.store import history, jobs, workers
+from harvester.store import files, history, jobs, leases, workers
 from harvester.store.jobs import NewJob
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.schema import jobs as job_table
@@ -188,3 +192,34 @@ def test_a_report_that_the_server_does_not_store_is_sent_again(served: World, co
     given_worker(served, 2, node="n" * 200)
     served.work(WorkerPropagator)
     assert {each["worker_id"] for each in control.workers()} >= {1}
+
+
+# ---- transfers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("agent", "phase", "kind"),
+    [
+        (PreparatorAgent, JobPhase.PREPARE, FileKind.INPUT),
+        (StagerAgent, JobPhase.STAGE, FileKind.OUTPUT),
+    ],
+)
+def test_a_transfer_that_comes_too_late_changes_nothing(
+    served: World, control: DevControl, agent: type[TransferAgent], phase: JobPhase, kind: FileKind
+):
+    job = given_job(served, control, phase)
+    waiting = FileStatus.TO_PREPARE if kind is FileKind.INPUT else FileStatus.DEFINED
+    with served.db.write() as connection:
+        files.insert_new(connection, [File(0, job, "a", kind, waiting, path="/a")])
+        connection.execute(update(job_table).values(due=served.clock()))
+    late = agent(served.instance)
+    (unit,) = served.claim(late)
+    with served.db.write() as connection:
+        leases.release_owner(connection, served.owner.owner_id, served.clock())
+        done = update(job_table).values(phase=JobPhase.SWEEP, substatus=JobSubstatus.DONE, due=None, report_due=None)
+        connection.execute(done)
+    served.finish(late, unit)
+    assert (phase_of(served, job), served.job(job).substatus) == (JobPhase.SWEEP, JobSubstatus.DONE)
+    with served.db.read() as connection:
+        assert [each.status for each in files.of_jobs(connection, [job], [kind])[job]] == [waiting]
+        assert history.of(connection, history.Kind.JOB, job) == []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 from world import QUEUE, FakeResource, World
 
 from harvester.agents.base import Agent
@@ -23,8 +23,6 @@ from harvester.store import files, jobs, leases
 from harvester.store.engine import StoreUnavailableError
 from harvester.store.jobs import NewJob
 from harvester.store.leases import Owner
-from harvester.store.schema import JobPhase
-from harvester.store.schema import jobs as job_table
 
 PATIENCE = 30.0
 LEASE = 600.0
@@ -99,10 +97,7 @@ def given_intents(world: World, *queues: str) -> None:
     """One worker to be submitted in each of the queues, theirs in this order."""
     for number, queue in enumerate(queues, start=1):
         world.serve(queue)
-        job = Job(number, queue, JobStatus.STARTING, JobSubstatus.PREPARED)
-        with world.db.write() as connection:
-            jobs.insert_fetched(connection, [NewJob(job, {})], world.clock())
-            connection.execute(update(job_table).where(job_table.c.job_id == number).values(phase=JobPhase.SUBMIT))
+        world.give_jobs(number, queue=queue)
         world.work(Sizer)
         world.clock.forward(seconds=1)
 
@@ -178,11 +173,20 @@ def test_the_order_to_stop_begins_nothing_more(world: World, gate: Gate, tick: T
 def test_a_process_that_others_take_for_dead_claims_nothing(world: World, gate: Gate, tick: Tick):
     given_intents(world, "B")
     alive = threading.Event()
-    with running(world, Submitter(world.instance), tick, alive.is_set) as runner:
-        threading.Event().wait(0.5)  # long enough for it to look, were it to do so
+    asked = []
+
+    def is_alive() -> bool:
+        asked.append(alive.is_set())
+        return alive.is_set()
+
+    with running(world, Submitter(world.instance), tick, is_alive) as runner:
+        for looks in (1, 2, 3):
+            world.wake("submitter")
+            until(lambda looks=looks: len(asked) >= looks)
         assert world.held(1).tries == 0
         assert runner.health.done == 0
         alive.set()
+        world.wake("submitter")
         until(lambda: world.worker(1).batch_id)
     assert gate.calls == ["B"]
 
@@ -261,8 +265,10 @@ def test_a_result_is_kept_until_the_database_is_back(world: World, tick: Tick):
 class Raising(Submitter):
     """Has a bug that concerns one queue."""
 
+    is_mended = False
+
     def act(self, unit: object) -> Sequence[SubmitOutcome]:
-        if unit.about == "A":  # type: ignore[attr-defined]  # a unit of the submitter
+        if unit.about == "A" and not self.is_mended:  # type: ignore[attr-defined]  # a unit of the submitter
             raise RuntimeError("a bug")
         return super().act(unit)  # type: ignore[arg-type]  # as above
 
@@ -273,5 +279,39 @@ def test_a_unit_that_fails_rests_and_the_others_go_on(world: World, tick: Tick):
         until(lambda: world.worker(2).batch_id)
         until(lambda: runner.health.failed == 1)
         assert runner.health.resting["A"].failures == 1
-        assert "a bug" in runner.health.last_error
+        until(lambda: world.note_of("submitter", "A").get("problem") == "a bug")
     assert world.held(1).tries == 0
+
+
+def test_trouble_that_is_over_is_not_shown_any_more(world: World, tick: Tick):
+    given_intents(world, "A")
+    agent = Raising(world.instance)
+    with running(world, agent, tick):
+        until(lambda: world.note_of("submitter", "A").get("problem"))
+        agent.is_mended = True
+        tick.now += LEASE
+        world.clock.forward(seconds=LEASE)
+        world.wake("submitter")
+        until(lambda: world.worker(1).batch_id)
+    assert world.note_of("submitter", "A")["problem"] == ""
+
+
+def test_work_that_gets_no_thread_is_given_back(world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch):
+    given_intents(world, "A")
+    start, refused = threading.Thread.start, []
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if thread.name == "submitter:A" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    with running(world, Submitter(world.instance), tick):
+        until(lambda: world.note_of("submitter", "A").get("problem"))
+        assert world.held(1).tries == 0
+        tick.now += LEASE
+        world.clock.forward(seconds=LEASE)
+        world.wake("submitter")
+        until(lambda: world.worker(1).batch_id)
+    assert world.resource.asked == [[1]]

@@ -1,11 +1,10 @@
 """From jobs to workers that a resource holds: sizer, submitter and reconciler."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import update
-from world import NOW, QUEUE, World
+from world import NOW, QUEUE, FakeWorkerMaker, World
 
 from harvester.agents.base import BATCH
 from harvester.agents.killer import Killer
@@ -13,15 +12,12 @@ from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill
+from harvester.core.jobs import JobStatus, JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
 from harvester.panda.messages import JobReply
-from harvester.plugins.api import Failed, Grade, Refused, Submitted, Unclear
+from harvester.plugins.api import Failed, Grade, GroupToServe, Refused, Submitted, Unclear, WorkerPlan
 from harvester.plugins.pool import QueueUnknownError
 from harvester.store import history, jobs, leases, workers
-from harvester.store.jobs import NewJob
-from harvester.store.schema import JobPhase
-from harvester.store.schema import jobs as job_table
 
 
 @pytest.fixture
@@ -31,11 +27,7 @@ def waiting(world: World) -> Callable[..., list[int]]:
     def put(number: int, queue: str = QUEUE) -> list[int]:
         known = [job.job_id for job in world.jobs()]
         ids = list(range(len(known) + 1, len(known) + number + 1))
-        new = [NewJob(Job(each, queue, JobStatus.STARTING, JobSubstatus.PREPARED), {}) for each in ids]
-        with world.db.write() as connection:
-            jobs.insert_fetched(connection, new, world.clock())
-            mine = update(job_table).where(job_table.c.job_id.in_(ids))
-            connection.execute(mine.values(phase=JobPhase.SUBMIT))
+        world.give_jobs(*ids, queue=queue)
         return ids
 
     return put
@@ -554,3 +546,82 @@ def test_an_unclear_answer_is_searched_after_the_settle_time(world: World, inten
     assert world.work(Reconciler) == 0
     world.clock.forward(seconds=60)
     assert world.work(Reconciler) == 1
+
+
+# ---- what a resource or a worker maker does not give -----------------------------------------------------------------
+
+
+def make(_maker: FakeWorkerMaker, _groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan]:
+    raise RuntimeError("a bug")
+
+
+def test_jobs_whose_worker_could_not_be_planned_wait_on(
+    world: World, waiting: Callable[..., list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    waiting(2)
+    with monkeypatch.context() as patch:
+        patch.setattr(FakeWorkerMaker, "make", make)
+        world.work(Sizer)
+    assert world.workers() == []
+    assert {each.substatus for each in world.jobs()} == {JobSubstatus.PREPARED}
+    nudge(world)
+    assert world.work(Sizer) == 1
+    assert world.workers() == []
+    world.clock.forward(minutes=5)
+    world.work(Sizer)
+    assert [each.job_ids for each in world.workers()] == [(1,), (2,)]
+
+
+def test_a_queue_whose_workers_are_all_refused_rests(world: World):
+    world.serve(QUEUE, mapType="NoJob", maxWorkers=2)
+    world.resource.outcomes = {number: Refused("no such partition") for number in range(1, 1000)}
+    for _ in range(600):
+        world.work(Sizer)
+        world.work(Submitter)
+        world.clock.forward(seconds=1)
+    assert len(world.workers()) <= 2 * 8
+    assert "no such partition" in str(world.note_of("sizer")["problem"])
+    assert world.note_of("submitter")["problem"] == "no such partition"
+    world.resource.outcomes.clear()
+    world.clock.forward(minutes=10)
+    world.work(Sizer)
+    world.work(Submitter)
+    assert [each.status for each in world.workers()][-2:] == [WorkerStatus.SUBMITTED] * 2
+    assert (world.note_of("sizer").get("problem"), world.note_of("submitter")["problem"]) == (None, "")
+
+
+def test_a_queue_of_which_something_is_taken_does_not_rest(world: World):
+    world.serve(QUEUE, mapType="NoJob", maxWorkers=2)
+    world.resource.outcomes = {1: Refused("too large")}
+    world.work(Sizer)
+    world.work(Submitter)
+    world.clock.forward(seconds=2)
+    world.work(Sizer)
+    assert [each.status for each in world.workers()] == [
+        WorkerStatus.MISSED,
+        WorkerStatus.SUBMITTED,
+        WorkerStatus.PENDING,
+    ]
+
+
+def test_the_reconciler_signs_for_what_it_gives_up(world: World, intended: Callable[[int], list[int]]):
+    world.serve(QUEUE, maxSubmissionAttempts=1)
+    intended(1)
+    die_after_asking(world)
+    world.resource.holds.clear()
+    for _ in range(3):
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    with world.db.read() as connection:
+        last = history.of(connection, history.Kind.JOB, 1)[-1]
+    assert (last.became, last.agent) == (JobSubstatus.MISSED, "reconciler")
+
+
+def test_an_intent_that_was_given_up_is_not_killed_again_and_again(world: World, intended: Callable[[int], list[int]]):
+    intended(1)
+    unwant(world, 1)
+    for _ in range(3):
+        world.work(Killer)
+        world.clock.forward(hours=1)
+    assert world.worker(1).status is WorkerStatus.MISSED
+    assert world.resource.killed == []

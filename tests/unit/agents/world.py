@@ -10,15 +10,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event
+from pydantic import JsonValue
+from sqlalchemy import event, update
 
 from harvester.agents.base import Agent, ClaimTicket, Instance, Unit, Wakeups
+from harvester.agents.refusals import Refusals
 from harvester.config.findings import Findings
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
-from harvester.core.jobs import Job
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.panda import Credentials, PandaClient
 from harvester.plugins.api import (
@@ -42,12 +44,16 @@ from harvester.plugins.api import (
     WorkerMaker,
     WorkerPlan,
 )
+from harvester.plugins.calling import PluginCalls
 from harvester.plugins.data.dummy import DummyPreparator, DummyStager
 from harvester.plugins.pool import PluginPool
 from harvester.plugins.registry import Role
 from harvester.store import history, jobs, queues, workers
 from harvester.store.engine import Database, sqlite_url
+from harvester.store.jobs import NewJob
 from harvester.store.leases import Owner
+from harvester.store.schema import JobPhase
+from harvester.store.schema import jobs as job_table
 from harvester.store.workers import Held
 
 NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
@@ -194,7 +200,20 @@ class World:
         self.owner = Owner(1)
         self.woken: list[str] = []
         self.wake = Wakeups()
-        self.instance = Instance(self.settings, self.pool, self.db, self.panda, self.clock, self.wake, "host")
+        self.instance = Instance(
+            self.settings,
+            self.pool,
+            self.db,
+            self.panda,
+            self.clock,
+            self.wake,
+            "host",
+            PluginCalls(self._tick),
+            Refusals(self._tick),
+        )
+
+    def _tick(self) -> float:
+        return self.clock().timestamp()
 
     def _plugins(self, context: PluginContext) -> dict[Role, Plugin[Any]]:
         resource = dict.fromkeys((Role.SUBMITTER, Role.MONITOR, Role.SWEEPER), self.resource)
@@ -215,6 +234,16 @@ class World:
         self.pool.known[name] = queue
         with self.db.write() as connection:
             queues.activate(connection, list(self.pool.known), self.clock())
+
+    def give_jobs(self, *job_ids: int, queue: str = QUEUE, params: Mapping[str, JsonValue] | None = None) -> None:
+        """Jobs that are prepared and wait for a worker."""
+        new = [
+            NewJob(Job(each, queue, JobStatus.STARTING, JobSubstatus.PREPARED), dict(params or {})) for each in job_ids
+        ]
+        with self.db.write() as connection:
+            jobs.insert_fetched(connection, new, self.clock())
+            mine = update(job_table).where(job_table.c.job_id.in_(job_ids))
+            connection.execute(mine.values(phase=JobPhase.SUBMIT))
 
     def configure(self, **sections: Mapping[str, object]) -> None:
         """Change settings of the instance."""
