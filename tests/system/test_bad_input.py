@@ -107,9 +107,10 @@ def test_bad_jobs_among_good_ones(site: Site):
     bad: list[Row] = [{"site": QUEUE, "raw": fault} for fault in faults]
     nameless: Row = {"site": QUEUE, "raw": {"PandaID": "no number"}}
     site.configure({QUEUE: local_push(site)})
-    good_ids = site.server.control.add_jobs(some_jobs(2))
+    good = some_jobs(4)
+    good_ids = site.server.control.add_jobs(good[:2])
     bad_ids = site.server.control.add_jobs([*bad, nameless])[:-1]
-    good_ids += site.server.control.add_jobs(some_jobs(2))
+    good_ids += site.server.control.add_jobs(good[2:])
     site.start()
 
     def of_good() -> list[Row]:
