@@ -147,7 +147,12 @@ class Site:
         return code
 
     def terminate(self) -> int:
-        """Send SIGTERM and wait; the exit code."""
+        """Order Harvester to stop, once it can hear it, and return its exit code."""
+        process = self._process
+        assert process
+        self.until(
+            lambda: process.poll() is not None or _hears(process.pid, signal.SIGTERM), "Harvester to hear orders"
+        )
         self._signal(signal.SIGTERM)
         return self.await_end(STOPS_WITHIN)
 
@@ -262,6 +267,13 @@ class Site:
 def _neutral_environment() -> dict[str, str]:
     """The environment of the tests without what configures a Harvester."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PANDA_", "HARVESTER_"))}
+
+
+def _hears(pid: int, number: signal.Signals) -> bool:
+    """Whether the process has a handler of its own for the signal."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(caught >> (number - 1) & 1)
 
 
 def _kill(process: psutil.Process) -> None:

@@ -9,6 +9,8 @@ from typing import Final
 import typer
 
 from harvester.cli.plugin_checks import check_plugin
+from harvester.cli.settings_checks import check_settings
+from harvester.cli.shown import number_of
 from harvester.config.check import check
 from harvester.config.findings import Finding, Severity
 
@@ -17,23 +19,33 @@ _COLOURS: Final = {
     Severity.WARNING: typer.colors.YELLOW,
     Severity.INFO: typer.colors.CYAN,
 }
+_ORDER: Final = {severity: place for place, severity in enumerate(_COLOURS)}
 
 
 def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> list[Finding]:
-    """Look at everything that `harvester run` would read, and go on after each mistake."""
-    return check(config or None, queue_file, os.environ, check_plugin)
+    """Look at everything that `harvester run` would read, and go on after each mistake; the worst come first."""
+    found = check(config or None, queue_file, os.environ, check_plugin, check_settings)
+    return sorted(found, key=lambda each: (_ORDER[each.severity], each.file, each.line or 0))
 
 
-def print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Finding], *, verbose: bool) -> None:
     """One line each, as compilers do; how many there are goes to standard error."""
     for each in findings:
-        place = each.file if each.line is None else f"{each.file}:{each.line}"
-        severity = typer.style(each.severity.value, fg=_COLOURS[each.severity])
-        key = f"{each.key}: " if each.key else ""
-        typer.echo(_encodable(f"{place}: {severity}: {key}{each.problem}; {each.advice}"))
+        if verbose or each.severity is not Severity.INFO:
+            typer.echo(_encodable(_line(each)))
     numbers = {kind: sum(1 for each in findings if each.severity is kind) for kind in _COLOURS}
-    words = [f"{number} {kind}{'s' if number > 1 else ''}" for kind, number in numbers.items() if number]
-    typer.echo(", ".join(words) or "nothing to complain about", err=True)
+    words = [number_of(number, kind) for kind, number in numbers.items() if number]
+    if not numbers[Severity.ERROR] and not numbers[Severity.WARNING]:
+        words.insert(0, "nothing to complain about")
+    hidden = " (told with --verbose)" if numbers[Severity.INFO] and not verbose else ""
+    typer.echo(", ".join(words) + hidden, err=True)
+
+
+def _line(finding: Finding) -> str:
+    place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
+    severity = typer.style(finding.severity.value, fg=_COLOURS[finding.severity])
+    key = f"{finding.key}: " if finding.key else ""
+    return f"{place}: {severity}: {key}{finding.problem}; {finding.advice}"
 
 
 def _encodable(text: str) -> str:

@@ -8,11 +8,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.cli.loading import settings_of
+from harvester.cli.settings_checks import missing_driver
 from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
 from harvester.service import database_url
 from harvester.store import migrate
-from harvester.store.engine import Database
+from harvester.store.engine import Database, StoreUnavailableError
 
 
 class NothingToReadError(HarvesterError):
@@ -24,16 +25,19 @@ def reading(config: Sequence[Path] | None) -> Iterator[Connection]:
     """A transaction that only reads; nothing is created or changed.
 
     Raises:
-        NothingToReadError: there is no database, or its tables are those of another version.
-        StoreUnavailableError: it is away.
+        NothingToReadError: there is no database, it is away, or its tables are those of another version.
     """
     settings = settings_of(config)
+    if missing := missing_driver(settings.db.engine):
+        raise NothingToReadError("; ".join(missing))
     _require_file(settings)
     db = Database(database_url(settings), 1)
     try:
         with db.read() as connection:
             _require_tables(connection)
             yield connection
+    except StoreUnavailableError as error:
+        raise NothingToReadError(f"{error}; try again when it can, or correct [db]") from error
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
         raise NothingToReadError(f"the database cannot be read: {reason}; check [db]") from error

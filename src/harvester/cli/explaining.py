@@ -1,11 +1,11 @@
 """Why a queue, a worker or a job is where it is, in words; pure functions of what the database tells."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from harvester.cli.overview import QueueOverview, text_of
-from harvester.cli.shown import cell, counts, moment
-from harvester.core.workers import Worker
+from harvester.cli.overview import QueueOverview, text_of, words_of_left_out
+from harvester.cli.shown import cell, counts, moment, number_of
+from harvester.core.workers import Worker, WorkerStatus
 from harvester.store.history import Event
 from harvester.store.queues import Note
 from harvester.store.schema import JobPhase, WorkerPhase
@@ -20,11 +20,24 @@ _LEADS: Final[Mapping[str, str]] = {
 _JOB_WAITS: Final[Mapping[JobPhase, str]] = {
     JobPhase.PREPARE: "its input files, which the preparator brings",
     JobPhase.SUBMIT: "a worker, which the sizer has to grant",
-    JobPhase.WORK: "its worker",
+    JobPhase.WORK: "the end of its worker",
     JobPhase.STAGE: "its outputs to be stored, which the stager does",
     JobPhase.REPORT: "the server to be told of its end, which the propagator does",
     JobPhase.SWEEP: "nothing: it is done, and deleted when its keep time is over",
 }
+_JOBS_IN: Final[Mapping[JobPhase, str]] = {
+    JobPhase.PREPARE: "Jobs whose input files the preparator brings",
+    JobPhase.SUBMIT: "Jobs that wait for a worker, which the sizer has to grant",
+    JobPhase.WORK: "Jobs that have a worker, which runs or waits in the batch system",
+    JobPhase.STAGE: "Jobs whose outputs the stager stores",
+    JobPhase.REPORT: "Jobs of whose end the propagator has to tell the server",
+    JobPhase.SWEEP: "Jobs that are done",
+}
+_LIMITS: Final[Mapping[str, str]] = {
+    "jobs": "limited by the jobs that there are",
+    "no limit set": "limited to one waiting worker",
+}
+"""What decided, where that is no key of the configuration."""
 _WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {
     WorkerPhase.SUBMIT: "its submission; the resource was not asked yet",
     WorkerPhase.SETTLE: "certainty: the resource was asked and its answer is not recorded, so its marker is searched",
@@ -33,16 +46,27 @@ _WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {
 }
 
 
-def explain_queue(queue: QueueOverview, phases: Mapping[JobPhase, int]) -> list[str]:
-    """Why a queue has the workers and jobs that it has."""
+def explain_queue(queue: QueueOverview, phases: Mapping[JobPhase, int], left_out: Collection[str] = ()) -> list[str]:
+    """Why a queue has the workers and jobs that it has.
+
+    Args:
+        queue: the queue.
+        phases: its jobs by phase.
+        left_out: queues whose configuration has an error.
+    """
     live = {status: number for status, number in queue.workers.items() if not status.is_final}
     ended = {status: number for status, number in queue.workers.items() if status.is_final}
     return [
         f"Queue {queue.name} {_service(queue)}",
-        f"It has {sum(live.values())} live workers ({counts(live)}) and remembers ended ones ({counts(ended)}).",
+        *(f"But {words_of_left_out(each)}." for each in left_out if each == queue.name),
+        f"It has {_live_workers(live)} and remembers ended ones ({counts(ended)}).",
         *_jobs(phases),
         *(_said(note) for note in queue.notes),
     ]
+
+
+def _live_workers(live: Mapping[WorkerStatus, int]) -> str:
+    return f"{number_of(sum(live.values()), 'live worker')} ({counts(live)})"
 
 
 def _service(queue: QueueOverview) -> str:
@@ -55,16 +79,15 @@ def _service(queue: QueueOverview) -> str:
 
 
 def _jobs(phases: Mapping[JobPhase, int]) -> Iterator[str]:
-    for phase, words in _JOB_WAITS.items():
-        if phase is not JobPhase.SWEEP and phases.get(phase):
-            yield f"Jobs that wait for {words}: {phases[phase]}."
-    yield f"Jobs that are done: {phases.get(JobPhase.SWEEP, 0)}."
+    for phase, words in _JOBS_IN.items():
+        if phase is JobPhase.SWEEP or phases.get(phase):
+            yield f"{words}: {phases.get(phase, 0)}."
 
 
 def _said(note: Note) -> str:
     parts = [_decision(note), text_of(note)]
     if limit := note.note.get("limit"):
-        parts.append(f"{limit} decided")
+        parts.append(_LIMITS.get(str(limit), f"limited by {limit}"))
     lead = _LEADS.get(note.agent, note.agent.capitalize())
     return f"{lead}: {'; '.join(part for part in parts if part)} (since {moment(note.since)})."
 
@@ -74,13 +97,19 @@ def _decision(note: Note) -> str:
     return "" if new is None else f"{new or 'no'} new ones in the last decision"
 
 
-def explain_worker(view: WorkerView) -> list[str]:
-    """What happened to a worker, and what it waits for."""
+def explain_worker(view: WorkerView, left_out: Collection[str] = ()) -> list[str]:
+    """What happened to a worker, and what it waits for.
+
+    Args:
+        view: the worker.
+        left_out: queues whose configuration has an error, so that nobody looks after their workers.
+    """
     worker = view.worker
     return [
         f"Worker {worker.worker_id} of queue {worker.queue} is {worker.status}{_batch(worker)}.",
         *_worker_state(view),
         f"It waits for {_WORKER_WAITS[view.phase]}{_until(view.due)}.",
+        *(f"But {words_of_left_out(each)}." for each in left_out if each == worker.queue),
         *_history(view.events),
     ]
 
@@ -105,7 +134,10 @@ def _worker_state(view: WorkerView) -> Iterator[str]:
     if view.kill_due is not None:
         yield f"It is to be killed; the resource is asked at {moment(view.kill_due)}."
     if view.phase is WorkerPhase.SETTLE:
-        yield f"The resource was asked {view.tries} times; {view.absences} complete listings in a row did not show it."
+        yield (
+            f"The resource was asked {number_of(view.tries, 'time')}; "
+            f"{number_of(view.absences, 'complete listing')} in a row did not show it."
+        )
     if view.report_due is not None:
         yield f"The server is told of it at {moment(view.report_due)}."
 
@@ -131,13 +163,13 @@ def explain_job(view: JobView, workers: Sequence[Worker], queue: QueueOverview |
 def _job_state(view: JobView, queue: QueueOverview | None) -> Iterator[str]:
     if view.phase is JobPhase.SUBMIT:
         if view.job.submission_attempts:
-            yield f"{view.job.submission_attempts} workers could not be submitted for it."
+            yield f"{number_of(view.job.submission_attempts, 'worker')} could not be submitted for it."
         yield from (_said(note) for note in (queue.notes if queue else ()) if note.agent == "sizer")
     if diagnostics := view.job.attributes.get("pilotErrorDiag"):
         yield f"Its error: {cell(diagnostics)}."
     for each in view.files:
         if view.phase in {JobPhase.PREPARE, JobPhase.STAGE}:
-            yield f"File {cell(each.lfn)} ({each.kind}) is {each.status}, tried {each.attempts} times."
+            yield f"File {cell(each.lfn)} ({each.kind}) is {each.status}, tried {number_of(each.attempts, 'time')}."
     if view.report_due is not None:
         yield f"The server is told of it at {moment(view.report_due)}."
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harvester.cli.plugin_checks import check_plugin
+from harvester.cli.plugin_checks import check_plugin_at_start
 from harvester.config import sources
 from harvester.config.findings import Finding, Severity
 from harvester.config.queues import LoadedQueues, load_queue_file
@@ -25,11 +25,13 @@ class Configuration:
         settings: the main configuration.
         queues: the usable queues.
         findings: what is wrong or worth knowing.
+        files: where all that was read.
     """
 
     settings: Settings
     queues: LoadedQueues
     findings: tuple[Finding, ...]
+    files: tuple[str, ...] = ()
 
 
 def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuration:
@@ -45,12 +47,22 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
         path,
         settings.qconf.queue_list,
         work_dir=Path(settings.master.work_dir),
-        plugin_checker=check_plugin,
+        plugin_checker=check_plugin_at_start,
         listed_at=loaded.listed_at,
     )
     if not queues.readable:
         raise _unusable(queues.findings)
-    return Configuration(settings, queues, (*loaded.findings, *queues.findings))
+    entries = [entry for section in loaded.entries.values() for entry in section.values()]
+    files = dict.fromkeys([*(entry.at.file for entry in entries), str(path)])
+    return Configuration(settings, queues, (*loaded.findings, *queues.findings), tuple(files))
+
+
+def left_out_now(config: Sequence[Path] | None) -> frozenset[str]:
+    """The queues that are configured with an error, as the files are now; none if they cannot be read at all."""
+    try:
+        return load(config, None).queues.left_out
+    except UnusableConfigurationError:
+        return frozenset()
 
 
 def settings_of(config: Sequence[Path] | None) -> Settings:

@@ -12,7 +12,8 @@ from harvester.cli.database import reading
 from harvester.cli.explaining import explain_job as words_of_job
 from harvester.cli.explaining import explain_queue as words_of_queue
 from harvester.cli.explaining import explain_worker as words_of_worker
-from harvester.cli.overview import QueueOverview, look_at_queues, print_queues, text_of
+from harvester.cli.loading import left_out_now
+from harvester.cli.overview import QueueOverview, look_at_queues, print_queues, text_of, words_of_left_out
 from harvester.cli.shown import counts, moment, print_fields, print_json, print_table
 from harvester.config.findings import nearest
 from harvester.core.errors import HarvesterError
@@ -44,7 +45,7 @@ def list_queues(config: Config, *, as_json: bool) -> None:
 def show_queue(config: Config, name: str, *, as_json: bool) -> None:
     """One queue with all that agents said of it."""
     with reading(config) as connection:
-        queue = _queue(connection, name)
+        queue = _queue(connection, name, config)
         phases = views.jobs_by_phase(connection, name)
     if as_json:
         print_json({**_plain(queue), "jobs_by_phase": phases})
@@ -58,15 +59,17 @@ def show_queue(config: Config, name: str, *, as_json: bool) -> None:
 def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
     """One queue in words."""
     with reading(config) as connection:
-        queue = _queue(connection, name)
-        words = words_of_queue(queue, views.jobs_by_phase(connection, name))
+        queue = _queue(connection, name, config)
+        words = words_of_queue(queue, views.jobs_by_phase(connection, name), left_out_now(config))
     _print_words(words, queue, as_json=as_json)
 
 
-def _queue(connection: Connection, name: str) -> QueueOverview:
+def _queue(connection: Connection, name: str, config: Config) -> QueueOverview:
     found = {each.name: each for each in look_at_queues(connection)}
     if name in found:
         return found[name]
+    if name in left_out_now(config):
+        raise NotThereError(words_of_left_out(name))
     near = nearest(name, found)
     advice = f"did you mean {near}?" if near else "`harvester queue ls` shows those that were ever served"
     raise NotThereError(f"there is no queue {name}; {advice}")
@@ -105,7 +108,7 @@ def explain_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
     """One worker in words."""
     with reading(config) as connection:
         view = _require(views.worker(connection, worker_id), f"worker {worker_id}", "worker")
-    _print_words(words_of_worker(view), view, as_json=as_json)
+    _print_words(words_of_worker(view, left_out_now(config)), view, as_json=as_json)
 
 
 # ---- jobs ------------------------------------------------------------------------------------------------------------

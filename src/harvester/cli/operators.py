@@ -21,10 +21,24 @@ QueuesOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="for programs: JSON on standard output")]
 
 
-def fail(message: str) -> NoReturn:
-    """End the command with a message and exit code 1."""
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """End the command with a message and an exit code."""
     typer.secho(f"harvester: {message}", err=True, fg=typer.colors.RED)
-    raise typer.Exit(1)
+    raise typer.Exit(code)
+
+
+def _in_words(message: str) -> str:
+    """What the framework says of an argument, without the words of the library that checked it."""
+    message, _, _ = message.partition(", unable to parse")
+    for theirs, ours in (
+        ("Value error, ", ""),
+        ("Input should be", "must be"),
+        ("a valid integer", "a whole number"),
+        ("greater than or equal to", "at least"),
+        ("less than or equal to", "at most"),
+    ):
+        message = message.replace(theirs, ours)
+    return message.rstrip(".")
 
 
 def warn(message: str) -> None:
@@ -41,6 +55,9 @@ class OperatorGroup(TyperGroup):
             return super().invoke(ctx)
         except BrokenPipeError:
             os._exit(1)  # nobody reads any more, not even a complaint
+        except typer.BadParameter as error:
+            where = error.ctx.command_path if error.ctx else "harvester"
+            fail(f"{_in_words(error.format_message())}; see `{where} --help`", code=2)
         except HarvesterError as error:
             fail(str(error))
         except OSError as error:

@@ -1,27 +1,22 @@
 """All queues of an instance with their jobs, workers and the agents' last words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import typer
 from sqlalchemy import Connection
 
+from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import jobs, leases, queues, workers
+from harvester.store import jobs, queues, workers
 from harvester.store.queues import Note
 
-
-@dataclass(frozen=True, slots=True)
-class Process:
-    """A process of the instance; `alive` is False if it has not spoken in time."""
-
-    host: str
-    pid: int
-    since: datetime
-    alive: bool
+_ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
+"""What agents say when there is nothing to complain about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +32,22 @@ class QueueOverview:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The instance at a glance."""
+    """The instance at a glance; `left_out` are queues whose configuration has an error now."""
 
     processes: Sequence[Process]
     queues: Sequence[QueueOverview]
+    left_out: Sequence[str] = ()
 
 
-def look(connection: Connection, now: datetime) -> Overview:
-    """The instance as its database tells."""
-    processes = [
-        Process(each.host, each.pid, each.since, each.expires_at > now) for each in leases.list_owners(connection)
-    ]
-    return Overview(processes, look_at_queues(connection))
+def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) -> Overview:
+    """The instance as its database tells.
+
+    Args:
+        connection: to the database.
+        now: what time it is.
+        left_out: queues whose configuration has an error.
+    """
+    return Overview(list_processes(connection, now), look_at_queues(connection), sorted(left_out))
 
 
 def look_at_queues(connection: Connection) -> list[QueueOverview]:
@@ -64,13 +63,14 @@ def look_at_queues(connection: Connection) -> list[QueueOverview]:
 def print_overview(overview: Overview) -> None:
     """For people."""
     for each in overview.processes:
-        state = "runs" if each.alive else "has not spoken in time, it may be dead"
+        state = "runs" if each.alive else "is dead, or has not spoken in time"
         typer.echo(f"process {each.pid} on {each.host} {state}, since {moment(each.since)}")
-    if not overview.processes:
+    if not any(each.alive for each in overview.processes):
         typer.echo("no process of this instance runs; start it with `harvester run`")
     typer.echo()
     print_queues(overview.queues)
     complaints = [line for each in overview.queues for line in _complaints(each)]
+    complaints += map(words_of_left_out, overview.left_out)
     if complaints:
         typer.echo()
     for line in complaints:
@@ -93,13 +93,22 @@ def text_of(note: Note) -> str:
     return "; ".join(said)
 
 
+def words_of_left_out(name: str) -> str:
+    """A queue whose configuration has an error."""
+    return (
+        f"queue {name} is configured, but has an error: `harvester run` leaves it out when it starts; "
+        "`harvester check` tells what is wrong"
+    )
+
+
 def _decision(queue: QueueOverview) -> str:
     return next((text_of(note) for note in queue.notes if note.agent == "sizer"), "")
 
 
 def _complaints(queue: QueueOverview) -> Iterator[str]:
-    """What agents other than those that count say, when it is not the ordinary."""
+    """What agents say when it is not the ordinary; those that count say something all the time."""
     for note in queue.notes:
         text = text_of(note)
-        if note.agent not in {"sizer", "job fetcher"} and text != "workers checked":
+        counts_only = note.agent in {"sizer", "job fetcher"} and not note.note.get("problem")
+        if text and not counts_only and text not in _ORDINARY:
             yield f"{queue.name}: {note.agent} since {moment(note.since)}: {text}"

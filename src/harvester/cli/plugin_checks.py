@@ -1,6 +1,7 @@
 """Asks the plugins about their blocks of the queue configuration."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harvester.config.core_keys import CORE_KEYS
 from harvester.config.findings import Severity, is_comment
@@ -11,8 +12,15 @@ from harvester.plugins.registry import PluginError
 
 
 def check_plugin(_queue: str, role: str, block: PluginBlock) -> Sequence[PluginProblem]:
-    """What keeps the plugin of a block from being built, and keys that nobody reads; no resource is asked."""
+    """What keeps the plugin of a block from being built or from working, and keys that nobody reads."""
     return [*registry.problems(role, block), *_unknown_keys(role, block)]
+
+
+def check_plugin_at_start(queue: str, role: str, block: PluginBlock) -> Sequence[PluginProblem]:
+    """The same for the service: what may mend itself takes no queue out of service."""
+    return [
+        replace(each, severity=Severity.WARNING) if each.may_pass else each for each in check_plugin(queue, role, block)
+    ]
 
 
 def _unknown_keys(role: str, block: PluginBlock) -> Iterator[PluginProblem]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harvester.cli.signals import StopSignals
     from harvester.config.service import Settings
     from harvester.service import Harvester
+    from harvester.store.engine import Database
 
 T = TypeVar("T")
 
@@ -27,13 +28,18 @@ _STOP_SECONDS: Final = 25.0
 
 def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
     """Run the service in the foreground. SIGTERM or Ctrl-C stops it cleanly, a second one at once."""
-    from harvester.cli.loading import load  # noqa: PLC0415 - quick --help
-    from harvester.cli.signals import StopSignals  # noqa: PLC0415
+    from harvester.cli.signals import StopSignals  # noqa: PLC0415 - quick --help
+
+    stop = StopSignals()  # before the imports that take their time
+    import stamina  # noqa: PLC0415
+
+    from harvester.cli.loading import load  # noqa: PLC0415
     from harvester.logs import set_up_logs  # noqa: PLC0415
 
-    stop = StopSignals()
     configuration = load(config, queues)
     set_up_logs(configuration.settings)
+    stamina.instrumentation.set_on_retry_hooks([])  # what is retried and why is logged by those who ask
+    _log_start(configuration)
     _log_findings(configuration)
     harvester = _started(configuration, stop)
     stop.wait()
@@ -47,7 +53,7 @@ def _log_findings(configuration: Configuration) -> None:
     from harvester.config.findings import Severity  # noqa: PLC0415
 
     log = structlog.get_logger("harvester.config")
-    tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.info}
+    tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.debug}
     for finding in configuration.findings:
         tell[finding.severity](as_line(finding))
     if not configuration.queues.active:
@@ -57,19 +63,60 @@ def _log_findings(configuration: Configuration) -> None:
 def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
+    from harvester.cli.settings_checks import missing_driver  # noqa: PLC0415
     from harvester.service import Harvester, open_database  # noqa: PLC0415
 
     settings = configuration.settings
     _require_places(settings)
+    if missing := missing_driver(settings.db.engine):
+        fail("; ".join(missing))
     try:
         db = _patiently(stop, lambda: open_database(settings))
+        _warn_of_others(settings, db)
         harvester = Harvester(settings, configuration.queues, db=db)
         _patiently(stop, harvester.start)
     except SQLAlchemyError as error:
         fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")
-    except ModuleNotFoundError as error:
-        fail(f"[db] engine = {settings.db.engine} needs the Python module {error.name}; install harvester with it")
     return harvester
+
+
+def _log_start(configuration: Configuration) -> None:
+    from importlib.metadata import version  # noqa: PLC0415
+
+    import structlog  # noqa: PLC0415
+
+    from harvester.service import database_url  # noqa: PLC0415
+
+    settings = configuration.settings
+    structlog.get_logger("harvester.service").info(
+        "starting",
+        version=version("harvester"),
+        instance=settings.master.harvester_id,
+        configuration=", ".join(configuration.files),
+        database=database_url(settings).render_as_string(hide_password=True),
+        state=settings.master.work_dir,
+        server=settings.pandacon.server_url,
+    )
+
+
+def _warn_of_others(settings: Settings, db: Database) -> None:
+    """Several processes may share a database server; with SQLite they only hinder each other."""
+    if settings.db.engine != "sqlite":
+        return
+    import structlog  # noqa: PLC0415
+
+    from harvester.cli.processes import list_processes  # noqa: PLC0415
+    from harvester.core.clock import utc_now  # noqa: PLC0415
+
+    with db.read() as connection:
+        others = [each for each in list_processes(connection, utc_now()) if each.alive]
+    for other in others:
+        structlog.get_logger("harvester.service").warning(
+            "another process of this instance runs on the same SQLite database; stop one of the two, "
+            "or use [db] engine = mariadb or postgresql",
+            host=other.host,
+            pid=other.pid,
+        )
 
 
 def _require_places(settings: Settings) -> None:

@@ -64,6 +64,11 @@ def counts(by_status: Mapping[Word, int]) -> str:
     return ", ".join(f"{number} {status}" for status, number in sorted(by_status.items()) if number) or "none"
 
 
+def number_of(number: int, one: str, many: str = "") -> str:
+    """A number with its noun, as in "1 worker" and "2 workers"."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def _printable(text: str) -> str:
     """Words of workers and servers must not steer the terminal."""
     return "".join(each if each.isprintable() else " " for each in text)

@@ -9,8 +9,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from harvester.config.fields import Section, better_forms, kind_of
-from harvester.config.findings import Findings, Location, is_comment, shown
-from harvester.config.problems import later_key, unknown_key, wrong_value
+from harvester.config.findings import Findings, Location, is_comment, is_secret, shown
+from harvester.config.problems import NO_COMMENT_BEHIND, has_comment_behind, later_key, unknown_key, wrong_value
 from harvester.config.values import Entry
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -48,6 +48,7 @@ def build_section(model: type[SectionT], text: SectionText, findings: Findings) 
         _report_errors(model, text, error.errors(include_url=False, include_input=False), findings)
         return None
     _report_later_keys(section, text, findings)
+    _report_comments_behind(model, text, known, findings)
     return section
 
 
@@ -77,6 +78,18 @@ def _report_loose_forms(
     written = {key: entry.value for key, entry in entries.items()}
     for key, better in better_forms(model.by_key(), written).items():
         findings.warning(entries[key].at, f"{text.name}.{key}", f"read as {better}", f"write {better}")
+
+
+def _report_comments_behind(
+    model: type[Section], text: SectionText, entries: Mapping[str, Entry], findings: Findings
+) -> None:
+    """Tell of what looks like a comment and became part of a text; a secret may look like anything."""
+    fields = model.by_key()
+    for key, entry in entries.items():
+        kind = kind_of(fields[key])
+        if kind and kind.as_written and not is_secret(key) and has_comment_behind(str(entry.value)):
+            problem = f"{shown(key, entry.value)} is the whole value, with what looks like a comment"
+            findings.warning(entry.at, f"{text.name}.{key}", problem, NO_COMMENT_BEHIND)
 
 
 def _report_later_keys(section: Section, text: SectionText, findings: Findings) -> None:

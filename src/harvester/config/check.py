@@ -1,6 +1,6 @@
 """`harvester check`: everything that is wrong in a configuration, where, and what to write instead."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from harvester.config import sources
@@ -11,7 +11,10 @@ from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginPro
 from harvester.config.queues import load_queue_file
 from harvester.config.service import Loaded, load_settings
 
-__all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "Severity", "check"]
+__all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "SettingsChecker", "Severity", "check"]
+
+SettingsChecker = Callable[[Loaded], Iterable[Finding]]
+"""Looks at what the main configuration names, such as files and drivers, beyond the text itself."""
 
 
 def check(
@@ -19,6 +22,7 @@ def check(
     queue_file: Path | None,
     environ: Mapping[str, str],
     plugin_checker: PluginChecker | None,
+    settings_checker: SettingsChecker | None = None,
 ) -> list[Finding]:
     """Look at the whole configuration as the service would, and go on after each mistake.
 
@@ -27,10 +31,13 @@ def check(
         queue_file: the queue configuration; None for the one that `[qconf] configFile` names.
         environ: the process environment.
         plugin_checker: knows the plugins; None accepts any name.
+        settings_checker: looks at what a main configuration without errors names; None believes it.
     """
     loaded = load_settings(config_paths, environ)
     findings = Findings()
     findings.extend(loaded.findings)
+    if settings_checker and loaded.settings:
+        findings.extend(settings_checker(loaded))
     path = queue_file or sources.queue_file(_qconf(loaded).config_file, environ, config_paths)
     _check_queues(loaded, path, plugin_checker, findings)
     return list(findings.as_tuple())

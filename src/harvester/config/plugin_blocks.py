@@ -82,12 +82,15 @@ class PluginProblem:
         advice: what to write instead.
         key: the setting concerned, None for the block as a whole.
         severity: errors take the queue out of service.
+        may_pass: an error that can mend itself, such as a file that is not there yet; the service tells it and serves
+            the queue, so that its present workers are looked after.
     """
 
     problem: str
     advice: str = "correct this block"
     key: str | None = None
     severity: Severity = Severity.ERROR
+    may_pass: bool = False
 
 
 PluginChecker = Callable[[str, str, PluginBlock], Sequence[str | PluginProblem]]

@@ -1,5 +1,6 @@
 """Says in an operator's words what is wrong with a value or a key."""
 
+import re
 from collections.abc import Iterable
 
 from pydantic import JsonValue
@@ -8,6 +9,37 @@ from pydantic_core import ErrorDetails
 from harvester.config.fields import Kind
 from harvester.config.findings import instead, nearest, shown
 from harvester.config.json_lines import JsonPath
+
+_WANTED = {
+    "int_": "a whole number",
+    "float_": "a number",
+    "decimal_": "a number",
+    "bool_": "true or false",
+    "string_type": "text",
+    "path_type": "a path",
+    "dict_type": "an object, such as {…}",
+    "mapping_type": "an object, such as {…}",
+    "tuple_type": "a list, such as […]",
+    "list_type": "a list, such as […]",
+    "finite_number": "a number",
+}
+"""What to write, by how pydantic calls the kind of mistake."""
+_BOUNDS = {
+    "greater_than": ("gt", "more than {}"),
+    "greater_than_equal": ("ge", "{} or more"),
+    "less_than": ("lt", "less than {}"),
+    "less_than_equal": ("le", "{} or less"),
+    "too_short": ("min_length", "at least {} long"),
+    "too_long": ("max_length", "at most {} long"),
+}
+"""The same for bounds, with the key under which pydantic tells the bound."""
+_COMMENT_BEHIND = re.compile(r"\s[#;]")
+NO_COMMENT_BEHIND = "this format has no comments behind a value, put it into a line of its own"
+
+
+def has_comment_behind(text: str) -> bool:
+    """Whether something that looks like a comment stands behind a value, which makes it part of the value."""
+    return _COMMENT_BEHIND.search(text) is not None
 
 
 def wrong_value(error: ErrorDetails, key: str, kind: Kind | None, written: JsonValue) -> tuple[str, str]:
@@ -25,6 +57,8 @@ def wrong_value(error: ErrorDetails, key: str, kind: Kind | None, written: JsonV
         return f"{shown(key, written)} is none of {', '.join(expected)}", f"write {near or ' or '.join(expected)}"
     words = kind.words if kind else _plain_words(error)
     sample = (kind.sample if kind else "") or words
+    if isinstance(written, str) and has_comment_behind(written):
+        sample += "; " + NO_COMMENT_BEHIND
     return f"must be {words}, not {shown(key, written)}", f"write {sample}"
 
 
@@ -34,8 +68,12 @@ def _choices(error: ErrorDetails) -> list[str]:
 
 
 def _plain_words(error: ErrorDetails) -> str:
-    """Pydantic's own sentence, which never contains the value."""
-    return error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    """What is wanted, else pydantic's own sentence, which never contains the value."""
+    if error["type"] in _BOUNDS:
+        key, words = _BOUNDS[error["type"]]
+        return words.format(error.get("ctx", {}).get(key, "?"))
+    own = error["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
+    return next((words for start, words in _WANTED.items() if error["type"].startswith(start)), own)
 
 
 def later_key(until_then: str) -> tuple[str, str]:

@@ -1,5 +1,6 @@
 """From the merged attributes of one queue to its `QueueConfig`, with a finding for each attribute that does not fit."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from harvester.core.workers import MapType
 
 _QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "standby", "maintenance", "paused")
 _SAME_RESOURCE = ("monitor", "sweeper")
+_UPSTREAM = "pandaharvester."
 _SIMPLE_PLUGINS = {"workerMaker": "simple", "preparator": "dummy", "stager": "dummy", "messenger": "shared_file"}
 _ACCESS_POINT = "workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
 _WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
@@ -246,11 +248,13 @@ class _Builder:
             default = {"plugin": _SIMPLE_PLUGINS[role]}
         elif role in _SAME_RESOURCE:
             submitter = self.merged.raw.get("submitter")
-            default = dict(submitter) if isinstance(submitter, dict) and "plugin" in submitter else {}
+            default = dict(submitter) if isinstance(submitter, dict) and _is_a_resource(submitter) else {}
         if default:
             at, name = self.merged.find(role)
-            chosen = f'"{role}": {{"plugin": "{default["plugin"]}"}}'
-            self.findings.info(at, name, f"not set, so {default['plugin']} is used", f"write {chosen} to say so")
+            identity = {key: default[key] for key in IDENTITY_KEYS if key in default}
+            used = " : ".join(map(str, identity.values()))
+            chosen = f'"{role}": {json.dumps(identity)}'
+            self.findings.info(at, name, f"not set, so {used} is used", f"write {chosen} to say so")
         return default
 
     def _with_access_point(self, block: Keys) -> Keys:
@@ -287,6 +291,13 @@ class _Builder:
     def _common(self) -> Keys:
         common = self.merged.raw.get("common")
         return dict(common) if isinstance(common, dict) else {}
+
+
+def _is_a_resource(submitter: Mapping[str, JsonValue]) -> bool:
+    """Whether the submitter's plugin also watches and ends workers; upstream has three classes, each with a block."""
+    module = submitter.get("module")
+    named_by_class = isinstance(module, str) and "name" in submitter and not module.startswith(_UPSTREAM)
+    return "plugin" in submitter or named_by_class
 
 
 def _as_integer(value: JsonValue) -> int | None:

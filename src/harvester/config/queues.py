@@ -11,6 +11,7 @@ from harvester.config.queue_merge import MergedQueue, QueueSources, merge_queues
 from harvester.config.queue_model import ROLES, QueueConfig, RunMode
 from harvester.config.sources import read_json
 from harvester.config.unserved import unserved_attribute
+from harvester.core.workers import MapType
 
 __all__ = [
     "ROLES",
@@ -39,12 +40,14 @@ class LoadedQueues:
             version can serve.
         findings: all that is wrong or worth knowing.
         readable: whether the source could be read at all; if not, that there are no queues means nothing.
+        left_out: names of the queues that would be served but for an error.
     """
 
     queues: Mapping[str, QueueConfig]
     active: frozenset[str]
     findings: tuple[Finding, ...] = field(repr=False)
     readable: bool = True
+    left_out: frozenset[str] = frozenset()
 
 
 def _nowhere(_place: int) -> Location:
@@ -76,7 +79,11 @@ def load_queues(
         _report_listed(name, merged, listed_at(place), findings)
     wanted = _wanted(queues, queue_list)
     active = frozenset(name for name in wanted if _can_be_served(queues[name], merged[name], findings))
-    return LoadedQueues(queues, active, findings.as_tuple())
+    for name in sorted(active):
+        _report_missing_limit(queues[name], merged[name], findings)
+    refused = {name for name in merged if name not in queues and _is_listed(name, queue_list)}
+    left_out = frozenset({*refused, *wanted} - active)
+    return LoadedQueues(queues, active, findings.as_tuple(), left_out=left_out)
 
 
 def load_queue_file(
@@ -110,8 +117,11 @@ def _report_listed(name: str, merged: Mapping[str, MergedQueue], at: Location, f
 
 def _wanted(queues: Mapping[str, QueueConfig], queue_list: Sequence[str]) -> list[str]:
     """Core reference §2.6."""
-    every = not _EVERY_QUEUE.isdisjoint(queue_list)
-    return [name for name, queue in queues.items() if not queue.offline and (every or name in queue_list)]
+    return [name for name, queue in queues.items() if not queue.offline and _is_listed(name, queue_list)]
+
+
+def _is_listed(name: str, queue_list: Sequence[str]) -> bool:
+    return name in queue_list or not _EVERY_QUEUE.isdisjoint(queue_list)
 
 
 def _can_be_served(queue: QueueConfig, merged: MergedQueue, findings: Findings) -> bool:
@@ -123,3 +133,16 @@ def _can_be_served(queue: QueueConfig, merged: MergedQueue, findings: Findings) 
     what = f"{merged.raw[key]} is accepted and comes with a later version; until then the queue is not served"
     findings.error(at, f"{queue.queue_name}.{key}", what, f"write {other}, or take the queue out of [qconf] queueList")
     return False
+
+
+def _report_missing_limit(queue: QueueConfig, merged: MergedQueue, findings: Findings) -> None:
+    """Without its limit a queue would look stuck: it asks for no jobs, or makes no workers."""
+    told_already = merged.raw.get("nQueueLimitWorker") or merged.raw.get("nQueueLimitWorkerMax")
+    if queue.map_type is not MapType.NO_JOB and queue.n_queue_limit_job is None:
+        key, problem, limited = "nQueueLimitJob", "is not set, so no jobs are fetched", "jobs may wait"
+    elif queue.map_type is MapType.NO_JOB and not queue.max_workers and not told_already:
+        key, problem, limited = "maxWorkers", "is 0 or not set, so no workers are made", "workers there may be"
+    else:
+        return
+    at, name = merged.find(key)
+    findings.warning(at, name, f"{problem} for this queue", f'write "{key}": and how many {limited}')

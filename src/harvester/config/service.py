@@ -97,6 +97,11 @@ class Loaded:
         """The key as read, also when the settings as a whole are unusable."""
         return self.entries.get(section, {}).get(key)
 
+    def key_at(self, section: str, key: str) -> Location:
+        """Where a key stands, the main file if it is not written."""
+        entry = self.entry(section, key)
+        return entry.at if entry else Location(sources.MAIN_FILE)
+
     def listed_at(self, place: int) -> Location:
         """Where the n-th name of `[qconf] queueList` stands."""
         entry = self.entry("qconf", "queueList")

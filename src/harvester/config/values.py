@@ -13,9 +13,10 @@ from pydantic import JsonValue
 from harvester.config.findings import Findings, Location, is_secret
 from harvester.config.interpolation import Interpolation, InterpolationError, has_stray_percent
 from harvester.config.json_lines import JsonPath, JsonSyntaxError, parse_json
-from harvester.config.problems import doubled_key
+from harvester.config.problems import NO_COMMENT_BEHIND, doubled_key, has_comment_behind
 
 _VARIABLE = re.compile(r"\$\{*([^}]+)\}*")
+_BARE_NAME = re.compile(r"\$(\w+)")
 _WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
 
 HIDDEN = "(hidden, after an empty secret)"
@@ -173,14 +174,17 @@ class _Conversion:
         """The content of the first variable in `text`, which replaces all of it."""
         match = _VARIABLE.search(text)
         content = self.expander.lookup(match[1]) if match else None
+        if content is None and (bare := _BARE_NAME.search(text)):
+            match, content = bare, self.expander.lookup(bare[1])
+        hint = f"; {NO_COMMENT_BEHIND}" if has_comment_behind(text) else ""
         named = "that it names" if match is None or hidden or is_secret(self.name) else match[1]
         if match is None or content is None:
-            self._error(line, f"the environment variable {named} is not set", "set it, or write the value")
+            self._error(line, f"the environment variable {named} is not set", f"set it, or write the value{hint}")
         elif match[0] != text:
             self._warn(
                 line,
                 f"the whole value becomes the content of the variable {named}, the text around it is dropped",
-                "put the complete value into one variable",
+                f"put the complete value into one variable{hint}",
             )
         return content
 

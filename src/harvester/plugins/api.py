@@ -12,7 +12,7 @@ To add a batch system, write one `Resource` with its five verbs and run `harvest
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -21,6 +21,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
+from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.clock import Clock
 from harvester.core.files import File, FileKind
 from harvester.core.jobs import Job
@@ -43,6 +44,13 @@ class PluginSettings(BaseModel):
         if not isinstance(block, Mapping):
             return block
         return {key: value for key, value in block.items() if value is not None and value != ""}
+
+    def mistakes(self, _role: str) -> Iterable[PluginProblem]:
+        """What would keep the plugin from working in that role and only shows on this machine, such as a missing file.
+
+        `harvester check` and the start of the service tell it. The resource is not asked.
+        """
+        return ()
 
 
 SettingsT = TypeVar("SettingsT", bound=PluginSettings)

@@ -11,7 +11,6 @@ Plugins are imported when they are first asked for: a broken one hurts only the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib import import_module
@@ -22,6 +21,7 @@ from pydantic import AliasChoices, ValidationError
 from pydantic.fields import FieldInfo
 
 from harvester.config.plugin_blocks import PluginBlock, PluginProblem
+from harvester.config.setting_problems import setting_problems
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     Messenger,
@@ -113,12 +113,13 @@ def build(role: Role, block: PluginBlock, context: PluginContext) -> AnyPlugin:
     try:
         settings = _settings(plugin, role, block)
     except ValidationError as error:
-        raise PluginSettingsError(f"{place}: {'; '.join(map(str, _complaints(error)))}") from None
+        told = (f"{each.key or 'the block'}: {each.problem}" for each in setting_problems(error, block))
+        raise PluginSettingsError(f"{place}: {'; '.join(told)}") from None
     return plugin(settings, context)
 
 
 def problems(role: str, block: PluginBlock) -> Sequence[PluginProblem]:
-    """What keeps a block from being built, by setting where it is about one; nothing is built, no resource is asked.
+    """What keeps a block's plugin from being built or from working; nothing is built, no resource is asked.
 
     Args:
         role: key of the block in the queue configuration; an unknown key is a block of middleware.
@@ -126,12 +127,12 @@ def problems(role: str, block: PluginBlock) -> Sequence[PluginProblem]:
     """
     known = _role(role)
     try:
-        _settings(resolve(known, block), known, block)
+        settings = _settings(resolve(known, block), known, block)
     except PluginError as error:
         return [PluginProblem(str(error))]
     except ValidationError as error:
-        return [complaint.about(block) for complaint in _complaints(error)]
-    return []
+        return setting_problems(error, block)
+    return list(settings.mistakes(known.value))
 
 
 def known_settings(role: str, block: PluginBlock) -> frozenset[str]:
@@ -165,29 +166,6 @@ def _settings(plugin: type[AnyPlugin], role: Role, block: PluginBlock) -> Plugin
     upstream = UPSTREAM.get((block.module or "", block.name or ""))
     always = upstream.settings if upstream else {}
     return plugin.Settings.model_validate({**always, **block.settings}, context={"role": role.value})
-
-
-@dataclass(frozen=True, slots=True)
-class _Complaint:
-    """A wrong key, by its path in the block, and what is wrong with it; without its value, which may be a secret."""
-
-    path: tuple[str, ...]
-    problem: str
-
-    def __str__(self) -> str:
-        return f"{'.'.join(self.path) or 'the block'}: {self.problem}"
-
-    def about(self, block: PluginBlock) -> PluginProblem:
-        """The problem of the setting if the block has it, else of the block as a whole."""
-        if not self.path or self.path[0] not in block.settings:
-            return PluginProblem(str(self))
-        problem = self.problem if len(self.path) == 1 else str(self)
-        return PluginProblem(problem, "correct this setting", key=self.path[0])
-
-
-def _complaints(error: ValidationError) -> Sequence[_Complaint]:
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    return [_Complaint(tuple(map(str, each["loc"])), each["msg"]) for each in details]
 
 
 # ---- by short name ---------------------------------------------------------------------------------------------------

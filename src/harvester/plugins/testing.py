@@ -100,7 +100,7 @@ class ResourceConformance:
 
         def accept(workers: Sequence[Worker]) -> list[Worker]:
             outcomes = resource.submit(workers)
-            assert len(outcomes) == len(workers), "submit has to answer once per worker"
+            assert len(outcomes) == len(workers), f"submit has to answer once per worker, and answered {outcomes}"
             held = [_accepted(worker, outcome) for worker, outcome in zip(workers, outcomes, strict=True)]
             accepted.extend(held)
             return held
@@ -113,12 +113,15 @@ class ResourceConformance:
     def wait(
         self, resource: AnyResource, workers: Sequence[Worker], accept: Callable[[CheckOutcome], bool]
     ) -> list[CheckOutcome]:
-        """Check until every outcome is accepted."""
+        """Check until every outcome is accepted; an end that is not accepted will not change and fails at once."""
         deadline = time.monotonic() + self.patience
         while True:
             outcomes = list(resource.check(workers))
+            assert len(outcomes) == len(workers), f"check has to answer once per worker, and answered {outcomes}"
             if all(map(accept, outcomes)):
                 return outcomes
+            for worker, outcome in zip(workers, outcomes, strict=True):
+                assert accept(outcome) or not _has_ended(outcome), _ended_too_early(worker, outcome)
             assert time.monotonic() < deadline, f"after {self.patience} s the resource still answers {outcomes}"
             time.sleep(_PAUSE)
 
@@ -128,7 +131,7 @@ class ResourceConformance:
         """Agents may come with nothing."""
         verbs = (resource.submit, resource.check, resource.kill, resource.clean)
         assert [list(verb([])) for verb in verbs] == [[], [], [], []], "no workers, no results"
-        assert not resource.find([]).found
+        assert not resource.find([]).found, "nobody was searched, so nobody can be found"
 
     def test_endpoint_and_grade_are_told(self, resource: AnyResource) -> None:
         """Workers are checked by endpoint; the grade decides what happens after a crash."""
@@ -143,7 +146,8 @@ class ResourceConformance:
         workers = submit([make_worker(Payload(exit_code=code)) for code in codes])
         assert len({worker.batch_id for worker in workers}) == len(workers), "every worker needs its own batch id"
         expected = [WorkerStatus.FAILED if code else WorkerStatus.FINISHED for code in codes]
-        assert _statuses(self.wait(resource, workers, _has_ended)) == expected
+        ended = _statuses(self.wait(resource, workers, _has_ended))
+        assert ended == expected, f"payloads with the exit codes {codes} ended as {ended}"
         assert _statuses(resource.check(workers[::-1])) == expected[::-1], "answer in the order of the call"
 
     def test_strangers_disturb_nobody(self, resource: AnyResource, make_worker: MakeWorker, submit: Submit) -> None:
@@ -153,8 +157,9 @@ class ResourceConformance:
         stranger_seen, ours_seen = resource.check([stranger, ours])
         assert isinstance(stranger_seen, Gone | Unknown), f"nobody submitted it, yet the answer is {stranger_seen}"
         assert isinstance(ours_seen, Seen), f"a stranger in the list made the resource answer {ours_seen}"
-        assert resource.kill([stranger]) == [Done()], "killing what is not there is done"
-        assert isinstance(resource.clean([stranger])[0], Done | Later | Failed)
+        assert list(resource.kill([stranger])) == [Done()], "killing what is not there is done"
+        (cleaned,) = resource.clean([stranger])
+        assert isinstance(cleaned, Done | Later | Failed), f"clean answered {cleaned}"
 
     def test_batch_id_of_another_worker_is_not_trusted(
         self, resource: AnyResource, make_worker: MakeWorker, submit: Submit
@@ -162,11 +167,12 @@ class ResourceConformance:
         """Batch systems reuse ids: identity is batch id and marker."""
         (worker,) = submit([make_worker(Payload(_LONG))])
         impostor = replace(make_worker(Payload()), batch_id=worker.batch_id)
-        assert isinstance(resource.check([impostor])[0], Gone | Unknown), "compare the marker too"
+        (outcome,) = resource.check([impostor])
+        assert isinstance(outcome, Gone | Unknown), f"check has to compare the marker too, and answered {outcome}"
         resource.kill([impostor])
         (outcome,) = resource.check([worker])
-        assert isinstance(outcome, Seen)
-        assert not outcome.status.is_final, "a kill for another marker ended the batch job"
+        assert isinstance(outcome, Seen), f"after a kill for another marker the answer is {outcome}"
+        assert not outcome.status.is_final, f"a kill for another marker ended the batch job: {outcome}"
 
     # ---- the life of a worker
 
@@ -174,8 +180,11 @@ class ResourceConformance:
         """The ordinary case, with the facts that are reported to the server."""
         workers = submit([make_worker(Payload(1)), make_worker(Payload(1))])
         for outcome in self.wait(resource, workers, _has_ended):
-            assert isinstance(outcome, Seen)
-            assert (outcome.status, outcome.exit_code) in {(WorkerStatus.FINISHED, 0), (WorkerStatus.FINISHED, None)}
+            assert isinstance(outcome, Seen), f"an ended batch job has to be seen, and the answer is {outcome}"
+            assert outcome.status is WorkerStatus.FINISHED, (
+                f"the payload ended with code 0, yet the answer is {outcome}"
+            )
+            assert outcome.exit_code in {0, None}, f"the exit code was 0; tell 0 or None, not {outcome.exit_code}"
             _assert_times_make_sense(outcome)
 
     def test_running_worker_is_seen_running(
@@ -191,9 +200,10 @@ class ResourceConformance:
         """The exit code and a line for the operator come along."""
         workers = submit([make_worker(Payload(exit_code=7))])
         (outcome,) = self.wait(resource, workers, _has_ended)
-        assert isinstance(outcome, Seen)
-        assert (outcome.status, outcome.exit_code) == (WorkerStatus.FAILED, 7)
-        assert outcome.diagnostics, "tell the operator why it failed"
+        assert isinstance(outcome, Seen), f"an ended batch job has to be seen, and the answer is {outcome}"
+        assert outcome.status is WorkerStatus.FAILED, f"the payload ended with code 7, yet the answer is {outcome}"
+        assert outcome.exit_code == 7, f"Seen.exit_code has to be the payload's 7, not {outcome.exit_code}"  # noqa: PLR2004
+        assert outcome.diagnostics, "Seen.diagnostics is empty; tell the operator why it failed"
 
     def test_kill_ends_the_worker_and_may_be_repeated(
         self, resource: AnyResource, make_worker: MakeWorker, submit: Submit
@@ -201,8 +211,8 @@ class ResourceConformance:
         """Kills are repeated freely, and also for what has ended already."""
         workers = submit([make_worker(Payload(_LONG)), make_worker(Payload(_LONG))])
         self.wait(resource, workers[:1], _is_running)
-        assert list(resource.kill(workers)) == [Done(), Done()]
-        assert list(resource.kill(workers)) == [Done(), Done()]
+        assert list(resource.kill(workers)) == [Done(), Done()], "kill has to end waiting and running batch jobs"
+        assert list(resource.kill(workers)) == [Done(), Done()], "a repeated kill is done"
         ended = _statuses(self.wait(resource, workers, _has_ended))
         assert set(ended) <= _ENDED_BY_KILL, f"killed workers ended as {ended}"
         assert list(resource.kill(workers)) == [Done(), Done()], "what has ended needs no kill"
@@ -211,9 +221,12 @@ class ResourceConformance:
         """Cleaning is repeated after a crash; the access point stays, it is the messenger's."""
         workers = submit([make_worker(Payload())])
         self.wait(resource, workers, _has_ended)
-        assert list(resource.clean(workers)) == [Done()]
-        assert list(resource.clean(workers)) == [Done()]
-        assert all(Path(worker.access_point).is_dir() for worker in workers if worker.access_point)
+        assert list(resource.clean(workers)) == [Done()], "clean has to deal with an ended worker"
+        assert list(resource.clean(workers)) == [Done()], "a repeated clean is done"
+        lost = [
+            worker.access_point for worker in workers if worker.access_point and not Path(worker.access_point).is_dir()
+        ]
+        assert not lost, f"clean removed {lost}, which belongs to the messenger"
 
     # ---- after a crash
 
@@ -225,8 +238,9 @@ class ResourceConformance:
         (worker,) = submit([make_worker(Payload(_LONG))])
         other = make_worker(Payload())
         search = self._search(resource, [_forgotten(worker), other], lambda found: worker.marker in found.found)
-        assert search.found[worker.marker].batch_id == worker.batch_id
-        assert other.marker not in search.found
+        found = search.found[worker.marker].batch_id
+        assert found == worker.batch_id, f"submit told the batch id {worker.batch_id}, find {found}"
+        assert other.marker not in search.found, f"{other.marker} was never submitted, yet it is found"
 
     def test_ended_worker_is_found_by_its_marker(
         self, resource: AnyResource, make_worker: MakeWorker, submit: Submit
@@ -236,7 +250,8 @@ class ResourceConformance:
         (worker,) = submit([make_worker(Payload())])
         self.wait(resource, [worker], _has_ended)
         search = resource.find([_forgotten(worker)])
-        assert worker.marker in search.found or not search.complete, "the search claims to be complete"
+        is_honest = worker.marker in search.found or not search.complete
+        assert is_honest, f"{worker.marker} has ended and is missing, yet the search claims to be complete: {search}"
 
     def test_worker_that_was_never_submitted_is_certainly_absent(
         self, resource: AnyResource, make_worker: MakeWorker
@@ -244,7 +259,7 @@ class ResourceConformance:
         """Only then may the core submit again."""
         _skip_if_blind(resource)
         search = self._search(resource, [make_worker(Payload())], lambda found: found.complete)
-        assert not search.found
+        assert not search.found, f"nobody submitted it, yet the search found {search.found}"
 
     def test_second_submission_of_a_marker_changes_nothing(
         self, resource: AnyResource, make_worker: MakeWorker, submit: Submit
@@ -255,7 +270,7 @@ class ResourceConformance:
         (worker,) = submit([make_worker(Payload(_LONG))])
         (outcome,) = resource.submit([_forgotten(worker)])
         assert isinstance(outcome, Submitted), f"the second submission was answered by {outcome}"
-        assert outcome.batch_id == worker.batch_id
+        assert outcome.batch_id == worker.batch_id, f"{worker.batch_id} became {outcome.batch_id}: it was taken twice"
 
     # ---- cost
 
@@ -280,7 +295,8 @@ class ResourceConformance:
         workers = submit([make_worker(Payload(_LONG)) for _ in range(3)])
         with ThreadPoolExecutor(max_workers=4) as threads:
             answers = list(threads.map(resource.check, [workers] * 8))
-        assert all(isinstance(outcome, Seen) for answer in answers for outcome in answer), answers
+        strange = [outcome for answer in answers for outcome in answer if not isinstance(outcome, Seen)]
+        assert not strange, f"checked from several threads, the resource answered {strange}"
 
     # ---- helpers
 
@@ -314,6 +330,13 @@ def _has_ended(outcome: CheckOutcome) -> bool:
     return isinstance(outcome, Gone) or (isinstance(outcome, Seen) and outcome.status.is_final)
 
 
+def _ended_too_early(worker: Worker, outcome: CheckOutcome) -> str:
+    return (
+        f"worker {worker.worker_id} has ended before it was seen running, which a wait cannot change: {outcome}; "
+        "look at the batch system's log, and that submit hands over the access point with the payload"
+    )
+
+
 def _is_running(outcome: CheckOutcome) -> bool:
     return isinstance(outcome, Seen) and outcome.status is WorkerStatus.RUNNING
 
@@ -324,9 +347,9 @@ def _statuses(outcomes: Sequence[CheckOutcome]) -> list[WorkerStatus | CheckOutc
 
 def _assert_times_make_sense(outcome: Seen) -> None:
     for moment in (outcome.started_at, outcome.ended_at):
-        assert moment is None or moment.utcoffset() == timedelta(0), "times are aware and UTC"
+        assert moment is None or moment.utcoffset() == timedelta(0), f"times are aware and UTC, not {moment!r}"
     if outcome.started_at and outcome.ended_at:
-        assert outcome.started_at <= outcome.ended_at
+        assert outcome.started_at <= outcome.ended_at, f"it ended before it started: {outcome}"
 
 
 def _skip_if_blind(resource: AnyResource) -> None:

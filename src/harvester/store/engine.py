@@ -107,7 +107,7 @@ class Database:
 
     def _unavailable(self, reason: str) -> StoreUnavailableError:
         where = self.engine.url.render_as_string(hide_password=True)
-        return StoreUnavailableError(f"the database {where} cannot be used: {reason}; Harvester goes on trying")
+        return StoreUnavailableError(f"the database {where} cannot be used: {reason}")
 
 
 def _is_transient(error: DBAPIError, dialect: str) -> bool:

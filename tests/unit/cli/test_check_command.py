@@ -1,13 +1,17 @@
 import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
+import trustme
 from cli_tools import QUEUE, CommandLine
 from typer.testing import CliRunner
 
 from harvester.cli.loading import as_line, load
 from harvester.cli.main import app
 
+CERTIFICATE = trustme.CA().issue_cert("localhost")
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
 
@@ -45,7 +49,7 @@ def test_programs_get_all_findings_as_json(call: CommandLine):
 def test_a_wrong_setting_of_a_plugin_is_found_in_its_line(call: CommandLine):
     call.queues.write_text('{"Q": ' + QUEUE.replace('"command":', '"cores": "many",\n"command":') + "}")
     result = call("check", "--json")
-    found = next(each for each in json.loads(result.stdout) if "integer" in each["problem"])
+    found = next(each for each in json.loads(result.stdout) if "whole number" in each["problem"])
     assert found["key"] == "Q.submitter.cores"
     assert '"cores"' in call.queues.read_text().splitlines()[found["line"] - 1]
 
@@ -157,6 +161,127 @@ def test_a_missing_file_is_an_error_with_advice(call: CommandLine):
     assert "there is no such file" in result.stdout
 
 
+def findings_of(call: CommandLine) -> list[dict[str, str]]:
+    return json.loads(call("check", "--json").stdout)
+
+
 @pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
-def test_the_shipped_examples_are_without_mistakes(example: str):
-    assert CommandLine(EXAMPLES / example)("check").stdout == ""
+def test_the_shipped_examples_are_without_mistakes_on_a_site_that_has_their_files(example: str, tmp_path: Path):
+    def put_in_place(match: re.Match[str]) -> str:
+        here = tmp_path / match[0][1:]
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.write_bytes(CERTIFICATE.private_key_and_cert_chain_pem.bytes())
+        here.chmod(0o700)
+        return str(here)
+
+    for path in (EXAMPLES / example).iterdir():
+        (tmp_path / path.name).write_text(
+            re.sub(r"(?:/opt|/etc/pki|/var/harvester)/[\w./-]+", put_in_place, path.read_text())
+        )
+    result = CommandLine(tmp_path)("check")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_what_the_least_example_names_has_to_be_there():
+    result = CommandLine(EXAMPLES / "minimal")("check")
+    assert result.exit_code == 0
+    assert "warning: MY_QUEUE.submitter.command: /opt/pilot/run.sh is not found" in result.stdout
+    assert "nothing to complain about" not in result.stderr
+
+
+class TestThatCannotWork:
+    """What `harvester run` would end with, or what would make every worker fail."""
+
+    @pytest.mark.parametrize(
+        ("lines", "key"),
+        [
+            ("cert_file = {0}/no\nkey_file = {0}/no", "cert_file"),
+            ("cert_file = {0}/good\nkey_file = {0}/no", "key_file"),
+            ("cert_file = {0}/bad\nkey_file = {0}/bad", "cert_file"),
+            ("cert_file = {0}/good\nkey_file = {0}/good\nca_cert = {0}/no", "ca_cert"),
+            ("auth_type = oidc\nauth_origin = vo\nauth_token = file:{0}/no", "auth_token"),
+            ("multihost_auth_config = {0}/no", "multihost_auth_config"),
+        ],
+    )
+    def test_credentials(self, call: CommandLine, lines: str, key: str):
+        (call.place / "bad").write_text("no certificate")
+        (call.place / "good").write_bytes(CERTIFICATE.private_key_and_cert_chain_pem.bytes())
+        text = call.config.read_text().replace("http:", "https:") + lines.format(call.place)
+        call.config.write_text(text)
+        (found,) = [each for each in findings_of(call) if each["severity"] == "error"]
+        assert found["key"] == f"pandacon.{key}"
+        assert text.splitlines()[int(found["line"]) - 1].startswith(f"{key} =")
+        assert call("run").exit_code == 1
+
+    def test_a_missing_driver(self, call: CommandLine, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        call.config.write_text(call.config.read_text().replace("[db]", "[db]\nengine = postgresql"))
+        (found,) = findings_of(call)
+        assert (found["key"], found["advice"]) == ("db.engine", "pip install 'harvester[postgresql]'")
+        assert "pip install 'harvester[postgresql]'" in call("status").stderr
+
+    @pytest.mark.parametrize(
+        ("submitter", "severity", "key", "says"),
+        [
+            ('"plugin": "slurm"', "error", "templateFile", "is not set"),
+            ('"plugin": "slurm", "templateFile": "/no/such/file"', "error", "templateFile", "/no/such/file"),
+            ('"plugin": "local", "templateFile": "/no/such/file"', "error", "templateFile", "/no/such/file"),
+            ('"plugin": "local", "command": ["/no/such/file"]', "warning", "command", "is not found"),
+            ('"plugin": "local", "command": ["PLACE/panda_harvester.cfg"]', "warning", "command", "is not executable"),
+            ('"plugin": "local", "command": ["no-such-program"]', "warning", "command", "is not found"),
+            ('"plugin": "local", "command": ["true", "{accesPoint}"]', "error", "command", "write {accessPoint}"),
+            ('"plugin": "local", "command": ["true", "${accesPoint}"]', "error", "command", "write {accessPoint}"),
+        ],
+    )
+    def test_plugins(self, call: CommandLine, submitter: str, severity: str, key: str, says: str):
+        block = submitter.replace("PLACE", str(call.place))
+        call.queues.write_text('{"Q": ' + QUEUE.replace('"plugin": "local", "command": ["/bin/true"]', block) + "}")
+        (found,) = findings_of(call)
+        assert (found["severity"], found["key"]) == (severity, f"Q.submitter.{key}")
+        assert says in f"{found['problem']}; {found['advice']}"
+
+    @pytest.mark.parametrize("plugin", ["slurm", "local"])
+    def test_a_file_that_may_come_back_does_not_leave_present_workers_alone(self, call: CommandLine, plugin: str):
+        block = f'"plugin": "{plugin}", "templateFile": "/no/such/file"'
+        call.queues.write_text('{"Q": ' + QUEUE.replace('"plugin": "local", "command": ["/bin/true"]', block) + "}")
+        configuration = load([call.config], None)
+        assert call("check").exit_code == 1
+        assert configuration.queues.active == {"Q"}
+        assert [each.severity for each in configuration.findings] == ["warning"]
+
+    @pytest.mark.parametrize(
+        "command", ['["sh", "-c", "echo ${HOME} ${WORKER_ID} {}"]', '["./run.sh", "{workerID}"]', '["{accessPoint}/x"]']
+    )
+    def test_what_only_the_worker_can_know_is_believed(self, call: CommandLine, command: str):
+        call.queues.write_text('{"Q": ' + QUEUE.replace('["/bin/true"]', command) + "}")
+        assert findings_of(call) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        ('["/bin/true"]', '"/bin/true --x"', "submitter.command", 'write ["/bin/true", "--x"]'),
+        ('["/bin/true"]', '["/bin/true", 5]', "submitter.command", "item 2 must be text, not 5"),
+        ('"command": ["/bin/true"]', '"cores": 2', "submitter", "nothing to run; add 'command'"),
+        ('"command":', '"cores": 0, "command":', "submitter.cores", "must be more than 0, not 0"),
+        ('"plugin": "dummy"}', '"plugin": "copy"}', "stager.destination", 'is not set; write "destination": …'),
+        ('"command":', '"environment": {"A": 1}, "command":', "submitter.environment", "A must be text, not 1"),
+    ],
+)
+def test_the_words_are_those_of_operators(call: CommandLine, old: str, new: str, key: str, says: str):
+    before, _, after = QUEUE.rpartition(old)
+    call.queues.write_text(f'{{"Q": {before}{new}{after}}}')
+    (found,) = findings_of(call)
+    assert found["key"] == f"Q.{key}"
+    assert says in f"{found['problem']}; {found['advice']}"
+    assert "Value error" not in found["problem"]
+
+
+def test_errors_come_first_and_infos_only_when_asked_for(call: CommandLine):
+    call.queues.write_text('{"Q": {"mapType": "NoJob", "maxWorkerz": 5,\n"submitter": {"plugin": "locl"}}}')
+    short, full = call("check"), call("check", "--verbose")
+    severities = [line.split(": ")[1] for line in full.stdout.splitlines()]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+    assert set(severities) == {"error", "warning", "info"}
+    assert short.stdout == "".join(line for line in full.stdout.splitlines(keepends=True) if ": info: " not in line)
+    assert f"{severities.count('info')} infos (told with --verbose)" in short.stderr

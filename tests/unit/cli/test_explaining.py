@@ -36,7 +36,7 @@ def test_every_phase_of_a_worker_has_words(phase: WorkerPhase):
 
 
 def test_a_job_without_a_worker_is_explained_by_its_queue():
-    assert any("maxWorkers decided" in line for line in explain_job(JOB, [], QUEUE))
+    assert any("limited by maxWorkers" in line for line in explain_job(JOB, [], QUEUE))
 
 
 def test_a_job_in_transfer_names_its_files():

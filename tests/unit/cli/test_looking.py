@@ -1,12 +1,17 @@
 import json
+import os
+import socket
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from cli_tools import NOW, CommandLine
 
+from harvester.core.clock import utc_now
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
-from harvester.store import history, jobs, queues, workers
+from harvester.plugins.local.processes import birth_of
+from harvester.store import history, jobs, leases, queues, workers
 from harvester.store.engine import Database
 
 JOB = Job(4711, "Q", JobStatus.STARTING, JobSubstatus.FETCHED, task_id=3)
@@ -49,6 +54,13 @@ class TestOfAFilledDatabase:
         assert told["queues"][0]["jobs"] == {"starting": 2}
         assert told["queues"][0]["workers"] == {"pending": 1}
 
+    def test_a_problem_is_told_whoever_has_it(self, call: CommandLine, filled: Database):
+        with filled.write() as connection:
+            note = {"text": "it is tried again after a rest", "problem": "PanDA does not answer"}
+            queues.note(connection, "job fetcher", {"Q": note}, NOW)
+        for command in (("status",), ("queue", "explain", "Q"), ("queue", "show", "Q")):
+            assert "PanDA does not answer" in call(*command).stdout
+
     def test_queues_are_listed_and_shown(self, call: CommandLine):
         assert json.loads(call("queue", "ls", "--json").stdout)[0]["active"] is True
         assert json.loads(call("queue", "show", "Q", "--json").stdout)["jobs_by_phase"] == {"prepare": 2}
@@ -58,10 +70,10 @@ class TestOfAFilledDatabase:
     def test_a_queue_is_explained_by_the_limit_that_decided(self, call: CommandLine):
         words = call("queue", "explain", "Q").stdout
         assert (
-            f"no new ones in the last decision; {REASON}; nQueueLimitWorker decided (since 2026-03-01 12:00:00)"
+            f"no new ones in the last decision; {REASON}; limited by nQueueLimitWorker (since 2026-03-01 12:00:00)"
             in words
         )
-        assert "1 live workers (1 pending)" in words
+        assert "1 live worker (1 pending)" in words
 
     def test_workers_are_filtered(self, call: CommandLine):
         assert "unit" not in call("worker", "ls", "--status", "running").stdout
@@ -105,6 +117,61 @@ class TestOfAFilledDatabase:
         assert result.exit_code == 1
         assert says in result.stderr
         assert result.stdout == ""
+
+
+def register(db: Database, host: str, pid: int, birth: str) -> None:
+    now = utc_now()
+    with db.write() as connection:
+        leases.register_owner(connection, host, pid, birth, now=now, expires_at=now + timedelta(seconds=20))
+
+
+class TestOfProcesses:
+    def test_one_that_lives_runs(self, call: CommandLine, db: Database):
+        register(db, socket.gethostname(), os.getpid(), birth_of(os.getpid()) or "")
+        assert f"process {os.getpid()} on {socket.gethostname()} runs" in call("status").stdout
+
+    def test_one_that_was_killed_on_this_host_does_not_run_although_its_record_lives(
+        self, call: CommandLine, db: Database
+    ):
+        register(db, socket.gethostname(), os.getpid(), "another birth")
+        shown = call("status").stdout
+        assert f"process {os.getpid()} on {socket.gethostname()} is dead" in shown
+        assert "no process of this instance runs" in shown
+
+    def test_one_of_another_host_is_believed(self, call: CommandLine, db: Database):
+        register(db, "elsewhere", 1, "birth")
+        assert "process 1 on elsewhere runs" in call("status").stdout
+
+
+class TestOfQueuesWithAnError:
+    @pytest.fixture(autouse=True)
+    def _bad(self, call: CommandLine) -> None:
+        call.queues.write_text('{"Q": {"mapType": "NoJob"}}')
+
+    @pytest.mark.usefixtures("db")
+    def test_one_that_was_never_served(self, call: CommandLine):
+        assert "queue Q is configured, but has an error" in call("queue", "explain", "Q").stderr
+        assert "queue Q is configured, but has an error" in call("status").stdout
+
+    @pytest.mark.usefixtures("filled")
+    def test_one_that_has_workers(self, call: CommandLine):
+        for command in (("queue", "explain", "Q"), ("worker", "explain", "17")):
+            assert "But queue Q is configured, but has an error" in call(*command).stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("worker", "show", "abc"), "'WORKER_ID': must be a whole number; see `"),
+        (("worker", "ls", "--status", "bad"), "'bad' is not one of 'pending'"),
+        (("job", "ls", "--limit", "0"), "must be at least 1"),
+    ],
+)
+def test_a_command_line_that_cannot_be_read_is_one_line(call: CommandLine, command: tuple[str, ...], says: str):
+    result = call(*command)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_without_a_database_none_is_made(call: CommandLine):

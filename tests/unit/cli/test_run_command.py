@@ -108,6 +108,19 @@ def test_a_bad_queue_does_not_keep_the_service_from_running_and_sigterm_ends_it_
     good = call.queues.read_text().removesuffix("}")
     call.queues.write_text(f'{good}, "BAD": {{"mapType": "NoJob"}}}}')
     running = Running(call)
+    first = running.wait_for("starting")
+    for each in (call.config, call.queues, call.place / "work", call.place / "harvester.db", "127.0.0.1:9", "version="):
+        assert str(each) in first
     running.wait_for("BAD")
     assert "queues=1" in running.wait_for("started")
     assert running.end() == 0
+
+
+@pytest.mark.system
+def test_a_second_process_on_one_sqlite_database_is_warned_of(call: CommandLine):
+    first = Running(call)
+    first.wait_for("started")
+    second = Running(call)
+    assert f"pid={first.process.pid}" in second.wait_for("another process of this instance")
+    assert second.end() == 0
+    assert first.end() == 0

@@ -100,6 +100,14 @@ IN_MAIN = [
     Mistake(
         "inline comment", "# often", "monitor.checkInterval", "'5 # often'", "[monitor]\ncheckInterval = 5 # often"
     ),
+    Mistake(
+        "comment behind a path",
+        "# mine",
+        "db.database_filename",
+        "no comments behind a value",
+        "[db]\ndatabase_filename = /x.db # mine",
+        severity=WARNING,
+    ),
     Mistake("flag in lower case", "= false", "db.verbose", "read as False", "[db]\nverbose = false", severity=WARNING),
     Mistake("no flag", "= perhaps", "db.verbose", "True or False", "[db]\nverbose = perhaps"),
     Mistake(
@@ -460,7 +468,7 @@ IN_QUEUES = [
     Mistake("missing plugin", '"BAD"', "BAD.submitter", "no such plugin",
             queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD": {{"maxWorkers": 1}}}}'),
     Mistake("missing monitor of an upstream plugin", '"BAD"', "BAD.monitor", "no such plugin",
-            queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD": {{"submitter": {{"module": "m", "name": "N"}}, '
+            queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD": {{"submitter": {{"module": "pandaharvester.m", "name": "N"}}, '
                    f'"sweeper": {{"plugin": "local"}}}}}}'),
     Mistake("plugin without class", '"throttler"', "BAD.throttler", "does not say name",
             queues=queue('"throttler": {"module": "m"}')),
@@ -572,7 +580,7 @@ def test_nobody_is_told_of_keys_that_nobody_misses(section: str, tmp_path: Path)
         '"allowJobMixture": true, "prefetchEvents": false, "jobType": "production", "siteFamily": "F"',
         '"prioritizedProdSourceLabels": ["rc_alrb"], "nQueueLimitWorker": 3, "walltimeLimit": null',
         '"common": {"nJobsPerWorker": 4, "fifoCheckInterval": 5, "forcePostProcessing": true, "skipOnFail": false}',
-        '"maxWorkers": 0',
+        '"maxWorkers": 0, "queueStatus": "offline"',
     ],
 )
 def test_nobody_is_told_of_attributes_that_nobody_misses(attributes: str, tmp_path: Path) -> None:

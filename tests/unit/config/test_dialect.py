@@ -154,3 +154,21 @@ def test_any_text_is_survived(text: str) -> None:
 @given(st.text(alphabet="[]=:#;%$(){}sab \n\t\"'", max_size=80))
 def test_any_text_in_the_dialects_own_signs_is_survived(text: str) -> None:
     read(f"[s]\n{text}", config_map=json.dumps({"s": {"a": text}}))
+
+
+def test_a_bare_name_ends_where_a_name_ends():
+    sections, findings = read("[s]\nkey = $NAME/file")
+    assert sections["s"]["key"].value == "content"
+    assert "dropped" in findings[0].problem
+
+
+def test_what_looks_like_a_comment_behind_a_variable_is_told():
+    sections, findings = read("[s]\nkey = $NAME/file   # a comment")
+    assert sections["s"]["key"].value == "content"
+    assert "no comments behind a value" in findings[0].advice
+
+
+def test_of_a_variable_that_is_not_set_only_the_name_is_told():
+    _, findings = read("[s]\nkey = $MISSING/x   # a comment")
+    assert findings[0].problem == "the environment variable MISSING is not set"
+    assert "no comments behind a value" in findings[0].advice

@@ -39,13 +39,13 @@ def load(entries: Entries, *names: str, remote: Entries | None = None, **dynamic
 
 def one(attributes: Mapping[str, object], name: str = "Q") -> QueueConfig:
     loaded = load({name: {"submitter": {"plugin": "local"}, **attributes}})
-    errors = [each for each in loaded.findings if each.severity is not Severity.INFO]
-    assert errors == []
+    told = [each for each in loaded.findings if each.severity is not Severity.INFO]
+    assert [each for each in told if not each.key.endswith("nQueueLimitJob")] == []
     return loaded.queues[name]
 
 
 def test_a_submitter_is_enough() -> None:
-    loaded = load({"Q": {"submitter": {"plugin": "slurm", "partition": "p"}}})
+    loaded = load({"Q": {"nQueueLimitJob": 3, "submitter": {"plugin": "slurm", "partition": "p"}}})
     queue = loaded.queues["Q"]
     assert {role: block.label for role, block in queue.blocks.items()} == {
         "submitter": "slurm",
@@ -60,6 +60,30 @@ def test_a_submitter_is_enough() -> None:
     assert queue.messenger.settings["accessPoint"] == "/work/workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
     assert {each.severity for each in loaded.findings} == {Severity.INFO}
     assert {each.key for each in loaded.findings} >= {"Q.monitor", "Q.sweeper", "Q.workerMaker", "Q.messenger"}
+
+
+def test_a_submitter_named_by_its_class_is_followed() -> None:
+    loaded = load({"Q": {"submitter": {"module": "my.example", "name": "Mine", "templateFile": "t"}}})
+    queue = loaded.queues["Q"]
+    for block in (queue.monitor, queue.sweeper):
+        assert (block.module, block.name, block.settings["templateFile"]) == ("my.example", "Mine", "t")
+    (said,) = (each for each in loaded.findings if each.key == "Q.monitor")
+    assert said.severity is Severity.INFO
+    assert said.problem == "not set, so my.example : Mine is used"
+    assert said.advice == 'write "monitor": {"module": "my.example", "name": "Mine"} to say so'
+
+
+def test_a_submitter_of_upstream_is_not_followed() -> None:
+    loaded = load({"Q": {"submitter": UPSTREAM["submitter"]}})
+    assert not loaded.queues
+    errors = [each.key for each in loaded.findings if each.severity is Severity.ERROR]
+    assert errors == ["Q.monitor", "Q.sweeper"]
+
+
+def test_blocks_of_their_own_are_kept_beside_a_submitter_named_by_its_class() -> None:
+    own = {"module": "my.other", "name": "Watch"}
+    queue = load({"Q": {"submitter": {"module": "my.example", "name": "Mine"}, "monitor": own}}).queues["Q"]
+    assert (queue.monitor.name, queue.sweeper.name) == ("Watch", "Mine")
 
 
 def test_defaults() -> None:
@@ -214,7 +238,9 @@ def test_what_the_agents_read_from_plugin_blocks() -> None:
 
 def test_digits_in_quotes_are_the_number() -> None:
     block = {"plugin": "local", "nCorePerNode": "32", "checkTimeout": "60"}
-    loaded = load({"Q": {"submitter": block, "workerMaker": {"plugin": "simple", "nJobsPerWorker": "3"}}})
+    loaded = load(
+        {"Q": {"nQueueLimitJob": 3, "submitter": block, "workerMaker": {"plugin": "simple", "nJobsPerWorker": "3"}}}
+    )
     core = loaded.queues["Q"].core
     assert (core.submitter.n_core_per_node, core.monitor.check_timeout, core.worker_maker.n_jobs_per_worker) == (
         32,
@@ -256,3 +282,26 @@ def test_an_unreadable_file_is_not_an_empty_one(tmp_path: Path) -> None:
 def test_secrets_of_plugins_do_not_show() -> None:
     queue = one({"submitter": {"plugin": "local", "password": "hush"}, "common": {"token": "hush"}})
     assert "hush" not in repr(queue)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "key"),
+    [
+        ({"mapType": "OneToOne", "maxWorkers": 3}, "Q.nQueueLimitJob"),
+        ({"mapType": "NoJob"}, "Q.maxWorkers"),
+        ({"mapType": "NoJob", "maxWorkers": 0}, "Q.maxWorkers"),
+        ({"mapType": "NoJob", "nQueueLimitWorker": 3}, "Q.nQueueLimitWorker"),
+        ({"mapType": "OneToOne", "nQueueLimitJobMax": 3}, None),
+        ({"mapType": "NoJob", "maxWorkers": 3}, None),
+    ],
+)
+def test_a_queue_that_would_look_stuck_is_told_once(attributes: dict[str, JsonValue], key: str | None) -> None:
+    loaded = load({"Q": {"submitter": {"plugin": "local"}, **attributes}})
+    told = [each.key for each in loaded.findings if each.severity is Severity.WARNING]
+    assert told == ([key] if key else [])
+
+
+def test_queues_with_an_error_are_known_by_name() -> None:
+    good = {"submitter": {"plugin": "local"}}
+    loaded = load({"GOOD": good, "BAD": {}, "LATER": {**good, "runMode": "slave"}, "OTHER": {}}, "GOOD", "BAD", "LATER")
+    assert loaded.left_out == {"BAD", "LATER"}

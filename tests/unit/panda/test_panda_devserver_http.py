@@ -105,7 +105,7 @@ def test_json_text_must_be_text(server: DevServer):
 
 
 def test_a_get_is_cast(server: DevServer, control: DevControl):
-    control.add_jobs([{"PandaID": 7}])
+    control.add_jobs([{"site": "S", "PandaID": 7}])
     assert look(server.url, "job/get_status?job_ids=7.0")["data"] == [{"status": "activated", "command": None}]
     assert "could not be casted" in str(look(server.url, "job/get_status?job_ids=x")["message"])
 
@@ -140,3 +140,29 @@ def test_the_door_wants_json_so_that_no_web_page_can_knock(server: DevServer):
 def test_only_this_machine_is_served():
     with pytest.raises(ValueError, match="loopback"):
         DevServer(host="0.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("jobs", {"jobs": [{"site": "S"}, {"queue": "S"}]}, 'jobs.1: "site" has to name the queue'),
+        ("jobs", {"jobs": [{"site": ""}]}, 'jobs.0: "site" has to name the queue'),
+        ("jobs", {}, "jobs: it is missing"),
+        ("faults", {"kind": "slwo"}, "kind: it has to be 'http_500', 'html', "),
+        ("faults", {"kind": "slow", "sceonds": 5}, "sceonds: there is no such argument"),
+        ("faults", {"kind": "slow", "count": 0}, "count: it has to be greater than or equal to 1"),
+        ("faults", {"kind": "slow", "seconds": -1}, "seconds: it has to be greater than or equal to 0"),
+        ("faults", {"kind": "slow", "method": "pilot/acquire_job"}, "method: pilot/acquire_job is not served; did you"),
+        ("faults", {"kind": "slow", "method": "?"}, "method: ? is not served; write pilot/acquire_jobs, say, or *"),
+    ],
+)
+def test_its_own_door_says_in_plain_words_what_is_wrong(
+    server: DevServer, control: DevControl, *, name: str, arguments: dict[str, object], words: str
+):
+    body = json.dumps(arguments).encode()
+    head = f"POST /dev/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    status, _, said = speak(server.url, f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    assert status == 400
+    assert said.decode().startswith(words)
+    assert b"pydantic" not in said
+    assert control.job_counts() == {}

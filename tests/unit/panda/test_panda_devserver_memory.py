@@ -45,7 +45,7 @@ def test_what_was_acknowledged_outlives_a_kill(tmp_path: Path):
         assert ([control.job(job_id) for job_id in ids], list(control.journal()), control.workers()) == before
         assert control.job_counts() == {"running": 1, "sent": 1, "activated": 1}
         assert [row["state"] for row in control.commands()] == ["new"]
-        assert control.add_jobs([{}]) == [max(ids) + 1]
+        assert control.add_jobs([{"site": "S"}]) == [max(ids) + 1]
 
 
 def test_a_closing_job_is_closed_after_a_restart(tmp_path: Path):

@@ -85,3 +85,4 @@ def _report(result: Result, *, as_json: bool) -> None:
         typer.echo(json.dumps(result.summary.to_json()))
     else:
         Console().print(result.summary.to_table())
+        typer.echo(result.summary.caption())

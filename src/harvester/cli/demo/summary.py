@@ -61,9 +61,9 @@ class Summary:
         table.add_row("jobs", str(self.jobs), str(self.finished), str(self.failed))
         table.add_row("workers", str(self.workers), str(self.workers_finished), str(self.workers_missed))
         table.add_row("outputs verified", str(self.jobs), str(self.verified), str(self.finished - self.verified))
-        table.caption = self._caption()
         return table
 
-    def _caption(self) -> str:
+    def caption(self) -> str:
+        """How long it took, and what was started for it."""
         starts = ", ".join(f"{number} {name}" for name, number in self.processes.items())
         return f"{self.seconds:.1f} s" + (f"; processes started: {starts}" if starts else "")

@@ -66,7 +66,7 @@ class DevApp:
     def _dev(self, environ: Environ) -> JsonValue:
         verb = environ["REQUEST_METHOD"]
         if verb == "POST" and environ.get("CONTENT_TYPE") != _JSON:
-            raise HttpFailure("415 Unsupported Media Type", f"send {_JSON}")
+            raise HttpFailure("415 Unsupported Media Type", f"send JSON with the header 'Content-Type: {_JSON}'")
         arguments: Mapping[str, JsonValue] = _json_body(environ) if verb == "POST" else _single(_query(environ))
         return Door(self.state, self.faults).answer(verb, environ["PATH_INFO"].removeprefix(_DEV), arguments)
 

@@ -6,12 +6,14 @@ It is not part of PanDA and asks nobody who he is; it is there because the serve
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import islice
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
 
 from harvester.panda.devserver.answers import HttpFailure
 from harvester.panda.devserver.faults import EVERY_METHOD, Fault, FaultKind, Faults
+from harvester.panda.devserver.methods import METHODS
 from harvester.panda.devserver.records import Job
 from harvester.panda.devserver.state import State
 
@@ -53,8 +55,17 @@ class _NewCommand(_Strict):
 class _NewFault(_Strict):
     kind: FaultKind
     method: str = EVERY_METHOD
-    count: int | None = None
-    seconds: float = 0.0
+    count: int | None = Field(default=None, ge=1)
+    seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+
+    @field_validator("method")
+    @classmethod
+    def _is_served(cls, method: str) -> str:
+        if method == EVERY_METHOD or method in METHODS:
+            return method
+        near = get_close_matches(method, METHODS, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"write pilot/acquire_jobs, say, or {EVERY_METHOD} for all"
+        raise ValueError(f"{method} is not served; {advice}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,7 @@ class Door:
         try:
             return handler(arguments)
         except ValidationError as error:
-            raise HttpFailure("400 Bad Request", str(error)) from None
+            raise HttpFailure("400 Bad Request", _words(error)) from None
 
     def _add_jobs(self, arguments: Mapping[str, JsonValue]) -> JsonValue:
         jobs = _NewJobs.model_validate(arguments).jobs
@@ -152,6 +163,17 @@ class Door:
         query = _JournalQuery.model_validate(arguments)
         with self.state.turn():
             return [note.to_wire() for note in self.state.memory.journal[query.after : query.after + query.limit]]
+
+
+def _words(error: ValidationError) -> str:
+    """What is wrong with the arguments, one line for each."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return "\n".join(f"{'.'.join(map(str, each['loc']))}: {_problem(each['type'], each['msg'])}" for each in details)
+
+
+def _problem(kind: str, message: str) -> str:
+    known = {"extra_forbidden": "there is no such argument", "missing": "it is missing"}
+    return known.get(kind) or message.removeprefix("Value error, ").replace("Input should be", "it has to be")
 
 
 def _shown(job: Job) -> dict[str, JsonValue]:

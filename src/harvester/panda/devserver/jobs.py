@@ -16,7 +16,7 @@ from harvester.panda.devserver.adder import verdict
 from harvester.panda.devserver.columns import plain_moment
 from harvester.panda.devserver.memory import Memory
 from harvester.panda.devserver.records import Job
-from harvester.panda.devserver.samples import DEFAULT_SITE, complete_job
+from harvester.panda.devserver.samples import complete_job
 
 SENT_LIMIT = 30 * 60.0
 HEARTBEAT_LIMIT = 2 * 3600.0
@@ -98,9 +98,13 @@ class Jobs:
         """Put jobs in; each must not be known yet.
 
         Raises:
-            ValueError: a PandaID is taken or is no positive integer.
+            ValueError: a job has no site, in which case none is taken; or a PandaID is taken or is no positive integer.
         """
-        return [self._add(partial, now) for partial in partials]
+        jobs = list(partials)
+        for number, job in enumerate(jobs):
+            if not (isinstance(site := job.get("site"), str) and site):
+                raise ValueError(f'jobs.{number}: "site" has to name the queue whose Harvester is to fetch the job')
+        return [self._add(job, now) for job in jobs]
 
     def _add(self, partial: Mapping[str, JsonValue], now: float) -> int:
         job_id = partial.get("PandaID") if "PandaID" in partial else next(self._ids)
@@ -109,7 +113,7 @@ class Jobs:
         params = complete_job(partial, job_id)
         job = Job(
             job_id=job_id,
-            site=str(partial.get("site", DEFAULT_SITE)),
+            site=str(partial["site"]),
             label=str(params["prodSourceLabel"]),
             resource_type=str(params["resource_type"]),
             priority=_whole(params["currentPriority"]),

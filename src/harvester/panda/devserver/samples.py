@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-DEFAULT_SITE = "TEST_SITE"
 _NOT_FOR_THE_WORKER = ("site", "raw")
 _ALONG_INPUTS = (
     "GUID",

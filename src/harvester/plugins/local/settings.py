@@ -1,12 +1,22 @@
 """Settings of the local resource."""
 
 import os
+import re
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, model_validator
 
+from harvester.config.findings import Severity, nearest
+from harvester.config.plugin_blocks import PluginProblem
+from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import PluginSettings
+from harvester.plugins.local.rendering import values_for
+
+_PLACEHOLDERS: Final = frozenset(values_for(Worker(0, "", WorkerStatus.PENDING, "", MapType.NO_JOB), "", 1))
+_BRACES: Final = re.compile(r"(\$?)\{(\w+)\}")
 
 
 class LocalSettings(PluginSettings):
@@ -38,3 +48,33 @@ class LocalSettings(PluginSettings):
         if role == "submitter" and not self.command and not self.template_file:
             raise ValueError("nothing to run; add 'command' (a list of arguments) or 'templateFile' (a script)")
         return self
+
+    def mistakes(self, role: str) -> Iterator[PluginProblem]:
+        """What would keep workers from running, as far as this machine can tell; only the submitter runs anything."""
+        if role != "submitter":
+            return
+        if self.template_file is not None and not os.access(self.template_file, os.R_OK):
+            problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
+            yield PluginProblem(problem, "put the script there, or correct the path", "templateFile", may_pass=True)
+        if self.command:
+            yield from self._mistakes_of_program(self.command[0])
+        for written, near in self._misspelt():
+            yield PluginProblem(f"{written} is no placeholder", f"write {{{near}}}", "command")
+
+    def _misspelt(self) -> Iterator[tuple[str, str]]:
+        """Placeholders that nobody knows, with what is meant; other names in braces belong to a shell."""
+        for match in _BRACES.finditer(" ".join(self.command)):
+            mark, name = match.groups()
+            is_variable = mark and (name.isupper() or name in self.environment)
+            if name not in _PLACEHOLDERS and not is_variable and (near := nearest(name, _PLACEHOLDERS)):
+                yield match[0], near
+
+    def _mistakes_of_program(self, program: str) -> Iterator[PluginProblem]:
+        """Only warnings: the program may be brought later, or be in a file system that is not mounted yet."""
+        is_beside_worker = "/" in program and not program.startswith("/")
+        if "{" in program or is_beside_worker or shutil.which(program, path=self.environment.get("PATH")):
+            return
+        known = Path(program).exists()
+        problem = f"{program} {'is not executable' if known else 'is not found'}, so workers would fail"
+        advice = f"make it executable with chmod +x {program}" if known else "install it, or correct the path"
+        yield PluginProblem(problem, advice, "command", Severity.WARNING)

@@ -1,11 +1,13 @@
 """The keys that a queue configuration may give to Slurm, those of existing configurations and our own."""
 
+import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from harvester.config.plugin_blocks import PluginProblem
 from harvester.plugins.api import PluginSettings
 
 
@@ -87,3 +89,16 @@ class SlurmSettings(PluginSettings):
         if isinstance(block, Mapping) and not block.get("nCorePerNode", True):
             return {**block, "nCorePerNode": 0}
         return block
+
+    def mistakes(self, role: str) -> Iterator[PluginProblem]:
+        """What would make each submission fail; only the submitter needs a template."""
+        if role != "submitter":
+            return
+        if self.template_file is None:
+            problem = "is not set, so no worker can be submitted"
+            yield PluginProblem(problem, 'write "templateFile": and the path of the batch script', "templateFile")
+        elif not (os.path.isfile(self.template_file) and os.access(self.template_file, os.R_OK)):  # noqa: PTH113 - a text
+            problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
+            yield PluginProblem(
+                problem, "put the batch script there, or correct the path", "templateFile", may_pass=True
+            )

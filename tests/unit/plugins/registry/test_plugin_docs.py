@@ -1,14 +1,19 @@
 """The page on plugins tells the truth."""
 
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+from fake_batch_commands import make_commands
+
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.plugins.api import Resource
 from harvester.plugins.local.rendering import values_for
 from harvester.plugins.local.settings import LocalSettings
 from harvester.plugins.names import as_markdown
-from harvester.plugins.testing import ResourceConformance
 
 PAGE = (Path(__file__).parents[4] / "docs" / "plugins.md").read_text()
 
@@ -18,13 +23,45 @@ def test_table_of_names_is_fresh():
     assert table == as_markdown() + "\n", "write the output of `python -m harvester.plugins.names` below the marker"
 
 
-def test_examples_are_code_that_loads():
-    names: dict[str, object] = {"__name__": "example"}
-    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL):
-        exec(compile(block, "docs/plugins.md", "exec"), names)
-    assert issubclass(names["ExampleResource"], Resource)
-    assert not names["ExampleResource"].__abstractmethods__
-    assert issubclass(names["TestExample"], ResourceConformance)
+@pytest.fixture
+def example(tmp_path: Path) -> Mapping[str, str]:
+    """The page's files, written as it says, and the environment in which they are run."""
+    plugin, test = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "my_package").mkdir()
+    (tmp_path / "my_package" / "example.py").write_text(plugin)
+    (tmp_path / "test_example.py").write_text(test)
+    make_commands(tmp_path / "bin", tmp_path / "jobs")
+    return {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": "."}
+
+
+def run_kit(tmp_path: Path, environment: Mapping[str, str], *only: str) -> str:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_example.py", *only]
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    return run.stdout + run.stderr
+
+
+def test_example_keeps_the_contract(tmp_path: Path, example: Mapping[str, str]):
+    said = run_kit(tmp_path, example)
+    assert re.search(r"^\d+ passed, 2 skipped", said, re.MULTILINE), said
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "complaint"),
+    [
+        ('"directory": worker.access_point', '"directory": "/"', "has ended before it was seen running"),
+        (" and _job_of(worker, jobs)]", "]", "a kill for another marker ended the batch job"),
+        ('exit_code=job["exit_code"]', "exit_code=None", "Seen.exit_code has to be the payload's 7, not None"),
+        ("diagnostics=diagnostics", 'diagnostics=""', "tell the operator why it failed"),
+    ],
+)
+def test_kit_says_what_is_wrong(tmp_path: Path, example: Mapping[str, str], *, right: str, wrong: str, complaint: str):
+    plugin = tmp_path / "my_package" / "example.py"
+    assert right in plugin.read_text()
+    plugin.write_text(plugin.read_text().replace(right, wrong))
+    said = run_kit(tmp_path, example, "-k", "seen_running or another_worker or failing_payload")
+    assert complaint in said
 
 
 def test_every_contract_is_mentioned():

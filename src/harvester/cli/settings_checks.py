@@ -1,0 +1,51 @@
+"""What the main configuration names beyond its text: certificates, tokens, drivers; looked at as the service would."""
+
+import os
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from harvester.config.findings import Finding, Severity
+from harvester.config.service import Loaded, Settings
+from harvester.panda.errors import CredentialError
+from harvester.service import panda_client
+
+_DRIVERS: Final[Mapping[str, str]] = {"mariadb": "mysql.connector", "postgresql": "psycopg"}
+_CREDENTIAL_KEYS: Final = ("cert_file", "key_file", "ca_cert", "auth_token", "multihost_auth_config")
+
+
+def check_settings(loaded: Loaded) -> Iterator[Finding]:
+    """What `harvester run` would end with; the server is not called."""
+    if loaded.settings is None:
+        return
+    if missing := missing_driver(loaded.settings.db.engine):
+        yield _error(loaded, "db", "engine", *missing)
+    try:
+        panda_client(loaded.settings).close()
+    except CredentialError as error:
+        problem, _, advice = str(error).rpartition("; ")
+        key = _key_of(str(error), loaded.settings)
+        yield _error(loaded, "pandacon", key, problem or advice, advice if problem else "correct it")
+
+
+def missing_driver(engine: str) -> tuple[str, str] | None:
+    """Problem and advice if the Python module for a database cannot be imported."""
+    try:
+        import_module(_DRIVERS.get(engine, "sqlite3"))
+    except ImportError:
+        return f"{engine} needs a Python module that is not installed", f"pip install 'harvester[{engine}]'"
+    return None
+
+
+def _key_of(message: str, settings: Settings) -> str:
+    """The key that a message is about; of those that it names, the one whose file cannot be read."""
+    named = [key for key in _CREDENTIAL_KEYS if key in message] or ["auth_type"]
+    values = {key: getattr(settings.pandacon, key) for key in named}
+    files = {key: Path(value) for key, value in values.items() if isinstance(value, str)}
+    return next((key for key, path in files.items() if not os.access(path, os.R_OK)), named[0])
+
+
+def _error(loaded: Loaded, section: str, key: str, problem: str, advice: str) -> Finding:
+    at = loaded.key_at(section, key)
+    return Finding(Severity.ERROR, at.file, at.line, f"{section}.{key}", problem, advice)
