@@ -435,7 +435,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """What the command line says; the identity is also read from the environment that Harvester gives to pilots."""
     parser = argparse.ArgumentParser(description="A small pilot that really runs small jobs.")
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="access point (where it is started)")
-    parser.add_argument("--job-spec", default="HPCJobs.json", help="name of the job file in the access point")
+    parser.add_argument("--job-spec", default="pandaJobData.out", help="name of the job file in the access point")
     parser.add_argument("--server", help="URL of the server; the pilot then asks it for a job")
     parser.add_argument("--queue", help="queue to ask for")
     parser.add_argument("--harvester-id", default=os.environ.get("HARVESTER_ID", ""))

@@ -27,7 +27,7 @@ _STOP_SECONDS: Final = 25.0
 
 
 def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
-    """Run the service in the foreground. SIGTERM or Ctrl-C stops it cleanly, a second one at once."""
+    """Run the service in the foreground. SIGTERM, SIGHUP or Ctrl-C stops it cleanly, a second one at once."""
     from harvester.cli.signals import StopSignals  # noqa: PLC0415 - quick --help
 
     stop = StopSignals()  # before the imports that take their time

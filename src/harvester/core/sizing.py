@@ -67,7 +67,8 @@ def size_workers(limits: WorkerLimits, counts: WorkerCounts, waiting_jobs: int |
     if limits.total > 0:
         rooms.append((limits.total - counts.live, "maxWorkers", f"{counts.live} of {limits.total} workers are live"))
     if waiting_jobs is not None:
-        rooms.append((waiting_jobs, "jobs", f"{waiting_jobs} jobs wait for a worker"))
+        wait = "1 job waits" if waiting_jobs == 1 else f"{waiting_jobs} jobs wait"
+        rooms.append((waiting_jobs, "jobs", f"{wait} for a worker"))
     if limits.per_cycle > 0:
         rooms.append((limits.per_cycle, _QUEUE_CYCLE, f"at most {limits.per_cycle} new workers in a cycle"))
     if limits.instance_per_cycle > 0:

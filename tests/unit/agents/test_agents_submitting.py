@@ -83,7 +83,7 @@ def test_every_waiting_job_gets_one_worker(world: World, waiting: Callable[..., 
 def test_why_a_worker_was_made_is_kept(world: World, waiting: Callable[..., list[int]]):
     waiting(1)
     world.work(Sizer)
-    assert world.causes(history.Kind.WORKER, 1) == ["1 jobs wait for a worker"]
+    assert world.causes(history.Kind.WORKER, 1) == ["1 job waits for a worker"]
     assert world.note_of("sizer")["limit"] == "jobs"
 
 

@@ -142,7 +142,7 @@ def test_a_claimed_job_is_not_run_again(feed: Feed, worker: Worker, tmp_path: Pa
 def test_without_a_job_the_pilot_says_where_it_looked(tmp_path: Path):
     run = _run(tmp_path)
     assert run.returncode == 1
-    assert str(tmp_path / "HPCJobs.json") in run.stderr
+    assert str(tmp_path / "pandaJobData.out") in run.stderr
 
 
 # ---- pull: against the development server

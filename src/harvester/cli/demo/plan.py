@@ -206,9 +206,6 @@ database_filename = {directory}/harvester.db
 [pandacon]
 server_api_url_ssl = {server}
 
-[payload_interaction]
-jobSpecFile = HPCJobs.json
-
 [jobfetcher]
 lookupTime = 2
 

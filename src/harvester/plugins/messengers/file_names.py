@@ -53,7 +53,7 @@ _BY_KEY: Final = {
     "jobReportFile": ("job_report", "jobReport.json"),
     "eventStatusDumpJsonFile": ("outputs", "event_status.dump.json"),
     "jobRequestFile": ("job_request", "worker_requestjob.json"),
-    "jobSpecFile": ("job_spec", "HPCJobs.json"),
+    "jobSpecFile": ("job_spec", "pandaJobData.out"),
     "xmlPoolCatalogFile": ("pool_catalog", "PoolFileCatalog_H.xml"),
     "pandaIDsFile": ("job_ids", "worker_pandaids.json"),
     "killWorkerFile": ("kill", "kill_worker.json"),

@@ -25,17 +25,17 @@ def test_a_worker_finds_its_job_inputs_and_job_list(
 
     assert messenger.feed([assignment]) == [Done()]
 
-    assert place.read("HPCJobs.json") == {
+    assert place.read("pandaJobData.out") == {
         "101": {"PandaID": 101, "inFiles": "in.root", "jobPars": "-x 1", "inFilePaths": str(source)}
     }
     assert place.read("worker_pandaids.json") == [101]
     assert (place.directory / "in.root").read_text() == "events"
-    assert place.names() == {"HPCJobs.json", "worker_pandaids.json", "in.root", "PoolFileCatalog_H.xml"}
+    assert place.names() == {"pandaJobData.out", "worker_pandaids.json", "in.root", "PoolFileCatalog_H.xml"}
 
 
 def test_the_job_is_for_the_worker_alone(messenger: SharedFileMessenger, place: Place):
     messenger.feed([place.assignment({"secrets": "{}"})])
-    assert (place.directory / "HPCJobs.json").stat().st_mode & 0o077 == 0
+    assert (place.directory / "pandaJobData.out").stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_secrets_reach_the_worker_as_an_object(
     messenger: SharedFileMessenger, place: Place, sent: JsonValue, written: JsonValue
 ):
     messenger.feed([place.assignment({"secrets": sent})])
-    assert place.read("HPCJobs.json") == {"101": {"PandaID": 101, "secrets": written}}
+    assert place.read("pandaJobData.out") == {"101": {"PandaID": 101, "secrets": written}}
 
 
 def test_the_pool_catalogue_names_each_input_once(messenger: SharedFileMessenger, place: Place, make_input: MakeInput):
@@ -81,7 +81,7 @@ def test_feeding_again_starts_afresh(messenger: SharedFileMessenger, place: Plac
     place.write("worker_attributes.json", {"jobStatus": "failed"})
     place.write("sub/kill_worker.json", {})
     messenger.feed([place.assignment()])
-    assert place.names() == {"HPCJobs.json", "worker_pandaids.json", "PoolFileCatalog_H.xml"}
+    assert place.names() == {"pandaJobData.out", "worker_pandaids.json", "PoolFileCatalog_H.xml"}
 
 
 def test_an_access_point_that_workers_share_is_neither_emptied_nor_removed(make_messenger: MakeMessenger, place: Place):
@@ -96,7 +96,7 @@ def test_an_access_point_that_workers_share_is_neither_emptied_nor_removed(make_
 
 def test_bulky_parameters_stay_away_if_asked(make_messenger: MakeMessenger, place: Place):
     make_messenger(stripJobParams=True).feed([place.assignment({"scopeIn": "s", "prodDBlocks": "d", "scopeOut": "o"})])
-    assert place.read("HPCJobs.json") == {"101": {"PandaID": 101, "scopeOut": "o"}}
+    assert place.read("pandaJobData.out") == {"101": {"PandaID": 101, "scopeOut": "o"}}
 
 
 def test_a_url_encoded_job(make_messenger: MakeMessenger, place: Place):
@@ -110,10 +110,10 @@ def test_many_jobs_have_a_directory_each(messenger: SharedFileMessenger, make_pl
     place = make_place(map_type=MapType.MANY_TO_ONE, job_ids=(101, 102))
     assert messenger.feed([place.assignment()]) == [Done()]
     assert place.names() == {"101", "102", "worker_pandaids.json"}
-    assert place.read("102/HPCJobs.json") == {"102": {"PandaID": 102}}
+    assert place.read("102/pandaJobData.out") == {"102": {"PandaID": 102}}
 
 
-@pytest.mark.parametrize("lfn", ["../up.root", "a/b", "", "..", "HPCJobs.json", "x\0y"])
+@pytest.mark.parametrize("lfn", ["../up.root", "a/b", "", "..", "pandaJobData.out", "x\0y"])
 def test_an_input_cannot_be_linked_elsewhere_or_over_the_protocol(
     messenger: SharedFileMessenger, place: Place, make_input: MakeInput, lfn: str
 ):

@@ -23,7 +23,7 @@ def _members(archive: Path) -> set[str]:
 def test_logs_are_packed_and_told_under_the_servers_guid(look: Look, messenger: SharedFileMessenger, place: Place):
     for name in ("pilot.log", "notes.txt", "log.extra", "data.bin", "sub/deeper/payload.log", "sub/data.root"):
         place.write_text(name, name)
-    place.write("HPCJobs.json", {"101": {"secrets": "hidden"}})
+    place.write("pandaJobData.out", {"101": {"secrets": "hidden"}})
     assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
     (file,) = look().files
     assert (file.lfn, file.kind, file.guid) == ("log.tgz", FileKind.LOG, "LG-1")
