@@ -8,7 +8,7 @@ from store_tools import FENCE, LEASE, NOW, a_job, a_worker, after, counted
 
 from harvester.core.jobs import JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
-from harvester.store import history, jobs, leases, migrate, workers
+from harvester.store import history, jobs, leases, migrate, worker_counts, workers
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
 from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS
@@ -110,7 +110,7 @@ CLAIMS: dict[str, Callable[[Connection], object]] = {
     "ix_workers_kill_due": lambda connection: workers.claim_to_kill(connection, **ROOM),
     "ix_workers_kill_due (intents)": lambda connection: workers.condemned_intents(connection, limit=10, now=NOW),
     "ix_workers_queue_phase_status": lambda connection: workers.monitored(connection, ["HERE"]),
-    "ix_workers_queue_phase_status (count)": lambda connection: workers.count_live(connection, ["HERE"]),
+    "ix_workers_queue_phase_status (count)": lambda connection: worker_counts.live(connection, ["HERE"]),
     "ix_jobs_phase_due": lambda connection: jobs.claim_phase(connection, JobPhase.STAGE, **ROOM),
     "ix_jobs_phase_due (sweep)": lambda connection: jobs.sweepable(connection, limit=10, now=NOW),
     "ix_jobs_report_due": lambda connection: jobs.claim_to_report(connection, **ROOM),

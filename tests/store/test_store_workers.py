@@ -23,7 +23,7 @@ from store_tools import (
 
 from harvester.core.jobs import Kill
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.store import history, jobs, leases, workers
+from harvester.store import history, jobs, leases, worker_counts, workers
 from harvester.store.engine import Database
 from harvester.store.leases import WORKER_REPORT
 from harvester.store.schema import JobPhase, WorkerPhase
@@ -85,7 +85,7 @@ def test_an_intent_is_charged_before_anybody_is_asked(db: Database):
     with db.write() as connection:
         intend(connection, 1, 2)
         intend(connection, 3, queue="THERE")
-        assert workers.count_live(connection, ["HERE", "THERE", "NOWHERE"]) == {
+        assert worker_counts.live(connection, ["HERE", "THERE", "NOWHERE"]) == {
             "HERE": {WorkerStatus.PENDING: 2},
             "THERE": {WorkerStatus.PENDING: 1},
             "NOWHERE": {},
@@ -354,15 +354,15 @@ def test_workers_are_counted_by_queue_type_and_status(db: Database):
         intend(connection, 3, job_type="managed", resource_type="MCORE")
         submit(connection, 4, queue="THERE")
         end(connection, 4)
-        assert workers.count_by_type(connection, ["HERE", "THERE"]) == {
+        assert worker_counts.by_type(connection, ["HERE", "THERE"]) == {
             "HERE": {
                 ("managed", "SCORE"): {WorkerStatus.SUBMITTED: 2},
                 ("managed", "MCORE"): {WorkerStatus.PENDING: 1},
             },
             "THERE": {(None, None): {WorkerStatus.FINISHED: 1}},
         }
-        assert workers.count_by_queue_and_status(connection)["THERE"] == {WorkerStatus.FINISHED: 1}
-        assert workers.count_live(connection, ["THERE"]) == {"THERE": {}}
+        assert worker_counts.by_queue_and_status(connection)["THERE"] == {WorkerStatus.FINISHED: 1}
+        assert worker_counts.live(connection, ["THERE"]) == {"THERE": {}}
 
 
 def test_workers_for_a_person_newest_first(db: Database):

@@ -18,7 +18,7 @@ from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import CYCLE_LIMITS, Sizing, WorkerCounts, WorkerLimits, size_workers
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
-from harvester.store import history, jobs, leases, queues, workers
+from harvester.store import history, jobs, leases, queues, worker_counts, workers
 from harvester.store.leases import JOB_REPORT, QUEUE_SIZE, Claim
 from harvester.store.schema import JobPhase
 
@@ -99,7 +99,7 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def _sizes(self, connection: Connection, names: Sequence[str], now: datetime) -> dict[str, Sizing]:
         known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
-        live = workers.count_live(connection, names)
+        live = worker_counts.live(connection, names)
         waiting = jobs.count_waiting(connection, names, now)
         return {
             name: size_workers(

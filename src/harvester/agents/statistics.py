@@ -6,8 +6,8 @@ from typing import Final
 from harvester.agents.base import Instance
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.panda.errors import PandaRefused
-from harvester.store import workers
-from harvester.store.workers import WorkerKind
+from harvester.store import worker_counts
+from harvester.store.worker_counts import WorkerKind
 
 _NOTHING: Final = {"running": 0, "submitted": 0, "finished": 0, "to_submit": 0}
 _NO_TYPE: Final = frozenset({None, "ANY", "Undefined"})
@@ -35,7 +35,7 @@ class StatisticsReporter:
         if not self._queues:
             return
         with self._instance.db.read() as connection:
-            counts = workers.count_by_type(connection, self._queues)
+            counts = worker_counts.by_type(connection, self._queues)
         refusals: list[PandaRefused] = []
         for queue in self._queues:
             try:

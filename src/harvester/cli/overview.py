@@ -12,7 +12,7 @@ from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import jobs, queues, workers
+from harvester.store import jobs, queues, worker_counts
 from harvester.store.queues import Note
 
 _ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
@@ -53,7 +53,7 @@ def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) ->
 def look_at_queues(connection: Connection) -> list[QueueOverview]:
     """All queues that were ever served."""
     by_job = jobs.count_by_queue_and_status(connection)
-    by_worker = workers.count_by_queue_and_status(connection)
+    by_worker = worker_counts.by_queue_and_status(connection)
     return [
         QueueOverview(each.name, each.active, by_job.get(each.name, {}), by_worker.get(each.name, {}), each.notes)
         for each in queues.states(connection)

@@ -8,7 +8,8 @@ Rules that hold for every method here:
 * Truth has three values. A resource that cannot be asked answers `Unclear` or `Unknown`, never "gone".
 * One process start, one query or one listing per call and endpoint, not one per worker.
 
-To add a batch system, write one `Resource` with its five verbs and run `harvester.plugins.testing` against it.
+To add a batch system, write one `Resource` with its five verbs and run `harvester.plugins.testing` against it. All
+contracts stand in this one file, long as it is, so that whoever writes a plugin has one file to read.
 """
 
 from abc import ABC, abstractmethod

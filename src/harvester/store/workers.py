@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, select, update
 
 from harvester.core.jobs import Kill, PilotError
 from harvester.core.workers import FINAL_WORKER_STATUSES, MapType, Worker, WorkerStatus
@@ -48,9 +48,6 @@ _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _SPLIT: Final = len(_BEFORE_JOBS)
 _WIDTH: Final = len(_COLUMNS)
-
-WorkerKind = tuple[str | None, str | None]
-"""Job type and resource type of a worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +97,6 @@ def insert_intents(connection: Connection, intents: Sequence[Worker], now: datet
     relations = [{"worker_id": worker.worker_id, "job_id": job} for worker in intents for job in worker.job_ids]
     if relations:
         connection.execute(insert(job_workers), relations)
-
-
-def count_live(connection: Connection, queues: Sequence[str]) -> dict[str, dict[WorkerStatus, int]]:
-    """Live workers by queue and status: pending, out of sight and running ones alike."""
-    live = workers.c.phase.in_([WorkerPhase.SUBMIT, WorkerPhase.SETTLE, WorkerPhase.MONITOR])
-    query = select(workers.c.queue, workers.c.status, func.count()).where(workers.c.queue.in_(queues), live)
-    counts: dict[str, dict[WorkerStatus, int]] = {queue: {} for queue in queues}
-    for queue, status, number in connection.execute(query.group_by(workers.c.queue, workers.c.status)):
-        counts[queue][status] = number
-    return counts
 
 
 def claim_intents(
@@ -257,17 +244,6 @@ def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | 
     return [held.worker for held in _with_jobs(connection, rows)]
 
 
-def count_by_type(
-    connection: Connection, queues: Collection[str]
-) -> dict[str, dict[WorkerKind, dict[WorkerStatus, int]]]:
-    """Workers of these queues by job type, resource type and status."""
-    columns = (workers.c.queue, workers.c.job_type, workers.c.resource_type, workers.c.status)
-    counts: dict[str, dict[WorkerKind, dict[WorkerStatus, int]]] = {}
-    for row in connection.execute(select(*columns, func.count()).where(columns[0].in_(queues)).group_by(*columns)):
-        counts.setdefault(row[0], {}).setdefault((row[1], row[2]), {})[row[3]] = row[4]
-    return counts
-
-
 def live_matching(
     connection: Connection,
     *,
@@ -288,15 +264,6 @@ def live_matching(
         if wanted is not None:
             query = query.where(column.in_(wanted))
     return list(connection.scalars(query))
-
-
-def count_by_queue_and_status(connection: Connection) -> dict[str, dict[WorkerStatus, int]]:
-    """All workers in the database, for a person to look at."""
-    query = select(workers.c.queue, workers.c.status, func.count()).group_by(workers.c.queue, workers.c.status)
-    counts: dict[str, dict[WorkerStatus, int]] = {}
-    for queue, status, number in connection.execute(query):
-        counts.setdefault(queue, {})[status] = number
-    return counts
 
 
 def settle(

@@ -17,7 +17,7 @@ from harvester.core.workers import WorkerStatus
 from harvester.panda.messages import JobReply
 from harvester.plugins.api import Failed, Grade, GroupToServe, Refused, Submitted, Unclear, WorkerPlan
 from harvester.plugins.pool import QueueUnknownError
-from harvester.store import history, jobs, leases, workers
+from harvester.store import history, jobs, leases, worker_counts, workers
 
 
 @pytest.fixture
@@ -483,7 +483,7 @@ def test_an_incomplete_listing_leaves_everything_charged(world: World, intended:
     assert "the controller does not answer" in world.worker(1).diagnostics
     assert "not complete" in str(world.note_of("reconciler")["text"])
     with world.db.read() as connection:
-        assert workers.count_live(connection, [QUEUE]) == {QUEUE: {WorkerStatus.PENDING: 1}}
+        assert worker_counts.live(connection, [QUEUE]) == {QUEUE: {WorkerStatus.PENDING: 1}}
     assert world.resource.asked == [[1]]
 
 
