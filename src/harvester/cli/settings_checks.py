@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from harvester.config.findings import Finding, Severity
+from harvester.config.findings import Finding, Severity, severity_of_missing
 from harvester.config.service import Loaded, Settings
 from harvester.panda.errors import CredentialError
 from harvester.service import panda_client
@@ -26,7 +27,10 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
     except CredentialError as error:
         problem, _, advice = str(error).rpartition("; ")
         key = _key_of(str(error), loaded.settings)
-        yield _error(loaded, "pandacon", key, problem or advice, advice if problem else "correct it")
+        file = getattr(loaded.settings.pandacon, key)
+        severity = severity_of_missing(file, Severity.ERROR) if isinstance(file, str) else Severity.ERROR
+        found = _error(loaded, "pandacon", key, problem or advice, advice if problem else "correct it")
+        yield replace(found, severity=severity)
 
 
 def missing_driver(engine: str) -> tuple[str, str] | None:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -88,6 +89,14 @@ class Findings:
     def _add(self, severity: Severity, at: Location, key: str, problem: str, advice: str) -> None:
         file, key, problem, advice = map(printable, (at.file, key, problem, advice))
         self._seen.setdefault(Finding(severity, file, at.line, key, problem, advice))
+
+
+def severity_of_missing(path: str | Path, otherwise: Severity) -> Severity:
+    """How grave it is that a file is not there: no fault where even its directory is not.
+
+    Then the configuration is most probably looked at on another machine than the one that it is made for.
+    """
+    return otherwise if Path(path).parent.is_dir() else Severity.INFO
 
 
 def printable(text: str) -> str:

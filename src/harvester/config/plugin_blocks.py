@@ -82,8 +82,8 @@ class PluginProblem:
         advice: what to write instead.
         key: the setting concerned, None for the block as a whole.
         severity: errors take the queue out of service.
-        may_pass: an error that can mend itself, such as a file that is not there yet; the service tells it and serves
-            the queue, so that its present workers are looked after.
+        may_pass: it can mend itself, as a file that is not there yet; the service warns of it and serves the queue, so
+            that its present workers are looked after.
     """
 
     problem: str

@@ -182,11 +182,10 @@ def test_the_shipped_examples_are_without_mistakes_on_a_site_that_has_their_file
     assert (result.exit_code, result.stdout) == (0, "")
 
 
-def test_what_the_least_example_names_has_to_be_there():
-    result = CommandLine(EXAMPLES / "minimal")("check")
-    assert result.exit_code == 0
-    assert "warning: MY_QUEUE.submitter.command: /opt/pilot/run.sh is not found" in result.stdout
-    assert "nothing to complain about" not in result.stderr
+@pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
+def test_what_a_shipped_example_names_on_its_site_is_no_mistake_elsewhere(example: str):
+    result = CommandLine(EXAMPLES / example)("check")
+    assert (result.exit_code, result.stdout) == (0, "")
 
 
 class TestThatCannotWork:
@@ -224,9 +223,9 @@ class TestThatCannotWork:
         ("submitter", "severity", "key", "says"),
         [
             ('"plugin": "slurm"', "error", "templateFile", "is not set"),
-            ('"plugin": "slurm", "templateFile": "/no/such/file"', "error", "templateFile", "/no/such/file"),
-            ('"plugin": "local", "templateFile": "/no/such/file"', "error", "templateFile", "/no/such/file"),
-            ('"plugin": "local", "command": ["/no/such/file"]', "warning", "command", "is not found"),
+            ('"plugin": "slurm", "templateFile": "PLACE/no.sh"', "error", "templateFile", "/no.sh"),
+            ('"plugin": "local", "templateFile": "PLACE/no.sh"', "error", "templateFile", "/no.sh"),
+            ('"plugin": "local", "command": ["PLACE/no.sh"]', "warning", "command", "is not found"),
             ('"plugin": "local", "command": ["PLACE/panda_harvester.cfg"]', "warning", "command", "is not executable"),
             ('"plugin": "local", "command": ["no-such-program"]', "warning", "command", "is not found"),
             ('"plugin": "local", "command": ["true", "{accesPoint}"]', "error", "command", "write {accessPoint}"),
@@ -240,9 +239,22 @@ class TestThatCannotWork:
         assert (found["severity"], found["key"]) == (severity, f"Q.submitter.{key}")
         assert says in f"{found['problem']}; {found['advice']}"
 
+    @pytest.mark.parametrize(
+        "submitter",
+        [
+            '"plugin": "slurm", "templateFile": "/no/such/file"',
+            '"plugin": "local", "templateFile": "/no/such/file"',
+            '"plugin": "local", "command": ["/no/such/file"]',
+        ],
+    )
+    def test_a_directory_of_another_machine_is_no_mistake(self, call: CommandLine, submitter: str):
+        call.queues.write_text('{"Q": ' + QUEUE.replace('"plugin": "local", "command": ["/bin/true"]', submitter) + "}")
+        assert [each["severity"] for each in findings_of(call)] == ["info"]
+        assert [each.severity for each in load([call.config], None).findings] == ["warning"]
+
     @pytest.mark.parametrize("plugin", ["slurm", "local"])
     def test_a_file_that_may_come_back_does_not_leave_present_workers_alone(self, call: CommandLine, plugin: str):
-        block = f'"plugin": "{plugin}", "templateFile": "/no/such/file"'
+        block = f'"plugin": "{plugin}", "templateFile": "{call.place}/no.sh"'
         call.queues.write_text('{"Q": ' + QUEUE.replace('"plugin": "local", "command": ["/bin/true"]', block) + "}")
         configuration = load([call.config], None)
         assert call("check").exit_code == 1

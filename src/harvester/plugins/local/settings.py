@@ -9,7 +9,7 @@ from typing import Final, Self
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, model_validator
 
-from harvester.config.findings import Severity, nearest
+from harvester.config.findings import Severity, nearest, severity_of_missing
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import PluginSettings
@@ -55,7 +55,9 @@ class LocalSettings(PluginSettings):
             return
         if self.template_file is not None and not os.access(self.template_file, os.R_OK):
             problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
-            yield PluginProblem(problem, "put the script there, or correct the path", "templateFile", may_pass=True)
+            severity = severity_of_missing(self.template_file, Severity.ERROR)
+            advice = "put the script there, or correct the path"
+            yield PluginProblem(problem, advice, "templateFile", severity, may_pass=True)
         if self.command:
             yield from self._mistakes_of_program(self.command[0])
         for written, near in self._misspelt():
@@ -77,4 +79,5 @@ class LocalSettings(PluginSettings):
         known = Path(program).exists()
         problem = f"{program} {'is not executable' if known else 'is not found'}, so workers would fail"
         advice = f"make it executable with chmod +x {program}" if known else "install it, or correct the path"
-        yield PluginProblem(problem, advice, "command", Severity.WARNING)
+        severity = severity_of_missing(program, Severity.WARNING)
+        yield PluginProblem(problem, advice, "command", severity, may_pass=True)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from harvester.config.findings import Severity, severity_of_missing
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.plugins.api import PluginSettings
 
@@ -99,6 +100,6 @@ class SlurmSettings(PluginSettings):
             yield PluginProblem(problem, 'write "templateFile": and the path of the batch script', "templateFile")
         elif not (os.path.isfile(self.template_file) and os.access(self.template_file, os.R_OK)):  # noqa: PTH113 - a text
             problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
-            yield PluginProblem(
-                problem, "put the batch script there, or correct the path", "templateFile", may_pass=True
-            )
+            severity = severity_of_missing(self.template_file, Severity.ERROR)
+            advice = "put the batch script there, or correct the path"
+            yield PluginProblem(problem, advice, "templateFile", severity, may_pass=True)
