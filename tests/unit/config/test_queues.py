@@ -20,7 +20,7 @@ from harvester.config.queues import (
 )
 from harvester.core.workers import MapType
 
-WORK_DIR = Path("/work")
+WORK_DIR = Path("/state")
 UPSTREAM = {
     role: {"module": f"pandaharvester.harvester{role.lower()}.x", "name": f"X{role}"}
     for role in ("submitter", "monitor", "sweeper", "workerMaker", "messenger", "preparator", "stager")
@@ -57,7 +57,7 @@ def test_a_submitter_is_enough() -> None:
         "stager": "dummy",
     }
     assert queue.monitor.settings == {"partition": "p"}
-    assert queue.messenger.settings["accessPoint"] == "/work/workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
+    assert queue.messenger.settings["accessPoint"] == "/state/workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
     assert {each.severity for each in loaded.findings} == {Severity.INFO}
     assert {each.key for each in loaded.findings} >= {"Q.monitor", "Q.sweeper", "Q.workerMaker", "Q.messenger"}
 

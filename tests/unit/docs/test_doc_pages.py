@@ -38,7 +38,7 @@ EXAMPLES = _queue_examples()
 
 
 def load(place: str) -> LoadedQueues:
-    return load_queues(QueueSources(parse_json(EXAMPLES[place], place)), ("ALL",), work_dir=Path("/work"))
+    return load_queues(QueueSources(parse_json(EXAMPLES[place], place)), ("ALL",), work_dir=Path("/state"))
 
 
 def test_there_are_examples():

@@ -15,7 +15,7 @@ WORKER = Worker(
     ram_mb=8001,
     disk_mb=3,
     walltime_s=3601,
-    access_point="/work/42",
+    access_point="/access/42",
 )
 VALUES = values_for(WORKER, "h", core_limit=16)
 
@@ -32,11 +32,11 @@ def test_units_are_those_of_the_batch_submitters():
         "requestWalltimeMinute": "61",
         "requestWalltimeHour": "2",
         "requestCputime": str(4 * 3601),
-        "accessPoint": "/work/42",
+        "accessPoint": "/access/42",
         "harvesterID": "h",
         "workerID": "42",
         "computingSite": "SITE",
-        "gtag": "/work/42/42.out",
+        "gtag": "/access/42/42.out",
     } == dict(VALUES)
 
 
@@ -47,7 +47,7 @@ def test_missing_sizes_have_the_least_that_makes_sense():
 
 def test_shell_variables_survive_in_scripts():
     script = "cd {accessPoint}; echo ${workerID} ${HOME:-x} {unknown} $workerID\n"
-    assert fill_script(script, VALUES) == "cd /work/42; echo ${workerID} ${HOME:-x} {unknown} $workerID\n"
+    assert fill_script(script, VALUES) == "cd /access/42; echo ${workerID} ${HOME:-x} {unknown} $workerID\n"
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="{}"))))

@@ -11,7 +11,7 @@ PLAIN = "#!/bin/sh\n#SBATCH -n 1\n"
 
 
 def _script(worker_id: int, text: str = PLAIN, access_point: str | None = None, marker: str | None = None) -> Script:
-    place = access_point or f"/work/{worker_id}"
+    place = access_point or f"/access/{worker_id}"
     worker = Worker(worker_id, "Q", WorkerStatus.PENDING, marker or f"test-{worker_id}", access_point=place)
     return make_script(worker, "test", text)
 
@@ -100,13 +100,13 @@ def test_scripts_that_no_worker_can_have_are_refused(text: str, words: str) -> N
 def test_log_files_by_default_and_as_the_template_names_them() -> None:
     default = log_paths(_script(7), "12_3")
     named = log_paths(_script(7, f"{PLAIN}#SBATCH -o logs/%j-%A-%a-%%.txt\n"), "12_3")
-    assert (default["stdOut"], default["stdErr"]) == ("/work/7/7.out", "/work/7/7.err")
-    assert named["stdOut"] == named["stdErr"] == "/work/7/logs/12_3-12-3-%.txt"
+    assert (default["stdOut"], default["stdErr"]) == ("/access/7/7.out", "/access/7/7.err")
+    assert named["stdOut"] == named["stdErr"] == "/access/7/logs/12_3-12-3-%.txt"
 
 
 def test_a_single_job_has_the_task_number_of_none() -> None:
     logs = log_paths(_script(7, f"{PLAIN}#SBATCH -o %j-%A-%a.txt\n"), "12")
-    assert logs["stdOut"] == "/work/7/12-12-4294967294.txt"
+    assert logs["stdOut"] == "/access/7/12-12-4294967294.txt"
 
 
 def _run(job: BatchJob, task: str = "", shell: str = "/bin/sh") -> subprocess.CompletedProcess[str]:
