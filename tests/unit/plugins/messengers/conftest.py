@@ -26,7 +26,7 @@ def context(tmp_path: Path, clock: MovingClock) -> PluginContext:
 @pytest.fixture
 def make_messenger(tmp_path: Path, context: PluginContext) -> MakeMessenger:
     def make(**settings: JsonValue) -> SharedFileMessenger:
-        block = {"accessPoint": f"{tmp_path}/work/${{workerID}}", **settings}
+        block = {"accessPoint": f"{tmp_path}/access/${{workerID}}", **settings}
         return SharedFileMessenger(SharedFileSettings.model_validate(block), context)
 
     return make
@@ -40,7 +40,7 @@ def messenger(make_messenger: MakeMessenger) -> SharedFileMessenger:
 @pytest.fixture
 def make_place(tmp_path: Path) -> Callable[..., Place]:
     def make(worker_id: int = 7, map_type: MapType = MapType.ONE_TO_ONE, job_ids: tuple[int, ...] = (101,)) -> Place:
-        directory = tmp_path / "work" / str(worker_id)
+        directory = tmp_path / "access" / str(worker_id)
         directory.mkdir(parents=True)
         worker = Worker(
             worker_id,

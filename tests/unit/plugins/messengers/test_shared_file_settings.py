@@ -44,4 +44,4 @@ def test_a_key_without_a_value_is_as_good_as_none(make_messenger: MakeMessenger,
 
 def test_keys_of_other_plugins_are_left_alone(make_messenger: MakeMessenger):
     messenger = make_messenger(worker_heartbeat=30, leftOverPatterns=None)
-    assert messenger.access_point_template().endswith("/work/${workerID}")
+    assert messenger.access_point_template().endswith("/access/${workerID}")
