@@ -17,7 +17,7 @@ start() {
     { tail -n 20 "$DIR/install.out" >&2; return 1; }
   daemon mariadb mariadbd --no-defaults --user="$user" --datadir="$DIR/data" --socket="$DIR/socket" \
     --port="$(port mariadb)" --bind-address=$LOOPBACK --skip-name-resolve --character-set-server=utf8mb4 \
-    --innodb-log-file-size=16M --innodb-lock-wait-timeout=900 --innodb-flush-log-at-trx-commit=2 --skip-log-bin --max-connections=300
+    --innodb-log-file-size=16M --innodb-lock-wait-timeout=900 --innodb-flush-log-at-trx-commit="${MARIADB_FLUSH_LOG_AT_COMMIT:-2}" --skip-log-bin --max-connections=300
   until_ready mariadb sql --execute='select 1' || return 1
   sql <<SQL || return 1
 create user if not exists 'harvester'@'%' identified by 'harvester';

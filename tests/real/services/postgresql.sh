@@ -18,7 +18,7 @@ start() {
   fi
   rm -f "$DIR/data/postmaster.pid"
   daemon postgresql "$(command -v setpriv)" $(is_root && echo "--reuid=$user --regid=$(id -g "$user") --init-groups") -- \
-    postgres -D "$DIR/data" -p "$(port postgresql)" -k "$DIR" -c listen_addresses=$LOOPBACK -c fsync=off \
+    postgres -D "$DIR/data" -p "$(port postgresql)" -k "$DIR" -c listen_addresses=$LOOPBACK -c fsync="${POSTGRESQL_FSYNC:-off}" \
     -c shared_preload_libraries= -c max_connections=300
   until_ready postgresql sql 'select 1' || return 1
   sql "do \$\$ begin create role harvester login superuser password 'harvester';

@@ -1,0 +1,134 @@
+"""What every benchmark runs: an instance whose resource costs nothing, the development server and a database."""
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from databases import Section, running_database
+from harvester.config.queues import load_queue_file
+from harvester.config.service import load_settings
+from harvester.panda.devserver import DevControl
+from harvester.service import Harvester
+
+QUEUE = "BENCHMARK"
+_HERE = Path(__file__).parent
+Block = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where everything of one benchmark is.
+
+    Attributes:
+        folder: for the configuration, the SQLite file and the work directory.
+        access_points: for the workers' directories.
+        server: the development server's address.
+        database: the `[db]` section.
+    """
+
+    folder: Path
+    access_points: Path
+    server: str
+    database: Section
+
+    def queue(self, mode: str, *, at_once: int, **more: object) -> dict[str, object]:
+        """The configuration of a queue on the instant resource, `pull` or `push`.
+
+        Args:
+            mode: whether workers fetch their own jobs or get one each.
+            at_once: `maxWorkers`.
+            more: further keys, or others instead.
+        """
+        here = {"module": "instant", "name": "InstantResource"}
+        own = "${_workerID_3.2}/${workerID}"
+        return {
+            "mapType": "NoJob" if mode == "pull" else "OneToOne",
+            "maxWorkers": at_once,
+            "nQueueLimitWorker": at_once,
+            "nQueueLimitJob": 2 * at_once,
+            "submitter": here,
+            "monitor": here,
+            "sweeper": here,
+            "workerMaker": {"plugin": "simple"},
+            "messenger": {"plugin": "shared_file", "accessPoint": f"{self.access_points}/{own}"},
+            "preparator": {"plugin": "dummy"},
+            "stager": {"plugin": "dummy"},
+            **more,
+        }
+
+    def configure(self, queues: Mapping[str, Block], sections: Mapping[str, Block] | None = None) -> Path:
+        """Write the configuration files and return the main one.
+
+        Args:
+            queues: queue blocks by name.
+            sections: keys of panda_harvester.cfg by section, besides those that say where things are.
+        """
+        wanted: dict[str, Block] = {
+            "master": {"harvester_id": "benchmark", "workDir": self.folder / "work"},
+            "db": self.database,
+            "pandacon": {"server_api_url_ssl": f"{self.server}/api/v1"},
+            "qconf": {"configFile": self.folder / "queues.json"},
+        }
+        for section, keys in (sections or {}).items():
+            wanted[section] = {**wanted.get(section, {}), **keys}
+        text = "\n".join(
+            f"[{section}]\n" + "\n".join(f"{key} = {value}" for key, value in keys.items())
+            for section, keys in wanted.items()
+        )
+        main = self.folder / "harvester.cfg"
+        main.write_text(f"{text}\n")
+        (self.folder / "queues.json").write_text(json.dumps(queues))
+        return main
+
+    def harvester(self, queues: Mapping[str, Block], sections: Mapping[str, Block] | None = None) -> Harvester:
+        """The service in this process, not yet started."""
+        main = self.configure(queues, sections)
+        loaded = load_settings([main], {})
+        assert loaded.settings is not None, loaded.findings
+        known = load_queue_file(self.folder / "queues.json", ["ALL"], work_dir=self.folder / "work")
+        assert known.active, known.findings
+        return Harvester(loaded.settings, known)
+
+    def add_jobs(self, number: int, queue: str = QUEUE) -> None:
+        """Put jobs without files into the server."""
+        with DevControl(self.server) as control:
+            for start in range(0, number, 1000):
+                some = range(start, min(start + 1000, number))
+                control.add_jobs([{"site": queue, "outFiles": "", "logFile": ""} for _ in some])
+
+
+@contextmanager
+def benchmark_site(engine: str, access_points: str | None = None) -> Iterator[Site]:
+    """A site in a fresh folder, with a running server and database; all of it is gone afterwards.
+
+    Args:
+        engine: `sqlite`, `mariadb` or `postgresql`.
+        access_points: a directory in which the access points are made; the folder by default.
+    """
+    logging.getLogger().setLevel(logging.WARNING)
+    with (
+        tempfile.TemporaryDirectory(prefix="harvester-benchmark-") as folder,
+        tempfile.TemporaryDirectory(prefix="harvester-access-", dir=access_points or folder) as access,
+        running_server(Path(folder)) as server,
+        running_database(engine, Path(folder)) as database,
+    ):
+        yield Site(Path(folder), Path(access), server, database)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """The address of a development server in a process of its own."""
+    command = [sys.executable, str(_HERE / "dev_server.py")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
