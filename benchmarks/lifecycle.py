@@ -10,13 +10,13 @@ import threading
 import time
 
 from figures import Figures, Statements, Stopwatch, options, peak_rss_mib, tell
-from instance import QUEUE, Site, benchmark_site
+from instance import QUEUE, Block, Site, benchmark_site
 from instant import InstantResource
 
 PATIENCE = 1800
 TRANSITIONS = {"pull": 5, "push": 9}
 """Created, submitted, running, ended, swept; with jobs also fetched, prepared, staged, reported."""
-SECTIONS = {
+SECTIONS: dict[str, Block] = {
     "jobfetcher": {"maxJobs": 2000},
     "submitter": {"maxNewWorkers": "None"},
     "sweeper": {"keepFinished": 0, "keepFailed": 0},
