@@ -95,12 +95,14 @@ class Pace:
     Attributes:
         ceiling: seconds, the longest pause between two looks.
         lease: seconds that a claim lasts unless it is renewed.
-        threads: units at the same time.
+        threads: units at the same time; one that takes longer than a second makes room for another.
+        one_partner: all units wait for the same partner, the server: what takes long makes no room there.
     """
 
     ceiling: float
     lease: float
     threads: int
+    one_partner: bool = False
 
 
 UnitT = TypeVar("UnitT", bound=Unit)

@@ -39,7 +39,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         """`[jobfetcher] sleepTime` and `nThreads`; a claim outlasts what the server may take to answer."""
         settings = self.instance.settings
         lease = 2 * settings.pandacon.timeout + 60
-        return Pace(settings.jobfetcher.sleep_time, lease, settings.jobfetcher.n_threads)
+        return Pace(settings.jobfetcher.sleep_time, lease, settings.jobfetcher.n_threads, one_partner=True)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next queue may be looked at."""

@@ -44,7 +44,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
     def pace(self) -> Pace:
         """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
         section = self.instance.settings.propagator
-        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads, one_partner=True)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next job is to be reported."""

@@ -1,5 +1,6 @@
 """Runs agents: threads, pacing, renewing claims, containing errors, stopping."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,11 +25,15 @@ log = structlog.get_logger(__name__)
 _LONGEST_NAP: Final = 5.0
 """Seconds after which the database is asked even if nobody woke us: another process may have made work."""
 _PATIENCE: Final = 60.0
-"""Seconds after which a unit still in hand no longer counts against its agent's threads."""
+"""Seconds after which the operator is told of a unit that is still at work."""
 _BLOCKED_NAP: Final = 0.25
 """Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy; doubled each time
 that nothing could be claimed again."""
-_MOST_THREADS: Final = 64
+_BRIEF: Final = 1.0
+"""Seconds after which a unit at work no longer counts against its agent's threads: whoever hangs hangs alone."""
+_MOST_SLOW: Final = 64
+_MOST_HANGING: Final = 512
+"""Units at work for less than `_PATIENCE`, and for however long, whatever `nThreads` says."""
 _RETRY_FIRST: Final = 0.5
 _RETRY_LAST: Final = 10.0
 _LONGEST_PROBLEM: Final = 500
@@ -189,9 +194,11 @@ class AgentRunner(Generic[UnitT, ResultT]):
         """Whether one more unit may be begun; one that takes long gives its thread up to others, within limits."""
         now = self._tick()
         with self._lock:
-            begun = [each.started for each in self._in_hand.values() if each.started is not None]
-        young = sum(1 for started in begun if now - started < _PATIENCE)
-        return young < self.agent.pace.threads and len(begun) < _MOST_THREADS
+            ages = [now - each.started for each in self._in_hand.values() if each.started is not None]
+        pace = self.agent.pace
+        counted = math.inf if pace.one_partner else _BRIEF
+        limits = ((counted, pace.threads), (_PATIENCE, _MOST_SLOW), (math.inf, _MOST_HANGING))
+        return all(sum(age < limit for age in ages) < most for limit, most in limits)
 
     def _count_in_hand(self) -> int:
         with self._lock:

@@ -39,7 +39,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
     def pace(self) -> Pace:
         """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
         section = self.instance.settings.propagator
-        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads, one_partner=True)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next worker is to be reported."""

@@ -3,12 +3,13 @@
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
 from world import QUEUE, FakeResource, World
 
-from harvester.agents.base import Agent
+from harvester.agents.base import Agent, Pace
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
@@ -39,16 +40,16 @@ class Tick:
 
 
 class Gate:
-    """Holds calls about one queue until it is opened, and notes all calls."""
+    """Holds calls about some queues until it is opened, and notes all calls."""
 
     def __init__(self, queue: str) -> None:
-        self.queue = queue
+        self.queues = {queue}
         self.calls: list[str] = []
         self._open = threading.Event()
 
     def pass_through(self, queue: str) -> None:
         self.calls.append(queue)
-        if queue == self.queue:
+        if queue in self.queues:
             assert self._open.wait(PATIENCE)
 
     def open(self) -> None:
@@ -109,10 +110,18 @@ def one_thread(world: World) -> None:
 # ---- waiting for a thread --------------------------------------------------------------------------------------------
 
 
+class Narrow(Submitter):
+    """Lets nobody go ahead of a unit that takes long."""
+
+    @property
+    def pace(self) -> Pace:
+        return replace(super().pace, one_partner=True)
+
+
 def test_what_waits_for_a_thread_is_held_as_long_as_what_is_at_work(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, "A", "B")
-    with running(world, Submitter(world.instance), tick) as runner:
+    with running(world, Narrow(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
         for _ in range(4):
             tick.now += 50
@@ -129,7 +138,7 @@ def test_what_waits_for_a_thread_is_held_as_long_as_what_is_at_work(world: World
 def test_what_was_lost_while_it_waited_is_not_begun(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, "A", "B")
-    with running(world, Submitter(world.instance), tick) as runner:
+    with running(world, Narrow(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
         with world.db.write() as connection:
             leases.release_owner(connection, world.owner.owner_id, world.clock())
@@ -147,7 +156,7 @@ def test_what_was_lost_while_it_waited_is_not_begun(world: World, gate: Gate, ti
 def test_a_lease_that_ran_out_while_it_waited_is_not_used(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, "A", "B")
-    with running(world, Submitter(world.instance), tick) as runner:
+    with running(world, Narrow(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
         tick.now += LEASE + 1
         runner.renew()
@@ -160,7 +169,7 @@ def test_a_lease_that_ran_out_while_it_waited_is_not_used(world: World, gate: Ga
 def test_the_order_to_stop_begins_nothing_more(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, *"ABCDE")
-    with running(world, Submitter(world.instance), tick) as runner:
+    with running(world, Narrow(world.instance), tick) as runner:
         until(lambda: gate.calls)
         runner.stop()
         until(lambda: [world.held(each).tries for each in range(2, 6)] == [0, 0, 0, 0])
@@ -224,6 +233,39 @@ def test_a_queue_whose_plugin_hangs_does_not_take_the_threads_of_others(
             world.wake("preparator")
             until(lambda last=100 + round_: world.job(last).substatus is JobSubstatus.PREPARED)
         assert gate.calls.count("A") == 1
+        gate.open()
+
+
+def test_queues_whose_plugins_hang_keep_nobody_from_submitting(world: World, gate: Gate, tick: Tick):
+    """Twice as many hang as there are threads; a second later the next one begins."""
+    gate.queues = {"A", "B"}
+    one_thread(world)
+    given_intents(world, "A", "B", "C")
+    with running(world, Submitter(world.instance), tick) as runner:
+        for begun in ("A", "AB", "ABC"):
+            until(lambda begun=begun: gate.calls == [*begun])
+            tick.now += 1
+        until(lambda: world.worker(3).batch_id)
+        assert runner.health.done == 1
+        gate.open()
+
+
+def test_no_more_than_so_many_hang_at_once(world: World, gate: Gate, tick: Tick, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("harvester.agents.runner._MOST_SLOW", 2)
+    monkeypatch.setattr("harvester.agents.runner._MOST_HANGING", 3)
+    gate.queues = set("ABCDE")
+    one_thread(world)
+    given_intents(world, *"ABCDE")
+    with running(world, Submitter(world.instance), tick) as runner:
+        until(lambda: gate.calls == ["A"])
+        tick.now += 1
+        until(lambda: gate.calls == ["A", "B"])
+        tick.now += 59
+        until(lambda: gate.calls == ["A", "B", "C"])
+        tick.now += 100
+        runner.stop()
+        until(lambda: world.held(5).tries == 0)
+        assert gate.calls == ["A", "B", "C"]
         gate.open()
 
 
