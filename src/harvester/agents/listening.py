@@ -1,16 +1,27 @@
 """Asks the messengers about workers that run or have ended, one queue apart from the other."""
 
+import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
+
+import structlog
 
 from harvester.agents.base import Instance
 from harvester.agents.judging import Observation
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import Assignment, Later, Messenger, News, PluginSettings, Unknown
-from harvester.store import jobs
+from harvester.plugins.turns import Turns
+from harvester.store import jobs, queues
+
+log = structlog.get_logger(__name__)
 
 AnyMessenger = Messenger[PluginSettings]
+
+_PATIENCE: Final = 5.0
+"""Seconds that the other queues of a round wait for a messenger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +32,68 @@ class _Unheard:
 
 
 class Listener:
-    """Adds what workers say to what was seen of them; a messenger that cannot be asked concerns its queue alone."""
+    """Adds what workers say to what was seen of them; a messenger that cannot be asked concerns its queue alone.
+
+    So does one that takes long: the others go on without its queue, which is listened to apart from them until its
+    messenger is quick again.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
+        self._late: dict[str, threading.Event] = {}
+        """Queues to be listened to apart, with what tells that the call that made them late has ended."""
 
-    def listen(self, seen: Sequence[Observation]) -> list[Observation]:
-        """The observations with the workers' own words, queue by queue."""
-        return [each for queue, some in _by_queue(seen).items() for each in self._of_queue(queue, some)]
+    def is_late(self, queue: str) -> bool:
+        """Whether the queue has to have a round of its own."""
+        return queue in self._late
+
+    def listen(self, seen: Sequence[Observation], *, alone: bool) -> list[Observation]:
+        """The observations with the workers' own words, queue by queue; those of late queues are left out.
+
+        Args:
+            seen: what was seen of the workers.
+            alone: whether nobody waits but the one queue that the round is about.
+        """
+        by_queue = _by_queue(seen)
+        if alone:
+            return [each for queue, some in by_queue.items() for each in self._of_one(queue, some)]
+        turns = Turns[str, Sequence[Observation]](lambda queue: self._of_queue(queue, by_queue[queue]), _PATIENCE)
+        heard = turns.run(by_queue)
+        self._note_late(turns.late)
+        return [each for queue in by_queue if queue in heard for each in heard[queue]]
 
     def acknowledge(self, seen: Sequence[Observation]) -> None:
         """What these workers have said is safe: the messengers need not tell it again."""
-        said = (each for each in seen if each.news.attributes or each.news.files)
-        for queue, some in _by_queue(said).items():
-            messenger = self._instance.plugins.messenger(queue)
-            self._instance.call.tell(messenger.acknowledge, [each.held.worker for each in some])
+        by_queue = _by_queue(each for each in seen if each.news.attributes or each.news.files)
+        if by_queue:
+            turns = Turns[str, None](lambda queue: self._acknowledge_one(queue, by_queue[queue]), _PATIENCE)
+            turns.run(by_queue)
+            self._note_late(turns.late)
+
+    def _acknowledge_one(self, queue: str, seen: Sequence[Observation]) -> None:
+        messenger = self._instance.plugins.messenger(queue)
+        self._instance.call.tell(messenger.acknowledge, [each.held.worker for each in seen])
+
+    def _of_one(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
+        """Wait as long as it takes, also for the call that made the queue late: it is not called twice at once."""
+        if ended := self._late.get(queue):
+            ended.wait()
+        began = time.monotonic()
+        heard = self._of_queue(queue, seen)
+        if time.monotonic() - began < _PATIENCE:
+            self._late.pop(queue, None)
+        return heard
+
+    def _note_late(self, late: Mapping[str, threading.Event]) -> None:
+        if not late:
+            return
+        self._late.update(late)
+        problem = f"its messenger has not answered for {_PATIENCE:g} s; look at the disk or service that it uses"
+        notes = {queue: {"text": "its workers are listened to apart from others", "problem": problem} for queue in late}
+        for queue in late:
+            log.warning("a messenger takes long, other queues go on without it", queue=queue, problem=problem)
+        with self._instance.db.write() as connection:
+            queues.note(connection, "monitor", notes, self._instance.clock())
 
     def _of_queue(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
         started = [each for each in seen if each.has_started]

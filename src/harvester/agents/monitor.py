@@ -97,7 +97,8 @@ class Monitor(Agent[MonitorUnit, Round]):
             except HarvesterError as error:
                 broken[name] = str(error)
             else:
-                by_endpoint[f"{type(resource).__name__} {resource.endpoint}"].append(name)
+                apart = f", queue {name} alone" if self._listener.is_late(name) else ""
+                by_endpoint[f"{type(resource).__name__} {resource.endpoint}{apart}"].append(name)
         self._leave(connection, broken, ticket)
         return [
             MonitorUnit(Claim(QUEUE_MONITOR, some, ticket.fence), endpoint, some)
@@ -120,7 +121,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         outcomes = self._check(unit, held)
         took = self.instance.clock() - began
         seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
-        return Round(self._listener.listen(seen), took)
+        return Round(self._listener.listen(seen, alone=len(unit.queues) == 1), took)
 
     def _check(self, unit: MonitorUnit, held: Sequence[Held]) -> dict[int, CheckOutcome]:
         ended: dict[int, CheckOutcome] = {

@@ -1,0 +1,91 @@
+"""One thing after the other, without being held up: whoever takes too long is left behind at work, in its own thread.
+
+As long as nobody takes long, one thread does it all.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+KeyT = TypeVar("KeyT")
+ResultT = TypeVar("ResultT")
+
+
+class _Walk(Generic[KeyT]):
+    """One thread on its way from key to key.
+
+    Attributes:
+        at: where it is, and `since` when.
+        is_left: it is waited for no longer, and takes nothing more.
+        ended: whether it has come back; `error` is what it met.
+    """
+
+    def __init__(self) -> None:
+        self.at: KeyT | None = None
+        self.since = time.monotonic()
+        self.is_left = False
+        self.ended = threading.Event()
+        self.error: Exception | None = None
+
+
+class Turns(Generic[KeyT, ResultT]):
+    """Work that is done for one key after the other, each within `patience` seconds.
+
+    Attributes:
+        late: the keys that were left behind, each with what tells that its work has ended after all; its result is
+            dropped.
+    """
+
+    def __init__(self, work: Callable[[KeyT], ResultT], patience: float) -> None:
+        self._work = work
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._waiting: deque[KeyT] = deque()
+        self._results: dict[KeyT, ResultT] = {}
+        self.late: dict[KeyT, threading.Event] = {}
+
+    def run(self, keys: Iterable[KeyT]) -> dict[KeyT, ResultT]:
+        """The results of all keys but the late ones; what the work raises for one of them is raised here."""
+        self._waiting.extend(keys)
+        while self._waiting:
+            walk: _Walk[KeyT] = _Walk()
+            threading.Thread(target=self._go, args=(walk,), name="turns", daemon=True).start()
+            self._follow(walk)
+            if walk.error is not None and not walk.is_left:
+                raise walk.error
+        with self._lock:
+            return dict(self._results)
+
+    def _follow(self, walk: _Walk[KeyT]) -> None:
+        left = self._patience
+        while not walk.ended.wait(left):
+            with self._lock:
+                left = walk.since + self._patience - time.monotonic()
+                if left <= 0 and walk.at is not None:
+                    walk.is_left = True
+                    self.late[walk.at] = walk.ended
+                    return
+            left = max(left, 0.0)
+
+    def _go(self, walk: _Walk[KeyT]) -> None:
+        try:
+            while self._take_next(walk):
+                self._arrive(walk, self._work(walk.at))  # type: ignore[arg-type]  # it has just taken one
+        except Exception as error:  # noqa: BLE001 (raised where it is waited for)
+            walk.error = error
+        finally:
+            walk.ended.set()
+
+    def _take_next(self, walk: _Walk[KeyT]) -> bool:
+        with self._lock:
+            if walk.is_left or not self._waiting:
+                return False
+            walk.at, walk.since = self._waiting.popleft(), time.monotonic()
+            return True
+
+    def _arrive(self, walk: _Walk[KeyT], result: ResultT) -> None:
+        with self._lock:
+            if not walk.is_left and walk.at is not None:
+                self._results[walk.at] = result
