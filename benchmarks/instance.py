@@ -13,11 +13,14 @@ from pathlib import Path
 from databases import Section, running_database
 from harvester.config.queues import load_queue_file
 from harvester.config.service import load_settings
+from harvester.core.access_points import fill_access_point
 from harvester.panda.devserver import DevControl
 from harvester.service import Harvester
 
 QUEUE = "BENCHMARK"
 _HERE = Path(__file__).parent
+_OWN = "${_workerID_3.2}/${workerID}"
+"""Where a worker's directory is below the access points."""
 Block = Mapping[str, object]
 
 
@@ -46,7 +49,6 @@ class Site:
             more: further keys, or others instead.
         """
         here = {"module": "instant", "name": "InstantResource"}
-        own = "${_workerID_3.2}/${workerID}"
         return {
             "mapType": "NoJob" if mode == "pull" else "OneToOne",
             "maxWorkers": at_once,
@@ -56,11 +58,15 @@ class Site:
             "monitor": here,
             "sweeper": here,
             "workerMaker": {"plugin": "simple"},
-            "messenger": {"plugin": "shared_file", "accessPoint": f"{self.access_points}/{own}"},
+            "messenger": {"plugin": "shared_file", "accessPoint": f"{self.access_points}/{_OWN}"},
             "preparator": {"plugin": "dummy"},
             "stager": {"plugin": "dummy"},
             **more,
         }
+
+    def access_point(self, worker_id: int) -> Path:
+        """The directory of a worker."""
+        return self.access_points / fill_access_point(_OWN, worker_id, {"workerID": worker_id})
 
     def configure(self, queues: Mapping[str, Block], sections: Mapping[str, Block] | None = None) -> Path:
         """Write the configuration files and return the main one.
