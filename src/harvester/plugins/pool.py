@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar, cast
+from typing import Final, cast
 
 from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.core.errors import HarvesterError
@@ -17,8 +17,11 @@ from harvester.plugins.api import (
     WorkerMaker,
 )
 from harvester.plugins.registry import Role, UnusablePluginError, build
+from harvester.plugins.turns import Turns
 
-PluginT = TypeVar("PluginT", bound=Plugin[PluginSettings])
+_PATIENCE: Final = 5.0
+"""Seconds that the plugins of a queue may take to be built before the others are served without it."""
+
 
 
 class QueueUnknownError(HarvesterError):
@@ -37,7 +40,9 @@ class PluginPool:
         self._queues = queues
         self._make_context = make_context
         self._built: dict[tuple[str, Role], Plugin[PluginSettings]] = {}
-        self._lock = threading.RLock()
+        self._begun: set[tuple[str, Role]] = set()
+        """What is being built now, by somebody who may hang in it; nobody else waits for that."""
+        self._lock = threading.Lock()
 
     @property
     def queues(self) -> Mapping[str, QueueConfig]:
@@ -60,21 +65,28 @@ class PluginPool:
         Returns:
             why some cannot be built; whoever needs one of those tries again and is told the same.
         """
+        turns = Turns(self._build_one, _PATIENCE)
+        problems = [problem for some in turns.run(queues).values() for problem in some]
+        return problems + [
+            f"queue {name}: a plugin is not ready after {_PATIENCE:g} s; the queue is served once it is"
+            for name in turns.late
+        ]
+
+    def _build_one(self, queue: str) -> list[str]:
         problems: list[str] = []
-        for name in queues:
-            for get in (
-                self.submitter,
-                self.monitor,
-                self.sweeper,
-                self.messenger,
-                self.worker_maker,
-                self.preparator,
-                self.stager,
-            ):
-                try:
-                    get(name)
-                except HarvesterError as error:
-                    problems.append(str(error))
+        for get in (
+            self.submitter,
+            self.monitor,
+            self.sweeper,
+            self.messenger,
+            self.worker_maker,
+            self.preparator,
+            self.stager,
+        ):
+            try:
+                get(queue)
+            except HarvesterError as error:
+                problems.append(str(error))
         return problems
 
     def submitter(self, queue: str) -> Resource[PluginSettings]:
@@ -106,11 +118,21 @@ class PluginPool:
         return cast("Stager[PluginSettings]", self._get(queue, Role.STAGER, self.queue(queue).stager))
 
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
+        key = (queue, role)
         with self._lock:
-            plugin = self._built.get((queue, role))
-            if plugin is None:
-                plugin = self._built[queue, role] = self._build(queue, role, block)
-            return plugin
+            if plugin := self._built.get(key):
+                return plugin
+            if key in self._begun:
+                raise UnusablePluginError(f"queue {queue}, block {role}: {block.label} is still being built")
+            self._begun.add(key)
+        try:
+            built = self._build(queue, role, block)
+            with self._lock:
+                self._built[key] = built
+            return built
+        finally:
+            with self._lock:
+                self._begun.discard(key)
 
     def _build(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
         try:

@@ -1,0 +1,54 @@
+"""A plugin that hangs while it is built concerns its own queue alone."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harvester.config.findings import Findings
+from harvester.config.queue_builder import build_queue
+from harvester.config.queue_merge import MergedQueue
+from harvester.config.queues import PluginBlock, QueueConfig
+from harvester.core.clock import utc_now
+from harvester.plugins.api import Plugin, PluginContext, PluginSettings
+from harvester.plugins.data.dummy import DummyStager
+from harvester.plugins.pool import PluginPool
+from harvester.plugins.registry import Role, UnusablePluginError
+
+LONG_ENOUGH = 30.0
+
+
+@pytest.fixture
+def gate() -> Iterator[threading.Event]:
+    made = threading.Event()
+    yield made
+    made.set()
+
+
+def a_queue(name: str, directory: Path) -> QueueConfig:
+    queue = build_queue(MergedQueue(name, {"maxWorkers": 1, "submitter": {"plugin": "dummy"}}), directory, Findings())
+    assert queue is not None
+    return queue
+
+
+def test_that_hangs_at_the_start(tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch):
+    def build(_role: Role, _block: PluginBlock, context: PluginContext) -> Plugin[PluginSettings]:
+        if context.queue == "B":
+            assert gate.wait(LONG_ENOUGH)
+        return DummyStager(PluginSettings(), context)
+
+    monkeypatch.setattr("harvester.plugins.pool.build", build)
+    monkeypatch.setattr("harvester.plugins.pool._PATIENCE", 0.5)
+    queues = {name: a_queue(name, tmp_path) for name in "ABC"}
+    pool = PluginPool(queues, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    (problem,) = pool.build_all("ABC")
+    assert "queue B" in problem
+    assert pool.stager("A") is pool.stager("A")
+    assert pool.stager("C").context.queue == "C"
+    with pytest.raises(UnusablePluginError, match="queue B, block submitter: dummy is still being built"):
+        pool.submitter("B")
+    gate.set()
+    while pool.build_all("B"):
+        pass
+    assert pool.submitter("B") is pool.submitter("B")
