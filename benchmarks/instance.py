@@ -12,7 +12,7 @@ from pathlib import Path
 
 from databases import Section, running_database
 from harvester.config.queues import load_queue_file
-from harvester.config.service import load_settings
+from harvester.config.service import Settings, load_settings
 from harvester.core.access_points import fill_access_point
 from harvester.panda.devserver import DevControl
 from harvester.service import Harvester
@@ -94,12 +94,10 @@ class Site:
 
     def harvester(self, queues: Mapping[str, Block], sections: Mapping[str, Block] | None = None) -> Harvester:
         """The service in this process, not yet started."""
-        main = self.configure(queues, sections)
-        loaded = load_settings([main], {})
-        assert loaded.settings is not None, loaded.findings
+        settings = read_settings(self.configure(queues, sections))
         known = load_queue_file(self.folder / "queues.json", ["ALL"], work_dir=self.folder / "work")
         assert known.active, known.findings
-        return Harvester(loaded.settings, known)
+        return Harvester(settings, known)
 
     def add_jobs(self, number: int, queue: str = QUEUE) -> None:
         """Put jobs without files into the server."""
@@ -107,6 +105,13 @@ class Site:
             for start in range(0, number, 1000):
                 some = range(start, min(start + 1000, number))
                 control.add_jobs([{"site": queue, "outFiles": "", "logFile": ""} for _ in some])
+
+
+def read_settings(main: Path) -> Settings:
+    """What a main configuration file says."""
+    loaded = load_settings([main], {})
+    assert loaded.settings is not None, loaded.findings
+    return loaded.settings
 
 
 @contextmanager

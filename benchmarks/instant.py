@@ -68,6 +68,7 @@ class InstantResource(Resource[PluginSettings]):
 class QuietResource(InstantResource):
     """Workers run and run: a check has nothing new to tell, except of every `news_every`-th worker."""
 
+    poll_seconds = Resource.poll_seconds
     news_every: ClassVar[int] = 0
 
     def seen(self, worker: Worker) -> CheckOutcome:
