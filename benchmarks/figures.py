@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import event
@@ -17,12 +17,12 @@ from harvester.store.engine import Database
 Figures = Mapping[str, object]
 
 
-def options(description: str | None) -> argparse.ArgumentParser:
+def options(description: str | None, engines: Sequence[str] = ENGINES) -> argparse.ArgumentParser:
     """A command line with the options that every benchmark has."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--engine", choices=ENGINES, default="sqlite")
+    parser.add_argument("--engine", choices=engines, default=engines[0])
     parser.add_argument("--json", action="store_true", help="nothing but the figures, on the last line")
     parser.add_argument(
         "--access-points",

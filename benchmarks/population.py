@@ -18,6 +18,8 @@ QUEUES = tuple(f"QUIET_{place}" for place in range(10))
 """Where the live workers are, in equal parts."""
 Row = dict[str, object]
 _AT_ONCE = 10_000
+_TOGETHER = 50
+"""Workers that one round of checks found running: 100,000 that run for six hours, looked at every ten seconds."""
 _HEARTBEAT = timedelta(seconds=1800)
 """`[propagator] updateInterval`: the reports of live workers are spread over it."""
 _KEPT = timedelta(hours=24)
@@ -90,7 +92,7 @@ def _add(
         rows: list[Row] = []
         events: list[Row] = []
         for worker_id in some:
-            place = (worker_id - ids[0]) / number
+            place = (worker_id - ids[0]) // _TOGETHER * _TOGETHER / number
             started = now - timedelta(hours=6) * place
             own = {"queue": queues[worker_id % len(queues)], "access_point": str(site.access_point(worker_id))}
             rows.append({**_as_started(worker_id, started), **own, **more(place)})
