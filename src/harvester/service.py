@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from harvester.agents.sweeper import Sweeper
 from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
-from harvester.core.clock import Clock, utc_now
+from harvester.core.clock import Clock, SteadyClock, utc_now
 from harvester.core.errors import HarvesterError
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
@@ -110,14 +110,16 @@ def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
     return client
 
 
-def plugin_context(settings: Settings, clock: Clock) -> Callable[[str], PluginContext]:
-    """Makes the context of a queue's plugins."""
+def plugin_context(
+    settings: Settings, clock: Clock, ahead: Callable[[], timedelta] = timedelta
+) -> Callable[[str], PluginContext]:
+    """Makes the context of a queue's plugins, whose clock is `ahead` of the system's."""
     state = Path(settings.master.work_dir) / "plugins"
     names = settings.payload_interaction.model_dump(by_alias=True, exclude_none=True)
 
     def make(queue: str) -> PluginContext:
         state.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return PluginContext(settings.master.harvester_id, queue, clock, state, names)
+        return PluginContext(settings.master.harvester_id, queue, clock, state, names, ahead)
 
     return make
 
@@ -143,7 +145,7 @@ class Harvester:
     Args:
         settings: the main configuration.
         loaded: the queue configuration.
-        clock: what time it is.
+        clock: what time it is for the system; the instance has a steady one of its own.
         db: the database, if it is open already; it is closed with the service.
     """
 
@@ -152,19 +154,21 @@ class Harvester:
     ) -> None:
         self.settings = settings
         self.host = socket.gethostname()
+        self._clock = steady = SteadyClock(clock)
         self.db = db or open_database(settings)
-        self.plugins = PluginPool(loaded.queues, plugin_context(settings, clock))
-        self.panda = panda_client(settings, clock)
-        self._clock = clock
+        self.plugins = PluginPool(loaded.queues, plugin_context(settings, steady, steady.ahead))
+        self.panda = panda_client(settings, steady)
         self._active = loaded.active
         self._stopping = threading.Event()
-        instance = Instance(settings, self.plugins, self.db, self.panda, clock, Wakeups(), self.host)
-        self.housekeeper = Housekeeper(self.db, clock, self.host)
+        instance = Instance(
+            settings, self.plugins, self.db, self.panda, steady, Wakeups(), self.host, ahead=steady.ahead
+        )
+        self.housekeeper = Housekeeper(self.db, steady, self.host)
         self.runners = [
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
             for agent in _AGENTS
         ]
-        self._loops = self._make_loops(instance, clock())
+        self._loops = self._make_loops(instance, steady())
         self._threads: list[threading.Thread] = []
 
     def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:

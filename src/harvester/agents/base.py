@@ -6,7 +6,7 @@ Everything else (threads, pacing, renewing claims, containing errors, stopping) 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -57,6 +57,8 @@ class Instance:
     """Calls the verbs that answer for each item; what else a plugin raises ends only the unit, in the runner."""
 
     refusals: Refusals = field(default_factory=Refusals)
+    ahead: Callable[[], timedelta] = timedelta
+    """By how much our clock is ahead of the world's, whose times files and resources tell."""
 
     @property
     def id(self) -> str:

@@ -181,11 +181,12 @@ class Monitor(Agent[MonitorUnit, Round]):
         config = self.instance.plugins.queue(queue)
         check_timeout = config.core.monitor.check_timeout or settings.check_timeout
         heartbeat = config.core.messenger.heartbeat_minutes
+        ahead = max(self.instance.ahead(), timedelta())
         return Rules(
             queue_time=timedelta(seconds=settings.worker_queue_time_limit),
             check_timeout=None if check_timeout is None else timedelta(seconds=check_timeout),
-            heartbeat=None if heartbeat is None else timedelta(minutes=heartbeat),
-            gather=max(timedelta(minutes=settings.post_process_timeout), _LEAST_GATHER),
+            heartbeat=None if heartbeat is None else timedelta(minutes=heartbeat) + ahead,
+            gather=max(timedelta(minutes=settings.post_process_timeout), _LEAST_GATHER) + ahead,
         )
 
     def _write_workers(

@@ -13,9 +13,9 @@ contracts stand in this one file, long as it is, so that whoever writes a plugin
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
@@ -67,6 +67,7 @@ class PluginContext:
         clock: the present time, aware UTC.
         state_dir: a directory of this instance for small state of plugins; exists and is private.
         file_names: names of the files in the access point, by key of `[payload_interaction]`.
+        ahead: by how much `clock` is ahead of the system's clock, which dates files and may be set by people.
     """
 
     instance: str
@@ -74,6 +75,11 @@ class PluginContext:
     clock: Clock
     state_dir: Path
     file_names: Mapping[str, str] = field(default_factory=dict)
+    ahead: Callable[[], timedelta] = timedelta
+
+    def file_time(self) -> datetime:
+        """The present time as files are dated."""
+        return self.clock() - self.ahead()
 
 
 class Plugin(Generic[SettingsT]):

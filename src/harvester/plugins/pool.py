@@ -23,7 +23,6 @@ _PATIENCE: Final = 5.0
 """Seconds that the plugins of a queue may take to be built before the others are served without it."""
 
 
-
 class QueueUnknownError(HarvesterError):
     """Work belongs to a queue that the configuration no longer has."""
 

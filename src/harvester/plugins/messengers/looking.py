@@ -154,13 +154,16 @@ class Look:
             self.problems.append(f"{problem}; it cannot be put aside: {error.strerror}")
 
     def _is_settled(self, path: Path) -> bool:
-        """Whether the file is too old to be still being written; no worker can set the second of its times."""
+        """Whether the file is too old to be still being written; no worker can set the second of its times.
+
+        A file from the future was written before the clock was put back.
+        """
         try:
             stat = path.stat(follow_symlinks=False)
         except FileNotFoundError:
             return False
         changed = min(stat.st_mtime, stat.st_ctime)
-        return self.now.timestamp() - changed >= self.rules.settle.total_seconds()
+        return abs(self.now.timestamp() - changed) >= self.rules.settle.total_seconds()
 
     def _jobs_of(self, directory: Path) -> Iterable[int]:
         own = self.worker.job_ids if directory == Path(self._top) else (int(directory.name),)

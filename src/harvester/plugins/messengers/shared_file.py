@@ -96,7 +96,7 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         self._own_directories = _OF_ONE_WORKER.search(settings.access_point) is not None
         self._collector = Collector(
             LookRules(names, largest, settings.max_checksum_size, timedelta(seconds=settings.settle_seconds), allowed),
-            context.clock,
+            context.file_time,
         )
         self._feed_rules = FeedRules(names, settings.job_spec_format == "cgi", settings.strip_job_params)
         self._finish_rules = FinishRules(
