@@ -2,16 +2,18 @@
 
 import multiprocessing
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import URL, inspect
+from cutting import cut_off
+from sqlalchemy import URL, Connection, event, inspect
 from store_tools import find_one, intend
 
 from harvester.store import migrate
-from harvester.store.engine import Database
+from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.schema import metadata
 
 
@@ -57,6 +59,59 @@ def test_down_to_nothing_and_up_again(empty: Database):
     with empty.write() as connection:
         command.downgrade(migrate._config(connection), "base")
     assert tables(empty) == {"alembic_version"}
+    migrate.upgrade(empty)
+    assert differences(empty) == []
+
+
+class DiedError(Exception):
+    """Somebody dies."""
+
+
+@contextmanager
+def death_after(db: Database, number: int) -> Iterator[None]:
+    """So many changes of tables can be made, then the process dies."""
+    left = number
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal left
+        if statement.lstrip().startswith(("CREATE", "INSERT")):
+            if left == 0:
+                raise DiedError
+            left -= 1
+
+    event.listen(db.engine, "before_cursor_execute", count)
+    yield
+    event.remove(db.engine, "before_cursor_execute", count)
+
+
+def test_whoever_dies_on_the_way_hinders_no_successor(empty: Database):
+    for number in range(60):
+        with death_after(empty, number):
+            try:
+                migrate.upgrade(empty)
+            except DiedError:
+                continue
+            break
+    assert number > len(metadata.tables)
+    assert differences(empty) == []
+    with empty.read() as connection:
+        assert migrate.current(connection) == migrate.newest()
+
+
+def test_a_connection_lost_on_the_way_is_trouble_of_the_database(empty: Database):
+    if empty.dialect == "sqlite":
+        pytest.skip("a file has no connection to lose")
+    others = Database(empty.engine.url)
+
+    def lose(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if statement.lstrip().startswith("CREATE"):
+            event.remove(empty.engine, "before_cursor_execute", lose)
+            cut_off(connection, others.engine)
+
+    event.listen(empty.engine, "before_cursor_execute", lose)
+    with pytest.raises(StoreUnavailableError):
+        migrate.upgrade(empty)
+    others.close()
     migrate.upgrade(empty)
     assert differences(empty) == []
 

@@ -52,7 +52,8 @@ def _alone(connection: Connection, dialect: str) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.execute(text("SELECT RELEASE_LOCK('harvester_migration')"))
+            if not connection.invalidated:  # a lost connection has lost the lock with it
+                connection.execute(text("SELECT RELEASE_LOCK('harvester_migration')"))
     elif dialect == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         yield

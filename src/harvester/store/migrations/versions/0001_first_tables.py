@@ -1,4 +1,8 @@
-"""The first tables."""
+"""The first tables.
+
+Each step may be repeated: MariaDB commits every change of a table by itself, so whoever dies on the way leaves some
+done.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -26,12 +30,14 @@ def upgrade() -> None:
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.Column("done_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("command_id", name=op.f("pk_commands")),
+        if_not_exists=True,
     )
     op.create_table(
         "counters",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("value", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_counters")),
+        if_not_exists=True,
     )
     op.create_table(
         "files",
@@ -49,8 +55,9 @@ def upgrade() -> None:
         sa.Column("endpoint", sa.String(length=255), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("file_id", name=op.f("pk_files")),
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_files_job_id"), "files", ["job_id"], unique=False)
+    op.create_index(op.f("ix_files_job_id"), "files", ["job_id"], unique=False, if_not_exists=True)
     op.create_table(
         "history",
         sa.Column("event_id", KEY, autoincrement=True, nullable=False),
@@ -62,21 +69,24 @@ def upgrade() -> None:
         sa.Column("cause", sa.String(length=500), nullable=False),
         sa.Column("agent", sa.String(length=32), nullable=False),
         sa.PrimaryKeyConstraint("event_id", name=op.f("pk_history")),
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_history_kind_subject"), "history", ["kind", "subject"], unique=False)
+    op.create_index(op.f("ix_history_kind_subject"), "history", ["kind", "subject"], unique=False, if_not_exists=True)
     op.create_table(
         "job_params",
         sa.Column("job_id", KEY, autoincrement=False, nullable=False),
         sa.Column("params", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_job_params")),
+        if_not_exists=True,
     )
     op.create_table(
         "job_workers",
         sa.Column("worker_id", KEY, autoincrement=False, nullable=False),
         sa.Column("job_id", KEY, autoincrement=False, nullable=False),
         sa.PrimaryKeyConstraint("worker_id", "job_id", name=op.f("pk_job_workers")),
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_job_workers_job_id"), "job_workers", ["job_id"], unique=False)
+    op.create_index(op.f("ix_job_workers_job_id"), "job_workers", ["job_id"], unique=False, if_not_exists=True)
     op.create_table(
         "jobs",
         sa.Column("job_id", KEY, autoincrement=False, nullable=False),
@@ -102,10 +112,13 @@ def upgrade() -> None:
         sa.Column("report_due", sa.BigInteger(), nullable=True),
         sa.Column("report_fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("job_id", name=op.f("pk_jobs")),
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_jobs_phase_due"), "jobs", ["phase", "due"], unique=False)
-    op.create_index(op.f("ix_jobs_queue_phase_status"), "jobs", ["queue", "phase", "status"], unique=False)
-    op.create_index(op.f("ix_jobs_report_due"), "jobs", ["report_due"], unique=False)
+    op.create_index(op.f("ix_jobs_phase_due"), "jobs", ["phase", "due"], unique=False, if_not_exists=True)
+    op.create_index(
+        op.f("ix_jobs_queue_phase_status"), "jobs", ["queue", "phase", "status"], unique=False, if_not_exists=True
+    )
+    op.create_index(op.f("ix_jobs_report_due"), "jobs", ["report_due"], unique=False, if_not_exists=True)
     op.create_table(
         "owners",
         sa.Column("owner_id", KEY, autoincrement=True, nullable=False),
@@ -116,6 +129,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("owner_id", name=op.f("pk_owners")),
         sqlite_autoincrement=True,
+        if_not_exists=True,
     )
     op.create_table(
         "queue_notes",
@@ -124,6 +138,7 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("note", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("queue", "agent", name=op.f("pk_queue_notes")),
+        if_not_exists=True,
     )
     op.create_table(
         "queues",
@@ -142,10 +157,11 @@ def upgrade() -> None:
         sa.Column("monitor_again", sa.Integer(), server_default="0", nullable=False),
         sa.Column("monitor_not_before", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_queues")),
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_queues_fetch_due"), "queues", ["fetch_due"], unique=False)
-    op.create_index(op.f("ix_queues_monitor_due"), "queues", ["monitor_due"], unique=False)
-    op.create_index(op.f("ix_queues_size_due"), "queues", ["size_due"], unique=False)
+    op.create_index(op.f("ix_queues_fetch_due"), "queues", ["fetch_due"], unique=False, if_not_exists=True)
+    op.create_index(op.f("ix_queues_monitor_due"), "queues", ["monitor_due"], unique=False, if_not_exists=True)
+    op.create_index(op.f("ix_queues_size_due"), "queues", ["size_due"], unique=False, if_not_exists=True)
     op.create_table(
         "workers",
         sa.Column("worker_id", KEY, autoincrement=False, nullable=False),
@@ -189,36 +205,26 @@ def upgrade() -> None:
         sa.Column("kill_due", sa.BigInteger(), nullable=True),
         sa.Column("kill_fence", sa.BigInteger(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("worker_id", name=op.f("pk_workers")),
+        if_not_exists=True,
     )
-    op.create_index(op.f("ix_workers_kill_due"), "workers", ["kill_due"], unique=False)
-    op.create_index(op.f("ix_workers_phase_due"), "workers", ["phase", "due"], unique=False)
-    op.create_index(op.f("ix_workers_queue_phase_status"), "workers", ["queue", "phase", "status"], unique=False)
-    op.create_index(op.f("ix_workers_report_due"), "workers", ["report_due"], unique=False)
+    op.create_index(op.f("ix_workers_kill_due"), "workers", ["kill_due"], unique=False, if_not_exists=True)
+    op.create_index(op.f("ix_workers_phase_due"), "workers", ["phase", "due"], unique=False, if_not_exists=True)
+    op.create_index(
+        op.f("ix_workers_queue_phase_status"), "workers", ["queue", "phase", "status"], unique=False, if_not_exists=True
+    )
+    op.create_index(op.f("ix_workers_report_due"), "workers", ["report_due"], unique=False, if_not_exists=True)
 
 
 def downgrade() -> None:
     """Drop them."""
-    op.drop_index(op.f("ix_workers_report_due"), table_name="workers")
-    op.drop_index(op.f("ix_workers_queue_phase_status"), table_name="workers")
-    op.drop_index(op.f("ix_workers_phase_due"), table_name="workers")
-    op.drop_index(op.f("ix_workers_kill_due"), table_name="workers")
-    op.drop_table("workers")
-    op.drop_index(op.f("ix_queues_size_due"), table_name="queues")
-    op.drop_index(op.f("ix_queues_monitor_due"), table_name="queues")
-    op.drop_index(op.f("ix_queues_fetch_due"), table_name="queues")
-    op.drop_table("queues")
-    op.drop_table("queue_notes")
-    op.drop_table("owners")
-    op.drop_index(op.f("ix_jobs_report_due"), table_name="jobs")
-    op.drop_index(op.f("ix_jobs_queue_phase_status"), table_name="jobs")
-    op.drop_index(op.f("ix_jobs_phase_due"), table_name="jobs")
-    op.drop_table("jobs")
-    op.drop_index(op.f("ix_job_workers_job_id"), table_name="job_workers")
-    op.drop_table("job_workers")
-    op.drop_table("job_params")
-    op.drop_index(op.f("ix_history_kind_subject"), table_name="history")
-    op.drop_table("history")
-    op.drop_index(op.f("ix_files_job_id"), table_name="files")
-    op.drop_table("files")
-    op.drop_table("counters")
-    op.drop_table("commands")
+    op.drop_table("workers", if_exists=True)
+    op.drop_table("queues", if_exists=True)
+    op.drop_table("queue_notes", if_exists=True)
+    op.drop_table("owners", if_exists=True)
+    op.drop_table("jobs", if_exists=True)
+    op.drop_table("job_workers", if_exists=True)
+    op.drop_table("job_params", if_exists=True)
+    op.drop_table("history", if_exists=True)
+    op.drop_table("files", if_exists=True)
+    op.drop_table("counters", if_exists=True)
+    op.drop_table("commands", if_exists=True)
