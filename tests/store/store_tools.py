@@ -12,6 +12,7 @@ from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
 from harvester.store import jobs, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
+from harvester.store.leases import ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.workers import Held
 
@@ -54,7 +55,7 @@ def fetch(connection: Connection, *job_ids: int, queue: str = "HERE") -> list[in
 def fetch_to(connection: Connection, phase: JobPhase, *job_ids: int, queue: str = "HERE") -> None:
     """Jobs that have come as far as a phase."""
     fetch(connection, *job_ids, queue=queue)
-    claimed = jobs.claim_phase(connection, JobPhase.PREPARE, limit=10_000, now=NOW, fence=FAR, until=after(hours=1))
+    claimed = jobs.claim_phase(connection, JobPhase.PREPARE, ClaimTicket(FAR, NOW, after(hours=1), limit=10_000))
     rows = [{"job_id": each.job_id, "phase": phase, "due": NOW} for each in claimed if each.job_id in job_ids]
     jobs.change_held(connection, rows, FAR)
 
@@ -64,12 +65,12 @@ def intend(connection: Connection, *worker_ids: int, queue: str = "HERE", **more
     workers.insert_intents(connection, [a_worker(each, queue, **more) for each in worker_ids], NOW)
 
 
-def claim_intents(connection: Connection, fence: int = FENCE, now: datetime = NOW, limit: int = 1000) -> list[Held]:
-    return workers.claim_intents(connection, limit=limit, now=now, fence=fence, until=now + LEASE)
+def claim_intents(connection: Connection, fence: int = FENCE, now: datetime = NOW, limit: int = 1000) -> list[Worker]:
+    return workers.claim_intents(connection, ClaimTicket(fence, now, now + LEASE, limit=limit))
 
 
 def claim_unsettled(connection: Connection, fence: int, now: datetime = NOW) -> list[Held]:
-    return workers.claim_unsettled(connection, limit=1000, now=now, fence=fence, until=now + LEASE)
+    return workers.claim_unsettled(connection, ClaimTicket(fence, now, now + LEASE, limit=1000))
 
 
 def submit(connection: Connection, *worker_ids: int, queue: str = "HERE", **more: Any) -> None:  # noqa: ANN401 (see a_worker)

@@ -21,7 +21,7 @@ from harvester.core.workers import MapType
 from harvester.store import files, history, jobs, leases, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
-from harvester.store.leases import JOB_REPORT
+from harvester.store.leases import JOB_REPORT, ClaimTicket
 from harvester.store.schema import JobPhase
 
 
@@ -31,7 +31,7 @@ def ended(job_id: int) -> dict[str, object]:
 
 def claim_reports(db: Database, fence: int = 66) -> list[int]:
     with db.write() as connection:
-        found = jobs.claim_to_report(connection, limit=100, now=NOW, fence=fence, until=NOW + LEASE)
+        found = jobs.claim_to_report(connection, ClaimTicket(fence, NOW, NOW + LEASE, limit=100))
     return sorted(each.job_id for each in found)
 
 
@@ -79,7 +79,7 @@ def test_a_job_that_is_done_gives_way_to_its_next_attempt(db: Database):
 def test_a_new_job_is_prepared_and_reported_at_once(db: Database):
     with db.write() as connection:
         fetch(connection, 7)
-        found = jobs.claim_phase(connection, JobPhase.PREPARE, limit=9, now=NOW, fence=FENCE, until=NOW + LEASE)
+        found = jobs.claim_phase(connection, JobPhase.PREPARE, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=9))
         assert [each.job_id for each in found] == [7]
     assert claim_reports(db) == [7]
 
@@ -213,11 +213,11 @@ def test_a_job_is_swept_after_its_workers(db: Database):
         fetch(connection, 3)
         submit(connection, 1, job_ids=(1,))
         end(connection, 1)
-        assert jobs.sweepable(connection, limit=9, now=NOW) == [2]
-        assert jobs.sweepable(connection, limit=9, now=after(seconds=-1)) == []
+        assert jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=9)) == [2]
+        assert jobs.sweepable(connection, ClaimTicket(FENCE, after(seconds=-1), after(seconds=-1), limit=9)) == []
         workers.remove(connection, [1])
-        assert sorted(jobs.sweepable(connection, limit=9, now=NOW)) == [1, 2]
-        assert len(jobs.sweepable(connection, limit=1, now=NOW)) == 1
+        assert sorted(jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=9))) == [1, 2]
+        assert len(jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=1))) == 1
 
 
 def test_nothing_of_a_removed_job_is_left(db: Database):

@@ -11,7 +11,7 @@ from store_tools import LEASE, NOW, fetch
 from harvester.core.jobs import JobSubstatus
 from harvester.store import jobs, leases
 from harvester.store.engine import Database
-from harvester.store.leases import JOB_WORK, Claim, Owner
+from harvester.store.leases import JOB_WORK, Claim, ClaimTicket, Owner
 from harvester.store.schema import JobPhase, metadata
 
 JOBS = (1, 2, 3, 4)
@@ -48,7 +48,7 @@ class Claims(RuleBasedStateMachine):
         fence = self.owners[who].next_fence()
         until = self.now + LEASE
         with self.db.write() as connection:
-            found = jobs.claim_phase(connection, JobPhase.PREPARE, limit=limit, now=self.now, fence=fence, until=until)
+            found = jobs.claim_phase(connection, JobPhase.PREPARE, ClaimTicket(fence, self.now, until, limit=limit))
         got = [each.job_id for each in found]
         assert not [job for job in got if self._is_held(job)]
         assert len(got) == min(limit, sum(not self._is_held(job) for job in JOBS))

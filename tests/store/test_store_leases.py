@@ -8,13 +8,13 @@ from store_tools import FENCE, LEASE, NOW, after, claim_intents, claim_unsettled
 from harvester.core.workers import WorkerStatus
 from harvester.store import jobs, leases, queues, workers
 from harvester.store.engine import Database
-from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK, Claim
+from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
 
 
 def claim_queues(db: Database, fence: int, now: datetime = NOW, pair: leases.Pair = QUEUE_SIZE) -> list[str]:
     with db.write() as connection:
-        return sorted(leases.claim_queues(connection, pair, limit=100, now=now, fence=fence, until=now + LEASE))
+        return sorted(leases.claim_queues(connection, pair, ClaimTicket(fence, now, now + LEASE, limit=100)))
 
 
 def let_go(db: Database, name: str, fence: int, due: datetime) -> frozenset[str]:
@@ -161,9 +161,9 @@ def test_a_dead_owners_claims_come_free_and_nobody_elses(db: Database):
         claim_intents(connection, fence=dead.next_fence(), limit=1)
         lives_on = alive.next_fence()
         claim_intents(connection, fence=lives_on)
-        leases.claim_queues(connection, QUEUE_SIZE, limit=1, now=NOW, fence=dead.next_fence(), until=NOW + LEASE)
+        leases.claim_queues(connection, QUEUE_SIZE, ClaimTicket(dead.next_fence(), NOW, NOW + LEASE, limit=1))
         fetch(connection, 7)
-        jobs.claim_to_report(connection, limit=9, now=NOW, fence=dead.next_fence(), until=NOW + LEASE)
+        jobs.claim_to_report(connection, ClaimTicket(dead.next_fence(), NOW, NOW + LEASE, limit=9))
     with db.write() as connection:
         assert leases.release_owner(connection, dead.owner_id, NOW) == 3
         assert ids_of(claim_unsettled(connection, fence=FENCE)) == [1]

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from sqlalchemy import Connection
-from store_tools import NOW, a_job, a_worker, fetch_to, find_job
+from store_tools import FENCE, NOW, a_job, a_worker, fetch_to, find_job
 
 from harvester.core.jobs import JobStatus
 from harvester.store import commands, jobs, queues, workers
 from harvester.store.commands import StoredCommand
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
+from harvester.store.leases import ClaimTicket
 from harvester.store.schema import JobPhase
 
 Step = Callable[[Connection], object]
@@ -90,7 +91,7 @@ def test_a_new_attempt_is_not_swept_with_the_old_one(db: Database, other: Databa
     again = NewJob(a_job(1, attempt=2), {"PandaID": 1})
 
     def sweep(connection: Connection) -> None:
-        jobs.remove(connection, jobs.sweepable(connection, limit=10, now=NOW))
+        jobs.remove(connection, jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=10)))
 
     race(db, other, sweep, lambda connection: jobs.insert_fetched(connection, [again], NOW))
     assert find_job(db, 1).attempt == 2

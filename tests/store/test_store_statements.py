@@ -1,6 +1,7 @@
 """Steps cost a number of statements that does not grow with the number of rows, and find their rows by an index."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, event
@@ -11,7 +12,7 @@ from harvester.core.workers import WorkerStatus
 from harvester.store import history, jobs, leases, migrate, worker_counts, workers
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
-from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS
+from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 MANY = 1000
@@ -30,8 +31,8 @@ def happened(ids: list[int], kind: history.Kind) -> list[history.Event]:
 
 def submit_all(connection: Connection) -> int:
     """What the submitter does: claim, then record."""
-    held = workers.claim_intents(connection, limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
-    ids = sorted(workers.held_ids(connection, [each.worker.worker_id for each in held], FENCE))
+    held = workers.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
+    ids = sorted(workers.held_ids(connection, [each.worker_id for each in held], FENCE))
     same = {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR, "report_due": NOW, "due": None}
     workers.settle(connection, [{"worker_id": each, "batch_id": f"b{each}"} for each in ids], FENCE, same)
     history.record(connection, happened(ids, history.Kind.WORKER))
@@ -52,14 +53,14 @@ def kill_all(connection: Connection) -> int:
     """What the propagator and the killer do."""
     ids = [each.worker.worker_id for each in workers.monitored(connection, ["HERE"])]
     workers.request_kill(connection, dict.fromkeys(ids, Kill("cause")), NOW, "test")
-    found = workers.claim_to_kill(connection, limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
+    found = workers.claim_to_kill(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
     workers.settle_kills(connection, [each.worker_id for each in found], FENCE, after(minutes=1))
     return len(found)
 
 
 def report_all(connection: Connection) -> int:
     """What the propagator does."""
-    found = jobs.claim_to_report(connection, limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
+    found = jobs.claim_to_report(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
     rows = [{"job_id": each.job_id, "report_due": after(minutes=5)} for each in found]
     jobs.settle_reports(connection, rows, FENCE, {})
     return len(found)
@@ -67,7 +68,7 @@ def report_all(connection: Connection) -> int:
 
 def prepare_all(connection: Connection) -> int:
     """What the preparator does."""
-    found = jobs.claim_phase(connection, JobPhase.PREPARE, limit=MANY, now=NOW, fence=FENCE, until=NOW + LEASE)
+    found = jobs.claim_phase(connection, JobPhase.PREPARE, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
     rows = [{"job_id": each.job_id, "substatus": JobSubstatus.PREPARED} for each in found]
     jobs.change_held(connection, rows, FENCE)
     return len(found)
@@ -101,22 +102,25 @@ def test_statements_do_not_grow_with_the_rows(db: Database, step: Callable[[Conn
 
 # ---- plans -----------------------------------------------------------------------------------------------------------
 
-ROOM = {"limit": 10, "now": NOW, "fence": FENCE, "until": NOW + LEASE}
+ROOM = ClaimTicket(FENCE, NOW, NOW + LEASE, limit=10)
+BUSY = replace(ROOM, busy=frozenset({"REST"}))
 CLAIMS: dict[str, Callable[[Connection], object]] = {
-    "ix_workers_phase_due": lambda connection: workers.claim_intents(connection, **ROOM, except_queues={"REST"}),
-    "ix_workers_phase_due (settle)": lambda connection: workers.claim_unsettled(connection, **ROOM),
-    "ix_workers_phase_due (sweep)": lambda connection: workers.claim_to_sweep(connection, **ROOM),
-    "ix_workers_report_due": lambda connection: workers.claim_to_report(connection, **ROOM),
-    "ix_workers_kill_due": lambda connection: workers.claim_to_kill(connection, **ROOM),
-    "ix_workers_kill_due (intents)": lambda connection: workers.condemned_intents(connection, limit=10, now=NOW),
+    "ix_workers_phase_due": lambda connection: workers.claim_intents(
+        connection, replace(ROOM, busy=frozenset({"REST"}))
+    ),
+    "ix_workers_phase_due (settle)": lambda connection: workers.claim_unsettled(connection, ROOM),
+    "ix_workers_phase_due (sweep)": lambda connection: workers.claim_to_sweep(connection, ROOM),
+    "ix_workers_report_due": lambda connection: workers.claim_to_report(connection, ROOM),
+    "ix_workers_kill_due": lambda connection: workers.claim_to_kill(connection, ROOM),
+    "ix_workers_kill_due (intents)": lambda connection: workers.condemned_intents(connection, ROOM),
     "ix_workers_queue_phase_status": lambda connection: workers.monitored(connection, ["HERE"]),
     "ix_workers_queue_phase_status (count)": lambda connection: worker_counts.live(connection, ["HERE"]),
-    "ix_jobs_phase_due": lambda connection: jobs.claim_phase(connection, JobPhase.STAGE, **ROOM),
-    "ix_jobs_phase_due (sweep)": lambda connection: jobs.sweepable(connection, limit=10, now=NOW),
-    "ix_jobs_report_due": lambda connection: jobs.claim_to_report(connection, **ROOM),
+    "ix_jobs_phase_due": lambda connection: jobs.claim_phase(connection, JobPhase.STAGE, ROOM),
+    "ix_jobs_phase_due (sweep)": lambda connection: jobs.sweepable(connection, ROOM),
+    "ix_jobs_report_due": lambda connection: jobs.claim_to_report(connection, ROOM),
     "ix_jobs_queue_phase_status": lambda connection: jobs.count_starting(connection, ["HERE"]),
     "ix_jobs_phase_due (wait)": lambda connection: jobs.best_waiting(connection, "HERE", 10, NOW),
-    "ix_queues_size_due": lambda connection: leases.claim_queues(connection, leases.QUEUE_SIZE, **ROOM),
+    "ix_queues_size_due": lambda connection: leases.claim_queues(connection, leases.QUEUE_SIZE, ROOM),
 }
 
 

@@ -25,26 +25,26 @@ from harvester.core.jobs import Kill
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.store import history, jobs, leases, worker_counts, workers
 from harvester.store.engine import Database
-from harvester.store.leases import WORKER_REPORT
+from harvester.store.leases import WORKER_REPORT, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 
 def claim_sweep(db: Database, now: datetime = NOW) -> list[int]:
     with db.write() as connection:
-        found = workers.claim_to_sweep(connection, limit=1000, now=now, fence=77, until=now + LEASE)
+        found = workers.claim_to_sweep(connection, ClaimTicket(77, now, now + LEASE, limit=1000))
         leases.give_back(connection, leases.Claim(leases.WORKER_WORK, ids_of(found), 77), now)
     return ids_of(found)
 
 
 def claim_kill(db: Database, now: datetime = NOW, fence: int = 88) -> list[int]:
     with db.write() as connection:
-        return ids_of(workers.claim_to_kill(connection, limit=1000, now=now, fence=fence, until=now + LEASE))
+        return ids_of(workers.claim_to_kill(connection, ClaimTicket(fence, now, now + LEASE, limit=1000)))
 
 
 def report_all(db: Database, now: datetime = NOW) -> None:
     """The server has been told of everything."""
     with db.write() as connection:
-        found = workers.claim_to_report(connection, limit=1000, now=now, fence=66, until=now + LEASE)
+        found = workers.claim_to_report(connection, ClaimTicket(66, now, now + LEASE, limit=1000))
         workers.settle_reports(connection, [{"worker_id": each.worker_id, "report_due": None} for each in found], 66)
 
 
@@ -125,9 +125,7 @@ def test_queues_that_rest_are_left_out(db: Database):
     with db.write() as connection:
         intend(connection, 1)
         intend(connection, 2, queue="RESTS")
-        found = workers.claim_intents(
-            connection, except_queues={"RESTS"}, limit=9, now=NOW, fence=FENCE, until=NOW + LEASE
-        )
+        found = workers.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, busy=frozenset({"RESTS"})))
         assert ids_of(found) == [1]
 
 
@@ -249,13 +247,13 @@ def test_whom_a_kill_order_means(db: Database, conditions: dict[str, object], me
 def test_a_worker_that_changes_while_it_is_reported_stays_due(db: Database):
     with db.write() as connection:
         submit(connection, 1, 2)
-        workers.claim_to_report(connection, limit=9, now=NOW, fence=66, until=NOW + LEASE)
+        workers.claim_to_report(connection, ClaimTicket(66, NOW, NOW + LEASE, limit=9))
     with db.write() as connection:
         workers.change_seen(connection, [{"worker_id": 1, "status": WorkerStatus.RUNNING}], after(seconds=1))
         rows = [{"worker_id": each, "report_due": after(hours=1)} for each in (1, 2)]
         workers.settle_reports(connection, rows, 66)
         assert leases.next_due(connection, WORKER_REPORT) == after(seconds=1)
-        again = workers.claim_to_report(connection, limit=9, now=after(seconds=1), fence=67, until=NOW + LEASE)
+        again = workers.claim_to_report(connection, ClaimTicket(67, after(seconds=1), NOW + LEASE))
         assert ids_of(again) == [1]
 
 
@@ -264,7 +262,7 @@ def test_a_worker_that_needs_no_report_is_not_claimed(db: Database):
         submit(connection, 1)
     report_all(db)
     with db.write() as connection:
-        assert workers.claim_to_report(connection, limit=9, now=after(days=99), fence=1, until=NOW) == []
+        assert workers.claim_to_report(connection, ClaimTicket(1, after(days=99), NOW)) == []
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------

@@ -19,10 +19,7 @@ from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import PluginPool
 from harvester.store import leases, queues
 from harvester.store.engine import Database
-from harvester.store.leases import QUEUE_PAIRS, Claim
-
-BATCH = 1000
-"""Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
+from harvester.store.leases import QUEUE_PAIRS, Claim, ClaimTicket
 
 
 class Wakeups:
@@ -77,17 +74,6 @@ class Unit:
 
     claim: Claim
     about: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClaimTicket:
-    """What an agent needs to claim: a fresh fence, the moment, and how long the lease lasts."""
-
-    fence: int
-    now: datetime
-    until: datetime
-    busy: frozenset[str] = field(default=frozenset())
-    """What units still in hand or resting are about; the rows of these queues are left alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,14 @@
 """Gets jobs from the server for queues that have room for them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import size_job_fetch
@@ -16,7 +16,7 @@ from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
 from harvester.panda.offers import JobOffer
 from harvester.store import files, history, jobs, leases, queues
-from harvester.store.leases import QUEUE_FETCH, Claim
+from harvester.store.leases import QUEUE_FETCH, Claim, ClaimTicket
 
 log = structlog.get_logger(__name__)
 _QUEUES_AT_ONCE: Final = 50
@@ -47,14 +47,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FetchUnit]:
         """Queues with room; the others are looked at again after `lookupTime` or when a job of theirs starts."""
-        names = leases.claim_queues(
-            connection,
-            QUEUE_FETCH,
-            limit=_QUEUES_AT_ONCE,
-            now=ticket.now,
-            fence=ticket.fence,
-            until=ticket.until,
-        )
+        names = leases.claim_queues(connection, QUEUE_FETCH, replace(ticket, limit=_QUEUES_AT_ONCE))
         starting = jobs.count_starting(connection, names)
         settings = self.instance.settings.jobfetcher
         sizes = {

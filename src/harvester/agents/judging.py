@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from harvester.core.errors import IllegalTransitionError
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, PilotError, job_status_from_worker
+from harvester.core.records import record_type
 from harvester.core.workers import MapType, WorkerStatus, next_worker_status
 from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
 from harvester.store.workers import Held
@@ -17,7 +18,7 @@ _REPORTED_ENDS = {"finished": JobStatus.FINISHED, "failed": JobStatus.FAILED}
 _UPWARD = ("pilotErrorCode", "pilotErrorDiag", "exeErrorCode", "exeErrorDiag")
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Observation:
     """All that one round learned about one worker."""
 
@@ -60,7 +61,7 @@ class Rules:
     gather: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Verdict:
     """What is to be written about one worker."""
 
@@ -177,7 +178,7 @@ def _hours(span: timedelta) -> str:
     return f"{span.total_seconds() / 3600:.1f} h"
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class JobChange:
     """What is to be written about one job of a worker."""
 

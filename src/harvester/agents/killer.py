@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace
+from harvester.agents.base import Agent, Pace
 from harvester.agents.settling import cancel_jobs, record_missed
 from harvester.agents.sweeper import REPEATABLE, Answers, SweepUnit, by_queue, said
 from harvester.plugins.api import Later
 from harvester.store import history, leases, workers
-from harvester.store.leases import UNCLAIMED, WORKER_KILL
+from harvester.store.leases import UNCLAIMED, WORKER_KILL, ClaimTicket
 
 
 class Killer(Agent[SweepUnit, Answers]):
@@ -30,22 +30,15 @@ class Killer(Agent[SweepUnit, Answers]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers to kill, by queue; those that the resource was not asked to take yet end here."""
-        self._end_intents(connection, ticket.now)
-        found = workers.claim_to_kill(
-            connection,
-            limit=BATCH,
-            now=ticket.now,
-            fence=ticket.fence,
-            until=ticket.until,
-            except_queues=ticket.busy,
-        )
+        self._end_intents(connection, ticket)
+        found = workers.claim_to_kill(connection, ticket)
         return by_queue(found, WORKER_KILL, ticket)
 
-    def _end_intents(self, connection: Connection, now: datetime) -> None:
-        unwanted = workers.condemned_intents(connection, limit=BATCH, now=now)
+    def _end_intents(self, connection: Connection, ticket: ClaimTicket) -> None:
+        unwanted = workers.condemned_intents(connection, ticket)
         reasons = [(each, "killed before it was submitted") for each in unwanted]
-        record_missed(connection, self.instance, reasons, fence=UNCLAIMED, now=now, agent=self.name)
-        cancel_jobs(connection, [job for each in unwanted for job in each.job_ids], now, self.name)
+        record_missed(connection, self.instance, reasons, fence=UNCLAIMED, now=ticket.now, agent=self.name)
+        cancel_jobs(connection, [job for each in unwanted for job in each.job_ids], ticket.now, self.name)
 
     def act(self, unit: SweepUnit) -> Answers:
         """Ask the resource."""

@@ -7,14 +7,14 @@ tenth of the time, never more often than the resource likes, never less often th
 
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, ClaimTicket, Instance, Pace, Unit
+from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.complaints import Complaints
 from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill, trusted
 from harvester.agents.listening import Listener
@@ -28,7 +28,7 @@ from harvester.plugins.api import (
     Unknown,
 )
 from harvester.store import history, jobs, leases, queues, workers
-from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.workers import Held
 
@@ -86,9 +86,7 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[MonitorUnit]:
         """Queues that are due, by endpoint; those without a usable monitor plugin are told and left alone."""
-        names = leases.claim_queues(
-            connection, QUEUE_MONITOR, limit=_QUEUES_AT_ONCE, now=ticket.now, fence=ticket.fence, until=ticket.until
-        )
+        names = leases.claim_queues(connection, QUEUE_MONITOR, replace(ticket, limit=_QUEUES_AT_ONCE))
         by_endpoint: dict[str, list[str]] = defaultdict(list)
         broken: dict[str, str] = {}
         for name in names:

@@ -12,14 +12,14 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
 from harvester.panda.messages import JobReply
 from harvester.panda.reports import JobReport
 from harvester.store import history, jobs, leases, workers
-from harvester.store.leases import JOB_REPORT, Claim
+from harvester.store.leases import JOB_REPORT, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[JobsUnit]:
         """Jobs to report, all in one unit: the server is asked in bulks of `nJobsInBulk`."""
-        found = jobs.claim_to_report(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        found = jobs.claim_to_report(connection, ticket)
         return (
             [JobsUnit(Claim(JOB_REPORT, [job.job_id for job in found], ticket.fence), "jobs", found)] if found else []
         )

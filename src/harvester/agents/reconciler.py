@@ -14,12 +14,12 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.settling import cancel_jobs, record_submitted, settle_absent
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
 from harvester.store import history, leases, queues, workers
-from harvester.store.leases import WORKER_WORK, Claim
+from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
 from harvester.store.workers import Held
 
@@ -54,14 +54,7 @@ class Reconciler(Agent[ReconcileUnit, Search]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[ReconcileUnit]:
         """Unsettled workers by queue, except those of queues whose last search is still under way or rests."""
         by_queue: dict[str, list[Held]] = defaultdict(list)
-        for held in workers.claim_unsettled(
-            connection,
-            limit=BATCH,
-            now=ticket.now,
-            fence=ticket.fence,
-            until=ticket.until,
-            except_queues=ticket.busy,
-        ):
+        for held in workers.claim_unsettled(connection, ticket):
             by_queue[held.worker.queue].append(held)
         return [
             ReconcileUnit(Claim(WORKER_WORK, [each.worker.worker_id for each in held], ticket.fence), queue, held)

@@ -11,14 +11,14 @@ from typing import Final, Generic
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from harvester.agents.base import Agent, ClaimTicket, ResultT, UnitT
+from harvester.agents.base import Agent, ResultT, UnitT
 from harvester.agents.failpoints import reach
 from harvester.core.errors import HarvesterError
 from harvester.core.rests import Rest
 from harvester.panda.errors import PandaUnavailable
 from harvester.store import leases
 from harvester.store.engine import Database, StoreUnavailableError
-from harvester.store.leases import Owner
+from harvester.store.leases import ClaimTicket, Owner
 
 log = structlog.get_logger(__name__)
 

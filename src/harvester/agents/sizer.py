@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.config.queues import QueueConfig
 from harvester.core.access_points import fill_access_point
 from harvester.core.grouping import group_jobs
@@ -19,7 +19,7 @@ from harvester.core.sizing import CYCLE_LIMITS, Sizing, WorkerCounts, WorkerLimi
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
 from harvester.store import history, jobs, leases, queues, worker_counts, workers
-from harvester.store.leases import JOB_REPORT, QUEUE_SIZE, Claim
+from harvester.store.leases import JOB_REPORT, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
 _QUEUES_AT_ONCE: Final = 50
@@ -66,9 +66,7 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SizeUnit]:
         """Queues that get workers now, with the jobs these are for; why the others get none is noted."""
-        due = leases.claim_queues(
-            connection, QUEUE_SIZE, limit=_QUEUES_AT_ONCE, now=ticket.now, fence=ticket.fence, until=ticket.until
-        )
+        due = leases.claim_queues(connection, QUEUE_SIZE, replace(ticket, limit=_QUEUES_AT_ONCE))
         names = self._without_resting(connection, due, ticket)
         sizes = self._sizes(connection, names, ticket.now)
         still = [name for name in names if name not in sizes or sizes[name].new_workers == 0]

@@ -13,14 +13,14 @@ import structlog
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.failpoints import reach
 from harvester.agents.settling import record_submitted, settle_absent
 from harvester.core.files import File, FileKind
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Later, Refused, SubmitOutcome, Submitted, Unclear
 from harvester.store import files, history, jobs, leases, queues, workers
-from harvester.store.leases import WORKER_WORK, Claim
+from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
 
 log = structlog.get_logger(__name__)
@@ -58,20 +58,13 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SubmitUnit]:
         """Intents by queue, except those of queues whose last submission is still under way or has just failed."""
-        held = workers.claim_intents(
-            connection,
-            limit=BATCH,
-            now=ticket.now,
-            fence=ticket.fence,
-            until=ticket.until,
-            except_queues=ticket.busy,
-        )
-        job_ids = [job for each in held for job in each.worker.job_ids]
+        wanted = workers.claim_intents(connection, ticket)
+        job_ids = [job for each in wanted for job in each.job_ids]
         params = jobs.params_of(connection, job_ids) if job_ids else {}
         inputs = files.of_jobs(connection, job_ids, [FileKind.INPUT]) if job_ids else {}
         by_queue: dict[str, list[Assignment]] = defaultdict(list)
-        for each in held:
-            by_queue[each.worker.queue].append(_assignment(each.worker, params, inputs))
+        for each in wanted:
+            by_queue[each.queue].append(_assignment(each, params, inputs))
         return [
             SubmitUnit(
                 Claim(WORKER_WORK, [each.worker.worker_id for each in assignments], ticket.fence), queue, assignments

@@ -9,11 +9,11 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.plugins.api import Done, Failed, Later
 from harvester.store import jobs, leases, workers
-from harvester.store.leases import WORKER_WORK, Claim
+from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 log = structlog.get_logger(__name__)
@@ -53,15 +53,8 @@ class Sweeper(Agent[SweepUnit, Answers]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers that have been kept long enough; jobs without workers go at once."""
-        jobs.remove(connection, jobs.sweepable(connection, limit=BATCH, now=ticket.now))
-        found = workers.claim_to_sweep(
-            connection,
-            limit=BATCH,
-            now=ticket.now,
-            fence=ticket.fence,
-            until=ticket.until,
-            except_queues=ticket.busy,
-        )
+        jobs.remove(connection, jobs.sweepable(connection, ticket))
+        found = workers.claim_to_sweep(connection, ticket)
         return by_queue(found, WORKER_WORK, ticket)
 
     def act(self, unit: SweepUnit) -> Answers:

@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Unit
+from harvester.agents.base import Agent, Unit
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job
 from harvester.plugins.api import Done, Failed, FileOutcome, Later, PluginSettings, Preparator, Stager
 from harvester.store import files, jobs, leases
-from harvester.store.leases import JOB_WORK, Claim
+from harvester.store.leases import JOB_WORK, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
 Mover = Preparator[PluginSettings] | Stager[PluginSettings]
@@ -67,15 +67,7 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[TransferUnit]:
         """Jobs by queue, except those of queues whose plugin is still at work or rests."""
-        found = jobs.claim_phase(
-            connection,
-            self.phase,
-            limit=BATCH,
-            now=ticket.now,
-            fence=ticket.fence,
-            until=ticket.until,
-            except_queues=ticket.busy,
-        )
+        found = jobs.claim_phase(connection, self.phase, ticket)
         of_jobs = files.of_jobs(connection, [job.job_id for job in found], self.kinds)
         by_queue: dict[str, list[Job]] = defaultdict(list)
         for job in found:

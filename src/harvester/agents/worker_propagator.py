@@ -11,12 +11,12 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import BATCH, Agent, ClaimTicket, Pace, Unit
+from harvester.agents.base import Agent, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
 from harvester.panda.reports import WorkerReport
 from harvester.store import leases, workers
-from harvester.store.leases import WORKER_REPORT, Claim
+from harvester.store.leases import WORKER_REPORT, Claim, ClaimTicket
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[WorkersUnit]:
         """Workers to report, all in one unit."""
-        found = workers.claim_to_report(connection, limit=BATCH, now=ticket.now, fence=ticket.fence, until=ticket.until)
+        found = workers.claim_to_report(connection, ticket)
         ids = [worker.worker_id for worker in found]
         return [WorkersUnit(Claim(WORKER_REPORT, ids, ticket.fence), "workers", found)] if found else []
 

@@ -1,7 +1,8 @@
 """Files that jobs read and write, and how they travel (core reference §4.3)."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from harvester.core.records import record_type
 
 
 class FileKind(StrEnum):
@@ -31,7 +32,7 @@ INPUT_DONE = frozenset({FileStatus.READY, FileStatus.FAILED})
 OUTPUT_DONE = frozenset({FileStatus.FINISHED, FileStatus.FAILED})
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class File:
     """One file of one job.
 

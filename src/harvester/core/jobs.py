@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from harvester.core.records import record_type
 from harvester.core.workers import WorkerStatus
 
 
@@ -71,7 +72,7 @@ class Kill:
     error: PilotError = PilotError.KILLED
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Job:
     """One job as Harvester holds it; the full dictionary of the server is kept apart, being large.
 

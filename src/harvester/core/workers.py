@@ -9,12 +9,13 @@ The life of a worker (core reference §4.2)::
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from harvester.core.errors import IllegalTransitionError
+from harvester.core.records import record_type
 
 
 class MapType(StrEnum):
@@ -79,7 +80,7 @@ def next_worker_status(current: WorkerStatus, seen: WorkerStatus) -> WorkerStatu
     return seen
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Worker:
     """One worker as the database holds it and as plugins see it.
 

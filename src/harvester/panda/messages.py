@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from harvester.core.records import record_type
 from harvester.panda.errors import BadJob
 from harvester.panda.offers import InputFile, JobOffer, LogFile, OutputFile, parse_job
 from harvester.panda.reports import JobReport, WorkerReport
@@ -45,7 +46,7 @@ class Acquired:
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class JobReply:
     """The server's answer to one job report; an unaccepted report must be sent again."""
 
@@ -72,7 +73,7 @@ class JobStatus:
         return KILL in self.command
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class WorkerReply:
     """Whether one worker report was stored; if not, it must be sent again."""
 

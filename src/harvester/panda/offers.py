@@ -12,6 +12,7 @@ from itertools import repeat
 
 from pydantic import JsonValue
 
+from harvester.core.records import record_type
 from harvester.panda.errors import BadJob
 from harvester.panda.storable import fault_of, whole
 
@@ -56,7 +57,7 @@ class LogFile:
     guid: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class JobOffer:
     """A validated job; `params` is the whole dictionary for the worker (never printed: it may hold user secrets)."""
 

@@ -8,11 +8,12 @@ form here, whatever a worker wrote.
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 
 from pydantic import JsonValue
 
+from harvester.core.records import record_type
 from harvester.panda.storable import LARGEST_INTEGER
 from harvester.panda.text import clip, job_time, worker_time
 
@@ -100,7 +101,7 @@ def attributes_to_wire(attributes: Mapping[str, JsonValue]) -> dict[str, JsonVal
     return wire
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class JobReport:
     """One job's state for the server; `status` is already one that the server accepts.
 
@@ -176,7 +177,7 @@ _WORKER_TIMES = {"submitTime": "submit_time", "startTime": "start_time", "endTim
 _DIAG_LIMIT = 500
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class WorkerReport:
     """One worker's state for the server; what is None is left out.
 

@@ -26,6 +26,7 @@ from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.clock import Clock
 from harvester.core.files import File, FileKind
 from harvester.core.jobs import Job
+from harvester.core.records import record_type
 from harvester.core.workers import Worker, WorkerStatus
 
 
@@ -92,7 +93,7 @@ class Plugin(Generic[SettingsT]):
         self.context = context
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Done:
     """The item was dealt with; repeating the call would change nothing."""
 
@@ -125,7 +126,7 @@ class Grade(Enum):
     """No marker: a submission whose answer was lost is never repeated and stays charged to the queue."""
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Submitted:
     """The resource holds the batch job.
 
@@ -179,7 +180,7 @@ class Search:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Seen:
     """The resource told the state of the batch job.
 
@@ -262,7 +263,7 @@ class Resource(Plugin[SettingsT], ABC):
 # ---- messengers: how a worker without network talks to Harvester -----------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Assignment:
     """A worker with the jobs that it is to run.
 
@@ -276,7 +277,7 @@ class Assignment:
     input_files: Mapping[int, Sequence[File]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class ReportedFile:
     """A file that a worker says it has written; all of it is the worker's word, checked for shape only."""
 
@@ -289,7 +290,7 @@ class ReportedFile:
     guid: str
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class News:
     """What a worker left for Harvester since the last acknowledged look.
 
@@ -340,7 +341,7 @@ class Messenger(Plugin[SettingsT], ABC):
 # ---- worker makers ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class WorkerPlan:
     """What one worker asks the resource for; units as in `Worker`."""
 
@@ -353,7 +354,7 @@ class WorkerPlan:
     pilot_type: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class GroupToServe:
     """The jobs that one new worker is to run, with the server's dictionaries; both empty in pull mode."""
 
@@ -372,7 +373,7 @@ class WorkerMaker(Plugin[SettingsT], ABC):
 # ---- data ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Moved:
     """A file is where it should be.
 

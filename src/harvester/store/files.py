@@ -3,11 +3,11 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
 from harvester.core.files import File, FileKind
 from harvester.store.schema import files
-from harvester.store.sets import change_rows, one_of
+from harvester.store.sets import change_rows, insert_rows, one_of
 
 _FIELDS: Final = (
     "file_id",
@@ -39,7 +39,7 @@ def insert_new(connection: Connection, new: Sequence[File]) -> None:
         if key not in known
     ]
     if rows:
-        connection.execute(insert(files), rows)
+        insert_rows(connection, files, rows)
 
 
 def of_jobs(connection: Connection, job_ids: Collection[int], kinds: Collection[FileKind]) -> dict[int, list[File]]:

@@ -1,14 +1,14 @@
 """What happened to whom, when and why: the answer to `explain`."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
+from harvester.core.records import record_type
 from harvester.store.schema import history
-from harvester.store.sets import one_of
+from harvester.store.sets import insert_rows, one_of
 
 
 class Kind(StrEnum):
@@ -18,7 +18,7 @@ class Kind(StrEnum):
     WORKER = "worker"
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Event:
     """One change with its cause; `was` is None for the first."""
 
@@ -45,8 +45,7 @@ def record(connection: Connection, events: Iterable[Event]) -> None:
         }
         for each in events
     ]
-    if rows:
-        connection.execute(insert(history), rows)
+    insert_rows(connection, history, rows)
 
 
 def of(connection: Connection, kind: Kind, subject: int) -> list[Event]:

@@ -1,19 +1,19 @@
 """Jobs in the database."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, select, update
 
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.records import record_type
 from harvester.store import history
-from harvester.store.leases import JOB_REPORT, JOB_WORK, claim_rows
+from harvester.store.leases import JOB_REPORT, JOB_WORK, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs
-from harvester.store.sets import change_rows, none_of, one_of, unindexed
-from harvester.store.types import AnyRow
+from harvester.store.selection import Selection, Values
+from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
 
 _FIELDS: Final = (
     "job_id",
@@ -33,12 +33,13 @@ _FIELDS: Final = (
     "started_at",
     "ended_at",
 )
-_COLUMNS: Final = tuple(jobs.c[name] for name in _FIELDS)
+_JOB: Final = Selection([jobs.c[name] for name in _FIELDS])
+_ATTRIBUTES: Final = _FIELDS.index("attributes")
 _IS_OPEN: Final = unindexed(jobs.c.phase).in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK])
 _HAS_WORKER: Final = unindexed(jobs.c.phase) == JobPhase.WORK
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class NewJob:
     """A job as fetched, with the server's whole dictionary; one that has failed already is only reported."""
 
@@ -59,9 +60,9 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
     remove(connection, [job for job, phase in known.items() if phase is JobPhase.SWEEP])
     fresh = [each for each in fetched if known.get(each.job.job_id, JobPhase.SWEEP) is JobPhase.SWEEP]
     if fresh:
-        connection.execute(insert(jobs), [_row(each.job, now) for each in fresh])
+        insert_rows(connection, jobs, [_row(each.job, now) for each in fresh])
         params = [{"job_id": each.job.job_id, "params": each.params} for each in fresh]
-        connection.execute(insert(job_params), params)
+        insert_rows(connection, job_params, params)
     return [each.job.job_id for each in fresh]
 
 
@@ -92,8 +93,8 @@ def count_waiting(connection: Connection, queues: Sequence[str], now: datetime) 
 def best_waiting(connection: Connection, queue: str, number: int, now: datetime) -> list[Job]:
     """The jobs of a queue that should get a worker next: highest priority first, then the oldest task."""
     waiting = and_(jobs.c.queue == queue, jobs.c.phase == JobPhase.SUBMIT, jobs.c.due <= now)
-    best = select(*_COLUMNS).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
-    return [_job(row) for row in connection.execute(best.limit(number))]
+    best = select(*_JOB.raw).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
+    return _found(connection, best.limit(number))
 
 
 def bind(connection: Connection, job_ids: Sequence[int]) -> frozenset[int]:
@@ -105,40 +106,29 @@ def bind(connection: Connection, job_ids: Sequence[int]) -> frozenset[int]:
     return bound
 
 
-def claim_phase(
-    connection: Connection,
-    phase: JobPhase,
-    *,
-    limit: int,
-    now: datetime,
-    fence: int,
-    until: datetime,
-    except_queues: Collection[str] = (),
-) -> list[Job]:
+def claim_phase(connection: Connection, phase: JobPhase, ticket: ClaimTicket) -> list[Job]:
     """Jobs that are due in a phase."""
-    where = (jobs.c.phase == phase, *none_of(jobs.c.queue, except_queues))
-    rows = claim_rows(connection, JOB_WORK, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
-    return [_job(row) for row in rows]
+    where = (jobs.c.phase == phase, *none_of(jobs.c.queue, ticket.busy))
+    return [_job(values) for values in claim_rows(connection, JOB_WORK, _JOB, ticket, *where)]
 
 
-def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Job]:
+def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Job]:
     """Jobs that the server has to be told about."""
-    rows = claim_rows(connection, JOB_REPORT, _COLUMNS, (), limit=limit, now=now, fence=fence, until=until)
-    return [_job(row) for row in rows]
+    return [_job(values) for values in claim_rows(connection, JOB_REPORT, _JOB, ticket)]
 
 
-def sweepable(connection: Connection, *, limit: int, now: datetime) -> list[int]:
+def sweepable(connection: Connection, ticket: ClaimTicket) -> list[int]:
     """Jobs whose end the server knows, whose keep time is over and whose workers are all swept; locked for removal."""
     still_held = select(job_workers.c.job_id).where(job_workers.c.job_id == jobs.c.job_id).exists()
-    query = select(jobs.c.job_id).where(jobs.c.phase == JobPhase.SWEEP, JOB_WORK.due <= now, ~still_held)
-    oldest = query.order_by(JOB_WORK.due).limit(limit)
+    query = select(jobs.c.job_id).where(jobs.c.phase == JobPhase.SWEEP, JOB_WORK.due <= ticket.now, ~still_held)
+    oldest = query.order_by(JOB_WORK.due).limit(ticket.limit)
     return list(connection.scalars(oldest.with_for_update(skip_locked=True, of=jobs)))
 
 
 def find(connection: Connection, job_ids: Collection[int]) -> list[Job]:
     """Jobs by id; those that do not exist are left out."""
-    query = select(*_COLUMNS).where(one_of(connection, jobs.c.job_id, job_ids))
-    return [_job(row) for row in connection.execute(query)]
+    query = select(*_JOB.raw).where(one_of(connection, jobs.c.job_id, job_ids))
+    return _found(connection, query)
 
 
 def params_of(connection: Connection, job_ids: Collection[int]) -> dict[int, Mapping[str, JsonValue]]:
@@ -150,7 +140,7 @@ def params_of(connection: Connection, job_ids: Collection[int]) -> dict[int, Map
 
 def listed(connection: Connection, *, queue: str | None, status: JobStatus | None, limit: int) -> list[Job]:
     """Jobs for a person to look at, newest first."""
-    query = select(*_COLUMNS)
+    query = select(*_JOB.raw)
     if queue is not None:
         query = query.where(jobs.c.queue == queue)
     if status is not None:
@@ -176,8 +166,8 @@ def held_ids(connection: Connection, job_ids: Sequence[int], fence: int) -> froz
 
 def find_working(connection: Connection, job_ids: Collection[int]) -> list[Job]:
     """Those of the jobs that a worker has and that have not ended; they stay so until the transaction ends."""
-    query = select(*_COLUMNS).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
-    return [_job(row) for row in connection.execute(query.with_for_update())]
+    query = select(*_JOB.raw).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
+    return _found(connection, query.with_for_update())
 
 
 def change_held(connection: Connection, changes: Sequence[Mapping[str, object]], fence: int) -> int:
@@ -248,7 +238,11 @@ def remove(connection: Connection, job_ids: Sequence[int]) -> None:
     history.forget(connection, history.Kind.JOB, job_ids)
 
 
-def _job(row: AnyRow) -> Job:
-    values = list(row)
-    values[11] = values[11] or {}
-    return Job(*values)
+def _found(connection: Connection, query: Select[Values]) -> list[Job]:
+    return [_job(values) for values in _JOB.convert(connection.execute(query).all())]
+
+
+def _job(values: Values) -> Job:
+    parts = list(values)
+    parts[_ATTRIBUTES] = parts[_ATTRIBUTES] or {}
+    return Job(*parts)

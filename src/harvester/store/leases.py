@@ -6,7 +6,7 @@ outdated one changes nothing.
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,12 +15,15 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, literal, or_, select, update
 
 from harvester.store.schema import jobs, owners, queues, workers
+from harvester.store.selection import Selection, Values
 from harvester.store.sets import one_of
-from harvester.store.types import AnyRow, UtcTime
+from harvester.store.types import UtcTime
 
 UNCLAIMED: Final = 0
 """The fence of rows that nobody holds."""
 _OWNER_SHIFT: Final = 32
+BATCH: Final = 1000
+"""Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,25 @@ class Owner:
     def next_fence(self) -> int:
         """A number that no claim ever had."""
         return (self.owner_id << _OWNER_SHIFT) + next(self._count)
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimTicket:
+    """What rows are claimed with.
+
+    Attributes:
+        fence: a number that no claim ever had.
+        now: rows that are due by then may be claimed.
+        until: how long they are held unless the claim is renewed.
+        busy: what units still in hand or resting are about; the rows of these queues are left alone.
+        limit: the most rows to claim.
+    """
+
+    fence: int
+    now: datetime
+    until: datetime
+    busy: frozenset[str] = frozenset()
+    limit: int = BATCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +175,34 @@ def next_due(connection: Connection, pair: Pair, phase: StrEnum | None = None) -
 def claim_rows(
     connection: Connection,
     pair: Pair,
-    columns: Sequence[ColumnElement[object]],
-    where: Sequence[ColumnElement[bool]],
-    *,
-    limit: int,
-    now: datetime,
-    fence: int,
-    until: datetime,
-    order: Sequence[ColumnElement[object]] = (),
-) -> list[AnyRow]:
-    """The rows that are due, now held under `fence` until `until`; rows another process is claiming are passed over.
+    selection: Selection,
+    ticket: ClaimTicket,
+    *where: ColumnElement[bool],
+    also: Mapping[str, object] | None = None,
+) -> list[Values]:
+    """Rows that are due, the most overdue first, now held under the ticket; values are those of the selection.
 
-    The key must be the first column.
+    Rows that another process is claiming are passed over. With SQLite's single writer one statement does it all.
+
+    Args:
+        connection: a write transaction.
+        pair: the kind of work.
+        selection: what to read; the key must come first.
+        ticket: what is claimed with.
+        where: what the rows must be besides.
+        also: further columns to set.
     """
-    due = select(*columns).where(pair.due <= now, *where).order_by(*order or (pair.due,)).limit(limit)
-    rows: list[AnyRow] = list(connection.execute(due.with_for_update(skip_locked=True)))
+    values = {**pair.set(ticket.until, ticket.fence), **(also or {})}
+    due = and_(pair.due <= ticket.now, *where)
+    if connection.dialect.name == "sqlite":
+        keys = select(pair.key).where(due).order_by(pair.due).limit(ticket.limit)
+        claimed = update(pair.table).where(pair.key.in_(keys)).values(values).returning(*selection.raw)
+        return selection.convert(connection.execute(claimed).all())
+    query = select(*selection.raw).where(due).order_by(pair.due).limit(ticket.limit)
+    rows = selection.convert(connection.execute(query.with_for_update(skip_locked=True)).all())
     if rows:
         held = update(pair.table).where(one_of(connection, pair.key, [row[0] for row in rows]))
-        connection.execute(held.values(pair.set(until, fence)))
+        connection.execute(held.values(values))
     return rows
 
 
@@ -196,15 +228,13 @@ def _chosen(connection: Connection, pair: Pair, keys: Sequence[int | str]) -> Co
     return one_of(connection, pair.key, [int(key) for key in keys])
 
 
-def claim_queues(
-    connection: Connection, pair: Pair, *, limit: int, now: datetime, fence: int, until: datetime
-) -> list[str]:
-    """Names of queues that are due, now held under `fence`; only active ones, except to watch over their workers."""
-    wanted = pair.due <= now if pair is QUEUE_MONITOR else and_(pair.due <= now, queues.c.active == 1)
-    due = select(queues.c.name).where(wanted).order_by(pair.due).limit(limit)
+def claim_queues(connection: Connection, pair: Pair, ticket: ClaimTicket) -> list[str]:
+    """Names of queues that are due, now held under the ticket; only active ones, except to watch over their workers."""
+    wanted = pair.due <= ticket.now if pair is QUEUE_MONITOR else and_(pair.due <= ticket.now, queues.c.active == 1)
+    due = select(queues.c.name).where(wanted).order_by(pair.due).limit(ticket.limit)
     names = list(connection.scalars(due.with_for_update(skip_locked=True)))
     if names:
-        values = {**pair.set(until, fence), f"{pair.prefix}again": 0}
+        values = {**pair.set(ticket.until, ticket.fence), f"{pair.prefix}again": 0}
         connection.execute(update(queues).where(queues.c.name.in_(names)).values(values))
     return names
 

@@ -29,33 +29,64 @@ def to_microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // _MICROSECOND
 
 
-class UtcTime(TypeDecorator[datetime]):
+ValueT = TypeVar("ValueT")
+
+
+class StoredAs(TypeDecorator[ValueT], Generic[ValueT]):
+    """A value that the database keeps as something else; NULL is None everywhere.
+
+    The two conversions are public, so that many values can be converted without SQLAlchemy's steps around each.
+    """
+
+    impl: TypeEngine[Any] | type[TypeEngine[Any]]
+    cache_ok = True
+
+    def store(self, value: ValueT) -> object:
+        """What the driver is given for a value."""
+        raise NotImplementedError
+
+    def load(self, stored: Any) -> ValueT:  # noqa: ANN401 (what the driver gives)
+        """The value that the driver's stands for."""
+        raise NotImplementedError
+
+    def process_bind_param(self, value: ValueT | None, dialect: Dialect) -> object:  # noqa: ARG002, D102 (SQLAlchemy's signature)
+        return None if value is None else self.store(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> ValueT | None:  # noqa: ANN401, ARG002, D102 (SQLAlchemy's signature)
+        return None if value is None else self.load(value)
+
+
+class UtcTime(StoredAs[datetime]):
     """A moment, kept as microseconds since 1970: one order, one precision and one time zone on every engine."""
 
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else to_microseconds(value)
+    def store(self, value: datetime) -> int:
+        """Microseconds."""
+        return to_microseconds(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else EPOCH + timedelta(microseconds=value)
+    def load(self, stored: int) -> datetime:
+        """An aware moment."""
+        return EPOCH + timedelta(microseconds=stored)
 
 
-class JsonText(TypeDecorator[object]):
+class JsonText(StoredAs[object]):
     """An open-ended value as JSON text; never looked into by SQL."""
 
     impl = LongText
     cache_ok = True
 
-    def process_bind_param(self, value: object, dialect: Dialect) -> str | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else json.dumps(value, separators=(",", ":"), allow_nan=False)
+    def store(self, value: object) -> str:
+        """JSON without blanks."""
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> object:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else json.loads(value)
+    def load(self, stored: str) -> object:
+        """What the text means."""
+        return json.loads(stored)
 
 
-class Told(TypeDecorator[str]):
+class Told(StoredAs[str]):
     """What people, servers and workers say: cut at its length, if it has one, and free of what an engine refuses.
 
     NUL and lone halves of surrogate pairs, which JSON from outside may hold, become U+FFFD; otherwise one bad word
@@ -70,14 +101,21 @@ class Told(TypeDecorator[str]):
         self.length = length
         self.impl = LongText if length is None else String(length)
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)[: self.length]
+    def store(self, value: str) -> str:
+        """The cleaned text."""
+        if not value.isascii() or "\x00" in value:
+            value = _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return value[: self.length]
+
+    def load(self, stored: str) -> str:
+        """The text as it is."""
+        return stored
 
 
 _Word = TypeVar("_Word", bound=StrEnum)
 
 
-class EnumText(TypeDecorator[_Word], Generic[_Word]):
+class EnumText(StoredAs[_Word]):
     """A member of an enum, kept as its value."""
 
     impl = String(32)
@@ -86,9 +124,16 @@ class EnumText(TypeDecorator[_Word], Generic[_Word]):
     def __init__(self, enum: type[_Word]) -> None:
         super().__init__()
         self.enum = enum
+        self._members = {each.value: each for each in enum}
 
-    def process_bind_param(self, value: _Word | None, dialect: Dialect) -> str | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else str(value)
+    def store(self, value: _Word) -> str:
+        """The word."""
+        return str(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> _Word | None:  # noqa: ARG002, D102 (SQLAlchemy's signature)
-        return None if value is None else self.enum(value)
+    def load(self, stored: str) -> _Word:
+        """The member.
+
+        Raises:
+            ValueError: the enum has none of this value; an older release must not guess.
+        """
+        return self._members.get(stored) or self.enum(stored)

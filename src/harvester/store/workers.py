@@ -1,19 +1,19 @@
 """Workers in the database."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, select, update
 
 from harvester.core.jobs import Kill, PilotError
+from harvester.core.records import record_type
 from harvester.core.workers import FINAL_WORKER_STATUSES, MapType, Worker, WorkerStatus
 from harvester.store import history
-from harvester.store.leases import WORKER_KILL, WORKER_REPORT, WORKER_WORK, claim_rows
+from harvester.store.leases import WORKER_KILL, WORKER_REPORT, WORKER_WORK, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
-from harvester.store.sets import change_rows, insert_missing, none_of, one_of
-from harvester.store.types import AnyRow
+from harvester.store.selection import Selection, Values
+from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of
 
 _BEFORE_JOBS: Final = ("worker_id", "queue", "status", "marker", "map_type")
 _AFTER_JOBS: Final = (
@@ -42,15 +42,16 @@ _AFTER_JOBS: Final = (
     "ended_at",
     "unseen_since",
 )
-_COLUMNS: Final = tuple(workers.c[name] for name in (*_BEFORE_JOBS, *_AFTER_JOBS))
-_EXTRA: Final = (workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error)
+_COLUMNS: Final = (*_BEFORE_JOBS, *_AFTER_JOBS)
+_WORKER: Final = Selection([workers.c[name] for name in _COLUMNS])
+_HELD: Final = Selection([workers.c[name] for name in (*_COLUMNS, "tries", "absences", "batch_end", "kill_error")])
 _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _SPLIT: Final = len(_BEFORE_JOBS)
 _WIDTH: Final = len(_COLUMNS)
 
 
-@dataclass(frozen=True, slots=True)
+@record_type
 class Held:
     """A worker with what only agents care for.
 
@@ -84,7 +85,7 @@ def insert_intents(connection: Connection, intents: Sequence[Worker], now: datet
     """The intent to submit these workers is stored and charged to their queues; nobody was asked yet."""
     rows = [
         {
-            **{name: getattr(worker, name) for name in (*_BEFORE_JOBS, *_AFTER_JOBS)},
+            **{name: getattr(worker, name) for name in _COLUMNS},
             "created_at": now,
             "phase": WorkerPhase.SUBMIT,
             "due": now,
@@ -93,37 +94,28 @@ def insert_intents(connection: Connection, intents: Sequence[Worker], now: datet
     ]
     if not rows:
         return
-    connection.execute(insert(workers), rows)
+    insert_rows(connection, workers, rows)
     relations = [{"worker_id": worker.worker_id, "job_id": job} for worker in intents for job in worker.job_ids]
     if relations:
-        connection.execute(insert(job_workers), relations)
+        insert_rows(connection, job_workers, relations)
 
 
-def claim_intents(
-    connection: Connection,
-    *,
-    limit: int,
-    now: datetime,
-    fence: int,
-    until: datetime,
-    except_queues: Collection[str] = (),
-) -> list[Held]:
+def claim_intents(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """Workers that the resource was not asked to take yet.
 
     From here on only a search by marker decides about them: whoever finds this claim abandoned must not submit.
     """
-    where = (
+    rows = claim_rows(
+        connection,
+        WORKER_WORK,
+        _WORKER,
+        ticket,
         workers.c.phase == WorkerPhase.SUBMIT,
         workers.c.kill_error.is_(None),
-        *none_of(workers.c.queue, except_queues),
+        *none_of(workers.c.queue, ticket.busy),
+        also={"phase": WorkerPhase.SETTLE, "tries": workers.c.tries + 1},
     )
-    rows = claim_rows(
-        connection, WORKER_WORK, (*_COLUMNS, *_EXTRA), where, limit=limit, now=now, fence=fence, until=until
-    )
-    if rows:
-        mine = update(workers).where(one_of(connection, workers.c.worker_id, [row[0] for row in rows]))
-        connection.execute(mine.values(phase=WorkerPhase.SETTLE, tries=workers.c.tries + 1))
-    return _with_jobs(connection, rows)
+    return _workers(connection, rows)
 
 
 def return_intents(connection: Connection, worker_ids: Sequence[int], fence: int, due: datetime) -> None:
@@ -132,15 +124,15 @@ def return_intents(connection: Connection, worker_ids: Sequence[int], fence: int
     connection.execute(mine.values(phase=WorkerPhase.SUBMIT, tries=workers.c.tries - 1, **WORKER_WORK.set(due)))
 
 
-def condemned_intents(connection: Connection, *, limit: int, now: datetime) -> list[Worker]:
+def condemned_intents(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """Workers that are to be killed before the resource was asked to take them; locked until the transaction ends.
 
     The phases are excluded, not named, as in `claim_to_kill`.
     """
     asked = [WorkerPhase.SETTLE, WorkerPhase.MONITOR, WorkerPhase.SWEEP]
-    where = (workers.c.phase.not_in(asked), workers.c.kill_due <= now)
-    query = select(*_COLUMNS).where(*where).limit(limit).with_for_update(skip_locked=True)
-    return [held.worker for held in _with_jobs(connection, list(connection.execute(query)))]
+    where = (workers.c.phase.not_in(asked), workers.c.kill_due <= ticket.now)
+    query = select(*_WORKER.raw).where(*where).limit(ticket.limit).with_for_update(skip_locked=True)
+    return _workers(connection, _WORKER.convert(connection.execute(query).all()))
 
 
 def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[int]:
@@ -151,59 +143,29 @@ def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[in
     return frozenset(connection.scalars(query))
 
 
-def claim_unsettled(
-    connection: Connection,
-    *,
-    limit: int,
-    now: datetime,
-    fence: int,
-    until: datetime,
-    except_queues: Collection[str] = (),
-) -> list[Held]:
+def claim_unsettled(connection: Connection, ticket: ClaimTicket) -> list[Held]:
     """Workers that the resource may or may not have taken: the answer was never recorded."""
-    where = (workers.c.phase == WorkerPhase.SETTLE, *none_of(workers.c.queue, except_queues))
-    rows = claim_rows(
-        connection, WORKER_WORK, (*_COLUMNS, *_EXTRA), where, limit=limit, now=now, fence=fence, until=until
-    )
-    return _with_jobs(connection, rows)
+    is_open = workers.c.phase == WorkerPhase.SETTLE
+    rows = claim_rows(connection, WORKER_WORK, _HELD, ticket, is_open, *none_of(workers.c.queue, ticket.busy))
+    return _held(connection, rows)
 
 
-def claim_to_report(connection: Connection, *, limit: int, now: datetime, fence: int, until: datetime) -> list[Worker]:
+def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """Workers that the server has to be told about."""
-    rows = claim_rows(connection, WORKER_REPORT, _COLUMNS, (), limit=limit, now=now, fence=fence, until=until)
-    return [held.worker for held in _with_jobs(connection, rows)]
+    return _workers(connection, claim_rows(connection, WORKER_REPORT, _WORKER, ticket))
 
 
-def claim_to_kill(
-    connection: Connection,
-    *,
-    limit: int,
-    now: datetime,
-    fence: int,
-    until: datetime,
-    except_queues: Collection[str] = (),
-) -> list[Worker]:
+def claim_to_kill(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """Workers that are to be killed and that the resource holds for certain; ended ones are never to be killed.
 
     The phases are excluded, not named: SQLite would otherwise go through all workers of the phase.
     """
-    where = (
-        workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE]),
-        *none_of(workers.c.queue, except_queues),
-    )
-    rows = claim_rows(connection, WORKER_KILL, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
-    return [held.worker for held in _with_jobs(connection, rows)]
+    taken = workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE])
+    rows = claim_rows(connection, WORKER_KILL, _WORKER, ticket, taken, *none_of(workers.c.queue, ticket.busy))
+    return _workers(connection, rows)
 
 
-def claim_to_sweep(
-    connection: Connection,
-    *,
-    limit: int,
-    now: datetime,
-    fence: int,
-    until: datetime,
-    except_queues: Collection[str] = (),
-) -> list[Worker]:
+def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """Ended workers whose keep time is over and whose end the server knows, as it knows the ends of their jobs."""
     open_job = (
         select(job_workers.c.job_id)
@@ -211,37 +173,32 @@ def claim_to_sweep(
         .where(job_workers.c.worker_id == workers.c.worker_id, jobs.c.phase != JobPhase.SWEEP, _HAS_PUSHED_JOBS)
         .exists()
     )
-    where = (
-        workers.c.phase == WorkerPhase.SWEEP,
-        workers.c.report_due.is_(None),
-        ~open_job,
-        *none_of(workers.c.queue, except_queues),
-    )
-    rows = claim_rows(connection, WORKER_WORK, _COLUMNS, where, limit=limit, now=now, fence=fence, until=until)
-    return [held.worker for held in _with_jobs(connection, rows)]
+    is_over = (workers.c.phase == WorkerPhase.SWEEP, workers.c.report_due.is_(None), ~open_job)
+    rows = claim_rows(connection, WORKER_WORK, _WORKER, ticket, *is_over, *none_of(workers.c.queue, ticket.busy))
+    return _workers(connection, rows)
 
 
 def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
     """Every worker of these queues that the resource holds."""
-    query = select(*_COLUMNS, *_EXTRA).where(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
-    return _with_jobs(connection, list(connection.execute(query)))
+    query = select(*_HELD.raw).where(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
+    return _held(connection, _HELD.convert(connection.execute(query).all()))
 
 
 def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
     """Workers by id; those that do not exist are left out."""
-    query = select(*_COLUMNS, *_EXTRA).where(one_of(connection, workers.c.worker_id, worker_ids))
-    return _with_jobs(connection, list(connection.execute(query)))
+    query = select(*_HELD.raw).where(one_of(connection, workers.c.worker_id, worker_ids))
+    return _held(connection, _HELD.convert(connection.execute(query).all()))
 
 
 def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
     """Workers for a person to look at, newest first."""
-    query = select(*_COLUMNS)
+    query = select(*_WORKER.raw)
     if queue is not None:
         query = query.where(workers.c.queue == queue)
     if status is not None:
         query = query.where(workers.c.status == status)
-    rows = list(connection.execute(query.order_by(workers.c.worker_id.desc()).limit(limit)))
-    return [held.worker for held in _with_jobs(connection, rows)]
+    rows = connection.execute(query.order_by(workers.c.worker_id.desc()).limit(limit)).all()
+    return _workers(connection, _WORKER.convert(rows))
 
 
 def live_matching(
@@ -358,17 +315,22 @@ def remove(connection: Connection, worker_ids: Sequence[int]) -> None:
     history.forget(connection, history.Kind.WORKER, worker_ids)
 
 
-def _with_jobs(connection: Connection, rows: Sequence[AnyRow]) -> list[Held]:
+def _workers(connection: Connection, rows: Sequence[Values]) -> list[Worker]:
+    """The workers of rows that begin with the values of `_WORKER`."""
     if not rows:
         return []
     relations: dict[int, list[int]] = {}
     ids = one_of(connection, job_workers.c.worker_id, [row[0] for row in rows])
-    for worker, job in connection.execute(select(job_workers.c.worker_id, job_workers.c.job_id).where(ids)):
+    for worker, job in connection.execute(select(job_workers.c.worker_id, job_workers.c.job_id).where(ids)).all():
         relations.setdefault(worker, []).append(job)
-    return [_held(row, tuple(relations.get(row[0], ()))) for row in rows]
+    values = ([*row[:_SPLIT], tuple(relations.get(row[0], ())), *row[_SPLIT:_WIDTH]] for row in rows)
+    return [Worker(*each) for each in values]
 
 
-def _held(row: AnyRow, job_ids: tuple[int, ...]) -> Held:
-    values = [*row[:_SPLIT], job_ids, *row[_SPLIT:_WIDTH]]
-    tries, absences, batch_end, kill_error = row[_WIDTH:] if len(row) > _WIDTH else (0, 0, None, None)
-    return Held(Worker(*values), tries, absences, batch_end, None if kill_error is None else PilotError(kill_error))
+def _held(connection: Connection, rows: Sequence[Values]) -> list[Held]:
+    return [
+        Held(worker, tries, absences, batch_end, None if kill_error is None else PilotError(kill_error))
+        for worker, (tries, absences, batch_end, kill_error) in zip(
+            _workers(connection, rows), (row[_WIDTH:] for row in rows), strict=True
+        )
+    ]

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from world import NOW, QUEUE, FakeWorkerMaker, World
 
-from harvester.agents.base import BATCH
 from harvester.agents.killer import Killer
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
@@ -18,6 +17,7 @@ from harvester.panda.messages import JobReply
 from harvester.plugins.api import Failed, Grade, GroupToServe, Refused, Submitted, Unclear, WorkerPlan
 from harvester.plugins.pool import QueueUnknownError
 from harvester.store import history, jobs, leases, worker_counts, workers
+from harvester.store.leases import BATCH
 
 
 @pytest.fixture

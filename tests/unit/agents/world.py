@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import JsonValue
 from sqlalchemy import event, update
 
-from harvester.agents.base import Agent, ClaimTicket, Instance, Unit, Wakeups
+from harvester.agents.base import Agent, Instance, Unit, Wakeups
 from harvester.agents.refusals import Refusals
 from harvester.config.findings import Findings
 from harvester.config.queue_builder import build_queue
@@ -51,7 +51,7 @@ from harvester.plugins.registry import Role
 from harvester.store import history, jobs, queues, workers
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
-from harvester.store.leases import Owner
+from harvester.store.leases import ClaimTicket, Owner
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
 from harvester.store.workers import Held

@@ -1,0 +1,48 @@
+"""Columns that are read for many rows at a time."""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, type_coerce
+
+from harvester.store.types import AnyRow, StoredAs, Told
+
+Values = tuple[Any, ...]
+"""What a row holds, as this module's users know it; they name and type the parts at once."""
+
+
+class Selection:
+    """Columns to select, and how their values become ours.
+
+    The driver's values are taken as they are and converted column by column: SQLAlchemy's way, value by value, costs
+    more than reading the rows.
+
+    Args:
+        columns: in the order of the values.
+    """
+
+    def __init__(self, columns: Sequence[Column[Any]]) -> None:
+        self._columns = columns
+
+    @cached_property
+    def raw(self) -> tuple[ColumnElement[Any], ...]:
+        """What to select."""
+        return tuple(type_coerce(column, getattr(column.type, "impl", column.type)) for column in self._columns)
+
+    def convert(self, rows: Sequence[AnyRow]) -> list[Values]:
+        """The values of rows that were selected so."""
+        if not rows:
+            return []
+        columns: list[Sequence[object]] = list(zip(*rows, strict=True))
+        for place, convert in self._conversions:
+            columns[place] = [None if value is None else convert(value) for value in columns[place]]
+        return list(zip(*columns, strict=True))
+
+    @cached_property
+    def _conversions(self) -> list[tuple[int, Callable[[Any], object]]]:
+        return [
+            (place, column.type.load)
+            for place, column in enumerate(self._columns)
+            if isinstance(column.type, StoredAs) and not isinstance(column.type, Told)
+        ]
