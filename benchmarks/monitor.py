@@ -1,63 +1,84 @@
 """How long one round of checks over all live workers takes, and how much CPU.
 
-The resource answers at once and from memory. Everything else is honest work, done by the real monitor on the real
-database: claiming the queues, reading all workers, one directory listing for each (all of them run, and the
-shared-file messenger looks into every access point), judging, writing what has changed. A round that reads every access
-point for the first time, as after a start, goes before the round that counts.
+The resource answers at once and from memory. Everything else is honest work, done by the monitor as it is, in its own
+threads and on the real database: claiming the queues, reading all workers, one directory listing for each (all of them
+run, and the shared-file messenger looks into every access point), judging, writing what has changed. Only the other
+agents do not run. A round that reads every access point for the first time, as after a start, goes before the one that
+counts.
 """
 
 import argparse
+import time
 from datetime import timedelta
-from typing import Any
+
+from sqlalchemy import select
 
 from figures import Figures, Stopwatch, options, peak_rss_mib, tell
-from harvester.agents.base import Agent, ClaimTicket
 from harvester.agents.monitor import Monitor
 from harvester.core.clock import utc_now
 from harvester.service import Harvester
 from harvester.store import leases, queues
+from harvester.store.leases import QUEUE_MONITOR
 from instance import Site, benchmark_site
 from instant import QuietResource
 from population import QUEUES, add_live, quiet_queues
 
+_GLANCE = 0.02
+
 
 class Rounds:
-    """The monitor of a Harvester whose threads do not run, one round after the other."""
+    """A Harvester of which only the monitor runs, one round after the other."""
 
     def __init__(self, harvester: Harvester) -> None:
-        agents = (runner.agent for runner in harvester.runners)
-        self._monitor: Agent[Any, Any] = next(agent for agent in agents if agent.name == Monitor.name)
         self._harvester = harvester
+        self._runner = next(each for each in harvester.runners if each.agent.name == Monitor.name)
         harvester.housekeeper.register()
         with harvester.db.write() as connection:
             queues.activate(connection, QUEUES, utc_now())
 
-    def next(self) -> None:
-        """All that a runner does with a round that is due."""
-        db, now = self._harvester.db, utc_now()
-        ticket = ClaimTicket(self._harvester.housekeeper.owner().next_fence(), now, now + timedelta(minutes=10))
-        with db.write() as connection:
-            leases.nudge_queues(connection, leases.QUEUE_MONITOR, QUEUES, now, timedelta())
-            units = self._monitor.claim(connection, ticket)
-        assert units, "no queue was due"
-        for unit in units:
-            result = self._monitor.act(unit)
-            with db.write() as connection:
-                self._monitor.commit(connection, unit, result)
-            self._monitor.after_commit(unit, result)
+    def first(self) -> Stopwatch:
+        """Let the monitor begin and do its first round; the watch was started with it."""
+        watch = Stopwatch()
+        self._runner.start()
+        self._wait(0)
+        return watch
+
+    def next(self) -> Stopwatch:
+        """Do one more round; the watch was started with it."""
+        self._harvester.housekeeper.round([self._runner])
+        before = self._runner.health.done
+        with self._harvester.db.write() as connection:
+            leases.nudge_queues(connection, QUEUE_MONITOR, QUEUES, utc_now(), timedelta())
+        watch = Stopwatch()
+        self._runner.agent.instance.wake(Monitor.name)
+        self._wait(before)
+        return watch
+
+    def _wait(self, before: int) -> None:
+        while self._runner.health.done == before or self._is_at_work():
+            time.sleep(_GLANCE)
+
+    def _is_at_work(self) -> bool:
+        """Whether a queue is held or due."""
+        at_work = (QUEUE_MONITOR.fence != leases.UNCLAIMED) | (QUEUE_MONITOR.due <= utc_now())
+        with self._harvester.db.read() as connection:
+            return connection.execute(select(QUEUE_MONITOR.due).where(at_work).limit(1)).first() is not None
+
+    def stop(self) -> None:
+        """Stop the monitor."""
+        self._runner.stop()
+        self._runner.drain(10)
 
 
 def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     harvester = site.harvester(quiet_queues(site, arguments.workers))
     add_live(harvester.db, site, QUEUES, arguments.workers)
     rounds = Rounds(harvester)
-    first = Stopwatch()
-    rounds.next()
-    first_seconds = first.seconds
+    first_seconds = rounds.first().seconds
     QuietResource.news_every = round(100 / arguments.changed) if arguments.changed else 0
-    watch = Stopwatch()
-    rounds.next()
+    watch = rounds.next()
     seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
+    rounds.stop()
     return {
         "engine": arguments.engine,
         "workers": arguments.workers,
