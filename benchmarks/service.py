@@ -57,7 +57,7 @@ def running_service(site: Site, main: Path, *, log: str = "service.log") -> Iter
     """
     files = ["--config", str(main), "--queues", str(site.folder / "queues.json")]
     command = [sys.executable, "-m", "harvester", "run", *files]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with (site.folder / log).open("wb") as said:
         process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     try:
