@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from harvester.core.errors import IllegalTransitionError
@@ -12,7 +12,8 @@ from harvester.core.workers import MapType, WorkerStatus, next_worker_status
 from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
 from harvester.store.workers import Held
 
-_NO_NEWS = News()
+NO_NEWS = News()
+_DONE = Done()
 _STARTED = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
 _REPORTED_ENDS = {"finished": JobStatus.FINISHED, "failed": JobStatus.FAILED}
 _UPWARD = ("pilotErrorCode", "pilotErrorDiag", "exeErrorCode", "exeErrorDiag")
@@ -24,8 +25,8 @@ class Observation:
 
     held: Held
     outcome: CheckOutcome
-    news: News = _NO_NEWS
-    finished: Done | Later | Failed = field(default_factory=Done)
+    news: News = NO_NEWS
+    finished: Done | Later | Failed = _DONE
 
     @property
     def has_started(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from harvester.agents.base import Instance
-from harvester.agents.judging import Observation
+from harvester.agents.judging import NO_NEWS, Observation
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import Assignment, Later, Messenger, News, PluginSettings, Unknown
 from harvester.plugins.turns import Turns
@@ -111,14 +111,18 @@ class Listener:
     def _collect(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
         told = self._instance.call(messenger.collect, [each.held.worker for each in seen], _Unheard)
         return [
-            _unheard(each, news.reason) if isinstance(news, _Unheard) else replace(each, news=_joined(each.news, news))
+            _unheard(each, news.reason) if isinstance(news, _Unheard) else _heard(each, news)
             for each, news in zip(seen, told, strict=True)
         ]
 
     def _finish(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
         """Have logs and left-over outputs of ended workers gathered, and take what that adds to the news."""
-        ended = [each for each in seen if each.has_ended and each.has_pushed_jobs]
-        others = [each for each in seen if not (each.has_ended and each.has_pushed_jobs)]
+        ended: list[Observation] = []
+        others: list[Observation] = []
+        for each in seen:
+            (ended if each.has_pushed_jobs and each.has_ended else others).append(each)
+        if not ended:
+            return others
         answers = self._instance.call(messenger.finish, self._assignments(ended), Later)
         finished = [replace(each, finished=answer) for each, answer in zip(ended, answers, strict=True)]
         return [*others, *self._collect(messenger, finished)]
@@ -144,6 +148,11 @@ def _unheard(seen: Observation, reason: str) -> Observation:
     """An end is not believed before the worker's word on it was heard."""
     outcome = Unknown(reason) if seen.has_ended else seen.outcome
     return replace(seen, outcome=outcome, news=replace(seen.news, problem=reason))
+
+
+def _heard(seen: Observation, news: News) -> Observation:
+    known = seen.news
+    return Observation(seen.held, seen.outcome, news if known is NO_NEWS else _joined(known, news), seen.finished)
 
 
 def _joined(first: News, more: News) -> News:

@@ -184,10 +184,14 @@ class Sizer(Agent[SizeUnit, Planned]):
         chosen = [(group, plan) for group, plan in planned if all(job.job_id in bound for job in group.jobs)]
         ids = workers.allocate_ids(connection, len(chosen))
         queue = self.instance.plugins.queue(unit.about)
-        intents = [self._worker(queue, number, *each) for number, each in zip(ids, chosen, strict=True)]
-        return [replace(each, access_point=self._access_point(result.template, each)) for each in intents]
+        return [
+            self._worker(queue, number, group, plan, result.template)
+            for number, (group, plan) in zip(ids, chosen, strict=True)
+        ]
 
-    def _worker(self, queue: QueueConfig, worker_id: int, group: GroupToServe, plan: WorkerPlan) -> Worker:
+    def _worker(
+        self, queue: QueueConfig, worker_id: int, group: GroupToServe, plan: WorkerPlan, template: str
+    ) -> Worker:
         reports_itself = (
             queue.map_type is MapType.NO_JOB or queue.true_pilot or JobStatus.FINISHED.value in queue.no_heartbeat
         )
@@ -205,21 +209,22 @@ class Sizer(Agent[SizeUnit, Planned]):
             job_type=plan.job_type,
             resource_type=plan.resource_type,
             pilot_type=plan.pilot_type,
+            access_point=self._access_point(template, queue, worker_id, plan),
             sync_level=1 if reports_itself else None,
         )
 
-    def _access_point(self, template: str, worker: Worker) -> str:
+    def _access_point(self, template: str, queue: QueueConfig, worker_id: int, plan: WorkerPlan) -> str:
         known: Mapping[str, object] = {
             "harvesterID": self.instance.id,
-            "workerID": worker.worker_id,
-            "computingSite": worker.queue,
-            "mapType": worker.map_type,
-            "resourceType": worker.resource_type,
-            "jobType": worker.job_type,
-            "pilotType": worker.pilot_type,
-            "nCore": worker.cores,
+            "workerID": worker_id,
+            "computingSite": queue.queue_name,
+            "mapType": queue.map_type,
+            "resourceType": plan.resource_type,
+            "jobType": plan.job_type,
+            "pilotType": plan.pilot_type,
+            "nCore": plan.cores,
         }
-        return fill_access_point(template, worker.worker_id, known)
+        return fill_access_point(template, worker_id, known)
 
     def _fail_unplanned(self, connection: Connection, unit: SizeUnit, result: Planned, now: datetime) -> None:
         failed: list[tuple[Job, str]] = [

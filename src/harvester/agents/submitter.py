@@ -28,9 +28,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a unit has come; once the resource was asked, only a search by marker may decide."""
+    """How far a unit has come.
+
+    Attributes:
+        asked: whether the resource was asked, so that only a search by marker may decide.
+        late: what was submitted and found to be no longer ours when it was to be recorded.
+    """
 
     asked: bool = False
+    late: Sequence[tuple[Worker, Submitted]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +122,12 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         """Batch ids and refusals are recorded; what is unclear stays for the reconciler."""
         now = self.instance.clock()
         ours = workers.held_ids(connection, [int(key) for key in unit.claim.keys], unit.claim.fence)
-        answered = [
-            (each.worker, outcome)
-            for each, outcome in zip(unit.assignments, result, strict=True)
-            if each.worker.worker_id in ours
+        told = [(each.worker, outcome) for each, outcome in zip(unit.assignments, result, strict=True)]
+        answered = [(worker, outcome) for worker, outcome in told if worker.worker_id in ours]
+        unit.progress.late = [
+            (worker, outcome)
+            for worker, outcome in told
+            if worker.worker_id not in ours and isinstance(outcome, Submitted)
         ]
         taken = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Submitted)]
         refused = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Refused)]
@@ -165,13 +173,11 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         ]
         history.record(connection, events)
 
-    def after_commit(self, unit: SubmitUnit, result: Sequence[SubmitOutcome]) -> None:
+    def after_commit(self, unit: SubmitUnit, result: Sequence[SubmitOutcome]) -> None:  # noqa: ARG002 (the agent's signature)
         """What was submitted under a claim that others have taken over meanwhile must not run beside their decision."""
-        late = {
-            each.worker.worker_id: replace(each.worker, batch_id=outcome.batch_id)
-            for each, outcome in zip(unit.assignments, result, strict=True)
-            if isinstance(outcome, Submitted)
-        }
+        if not unit.progress.late:
+            return
+        late = {worker.worker_id: replace(worker, batch_id=outcome.batch_id) for worker, outcome in unit.progress.late}
         with self.instance.db.read() as connection:
             for held in workers.find(connection, list(late)):
                 if _is_or_may_become(held.worker, late[held.worker.worker_id].batch_id):

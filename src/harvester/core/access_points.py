@@ -6,23 +6,32 @@ Placeholders (plugins reference §5.1): `${workerID}` and other worker attribute
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
-_PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9_.]+)\}")
+_PLACEHOLDER = re.compile(r"(\$\{[A-Za-z0-9_.]+\})")
 _DIGITS = re.compile(r"_workerID_(\d+(?:\.\d+)*)")
+
+Part = str | tuple[int, ...]
+"""A text, a placeholder with its braces, or the places of digits of the worker id."""
 
 
 def fill_access_point(template: str, worker_id: int, attributes: Mapping[str, object]) -> str:
     """The access point of one worker; unknown placeholders stay as they are."""
-
-    def value(match: re.Match[str]) -> str:
-        name = match[1]
-        if digits := _DIGITS.fullmatch(name):
-            return _pick_digits(worker_id, digits[1])
-        return str(attributes[name]) if name in attributes else match[0]
-
-    return _PLACEHOLDER.sub(value, template)
-
-
-def _pick_digits(worker_id: int, positions: str) -> str:
     digits = str(worker_id)[::-1]
-    return "".join(digits[place] if place < len(digits) else "0" for place in map(int, positions.split(".")))
+    known = {f"${{{name}}}": value for name, value in attributes.items()}
+    return "".join(
+        str(known.get(part, part))
+        if isinstance(part, str)
+        else "".join(digits[place] if place < len(digits) else "0" for place in part)
+        for part in _parts(template)
+    )
+
+
+@lru_cache
+def _parts(template: str) -> tuple[Part, ...]:
+    return tuple(_part(text) for text in _PLACEHOLDER.split(template))
+
+
+def _part(text: str) -> Part:
+    digits = _DIGITS.fullmatch(text[2:-1]) if _PLACEHOLDER.fullmatch(text) else None
+    return tuple(map(int, digits[1].split("."))) if digits else text

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from datetime import datetime
+from operator import attrgetter
 
 from pydantic import JsonValue
 
@@ -222,19 +223,21 @@ class WorkerReport:
     def to_wire(self) -> dict[str, JsonValue]:
         """Give the entry of `workers`, cut to the server's columns."""
         wire: dict[str, JsonValue] = {"workerID": self.worker_id}
-        for name, (own, limit) in _WORKER_TEXTS.items():
-            wire[name] = _clipped(getattr(self, own), limit)
-        for name, own in _WORKER_NUMBERS.items():
-            wire[name] = getattr(self, own)
-        for name, own in _WORKER_TIMES.items():
-            moment: datetime | None = getattr(self, own)
-            wire[name] = None if moment is None else worker_time(moment)
-        diagnosis = (self.error_diag if self.error_code else None) or self.diag_message
-        wire["diagMessage"] = _clipped(diagnosis, _DIAG_LIMIT)
+        for (name, (_, limit)), text in zip(_WORKER_TEXTS.items(), _texts_of(self), strict=True):
+            if text is not None:
+                wire[name] = clip(text, limit)
+        numbers = zip(_WORKER_NUMBERS, _numbers_of(self), strict=True)
+        wire |= {name: number for name, number in numbers if number is not None}
+        for name, moment in zip(_WORKER_TIMES, _times_of(self), strict=True):
+            if moment is not None:
+                wire[name] = worker_time(moment)
+        if diagnosis := (self.error_diag if self.error_code else None) or self.diag_message:
+            wire["diagMessage"] = clip(diagnosis, _DIAG_LIMIT)
         if self.job_ids:
             wire["pandaid_list"] = list(self.job_ids)
-        return {name: value for name, value in wire.items() if value is not None}
+        return wire
 
 
-def _clipped(text: str | None, limit: int) -> str | None:
-    return None if text is None else clip(text, limit)
+_texts_of = attrgetter(*(own for own, _ in _WORKER_TEXTS.values()))
+_numbers_of = attrgetter(*_WORKER_NUMBERS.values())
+_times_of = attrgetter(*_WORKER_TIMES.values())

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-_WORKER_TIME = "datetime/%Y-%m-%d %H:%M:%S.%f"
 _JOB_TIME = "%Y-%m-%d %H:%M:%S"
 
 
@@ -11,13 +10,15 @@ def clip(text: str, limit: int) -> str:
 
     NUL and lone surrogates go too: PostgreSQL refuses them and with them every neighbour in the call.
     """
+    if len(text) <= limit and text.isascii() and "\0" not in text:
+        return text
     clean = text.replace("\0", "").encode("utf-8", "replace")
     return clean[:limit].decode("utf-8", "ignore")
 
 
 def worker_time(moment: datetime) -> str:
     """Give the one form in which worker and instance times are parsed: prefix and fraction are mandatory."""
-    return moment.astimezone(UTC).strftime(_WORKER_TIME)
+    return f"datetime/{moment.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'microseconds')}"
 
 
 def job_time(text: str) -> str | None:

@@ -1,6 +1,7 @@
 """Files of jobs in the database."""
 
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, select
@@ -33,13 +34,9 @@ def insert_new(connection: Connection, new: Sequence[File]) -> None:
     query = select(files.c.job_id, files.c.kind, files.c.lfn).where(one_of(connection, files.c.job_id, ids))
     known = {tuple(row) for row in connection.execute(query)}
     unique = {(each.job_id, each.kind, each.lfn): each for each in new}
-    rows = [
-        {name: getattr(each, name) for name in _FIELDS if name != "file_id"}
-        for key, each in unique.items()
-        if key not in known
-    ]
-    if rows:
-        insert_rows(connection, files, rows)
+    names = _FIELDS[1:]
+    rows = [attrgetter(*names)(each) for key, each in unique.items() if key not in known]
+    insert_rows(connection, files, names, rows)
 
 
 def of_jobs(connection: Connection, job_ids: Collection[int], kinds: Collection[FileKind]) -> dict[int, list[File]]:

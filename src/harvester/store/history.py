@@ -33,19 +33,8 @@ class Event:
 
 def record(connection: Connection, events: Iterable[Event]) -> None:
     """Store events; causes are cut at 500 characters."""
-    rows = [
-        {
-            "kind": each.kind.value,
-            "subject": each.subject,
-            "at": each.at,
-            "was": each.was,
-            "became": each.became,
-            "cause": each.cause[:500],
-            "agent": each.agent,
-        }
-        for each in events
-    ]
-    insert_rows(connection, history, rows)
+    rows = [(each.kind.value, each.subject, each.at, each.was, each.became, each.cause, each.agent) for each in events]
+    insert_rows(connection, history, ("kind", "subject", "at", "was", "became", "cause", "agent"), rows)
 
 
 def of(connection: Connection, kind: Kind, subject: int) -> list[Event]:

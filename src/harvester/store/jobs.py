@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from pydantic import JsonValue
@@ -59,17 +60,15 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
     known: dict[int, JobPhase] = {row[0]: row[1] for row in connection.execute(query)}
     remove(connection, [job for job, phase in known.items() if phase is JobPhase.SWEEP])
     fresh = [each for each in fetched if known.get(each.job.job_id, JobPhase.SWEEP) is JobPhase.SWEEP]
-    if fresh:
-        insert_rows(connection, jobs, [_row(each.job, now) for each in fresh])
-        params = [{"job_id": each.job.job_id, "params": each.params} for each in fresh]
-        insert_rows(connection, job_params, params)
+    insert_rows(connection, jobs, (*_FIELDS, "phase", "due", "fetched_at", "report_due"), _rows(fresh, now))
+    params = [(each.job.job_id, each.params) for each in fresh]
+    insert_rows(connection, job_params, ("job_id", "params"), params)
     return [each.job.job_id for each in fresh]
 
 
-def _row(job: Job, now: datetime) -> dict[str, object]:
-    row = {name: getattr(job, name) for name in _FIELDS}
-    work = {"phase": JobPhase.REPORT, "due": None} if job.status.is_final else {"phase": JobPhase.PREPARE, "due": now}
-    return {**row, "attributes": dict(job.attributes), "fetched_at": now, **work, "report_due": now}
+def _rows(fetched: Sequence[NewJob], now: datetime) -> list[Values]:
+    values_of, open_, over = attrgetter(*_FIELDS), (JobPhase.PREPARE, now), (JobPhase.REPORT, None)
+    return [(*values_of(each.job), *(over if each.job.status.is_final else open_), now, now) for each in fetched]
 
 
 def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, int]:

@@ -73,12 +73,12 @@ def _row_set(connection: Connection, columns: Mapping[str, Kind], rows: Sequence
     return text(body).bindparams(changes=payload).columns(**columns).subquery("changes")
 
 
-def _plain_columns(columns: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> list[list[object]]:
+def _plain_columns(columns: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> list[Sequence[object]]:
     """The values of each column as the driver takes them."""
     return [_plain(kind, [row[name] for row in rows]) for name, kind in columns.items()]
 
 
-def _plain(kind: Kind, values: list[object]) -> list[object]:
+def _plain(kind: Kind, values: Sequence[object]) -> Sequence[object]:
     return [None if value is None else kind.store(value) for value in values] if isinstance(kind, StoredAs) else values
 
 
@@ -118,26 +118,28 @@ def change_rows(
     return result.rowcount
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert rows that all have the same columns.
+def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Insert rows with the values of the named columns.
 
     The values go straight to the driver: on SQLite, SQLAlchemy's own way costs five times as much as the insertion.
     """
     if not rows:
         return
-    statement, order = _insertion(table, tuple(rows[0]), connection.dialect)
-    names = order or tuple(rows[0])
-    plain = _transposed(_plain_columns({name: table.c[name].type for name in names}, rows))
-    values = plain if order else [dict(zip(names, row, strict=True)) for row in plain]
-    connection.exec_driver_sql(statement, values)
+    statement, places = _insertion(table, tuple(names), connection.dialect)
+    columns = [_plain(table.c[name].type, values) for name, values in zip(names, _transposed(rows), strict=True)]
+    if places is None:
+        named = [dict(zip(names, row, strict=True)) for row in _transposed(columns)]
+        connection.exec_driver_sql(statement, named)
+    else:
+        connection.exec_driver_sql(statement, _transposed([columns[place] for place in places]))
 
 
 @lru_cache
-def _insertion(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
-    """The statement in the driver's dialect, and the order of its parameters if they have no names there."""
+def _insertion(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str, list[int] | None]:
+    """The statement in the driver's dialect, and which column each of its parameters is, unless they have names."""
     compiled = insert(table).compile(dialect=dialect, column_keys=names)
     order = compiled.positiontup
-    return str(compiled), None if order is None else tuple(order)
+    return str(compiled), None if order is None else [names.index(name) for name in order]
 
 
 def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, object]]) -> None:

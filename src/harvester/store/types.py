@@ -29,6 +29,7 @@ def to_microseconds(moment: datetime) -> int:
     return (moment - EPOCH) // _MICROSECOND
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 ValueT = TypeVar("ValueT")
 
 
@@ -79,11 +80,11 @@ class JsonText(StoredAs[object]):
 
     def store(self, value: object) -> str:
         """JSON without blanks."""
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
 
     def load(self, stored: str) -> object:
         """What the text means."""
-        return json.loads(stored)
+        return {} if stored == "{}" else json.loads(stored)
 
 
 class Told(StoredAs[str]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, and_, delete, select, update
@@ -83,21 +84,12 @@ def allocate_ids(connection: Connection, number: int) -> range:
 
 def insert_intents(connection: Connection, intents: Sequence[Worker], now: datetime) -> None:
     """The intent to submit these workers is stored and charged to their queues; nobody was asked yet."""
-    rows = [
-        {
-            **{name: getattr(worker, name) for name in _COLUMNS},
-            "created_at": now,
-            "phase": WorkerPhase.SUBMIT,
-            "due": now,
-        }
-        for worker in intents
-    ]
-    if not rows:
-        return
-    insert_rows(connection, workers, rows)
-    relations = [{"worker_id": worker.worker_id, "job_id": job} for worker in intents for job in worker.job_ids]
-    if relations:
-        insert_rows(connection, job_workers, relations)
+    names = [name for name in _COLUMNS if name != "created_at"]
+    values_of, begin = attrgetter(*names), (now, WorkerPhase.SUBMIT, now)
+    rows = [(*values_of(worker), *begin) for worker in intents]
+    insert_rows(connection, workers, [*names, "created_at", "phase", "due"], rows)
+    relations = [(worker.worker_id, job) for worker in intents for job in worker.job_ids]
+    insert_rows(connection, job_workers, ("worker_id", "job_id"), relations)
 
 
 def claim_intents(connection: Connection, ticket: ClaimTicket) -> list[Worker]:

@@ -4,9 +4,12 @@ import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from harvester.core.errors import HarvesterError
 from harvester.core.workers import MapType, Worker
+
+_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class HopelessError(HarvesterError):
@@ -34,12 +37,17 @@ def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
         text: its content.
         private: whether nobody but the owner may read it.
     """
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(new, flags, 0o600 if private else 0o644), "w", encoding="utf-8") as file:
+    directory, name = os.path.split(path)
+    new = f"{directory}/.{name}.new"
+    mode = 0o600 if private else 0o644
+    try:
+        descriptor = os.open(new, _NEW, mode)
+    except FileExistsError:  # somebody died here
+        os.unlink(new)
+        descriptor = os.open(new, _NEW, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
-    new.replace(path)
+    os.replace(new, path)
 
 
 def put_aside(path: Path) -> None:

@@ -1,7 +1,9 @@
 """Collecting what workers left, round after round, cheaply while nothing changes."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import Final, Generic, TypeVar
@@ -58,9 +60,13 @@ class Collector:
         self._told: _Memory[_Told] = _Memory()
         self._safe: _Memory[State] = _Memory()
 
-    def collect(self, worker: Worker) -> News:
-        """What the worker left since the last acknowledged look."""
-        look = Look(self._rules, worker, self._clock())
+    def collect(self, workers: Sequence[Worker]) -> list[News]:
+        """What each worker left since the last acknowledged look."""
+        now = self._clock()
+        return [self._collect(worker, now) for worker in workers]
+
+    def _collect(self, worker: Worker, now: datetime) -> News:
+        look = Look(self._rules, worker, now)
         try:
             state = look.list_files()
         except OSError as error:

@@ -1,6 +1,7 @@
 """Making an access point and putting a worker's jobs and inputs there (plugins reference §5.1, §5.2)."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from xml.sax.saxutils import quoteattr
 from pydantic import JsonValue
 
 from harvester.core.files import File
+from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
 from harvester.plugins.messengers.access_point_files import HopelessError, job_directories, write_atomically
 from harvester.plugins.messengers.file_names import FileNames
@@ -58,14 +60,20 @@ def make_access_point(assignment: Assignment, *, own_directory: bool) -> None:
         HopelessError: its name is not a path that could be made.
     """
     worker = assignment.worker
-    top = Path(worker.access_point)
-    if not top.is_absolute():
-        raise HopelessError(f"access point {worker.access_point!r} is not absolute; correct accessPoint of the queue")
-    if own_directory and top.exists():
-        shutil.rmtree(top)
-    top.mkdir(parents=True, exist_ok=True)
-    for directory, _ in job_directories(worker):
-        directory.mkdir(exist_ok=True)
+    top = worker.access_point
+    if not os.path.isabs(top):
+        raise HopelessError(f"access point {top!r} is not absolute; correct accessPoint of the queue")
+    try:
+        os.mkdir(top)
+    except FileNotFoundError:
+        os.makedirs(top, exist_ok=True)
+    except FileExistsError:
+        if own_directory:
+            shutil.rmtree(top)
+        os.makedirs(top, exist_ok=True)
+    if worker.map_type is MapType.MANY_TO_ONE:
+        for directory, _ in job_directories(worker):
+            directory.mkdir(exist_ok=True)
 
 
 def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:

@@ -1,6 +1,7 @@
 """The simple worker maker: the queue's values, or the sums of what the jobs ask for (core reference §4.10)."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Final
 
 from pydantic import Field, JsonValue
@@ -47,7 +48,11 @@ class SimpleWorkerMaker(WorkerMaker[SimpleWorkerMakerSettings]):
 
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
         """Sum up what the jobs of each group ask for; where they ask for nothing, the queue's values stand."""
-        return [self._plan(group) for group in groups]
+        return [self._plan(group) if group.jobs else self._without_jobs for group in groups]
+
+    @cached_property
+    def _without_jobs(self) -> WorkerPlan:
+        return self._plan(GroupToServe((), {}))
 
     def _plan(self, group: GroupToServe) -> WorkerPlan:
         settings = self.settings
