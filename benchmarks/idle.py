@@ -17,7 +17,7 @@ from harvester.store import leases
 from harvester.store.engine import Database
 from harvester.store.schema import queues
 from instance import Site, benchmark_site, read_settings
-from population import QUEUES, add_live, quiet_queues
+from population import QUEUES, add_live, make_access_points, quiet_queues
 from service import running_service
 
 _PATIENCE = 120
@@ -44,7 +44,7 @@ class Rounds:
 def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     main = site.configure(quiet_queues(site, arguments.workers))
     db = open_database(read_settings(main))
-    add_live(db, site, QUEUES, arguments.workers)
+    make_access_points(site, add_live(db, site, QUEUES, arguments.workers))
     rounds = Rounds(db)
     with running_service(site, main) as service:
         first = Stopwatch()

@@ -21,7 +21,7 @@ from harvester.store import leases, queues
 from harvester.store.leases import QUEUE_MONITOR
 from instance import Site, benchmark_site
 from instant import QuietResource
-from population import QUEUES, add_live, quiet_queues
+from population import QUEUES, add_live, make_access_points, quiet_queues
 
 _GLANCE = 0.02
 
@@ -72,7 +72,7 @@ class Rounds:
 
 def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     harvester = site.harvester(quiet_queues(site, arguments.workers))
-    add_live(harvester.db, site, QUEUES, arguments.workers)
+    make_access_points(site, add_live(harvester.db, site, QUEUES, arguments.workers))
     rounds = Rounds(harvester)
     first_seconds = rounds.first().seconds
     QuietResource.news_every = round(100 / arguments.changed) if arguments.changed else 0

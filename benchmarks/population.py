@@ -1,6 +1,6 @@
 """Fills a database with workers as it holds them after hours of work, much faster than they would come there."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert
@@ -35,8 +35,8 @@ def quiet_queues(site: Site, workers: int) -> dict[str, dict[str, object]]:
     return dict.fromkeys(QUEUES, block)
 
 
-def add_live(db: Database, site: Site, queues: Sequence[str], number: int, *, quiet: timedelta = timedelta()) -> None:
-    """Running workers that fetch their own jobs, in turn on each of the queues, with their access points.
+def add_live(db: Database, site: Site, queues: Sequence[str], number: int, *, quiet: timedelta = timedelta()) -> range:
+    """Running workers that fetch their own jobs, in turn on each of the queues; their ids.
 
     Args:
         db: the database.
@@ -52,12 +52,17 @@ def add_live(db: Database, site: Site, queues: Sequence[str], number: int, *, qu
         return {"status": WorkerStatus.RUNNING, "phase": WorkerPhase.MONITOR, "report_due": report}
 
     life = (WorkerStatus.PENDING, WorkerStatus.SUBMITTED, WorkerStatus.RUNNING)
-    for worker_id in _add(db, site, queues, number, now=now, life=life, more=more):
+    return _add(db, site, queues, number, now=now, life=life, more=more)
+
+
+def make_access_points(site: Site, ids: Iterable[int]) -> None:
+    """The directories of workers, empty."""
+    for worker_id in ids:
         site.access_point(worker_id).mkdir(parents=True)
 
 
 def add_kept(db: Database, site: Site, queues: Sequence[str], number: int) -> None:
-    """Finished workers that the server knows of and that are kept for a day; their access points are not made."""
+    """Finished workers that the server knows of and that are kept for a day."""
     now = utc_now()
 
     def more(place: float) -> Row:

@@ -23,7 +23,7 @@ from harvester.store.engine import Database
 from harvester.store.leases import QUEUE_MONITOR, WORKER_REPORT
 from harvester.store.schema import workers as worker_table
 from instance import QUEUE, Site, benchmark_site, read_settings
-from population import QUEUES, add_live, quiet_queues
+from population import QUEUES, add_live, make_access_points, quiet_queues
 from service import Service, running_service
 
 _PATIENCE = 120
@@ -70,7 +70,7 @@ def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     quiet = quiet_queues(site, arguments.workers)
     main = site.configure({**quiet, QUEUE: {**quiet[QUEUES[0]], "maxWorkers": 10, "nQueueLimitWorker": 10}})
     db = open_database(read_settings(main))
-    add_live(db, site, QUEUES, arguments.workers)
+    make_access_points(site, add_live(db, site, QUEUES, arguments.workers))
     leave_claims(db)
     watch = Stopwatch()
     with running_service(site, main) as service:

@@ -1,0 +1,60 @@
+"""Whether the lifecycle stays as fast and as cheap when the database is full of other workers.
+
+`lifecycle.py` is run beside 1,000, 10,000, 100,000 and 300,000 rows, once all live and once all finished and kept. The
+rows belong to another queue and nothing has to be done about them during the run: what live workers cost by themselves
+is what `idle.py` and `monitor.py` measure. Each run has a process and a database of its own.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from pydantic import JsonValue, TypeAdapter
+
+from figures import Figures, options, tell
+
+KINDS = ("live", "kept")
+_FIGURES = TypeAdapter(dict[str, JsonValue])
+_PATIENCE = 600
+
+
+def run(kind: str, rows: int, arguments: argparse.Namespace) -> tuple[float, float]:
+    """Workers per second and CPU seconds per 1,000 workers beside so many rows."""
+    command = [sys.executable, str(Path(__file__).with_name("lifecycle.py")), "--json"]
+    command += ["--engine", arguments.engine, "--mode", arguments.mode, "--workers", str(arguments.workers)]
+    command += [f"--{kind}", str(rows)]
+    command += ["--access-points", arguments.access_points] if arguments.access_points else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE, check=True)
+    figures = _FIGURES.validate_python(json.loads(done.stdout.splitlines()[-1]))
+    return float(str(figures["workers_per_second"])), float(str(figures["cpu_seconds_per_1000"]))
+
+
+def measure(arguments: argparse.Namespace) -> Figures:
+    figures: dict[str, object] = {"engine": arguments.engine, "mode": arguments.mode, "workers": arguments.workers}
+    speeds: list[float] = []
+    costs: list[float] = []
+    for kind in KINDS:
+        for rows in arguments.rows:
+            speed, cost = run(kind, rows, arguments)
+            speeds.append(speed)
+            costs.append(cost)
+            figures[f"workers_per_second_{rows}_{kind}"] = speed
+            figures[f"cpu_seconds_per_1000_{rows}_{kind}"] = cost
+    figures["speed_ratio"] = round(max(speeds) / min(speeds), 2)
+    figures["cpu_ratio"] = round(max(costs) / min(costs), 2)
+    return figures
+
+
+def main() -> None:
+    parser = options(__doc__)
+    parser.add_argument("--workers", type=int, default=5000, help="that go through their life in each run")
+    parser.add_argument("--mode", choices=["pull", "push"], default="pull")
+    parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 300_000])
+    arguments = parser.parse_args()
+    tell(measure(arguments), as_json=arguments.json)
+
+
+if __name__ == "__main__":
+    main()
