@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from harvester.agents.lines import Line
 from harvester.agents.refusals import Refusals
 from harvester.config.service import Settings
 from harvester.core.clock import Clock
@@ -83,14 +84,13 @@ class Pace:
     Attributes:
         ceiling: seconds, the longest pause between two looks.
         lease: seconds that a claim lasts unless it is renewed.
-        threads: units at the same time; one that takes longer than a second makes room for another.
-        one_partner: all units wait for the same partner, the server: what takes long makes no room there.
+        threads: units at the same time; one that takes longer than a second, or half a minute of the server's time,
+            makes room for another.
     """
 
     ceiling: float
     lease: float
     threads: int
-    one_partner: bool = False
 
 
 UnitT = TypeVar("UnitT", bound=Unit)
@@ -102,9 +102,11 @@ class Agent(ABC, Generic[UnitT, ResultT]):
 
     Attributes:
         name: how logs, metrics and history call it.
+        line: what it knows of the server, if it is the server that its units wait for.
     """
 
     name: ClassVar[str]
+    line: Line | None = None
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

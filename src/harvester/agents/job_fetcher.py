@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.lines import Line
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import size_job_fetch
@@ -20,6 +21,8 @@ from harvester.store.leases import QUEUE_FETCH, Claim, ClaimTicket
 
 log = structlog.get_logger(__name__)
 _QUEUES_AT_ONCE: Final = 50
+_FAILURES: Final = 3
+"""In a row, that mean that the server is in trouble and not a queue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,16 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     name = "job fetcher"
 
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self.line = Line(_FAILURES)
+
     @property
     def pace(self) -> Pace:
         """`[jobfetcher] sleepTime` and `nThreads`; a claim outlasts what the server may take to answer."""
         settings = self.instance.settings
         lease = 2 * settings.pandacon.timeout + 60
-        return Pace(settings.jobfetcher.sleep_time, lease, settings.jobfetcher.n_threads, one_partner=True)
+        return Pace(settings.jobfetcher.sleep_time, lease, settings.jobfetcher.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next queue may be looked at."""
@@ -47,7 +54,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FetchUnit]:
         """Queues with room; the others are looked at again after `lookupTime` or when a job of theirs starts."""
-        names = leases.claim_queues(connection, QUEUE_FETCH, replace(ticket, limit=_QUEUES_AT_ONCE))
+        names = leases.claim_queues(connection, QUEUE_FETCH, replace(ticket, limit=min(_QUEUES_AT_ONCE, ticket.limit)))
         starting = jobs.count_starting(connection, names)
         settings = self.instance.settings.jobfetcher
         sizes = {

@@ -4,7 +4,7 @@ A row that changes while its report is under way stays due, so the server always
 arrive twice, never not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,11 +12,14 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.lines import Line, some_accepted
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
+from harvester.panda.errors import PandaError
 from harvester.panda.messages import JobReply
+from harvester.panda.messages import JobStatus as JobStatusReply
 from harvester.panda.reports import JobReport
 from harvester.store import history, jobs, leases, workers
 from harvester.store.leases import JOB_REPORT, Claim, ClaimTicket
@@ -24,7 +27,7 @@ from harvester.store.schema import JobPhase
 
 log = structlog.get_logger(__name__)
 
-_RETRY: Final = timedelta(seconds=15)
+_RETRY: Final = timedelta(seconds=8)
 _ENDED: Final = frozenset({"finished", "failed"})
 
 
@@ -40,11 +43,15 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
 
     name = "propagator"
 
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self.line: Line = Line()
+
     @property
     def pace(self) -> Pace:
         """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
         section = self.instance.settings.propagator
-        return Pace(section.sleep_time, section.lock_interval, section.n_threads, one_partner=True)
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next job is to be reported."""
@@ -62,14 +69,22 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         silent = [job for job in unit.jobs if self._is_silent(job)]
         told = [job for job in unit.jobs if not self._is_silent(job)]
         size = self.instance.settings.propagator.n_jobs_in_bulk
-        answers = self.instance.panda.update_jobs([self._report(job) for job in told], size)
-        replies = {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
-        running = [job.job_id for job in silent if job.status is JobStatus.RUNNING]
-        statuses = self.instance.panda.job_statuses(running) if running else {}
+        reports = [self._report(job) for job in told]
+        answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
+        replies = {job.job_id: answer for job, answer in zip(told, some_accepted(answers, "job reports"), strict=True)}
+        statuses = self._ask_about([job.job_id for job in silent if job.status is JobStatus.RUNNING])
         for job in silent:
             asked = statuses.get(job.job_id)
             replies[job.job_id] = JobReply(accepted=True, command=asked.command if asked else frozenset())
         return [replies[job.job_id] for job in unit.jobs]
+
+    def _ask_about(self, running: Sequence[int]) -> Mapping[int, JobStatusReply]:
+        """What the server wants of these jobs; if it does not say so now, it is asked with the next heartbeat."""
+        try:
+            return self.instance.panda.job_statuses(running) if running else {}
+        except PandaError as error:
+            log.warning("the server cannot be asked about jobs, it is tried again", jobs=len(running), error=str(error))
+            return {}
 
     def _is_silent(self, job: Job) -> bool:
         queue = self.instance.plugins.queues.get(job.queue)

@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, Generic
 
@@ -31,6 +31,10 @@ _BLOCKED_NAP: Final = 0.25
 that nothing could be claimed again."""
 _BRIEF: Final = 1.0
 """Seconds after which a unit at work no longer counts against its agent's threads: whoever hangs hangs alone."""
+_SERVERS_TIME: Final = 30.0
+"""The same where all units wait for the server: to ask it more often would not help it."""
+_TO_PROBE: Final = 3
+"""Rows that are taken to find out whether the server is well again."""
 _MOST_SLOW: Final = 64
 _MOST_HANGING: Final = 512
 """Units at work for less than `_PATIENCE`, and for however long, whatever `nThreads` says."""
@@ -165,7 +169,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     def _look(self) -> tuple[Sequence[UnitT], float]:
         """Work, or the seconds until there may be some; being woken ends these early."""
-        if not self._is_alive() or not self._has_room():
+        line = self.agent.line
+        if not self._is_alive() or not self._has_room() or (line and not line.is_open):
             return (), _BLOCKED_NAP
         now = self.agent.instance.clock()
         with self._db.read() as connection:
@@ -178,6 +183,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
             return (), min(ahead, longest)
         until = now + timedelta(seconds=pace.lease)
         ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
+        if line and line.is_in_trouble:
+            ticket = replace(ticket, limit=_TO_PROBE)
         with self._db.write() as connection:
             units = self.agent.claim(connection, ticket)
         self._fruitless = 0 if units else self._fruitless + 1
@@ -195,9 +202,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
         now = self._tick()
         with self._lock:
             ages = [now - each.started for each in self._in_hand.values() if each.started is not None]
-        pace = self.agent.pace
-        counted = math.inf if pace.one_partner else _BRIEF
-        limits = ((counted, pace.threads), (_PATIENCE, _MOST_SLOW), (math.inf, _MOST_HANGING))
+        counted = _BRIEF if self.agent.line is None else _SERVERS_TIME
+        limits = ((counted, self.agent.pace.threads), (_PATIENCE, _MOST_SLOW), (math.inf, _MOST_HANGING))
         return all(sum(age < limit for age in ages) < most for limit, most in limits)
 
     def _count_in_hand(self) -> int:
@@ -215,11 +221,19 @@ class AgentRunner(Generic[UnitT, ResultT]):
             while not self._has_room() and not self._stopping.is_set():
                 self._ended.clear()
                 self._ended.wait(_BLOCKED_NAP)
-            if self._stopping.is_set() or not self._is_still_ours(unit):
+            if self._stopping.is_set() or not self._is_still_ours(unit) or not self._may_ask():
                 self._give_back(unit)
                 self._drop(unit)
             else:
                 self._begin_one(unit)
+
+    def _may_ask(self) -> bool:
+        """Whether the server may be asked now, if it is the server that units wait for."""
+        line = self.agent.line
+        if line is not None and line.is_open:
+            line.begin()
+            return True
+        return line is None
 
     def _begin_one(self, unit: UnitT) -> None:
         with self._lock:
@@ -284,11 +298,15 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _count_success(self, about: str) -> None:
         with self._lock:
             self.health.done += 1
+            if self.agent.line:
+                self.agent.line.note_answer()
             self.health.resting.pop(about, None)
 
     def _count_failure(self, about: str, error: Exception) -> None:
         with self._lock:
             self.health.failed += 1
+            if self.agent.line and isinstance(error, PandaUnavailable):
+                self.agent.line.note_failure()
             rest = self.health.resting.setdefault(about, Rest())
             rest.extend(self._tick(), doubling=not isinstance(error, PandaUnavailable))
 

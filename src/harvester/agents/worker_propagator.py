@@ -11,7 +11,8 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.lines import Line, some_accepted
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
 from harvester.panda.reports import WorkerReport
@@ -20,7 +21,7 @@ from harvester.store.leases import WORKER_REPORT, Claim, ClaimTicket
 
 log = structlog.get_logger(__name__)
 
-_RETRY: Final = timedelta(seconds=15)
+_RETRY: Final = timedelta(seconds=8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,15 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
 
     name = "worker propagator"
 
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self.line: Line = Line()
+
     @property
     def pace(self) -> Pace:
         """`[propagator] sleepTime`, `lockInterval` and `nThreads`."""
         section = self.instance.settings.propagator
-        return Pace(section.sleep_time, section.lock_interval, section.n_threads, one_partner=True)
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next worker is to be reported."""
@@ -54,7 +59,9 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
     def act(self, unit: WorkersUnit) -> Sequence[WorkerReply]:
         """Tell the server, `nWorkersInBulk` at a time."""
         reports = [self._report(each) for each in unit.workers]
-        return self.instance.panda.update_workers(reports, self.instance.settings.propagator.n_workers_in_bulk)
+        size = self.instance.settings.propagator.n_workers_in_bulk
+        replies = self.instance.panda.update_workers(reports, size, probe=self.line.is_in_trouble)
+        return some_accepted(replies, "worker reports")
 
     def _report(self, worker: Worker) -> WorkerReport:
         logs: Mapping[str, str] = worker.log_urls or {}

@@ -28,8 +28,9 @@ from harvester.panda.messages import (
     parse_job_reply,
     parse_job_status,
 )
+from harvester.panda.tempo import Tempo
 from harvester.panda.text import clip, worker_time
-from harvester.panda.transport import Transport
+from harvester.panda.transport import Terms, Transport
 
 DEFAULT_TIMEOUT = 180.0
 DEFAULT_RETRIES = 2
@@ -69,6 +70,8 @@ class PandaClient:
         clock: Clock = utc_now,
     ) -> None:
         self.instance_id = instance_id
+        self._retries = retries
+        self._tempos = {name: Tempo(timeout) for name in ("pilot/update_jobs_bulk", "harvester/update_workers")}
         self._transport = Transport(
             base_url, credentials, clock=clock, timeout=timeout, retries=retries, transport=transport
         )
@@ -158,23 +161,34 @@ class PandaClient:
                 statuses |= zip(part, map(parse_job_status, answers), strict=True)
         return statuses
 
-    def update_jobs(self, reports: Sequence[JobReport], per_call: int = _ENTRIES_PER_CALL) -> list[JobReply]:
-        """Report jobs; one reply per report, in order. One bad entry does not hold back the others."""
+    def update_jobs(
+        self, reports: Sequence[JobReport], per_call: int = _ENTRIES_PER_CALL, *, probe: bool = False
+    ) -> list[JobReply]:
+        """Report jobs; one reply per report, in order. One bad entry does not hold back the others.
 
-        def send(part: Sequence[JobReport]) -> list[JobReply]:
-            answers = self._tell("pilot/update_jobs_bulk", job_list=[report.to_wire() for report in part])
+        A probe begins with few small calls that wait for a short time and are not repeated.
+        """
+
+        def send(part: Sequence[JobReport], probing: bool) -> list[JobReply]:  # noqa: FBT001 (the delivery's word)
+            wire: list[JsonValue] = [report.to_wire() for report in part]
+            answers = self._report("pilot/update_jobs_bulk", {"job_list": wire}, probe=probing)
             return [parse_job_reply(answer) for answer in _list(answers)]
 
-        return Delivery(reports, send, lambda why: JobReply(accepted=False, reason=why), _bulk(per_call)).run()
+        return Delivery(reports, send, lambda why: JobReply(accepted=False, reason=why), _bulk(per_call), probe).run()
 
-    def update_workers(self, reports: Sequence[WorkerReport], per_call: int = _ENTRIES_PER_CALL) -> list[WorkerReply]:
-        """Report workers; one reply per report, in order. One bad entry does not hold back the others."""
+    def update_workers(
+        self, reports: Sequence[WorkerReport], per_call: int = _ENTRIES_PER_CALL, *, probe: bool = False
+    ) -> list[WorkerReply]:
+        """Report workers; one reply per report, in order, as for jobs."""
 
-        def send(part: Sequence[WorkerReport]) -> list[WorkerReply]:
-            answers = self._tell("harvester/update_workers", workers=[report.to_wire() for report in part])
+        def send(part: Sequence[WorkerReport], probing: bool) -> list[WorkerReply]:  # noqa: FBT001 (the delivery's word)
+            wire: list[JsonValue] = [report.to_wire() for report in part]
+            answers = self._report("harvester/update_workers", {"workers": wire}, probe=probing)
             return [WorkerReply(answer is True, "" if answer is True else _NOT_STORED) for answer in _list(answers)]
 
-        return Delivery(reports, send, lambda why: WorkerReply(accepted=False, reason=why), _bulk(per_call)).run()
+        return Delivery(
+            reports, send, lambda why: WorkerReply(accepted=False, reason=why), _bulk(per_call), probe
+        ).run()
 
     def acquire_commands(self, n: int) -> list[Command]:
         """Take up to `n` commands. The server gives each only once: store them before anything else."""
@@ -192,6 +206,12 @@ class PandaClient:
         """Report worker counts of one queue by job type, resource type and status; replaces the earlier ones."""
         plain = {job: {kind: dict(counts) for kind, counts in kinds.items()} for job, kinds in statistics.items()}
         self._tell("harvester/report_worker_statistics", panda_queue=queue, statistics=json.dumps(plain))
+
+    def _report(self, method: str, arguments: Mapping[str, JsonValue], *, probe: bool) -> JsonValue:
+        everything = {"harvester_id": self.instance_id, **arguments}
+        with self._tempos[method].call(probe=probe) as patience:
+            terms = Terms(patience, 0 if probe else self._retries)
+            return self._transport.post(method, everything, repeatable=True, terms=terms)
 
     def _tell(self, method: str, **arguments: JsonValue) -> JsonValue:
         return self._transport.post(method, {"harvester_id": self.instance_id, **arguments}, repeatable=True)

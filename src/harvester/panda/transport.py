@@ -11,7 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from threading import Lock
@@ -43,6 +43,29 @@ class Envelope:
     success: bool
     message: str
     data: JsonValue
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How long one call waits for each part of its answer, and how often it may be repeated."""
+
+    patience: float
+    retries: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """One attempt of a call."""
+
+    verb: str
+    url: str
+    headers: dict[str, str]
+    body: bytes | None
+    patience: float
+
+    def send(self, http: httpx2.Client) -> AbstractContextManager[httpx2.Response]:
+        """The answer while it comes in."""
+        return http.stream(self.verb, self.url, headers=self.headers, content=self.body, timeout=self.patience)
 
 
 @dataclass(slots=True)
@@ -119,34 +142,44 @@ class Transport:
         path = f"{method}?{query}" if arguments else method
         return self._repeating("GET", path, None, repeatable=True)
 
-    def post(self, method: str, arguments: Mapping[str, JsonValue], *, repeatable: bool) -> JsonValue:
+    def post(
+        self, method: str, arguments: Mapping[str, JsonValue], *, repeatable: bool, terms: Terms | None = None
+    ) -> JsonValue:
         """Tell something. `repeatable` is false for a call that must not be repeated once the server may have acted.
+
+        `terms` may be others than this client's usual ones.
 
         Raises:
             PandaUnavailable: no usable answer, after the allowed repetitions.
             PandaRefused: the server said no.
         """
-        return self._repeating("POST", method, json.dumps(arguments).encode(), repeatable=repeatable)
+        return self._repeating("POST", method, json.dumps(arguments).encode(), repeatable=repeatable, terms=terms)
 
-    def _repeating(self, verb: str, path: str, body: bytes | None, *, repeatable: bool) -> JsonValue:
+    def _repeating(
+        self, verb: str, path: str, body: bytes | None, *, repeatable: bool, terms: Terms | None = None
+    ) -> JsonValue:
+        """A call that waited in vain is not repeated at once: more calls do not help a server that is slow."""
+        terms = terms or Terms(self._timeout, self._retries)
+
         def may_repeat(error: Exception) -> bool:
-            return isinstance(error, PandaUnavailable) and (repeatable or not error.reached)
+            waited = isinstance(error.__cause__, httpx2.TimeoutException)
+            return isinstance(error, PandaUnavailable) and (repeatable or not error.reached) and not waited
 
         url = f"{self._base_url}/{path}"
-        attempts = stamina.retry_context(on=may_repeat, attempts=self._retries + 1, timeout=self._timeout)
+        attempts = stamina.retry_context(on=may_repeat, attempts=terms.retries + 1, timeout=self._timeout)
         for attempt in attempts:
             with attempt:
-                envelope = self._once(verb, url, body)
+                envelope = self._once(verb, url, body, terms.patience)
         if not envelope.success:
             raise PandaRefused(_bare(url), envelope.message or "the server refused without a word")
         return envelope.data
 
-    def _once(self, verb: str, url: str, body: bytes | None) -> Envelope:
+    def _once(self, verb: str, url: str, body: bytes | None, patience: float) -> Envelope:
         bare = _bare(url)
         try:
             headers = self._headers(body)
             with self._borrowed() as http:
-                status, answer = self._exchange(http, verb, url, headers, _packed(body))
+                status, answer = self._exchange(http, _Request(verb, url, headers, _packed(body), patience))
         except CredentialError as error:
             raise PandaUnavailable(bare, str(error), reached=False) from None
         except httpx2.HTTPError as error:
@@ -164,19 +197,17 @@ class Transport:
             headers["Origin"] = self._credentials.auth_origin or ""
         return headers
 
-    def _exchange(
-        self, http: httpx2.Client, verb: str, url: str, headers: dict[str, str], body: bytes | None
-    ) -> tuple[int, bytes]:
+    def _exchange(self, http: httpx2.Client, request: _Request) -> tuple[int, bytes]:
         """Read the whole answer, but neither without end nor drop by drop for ever."""
-        deadline = self._tick() + 2 * self._timeout
+        deadline = self._tick() + 2 * request.patience
         answer = bytearray()
-        with http.stream(verb, url, headers=headers, content=body) as response:
+        with request.send(http) as response:
             for piece in response.iter_bytes():
                 answer += piece
                 if len(answer) > MAX_ANSWER_BYTES:
                     raise httpx2.ReadError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes")
                 if self._tick() > deadline:
-                    raise httpx2.ReadTimeout(f"the answer is not complete after {2 * self._timeout:g} s")
+                    raise httpx2.ReadTimeout(f"the answer is not complete after {2 * request.patience:g} s")
         return response.status_code, bytes(answer)
 
     def _judge(self, url: str, status: int, answer: bytes) -> Envelope:

@@ -1,15 +1,15 @@
 """The runner with real threads: what is claimed is kept, given back or done, and whoever hangs hangs alone."""
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
 from world import QUEUE, FakeResource, World
 
-from harvester.agents.base import Agent, Pace
+from harvester.agents.base import Agent
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
@@ -110,18 +110,17 @@ def one_thread(world: World) -> None:
 # ---- waiting for a thread --------------------------------------------------------------------------------------------
 
 
-class Narrow(Submitter):
-    """Lets nobody go ahead of a unit that takes long."""
-
-    @property
-    def pace(self) -> Pace:
-        return replace(super().pace, one_partner=True)
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody goes ahead of a unit that takes long."""
+    monkeypatch.setattr("harvester.agents.runner._BRIEF", math.inf)
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_waits_for_a_thread_is_held_as_long_as_what_is_at_work(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, "A", "B")
-    with running(world, Narrow(world.instance), tick) as runner:
+    with running(world, Submitter(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
         for _ in range(4):
             tick.now += 50
@@ -135,10 +134,11 @@ def test_what_waits_for_a_thread_is_held_as_long_as_what_is_at_work(world: World
     assert gate.calls == ["A", "B"]
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_was_lost_while_it_waited_is_not_begun(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, "A", "B")
-    with running(world, Narrow(world.instance), tick) as runner:
+    with running(world, Submitter(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
         with world.db.write() as connection:
             leases.release_owner(connection, world.owner.owner_id, world.clock())
@@ -153,10 +153,11 @@ def test_what_was_lost_while_it_waited_is_not_begun(world: World, gate: Gate, ti
     assert gate.calls == ["A", "B"]
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_lease_that_ran_out_while_it_waited_is_not_used(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, "A", "B")
-    with running(world, Narrow(world.instance), tick) as runner:
+    with running(world, Submitter(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
         tick.now += LEASE + 1
         runner.renew()
@@ -166,10 +167,11 @@ def test_a_lease_that_ran_out_while_it_waited_is_not_used(world: World, gate: Ga
     assert world.held(2).tries == 0
 
 
+@pytest.mark.usefixtures("patient")
 def test_the_order_to_stop_begins_nothing_more(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, *"ABCDE")
-    with running(world, Narrow(world.instance), tick) as runner:
+    with running(world, Submitter(world.instance), tick) as runner:
         until(lambda: gate.calls)
         runner.stop()
         until(lambda: [world.held(each).tries for each in range(2, 6)] == [0, 0, 0, 0])
