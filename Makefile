@@ -26,8 +26,7 @@ format: $(VENV)/.installed-for-tests
 	$(BIN)/ruff format
 
 bench: $(VENV)/.installed-for-tests
-	$(BIN)/python benchmarks/lifecycle.py --mode pull
-	$(BIN)/python benchmarks/lifecycle.py --mode push
+	$(BIN)/python benchmarks/all.py
 
 clean:
 	rm -rf $(VENV)

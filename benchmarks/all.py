@@ -1,0 +1,152 @@
+"""Runs every benchmark in a process of its own and writes `results.md`: `make bench`.
+
+Short ones are run three times, and the median counts. One that fails or takes too long stands in the table with its
+reason, and the exit code is 1; a target that is missed is a result like any other.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from pydantic import JsonValue, TypeAdapter
+
+from machine import facts
+
+Figures = Mapping[str, JsonValue]
+_HERE = Path(__file__).parent
+_FIGURES = TypeAdapter(dict[str, JsonValue])
+_HEAD = """# Results
+
+Written by `make bench`; [findings.md](findings.md) says what they mean, [README.md](README.md) how they came about.
+Wall and CPU are seconds of what the benchmark measures, not of its preparations.
+"""
+_COLUMNS = "| benchmark | runs | figure | target | median | | wall | CPU |\n|---|---|---|---|---|---|---|---|"
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """A script with its arguments.
+
+    Attributes:
+        targets: the most that a figure should be; None if it is only told.
+        seconds: how long one run may take.
+        runs: how often it is run.
+    """
+
+    script: str
+    arguments: Sequence[str] = ()
+    targets: Mapping[str, float | None] | None = None
+    seconds: float = 180
+    runs: int = 1
+
+    @property
+    def name(self) -> str:
+        """As one would type it."""
+        return " ".join([self.script, *self.arguments])
+
+
+_LIFE = {"workers_per_second": None, "cpu_seconds_per_1000": None, "peak_rss_mib": None}
+_PROCESSES = {
+    f"{figure}_{number}": None
+    for figure in ("workers_per_second", "cpu_seconds_per_1000", "database_cpu_seconds_per_1000")
+    for number in (1, 2, 3)
+}
+BENCHMARKS = (
+    Benchmark("lifecycle.py", ("--mode", "pull", "--workers", "10000"), _LIFE, runs=3),
+    Benchmark("bare.py", ("--mode", "pull", "--workers", "10000"), _LIFE),
+    Benchmark("lifecycle.py", ("--mode", "push", "--workers", "10000"), _LIFE, runs=3),
+    Benchmark("bare.py", ("--mode", "push", "--workers", "10000"), _LIFE),
+    Benchmark("monitor.py", (), {"seconds": 3.0, "first_round_seconds": None, "peak_rss_mib": None}, runs=3),
+    Benchmark("monitor.py", ("--changed", "1"), {"seconds": 4.0}, runs=3),
+    Benchmark("idle.py", (), {"cpu_percent": 5.0, "rss_mib": 300.0, "rounds_of_checks": None}, seconds=600),
+    Benchmark(
+        "latency.py",
+        (),
+        {
+            "submitted_beyond_poll_median": 1.0,
+            "worker_told_beyond_poll_median": 1.0,
+            "job_told_beyond_poll_median": 1.0,
+            "submitted_median": None,
+            "worker_told_median": None,
+        },
+        seconds=400,
+    ),
+    Benchmark("restart.py", (), {"seconds": 3.0, "first_round_seconds": None, "peak_rss_mib": None}, runs=3),
+    Benchmark("scale.py", (), {"speed_ratio": 1.3, "cpu_ratio": 1.3}, seconds=600),
+    Benchmark("processes.py", ("--engine", "mariadb"), _PROCESSES, seconds=300),
+    Benchmark("processes.py", ("--engine", "postgresql"), _PROCESSES, seconds=300),
+    Benchmark("slurm.py", (), {"ratio_to_by_hand": 1.2, "workers_per_second": None, "processes_per_1000": None}),
+    Benchmark("crash.py", ("--kills", "10", "--workers", "1000"), seconds=240),
+    Benchmark("extremes.py", ("--queues", "1000", "--minutes", "0.5", "--rows", "100000"), seconds=300),
+)
+
+
+def run(benchmark: Benchmark, more: Sequence[str]) -> Figures:
+    """The figures of one run.
+
+    Raises:
+        subprocess.SubprocessError: it failed, or took too long.
+    """
+    command = [sys.executable, str(_HERE / benchmark.script), *benchmark.arguments, *more, "--json"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=benchmark.seconds, check=True)
+    return _FIGURES.validate_python(json.loads(done.stdout.splitlines()[-1]))
+
+
+def medians(runs: Sequence[Figures]) -> dict[str, float]:
+    """The median of every figure that is a number."""
+    numbers = {name for name, value in runs[0].items() if isinstance(value, int | float)}
+    return {name: round(median(float(str(each[name])) for each in runs), 3) for name in numbers}
+
+
+def rows(benchmark: Benchmark, measured: Mapping[str, float]) -> Iterator[str]:
+    """The lines of the table for one benchmark; without targets all that it tells."""
+    costs = [f"{measured[name]:g}" if name in measured else "" for name in ("seconds", "cpu_seconds")]
+    start = [benchmark.name, str(benchmark.runs)]
+    for figure, target in (benchmark.targets or dict.fromkeys(sorted(measured))).items():
+        value = measured[figure]
+        verdict = "" if target is None else "met" if value <= target else "missed"
+        limit = "" if target is None else f"≤ {target:g}"
+        yield f"| {' | '.join([*start, figure, limit, f'{value:g}', verdict, *costs])} |"
+        start, costs = ["", ""], ["", ""]
+
+
+def report(benchmark: Benchmark, more: Sequence[str]) -> tuple[list[str], bool]:
+    """The lines of the table, and whether the benchmark could be run."""
+    try:
+        measured = medians([run(benchmark, more) for _ in range(benchmark.runs)])
+    except subprocess.SubprocessError as error:
+        took_long = isinstance(error, subprocess.TimeoutExpired)
+        why = f"took more than {benchmark.seconds:g} s" if took_long else "failed"
+        return [f"| {benchmark.name} | {benchmark.runs} | {why} | | | | | |"], False
+    return list(rows(benchmark, measured)), True
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--access-points", metavar="DIR", help="where all benchmarks make their access points")
+    parser.add_argument("--only", nargs="+", metavar="SCRIPT", help="run these alone and print, write nothing")
+    arguments = parser.parse_args()
+    more = ["--access-points", arguments.access_points] if arguments.access_points else []
+    chosen = [each for each in BENCHMARKS if not arguments.only or each.script in arguments.only]
+    lines, complete = [_COLUMNS], True
+    for benchmark in chosen:
+        print(f"{benchmark.name} …", file=sys.stderr, flush=True)
+        told, could = report(benchmark, more)
+        print("\n".join(told), file=sys.stderr, flush=True)
+        lines += told
+        complete = complete and could
+    machine = [f"| {name} | {value} |" for name, value in facts()]
+    place = "in a directory given for them" if more else "beside the database"
+    parts = [_HEAD, "| | |\n|---|---|", *machine, f"| access points | {place} |", "", *lines, ""]
+    if not arguments.only:
+        (_HERE / "results.md").write_text("\n".join(parts))
+    return 0 if complete else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
