@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import accumulate
 
+from crashing.judgement import most_at_once
 from system_harness.site import Row, Site
 
 _FINAL_WORKERS = {"finished", "failed", "cancelled", "missed"}
@@ -43,7 +43,8 @@ def judge(site: Site, batch_jobs: Sequence[BatchJob], *, jobs: int, max_workers:
     assert len(known) == jobs
     judge_jobs(site, known)
     judge_batch_jobs(site, batch_jobs)
-    assert most_at_once(batch_jobs) <= max_workers
+    ran = [(each.started_at, each.ended_at) for each in batch_jobs if each.started_at is not None]
+    assert most_at_once(ran) <= max_workers
 
 
 def judge_jobs(site: Site, jobs: Iterable[Row]) -> None:
@@ -69,9 +70,9 @@ def judge_batch_jobs(site: Site, batch_jobs: Sequence[BatchJob]) -> None:
     workers = {f"{site.instance}-{each['worker_id']}": each for each in site.server.control.workers()}
     for worker in workers.values():
         assert worker["status"] in _FINAL_WORKERS, worker
-        statuses = worker["statuses"]
-        assert isinstance(statuses, list)
-        assert sum(each in _FINAL_WORKERS for each in statuses) == 1, worker
+        told = worker["told"]
+        assert isinstance(told, list)
+        assert len(_FINAL_WORKERS.intersection(told)) == 1, worker
     markers = Counter(each.marker for each in batch_jobs)
     assert [marker for marker, times in markers.items() if times > 1] == []
     assert markers.keys() - workers.keys() == set(), "batch jobs that Harvester does not know"
@@ -80,10 +81,3 @@ def judge_batch_jobs(site: Site, batch_jobs: Sequence[BatchJob]) -> None:
         fields = workers[each.marker]["fields"]
         assert isinstance(fields, dict)
         assert fields["batchID"] == each.batch_id, workers[each.marker]
-
-
-def most_at_once(batch_jobs: Iterable[BatchJob]) -> int:
-    """The highest number of batch jobs that ran at the same time; an end comes before a start of the same moment."""
-    ran = [each for each in batch_jobs if each.started_at is not None]
-    steps = [(each.started_at or 0.0, 1) for each in ran] + [(each.ended_at or float("inf"), -1) for each in ran]
-    return max(accumulate(step for _, step in sorted(steps)), default=0)

@@ -7,6 +7,7 @@
 import os
 import signal
 import threading
+from functools import cache
 from typing import Final
 
 _LOCK: Final = threading.Lock()
@@ -23,17 +24,19 @@ class _Trap:
     def reach(self, name: str) -> None:
         if name != self._point:
             return
-        with _LOCK:
-            self._left -= 1
-            sprung = self._left == 0
-        if sprung:
+        self._left -= 1
+        if self._left == 0:
             os.kill(os.getpid(), self._number)
 
 
-_TRAPS: Final = (_Trap("HARVESTER_KILL_AT", signal.SIGKILL), _Trap("HARVESTER_FREEZE_AT", signal.SIGSTOP))
+@cache
+def _traps() -> tuple[_Trap, ...]:
+    """Read when the first point is reached: a process may be forked from one that has imported this already."""
+    return _Trap("HARVESTER_KILL_AT", signal.SIGKILL), _Trap("HARVESTER_FREEZE_AT", signal.SIGSTOP)
 
 
 def reach(name: str) -> None:
     """The process has come to the named instant."""
-    for trap in _TRAPS:
-        trap.reach(name)
+    with _LOCK:
+        for trap in _traps():
+            trap.reach(name)

@@ -284,12 +284,15 @@ class AgentRunner(Generic[UnitT, ResultT]):
                 with self._db.write() as connection:
                     if self._had_trouble(unit):
                         self.agent.note_trouble(connection, unit, "")
-                    return self.agent.commit(connection, unit, result)
+                    wanted = self.agent.commit(connection, unit, result)
+                    reach(f"{self.agent.name}.in_commit")
             except StoreUnavailableError as error:
                 log.warning("result waits for the database", agent=self.agent.name, about=unit.about, error=str(error))
                 if self._stopping.wait(pause):
                     raise
                 pause = min(pause * 2, _RETRY_LAST)
+            else:
+                return wanted
 
     def _had_trouble(self, unit: UnitT) -> bool:
         with self._lock:

@@ -71,7 +71,12 @@ class Job(Record):
 
 @dataclass(slots=True)
 class Worker(Record):
-    """One worker as its Harvester, and later its pilot, reported it; `fields` has the wire's names."""
+    """One worker as its Harvester, and later its pilot, reported it; `fields` has the wire's names.
+
+    Attributes:
+        statuses: those that it has had.
+        told: those that were ever reported, also when they came too late to count.
+    """
 
     harvester_id: str
     worker_id: int
@@ -82,6 +87,7 @@ class Worker(Record):
     pilot_status: str | None = None
     updates: int = 0
     statuses: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     @property
     def is_final(self) -> bool:

@@ -101,6 +101,8 @@ class Workers:
         self._memory.keep("worker", _key(worker), worker.to_record())
 
     def _move(self, worker: Worker, status: str, now: float) -> None:
+        if worker.told[-1:] != [status]:
+            worker.told.append(status)
         if worker.is_final and now - worker.changed < FINAL_STATUS_KEPT:
             return
         if status != worker.status:

@@ -1,0 +1,100 @@
+"""Whether anything is lost, doubled or forgotten when Harvester is killed again and again in the middle of its work.
+
+Several processes of one instance share a database and a simulated batch system. They die by SIGKILL at every named
+point, in the middle of plugin calls and at random instants; a database server is killed too. What came of it is judged
+by the batch system's own journal and the server's own record. The exit code is 1 if anything went wrong.
+"""
+
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from crashing.judgement import Verdict, judge
+from crashing.points import POINTS
+from crashing.processes import prepare
+from crashing.run import Plan, prepared
+from crashing.torment import Torment
+from figures import options, tell
+
+_EXAMPLES: Final = 5
+
+
+def main() -> int:
+    parser = options(__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=5000)
+    parser.add_argument("--processes", type=int, default=2, help="of Harvester, at the same time")
+    parser.add_argument(
+        "--at", nargs="+", choices=POINTS, metavar="POINT", help="at which to die; by default all, or as many as fit"
+    )
+    parser.add_argument("--patience", type=float, default=60, help="seconds without progress after which all is judged")
+    parser.add_argument("--keep-log", type=Path, metavar="FILE", help="where the log of the processes is left")
+    parser.add_argument("--defect", metavar="MODULE", help="imported into every process before Harvester runs")
+    given = parser.parse_args()
+    plan = Plan(
+        engine=given.engine,
+        seed=given.seed,
+        kills=given.kills,
+        workers=given.workers,
+        processes=given.processes,
+        points=given.at or _some_points(given.seed, given.kills),
+        patience=given.patience,
+        access_points=given.access_points,
+        defect=given.defect,
+    )
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM")
+    )  # nothing is left behind, whoever ends the run
+    prepare(plan.engine)
+    began = time.monotonic()
+    with prepared(plan) as run:
+        try:
+            record = run.go()
+        finally:
+            if given.keep_log:
+                shutil.copyfile(run.torment.starter.log, given.keep_log)
+    verdict = judge(record)
+    for line in _story(verdict, run.torment):
+        print(line, file=sys.stderr)
+    figures = {
+        "engine": plan.engine,
+        "seed": plan.seed,
+        "kills": run.torment.done,
+        "workers": len(record.batch_jobs),
+        **{kind: len(faults) for kind, faults in verdict.faults.items()},
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    tell(figures, as_json=given.json)
+    return int(any(verdict.faults.values()) or bool(run.torment.surprises))
+
+
+def _some_points(seed: int, kills: int) -> Sequence[str]:
+    """All points, unless that left no kills for random instants."""
+    chance = random.Random(seed)  # noqa: S311 - nobody's secret
+    return chance.sample(POINTS, min(len(POINTS), kills * 3 // 5))
+
+
+def _story(verdict: Verdict, torment: Torment) -> list[str]:
+    """What happened, for people, with a few examples of everything that went wrong."""
+    lines = [f"{number:4} killed at {cause}" for cause, number in sorted(torment.causes.items())]
+    if verdict.unanswered:
+        lines.append(
+            f"{len(verdict.unanswered)} jobs were handed out in answers that a kill destroyed, and made up for"
+        )
+    lines += [f"never came to {point}" for point in torment.missed]
+    lines += [*torment.remarks, *torment.surprises[:_EXAMPLES]]
+    for kind, faults in verdict.faults.items():
+        lines += [f"{kind}: {fault}" for fault in faults[:_EXAMPLES]]
+        if len(faults) > _EXAMPLES:
+            lines.append(f"{kind}: {len(faults) - _EXAMPLES} more")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

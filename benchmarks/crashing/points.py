@@ -1,0 +1,31 @@
+"""Every named point at which a process of the run can be made to die."""
+
+from typing import Final
+
+_AGENTS: Final = (
+    "job fetcher",
+    "preparator",
+    "sizer",
+    "submitter",
+    "reconciler",
+    "monitor",
+    "stager",
+    "propagator",
+    "worker propagator",
+    "killer",
+    "sweeper",
+)
+_OF_EVERY_AGENT: Final = ("before_commit", "in_commit", "after_commit")
+_OF_SUBMITTER: Final = ("submitter.before_feed", "submitter.before_submit", "submitter.after_submit")
+
+HARVESTER: Final = (*_OF_SUBMITTER, *(f"{agent}.{point}" for agent in _AGENTS for point in _OF_EVERY_AGENT))
+"""The points of Harvester itself."""
+BATCH: Final = tuple(f"batch.in_{verb}" for verb in ("submit", "find", "check", "kill", "clean"))
+"""Those in the middle of the simulated batch system's verbs."""
+POINTS: Final = (*HARVESTER, *BATCH)
+RARE: Final = frozenset(
+    point
+    for point in POINTS
+    if point.startswith(("killer", "reconciler")) or point in {"batch.in_kill", "batch.in_find"}
+)
+"""Those that nobody comes to unless something has gone wrong before."""

@@ -1,0 +1,171 @@
+"""One run from the first start to the verdict."""
+
+import random
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from pydantic import TypeAdapter
+
+from crashing.judgement import Record, unanswered
+from crashing.processes import Starter
+from crashing.torment import Torment
+from crashing.workload import INSTANCE, PULL, PUSH, Workload
+from databases import DatabaseServer, running_server_of, sqlite_section
+from harvester.panda.devserver import DevControl
+from harvester.panda.devserver.records import FINAL_JOB_STATUSES, FINAL_WORKER_STATUSES, Job, Worker
+from instance import Site, running_server
+
+_JOBS: Final = TypeAdapter(list[Job])
+_WORKERS: Final = TypeAdapter(list[Worker])
+_QUIET: Final = 3.0
+_GLANCE: Final = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        kills: how many SIGKILLs.
+        workers: how many batch jobs at least.
+        processes: how many processes of Harvester at the same time.
+        points: at which a process has to die.
+        patience: seconds without any progress after which the run is judged as it is.
+        access_points: a directory in which the access points are made; beside the configuration by default.
+        defect: a module that is imported into every process before Harvester runs.
+    """
+
+    engine: str
+    seed: int
+    kills: int
+    workers: int
+    processes: int
+    points: Sequence[str]
+    patience: float
+    access_points: str | None = None
+    defect: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """See the module."""
+
+    workload: Workload
+    torment: Torment
+    patience: float
+    _fed: float = field(default=0.0)
+
+    def go(self) -> Record:
+        """Torment the instance, let it finish, and tell what came of it."""
+        try:
+            self.torment.run(self.feed)
+            self.torment.stop()
+            self._settle()
+            self.torment.stop()
+        finally:
+            self.torment.kill_all()
+        return self._record()
+
+    def feed(self, share: float) -> None:
+        """Give work in pace with the kills, and make an end of pulling when there were enough workers."""
+        if time.monotonic() - self._fed < _GLANCE:
+            return
+        self._fed = time.monotonic()
+        self.workload.give(share)
+        if self.workload.pulling and self.workload.has_pulled_enough():
+            self.torment.reconfigure(self._end_pulling)
+
+    def _end_pulling(self) -> None:
+        self.workload.pulling = False
+        self.workload.configure()
+
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """Let the processes run undisturbed until everybody knows the end of everything, or nothing moves any more."""
+        self.workload.give(1)
+        self.torment.start()
+        seen, moved = self._state(), time.monotonic()
+        while time.monotonic() - moved < (_QUIET if self._is_over() else self.patience):
+            time.sleep(_GLANCE)
+            self.torment.replace_the_dead()
+            self._make_up()
+            if self.workload.pulling and self.workload.has_pulled_enough():
+                self.torment.stop()
+                self._end_pulling()
+                self.torment.start()
+            if self._state() != seen:
+                seen, moved = self._state(), time.monotonic()
+
+    def _state(self) -> object:
+        """Whatever changes as long as work goes on."""
+        journal, control = self.workload.journal, self.workload.control
+        return control.summary(), journal.counts(), journal.left(time.time())
+
+    def _is_over(self) -> bool:
+        return (
+            not self.workload.pulling
+            and self.workload.journal.left(time.time()) == 0
+            and self._statuses("workers") <= FINAL_WORKER_STATUSES
+            and self._jobs_are_over()
+            and self._missing() == 0
+        )
+
+    def _jobs_are_over(self) -> bool:
+        """Whether none is left but those of which nobody may know."""
+        return self._statuses("jobs") <= FINAL_JOB_STATUSES | {"sent"}
+
+    def _statuses(self, kind: str) -> frozenset[str]:
+        counts = self.workload.control.summary()[kind]
+        assert isinstance(counts, dict)
+        return frozenset(counts)
+
+    def _make_up(self) -> None:
+        """Give other jobs for those of lost answers, as the server would after half an hour."""
+        if self._jobs_are_over() and (missing := self._missing()) > 0:
+            self.workload.add_jobs(missing)
+
+    def _missing(self) -> int:
+        """How many jobs more the server has to have for those that were in lost answers."""
+        if "sent" not in self._statuses("jobs"):
+            return 0
+        jobs = _JOBS.validate_python(list(self.workload.control.jobs(site=PUSH)))
+        return self.workload.workers // 2 + len(unanswered(jobs, self.torment.deaths)) - self.workload.given
+
+    def _record(self) -> Record:
+        control = self.workload.control
+        return Record(
+            _JOBS.validate_python(list(control.jobs())),
+            _WORKERS.validate_python(control.workers()),
+            self.workload.journal.all(),
+            dict.fromkeys((PUSH, PULL), self.workload.at_once),
+            self.torment.deaths,
+            INSTANCE,
+        )
+
+
+@contextmanager
+def prepared(plan: Plan) -> Iterator[Run]:
+    """A run with everything it needs; all of it is gone afterwards."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="harvester-crash-")))
+        access = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="access-", dir=plan.access_points or folder))
+        )
+        url = stack.enter_context(running_server(folder))
+        control = stack.enter_context(DevControl(url))
+        database = None if plan.engine == "sqlite" else stack.enter_context(running_server_of(plan.engine))
+        site = Site(folder, access, url, database.section if database else sqlite_section(folder))
+        workload = Workload(site, control, folder / "batch.db", plan.seed, plan.workers)
+        starter = Starter(workload.configure(), folder / "harvester.log", plan.defect)
+        yield Run(workload, _torment(plan, starter, database), plan.patience)
+
+
+def _torment(plan: Plan, starter: Starter, database: DatabaseServer | None) -> Torment:
+    chance = random.Random(plan.seed)  # noqa: S311 - nobody's secret
+    return Torment(starter, database, plan.points, plan.kills, plan.processes, chance)

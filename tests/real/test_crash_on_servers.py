@@ -1,0 +1,15 @@
+"""The short edition of the crash benchmark, with a database server that is killed too."""
+
+import pytest
+
+from system_harness.crash import crash
+from system_harness.points import SUBMISSION
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "postgresql"])
+def test_nothing_is_lost_or_doubled(engine: str, request: pytest.FixtureRequest):
+    request.getfixturevalue(f"{engine}_server")  # skips where it is not installed
+    code, _, said = crash("--engine", engine, "--kills", "14", "--workers", "200", "--at", *SUBMISSION)
+    assert code == 0, said

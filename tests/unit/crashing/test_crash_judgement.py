@@ -1,0 +1,121 @@
+"""The judge of the crash benchmark notices everything that can go wrong, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from crashing.batch import BatchJob
+from crashing.judgement import Record, Verdict, judge, most_at_once, unanswered
+from harvester.panda.devserver.records import Job, Worker
+
+JOB = Job(
+    1000001,
+    "PUSH",
+    "managed",
+    "SCORE",
+    1000,
+    1,
+    0.0,
+    {},
+    status="finished",
+    acquired=10.0,
+    times_acquired=1,
+    received=[[11.0, "starting", None, "NULL", 1], [20.0, "finished", None, "NULL", 1]],
+)
+WORKER = Worker(
+    "crash", 1, "finished", 20.0, {"batchID": "7"}, statuses=["submitted", "finished"], told=["submitted", "finished"]
+)
+BATCH_JOB = BatchJob("7", "crash-1", "PUSH", (1000001,), 12.0, 12.5, 15.0, None, 18.0)
+RECORD = Record([JOB], [WORKER], [BATCH_JOB], {"PUSH": 1}, [], "crash")
+
+
+def faults(record: Record) -> Mapping[str, int]:
+    return {kind: len(some) for kind, some in judge(record).faults.items() if some}
+
+
+def test_a_good_run():
+    assert judge(RECORD) == Verdict()
+
+
+def fields(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - of any record
+    return values
+
+
+def changed(what: Any, **values: Any) -> Any:  # noqa: ANN401 - a record of any kind
+    return replace(what, **values)
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        (fields(jobs=[changed(JOB, status="running")]), {"lost": 1}),
+        (fields(jobs=[changed(JOB, status="sent", received=[])]), {"lost": 1}),
+        (fields(jobs=[changed(JOB, times_acquired=2)]), {"doubled": 1}),
+        (fields(jobs=[changed(JOB, received=[*JOB.received, [30.0, "failed", None, "NULL", 1]])]), {"unreported": 1}),
+        (fields(workers=[changed(WORKER, told=["submitted", "failed", "finished"])]), {"unreported": 1}),
+        (fields(workers=[changed(WORKER, status="failed", told=["failed"])]), {"unreported": 1}),
+        (fields(workers=[changed(WORKER, status="running", told=["running"])]), {"lost": 1, "unreported": 1}),
+        (fields(workers=[changed(WORKER, fields={"batchID": "8"})]), {"orphaned": 1}),
+        (fields(workers=[]), {"orphaned": 1}),
+        (fields(batch_jobs=[changed(BATCH_JOB, cleaned=None)]), {"orphaned": 1}),
+        (fields(batch_jobs=[changed(BATCH_JOB, cleaned=14.0)]), {"orphaned": 1}),
+        (fields(batch_jobs=[changed(BATCH_JOB, ends=None)]), {"orphaned": 1}),
+        (fields(batch_jobs=[changed(BATCH_JOB, killed=14.0)]), {"unreported": 1}),
+        (
+            fields(batch_jobs=[BATCH_JOB, changed(BATCH_JOB, batch_id="8", accepted=16.0, ends=17.0)]),
+            {"doubled": 2, "orphaned": 1},
+        ),
+        (
+            fields(
+                workers=[WORKER, changed(WORKER, worker_id=2, fields={"batchID": "8"})],
+                batch_jobs=[BATCH_JOB, changed(BATCH_JOB, batch_id="8", marker="crash-2", jobs=())],
+            ),
+            {"over_limit": 1},
+        ),
+    ],
+)
+def test_what_goes_wrong_is_found(record: dict[str, Any], found: Mapping[str, int]):
+    assert faults(changed(RECORD, **record)) == found
+
+
+# ---- answers that never arrived --------------------------------------------------------------------------------------
+
+
+def sent(job_id: int, given: float, **values: Any) -> Job:  # noqa: ANN401 - fields of a job
+    return replace(JOB, job_id=job_id, status="sent", acquired=given, received=[], **values)
+
+
+def test_a_lost_answer_is_excused_by_a_death_just_then():
+    assert unanswered([sent(1, 10.0), sent(2, 10.0)], [10.5]) == [1, 2]
+
+
+@pytest.mark.parametrize("deaths", [[], [9.9], [15.1], [9.9, 15.1]])
+def test_without_a_death_just_then_it_is_not(deaths: list[float]):
+    assert unanswered([sent(1, 10.0)], deaths) == []
+
+
+def test_one_death_excuses_one_answer():
+    assert unanswered([sent(1, 10.0), sent(2, 10.1), sent(3, 12.0)], [10.5, 12.5]) == [1, 2]
+
+
+def test_an_answer_of_which_one_job_is_known_did_arrive():
+    known = replace(sent(2, 10.0), status="starting", received=[[11.0, "starting", None, "NULL", 1]])
+    assert unanswered([sent(1, 10.0), known], [10.5]) == []
+
+
+# ---- limits ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spans", "most"),
+    [
+        ([], 0),
+        ([(1.0, 2.0), (2.0, 3.0)], 1),
+        ([(1.0, 2.1), (2.0, 3.0)], 2),
+        ([(1.0, None), (5.0, None), (6.0, 7.0)], 3),
+    ],
+)
+def test_most_at_once(spans: list[tuple[float, float | None]], most: int):
+    assert most_at_once(spans) == most
