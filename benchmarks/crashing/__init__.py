@@ -1,0 +1,1 @@
+"""Kills Harvester and judges what became of its work."""
