@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,9 +117,10 @@ def plugin_context(
     """Makes the context of a queue's plugins, whose clock is `ahead` of the system's."""
     state = Path(settings.master.work_dir) / "plugins"
     names = settings.payload_interaction.model_dump(by_alias=True, exclude_none=True)
+    make_place = cache(lambda: state.mkdir(parents=True, exist_ok=True, mode=0o700))
 
     def make(queue: str) -> PluginContext:
-        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_place()
         return PluginContext(settings.master.harvester_id, queue, clock, state, names, ahead)
 
     return make

@@ -29,6 +29,8 @@ _PATIENCE: Final = 60.0
 _BLOCKED_NAP: Final = 0.25
 """Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy; doubled each time
 that nothing could be claimed again."""
+_MOMENT: Final = 0.02
+"""Seconds to wait when what was due has been dealt with in claiming it, and more may be due."""
 _BRIEF: Final = 1.0
 """Seconds after which a unit at work no longer counts against its agent's threads: whoever hangs hangs alone."""
 _SERVERS_TIME: Final = 30.0
@@ -187,8 +189,11 @@ class AgentRunner(Generic[UnitT, ResultT]):
             ticket = replace(ticket, limit=_TO_PROBE)
         with self._db.write() as connection:
             units = self.agent.claim(connection, ticket)
-        self._fruitless = 0 if units else self._fruitless + 1
-        return units, 0.0 if units else min(_BLOCKED_NAP * 2 ** min(self._fruitless, 8), longest)
+        if units or ticket.reached_limit.is_set():
+            self._fruitless = 0
+            return units, 0.0 if units else _MOMENT
+        self._fruitless += 1
+        return units, min(_BLOCKED_NAP * 2 ** min(self._fruitless, 8), longest)
 
     def _busy(self) -> frozenset[str]:
         now = self._tick()

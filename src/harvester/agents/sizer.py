@@ -22,7 +22,9 @@ from harvester.store import history, jobs, leases, queues, worker_counts, worker
 from harvester.store.leases import JOB_REPORT, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
-_QUEUES_AT_ONCE: Final = 50
+_QUEUES_AT_ONCE: Final = 500
+_QUEUES_TO_SERVE: Final = 50
+"""Of those looked at together; the others are due at once again."""
 _WORKERS_AT_ONCE: Final = 1000
 
 
@@ -74,7 +76,10 @@ class Sizer(Agent[SizeUnit, Planned]):
         leases.let_queues_go(connection, QUEUE_SIZE, still, ticket.fence, due=later, now=ticket.now)
         notes = {name: _note(sizes[name]) for name in still if name in sizes}
         queues.note(connection, self.name, notes, ticket.now)
-        return [self._unit(connection, name, sizes[name], ticket) for name in names if name not in still]
+        served = [name for name in names if name in sizes and sizes[name].new_workers > 0]
+        later_on = served[_QUEUES_TO_SERVE:]
+        leases.let_queues_go(connection, QUEUE_SIZE, later_on, ticket.fence, due=ticket.now, now=ticket.now)
+        return [self._unit(connection, name, sizes[name], ticket) for name in served[:_QUEUES_TO_SERVE]]
 
     def _without_resting(self, connection: Connection, names: Sequence[str], ticket: ClaimTicket) -> Sequence[str]:
         """The queues that may get workers; those whose resource refuses everything are looked at after their rest."""

@@ -53,7 +53,10 @@ class Sweeper(Agent[SweepUnit, Answers]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers that have been kept long enough; jobs without workers go at once."""
-        jobs.remove(connection, jobs.sweepable(connection, ticket))
+        gone = jobs.sweepable(connection, ticket)
+        jobs.remove(connection, gone)
+        if len(gone) == ticket.limit:
+            ticket.reached_limit.set()
         found = workers.claim_to_sweep(connection, ticket)
         return by_queue(found, WORKER_WORK, ticket)
 

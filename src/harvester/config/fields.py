@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, ClassVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
@@ -147,7 +148,8 @@ class Keyed(BaseModel):
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @classmethod
-    def later(cls) -> dict[str, str]:
+    @cache
+    def later(cls) -> Mapping[str, str]:
         """The keys that will mean something in a later version, each with what happens until then."""
         return {key: mark.until_then for key, mark in cls._marks() if isinstance(mark, Later)}
 
@@ -160,8 +162,8 @@ class Keyed(BaseModel):
         """Of the keys of a later version those with another value than the default."""
         later = self.later()
         fields = type(self).model_fields.items()
-        changed = [field.alias or name for name, field in fields if getattr(self, name) != field.default]
-        return {key: later[key] for key in changed if key in later}
+        asked = [(field.alias or name, name, field.default) for name, field in fields if (field.alias or name) in later]
+        return {key: later[key] for key, name, default in asked if getattr(self, name) != default}
 
     @classmethod
     def _marks(cls) -> Iterator[tuple[str, object]]:

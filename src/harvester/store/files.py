@@ -30,6 +30,8 @@ _COLUMNS: Final = tuple(files.c[name] for name in _FIELDS)
 
 def insert_new(connection: Connection, new: Sequence[File]) -> None:
     """Store files that are not there yet; a file is known by its job, kind and name."""
+    if not new:
+        return
     ids = {each.job_id for each in new}
     query = select(files.c.job_id, files.c.kind, files.c.lfn).where(one_of(connection, files.c.job_id, ids))
     known = {tuple(row) for row in connection.execute(query)}

@@ -54,6 +54,8 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
     A job that is known and not yet done stays as it is (the server repeated itself); one that is done gives way to
     its new attempt. One that comes twice is taken as it came first.
     """
+    if not fetched:
+        return []
     fetched = list({each.job.job_id: each for each in reversed(fetched)}.values())[::-1]
     ids = [each.job.job_id for each in fetched]
     query = select(jobs.c.job_id, jobs.c.phase).where(one_of(connection, jobs.c.job_id, ids))

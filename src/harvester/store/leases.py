@@ -5,9 +5,10 @@ outdated one changes nothing.
 """
 
 import itertools
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -87,6 +88,7 @@ class ClaimTicket:
         until: how long they are held unless the claim is renewed.
         busy: what units still in hand or resting are about; the rows of these queues are left alone.
         limit: the most rows to claim.
+        reached_limit: set by who has dealt with as many: more may be due.
     """
 
     fence: int
@@ -94,6 +96,7 @@ class ClaimTicket:
     until: datetime
     busy: frozenset[str] = frozenset()
     limit: int = BATCH
+    reached_limit: threading.Event = field(default_factory=threading.Event, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +236,8 @@ def claim_queues(connection: Connection, pair: Pair, ticket: ClaimTicket) -> lis
     wanted = pair.due <= ticket.now if pair is QUEUE_MONITOR else and_(pair.due <= ticket.now, queues.c.active == 1)
     due = select(queues.c.name).where(wanted).order_by(pair.due).limit(ticket.limit)
     names = list(connection.scalars(due.with_for_update(skip_locked=True)))
+    if len(names) == ticket.limit:
+        ticket.reached_limit.set()
     if names:
         values = {**pair.set(ticket.until, ticket.fence), f"{pair.prefix}again": 0}
         connection.execute(update(queues).where(queues.c.name.in_(names)).values(values))
@@ -253,6 +258,8 @@ def let_queues_go(
 
     A queue that was nudged while it was held is due at once, but no nudge makes it due before `not_before`.
     """
+    if not names:
+        return frozenset()
     still = select(queues.c.name).where(queues.c.name.in_(names), pair.fence == fence).with_for_update()
     held = frozenset(connection.scalars(still))
     again = queues.c[f"{pair.prefix}again"]

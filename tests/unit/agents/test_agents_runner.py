@@ -202,6 +202,20 @@ def test_a_process_that_others_take_for_dead_claims_nothing(world: World, gate: 
     assert gate.calls == ["B"]
 
 
+def test_queues_that_need_nothing_do_not_keep_the_others_waiting(
+    world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch
+):
+    """What was dealt with in claiming it is no reason to pause."""
+    monkeypatch.setattr("harvester.agents.sizer._QUEUES_AT_ONCE", 2)
+    for number in range(60):
+        world.pool.known[f"IDLE_{number:02}"] = world.pool.known[QUEUE]
+    world.clock.forward(seconds=1)
+    world.serve("LAST")
+    world.give_jobs(1, queue="LAST")
+    with running(world, Sizer(world.instance), tick):
+        until(lambda: world.workers("LAST"))
+
+
 # ---- hanging and failing ---------------------------------------------------------------------------------------------
 
 
