@@ -7,8 +7,11 @@ _CUT_OFF = {"mysql": "KILL {}", "postgresql": "SELECT pg_terminate_backend({})"}
 
 
 def cut_off(connection: Connection, by: Engine) -> None:
-    """The session of this connection is over; it is told at its next statement."""
+    """The session of this connection is over; it is told at its next statement. No transaction is begun for that."""
     dialect = connection.dialect.name
-    mine = connection.scalar(text(_SESSION[dialect]))
+    cursor = connection.connection.cursor()
+    cursor.execute(_SESSION[dialect])
+    (mine,) = cursor.fetchone() or (None,)
+    cursor.close()
     with by.connect() as admin:
         admin.execute(text(_CUT_OFF[dialect].format(mine)))

@@ -2,9 +2,11 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from cutting import cut_off
 from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from store_tools import NOW, a_worker, find_one, ids_of, intend
@@ -13,9 +15,6 @@ from harvester.store import history, migrate, workers
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.store.leases import ClaimTicket
 from real_services import DatabaseServer, new_mariadb
-
-CONNECTION_ID = {"mysql": "SELECT connection_id()", "postgresql": "SELECT pg_backend_pid()"}
-CUT_OFF = {"mysql": "KILL {}", "postgresql": "SELECT pg_terminate_backend({})"}
 
 
 def test_a_transaction_that_fails_changes_nothing(db: Database):
@@ -58,9 +57,24 @@ def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: 
         pytest.skip("a file has no connection to lose")
 
     def lose(connection: Connection) -> None:
-        mine = connection.scalar(text(CONNECTION_ID[db.dialect]))
-        with db.engine.connect() as admin:
-            admin.execute(text(CUT_OFF[db.dialect].format(mine)))
+        cut_off(connection, db.engine)
+        intend(connection, 1)
+
+    with pytest.raises(StoreUnavailableError):
+        other.transact(lose)
+    with other.write() as connection:
+        intend(connection, 1)
+    assert find_one(db, 1).worker.worker_id == 1
+
+
+def test_a_connection_of_which_the_driver_knows_that_it_is_lost(db: Database, other: Database):
+    if db.dialect == "sqlite":
+        pytest.skip("a file has no connection to lose")
+
+    def lose(connection: Connection) -> None:
+        cut_off(connection, db.engine)
+        with suppress(Exception):
+            connection.connection.rollback()
         intend(connection, 1)
 
     with pytest.raises(StoreUnavailableError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -22,8 +22,12 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 30_000
 _TRANSIENT_SQLITE: Final = ("locked", "busy", "disk is full", "disk I/O error", "unable to open", "readonly database")
-_TRANSIENT_MARIADB: Final = frozenset({1021, 1040, 1053, 1114, 1205, 1213, 1290, 1792, 1927, 2002, 2003, 2006, 2013})
+_TRANSIENT_MARIADB: Final = frozenset(
+    {1021, 1040, 1053, 1114, 1205, 1213, 1290, 1792, 1927, 2002, 2003, 2006, 2013, 2055}
+)
 """Disk or table full, too many connections, shutdown, lock wait, deadlock, read-only, killed, not reached, lost."""
+_LOST_BEFORE: Final = "MySQL Connection not available"
+"""What a driver says, without a number, of a connection that it knew to be lost when a statement was to be sent."""
 _SQL_MODE: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 """Of every MariaDB session, whatever the server's own; set while connecting, before the dialect looks at it."""
 _TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
@@ -132,7 +136,7 @@ def _make_engine(url: URL, connections: int) -> Engine:
         engine = create_engine(url, pool_size=connections, max_overflow=connections, connect_args={"timeout": 30})
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         url,
         pool_size=connections,
         max_overflow=connections,
@@ -141,6 +145,14 @@ def _make_engine(url: URL, connections: int) -> Engine:
         isolation_level="READ COMMITTED",
         connect_args={"sql_mode": _SQL_MODE} if name == "mysql" else {},
     )
+    event.listen(engine, "handle_error", _notice_a_lost_connection)
+    return engine
+
+
+def _notice_a_lost_connection(context: ExceptionContext) -> None:
+    """SQLAlchemy's dialect knows an older wording."""
+    if _LOST_BEFORE in str(context.original_exception):
+        context.is_disconnect = True
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
