@@ -3,7 +3,13 @@
 import os
 import queue
 import signal
+import time
 from types import FrameType
+from typing import Final
+
+_GLANCE: Final = 1.0
+"""Seconds after which the handler gets its chance, although nobody interrupted the wait: the signal came when the wait
+was about to begin, or the kernel gave it to another thread."""
 
 
 class StopSignals:
@@ -21,13 +27,15 @@ class StopSignals:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait for the order, at most so long; whether it has come."""
-        if self._stopping:
-            return True
-        try:
-            self._orders.get(timeout=seconds)
-        except queue.Empty:
-            return False
-        return True
+        end = None if seconds is None else time.monotonic() + seconds
+        while not self._stopping:
+            left = _GLANCE if end is None else end - time.monotonic()
+            try:
+                self._orders.get(timeout=max(min(left, _GLANCE), 0))
+            except queue.Empty:
+                if left <= 0:
+                    break
+        return self._stopping
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._stopping:

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,6 +29,19 @@ def test_a_signal_is_an_order_to_stop(stop: StopSignals, number: signal.Signals)
     os.kill(os.getpid(), number)
     assert stop.wait(60)
     assert stop.wait(0)
+
+
+def test_an_order_that_interrupts_nobody_is_heard(stop: StopSignals):
+    """The kernel may give a signal to another thread than the one that waits."""
+
+    def take_it() -> None:
+        time.sleep(0.1)  # until the other one waits; it would only be easier otherwise
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    thread = threading.Thread(target=take_it)
+    thread.start()
+    assert stop.wait(20)
+    thread.join()
 
 
 @pytest.mark.usefixtures("own_logging")
