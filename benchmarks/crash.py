@@ -68,6 +68,7 @@ def main() -> int:
         "kills": run.torment.done,
         "workers": len(record.batch_jobs),
         **{kind: len(faults) for kind, faults in verdict.faults.items()},
+        "unanswered": len(verdict.unanswered),
         "seconds": round(time.monotonic() - began, 1),
     }
     tell(figures, as_json=given.json)

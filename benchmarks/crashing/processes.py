@@ -98,12 +98,15 @@ class Starter:
     def start(self, trap: str = "", count: int = 1) -> Running:
         """Start one that dies when it comes to the point for the n-th time."""
         process = _FORK.Process(target=self._run, args=(f"{trap}:{count}" if trap else "",))
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         process.start()
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return Running(process, trap)
 
     def _run(self, kill_at: str) -> None:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         os.environ["HARVESTER_KILL_AT"] = kill_at
         output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, 1)

@@ -18,7 +18,7 @@ _ATTEMPTS: Final = 20
 """Enough that no job is given up, however often a process dies when it is about to submit it."""
 _SECTIONS: Final[Mapping[str, Mapping[str, object]]] = {
     "master": {"harvester_id": INSTANCE},
-    "jobfetcher": {"lookupTime": 1, "sleepTime": 1, "maxJobs": 50},
+    "jobfetcher": {"lookupTime": 1, "sleepTime": 1, "maxJobs": 20},
     "preparator": {"sleepTime": 1},
     "submitter": {"lookupTime": 1, "sleepTime": 1, "checkInterval": 1},
     "monitor": {"checkInterval": 2, "sleepTime": 1},
