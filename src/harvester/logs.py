@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler, WatchedFileHandler
 from pathlib import Path
 from typing import Final
@@ -140,7 +141,8 @@ class AreaFiles(logging.Handler):
             self._file(_area(record)).emit(record)
         except OSError as error:
             if not self._broken:
-                sys.stderr.write(f"log lines are lost, {self._settings.logdir} cannot be written: {error}\n")
+                with suppress(OSError):  # that may be on the same full disk
+                    sys.stderr.write(f"log lines are lost, {self._settings.logdir} cannot be written: {error}\n")
             self._broken = True
         else:
             self._broken = False

@@ -74,6 +74,60 @@ def test_of_the_access_points(disk: SmallDisk, site: Site):
     all_finish_with_room(site, disk)
 
 
+def test_of_the_resources_own_book(disk: SmallDisk, site: Site):
+    """What the resource cannot write down it does not take."""
+    move_to(disk, site, "resource")
+    site.configure({QUEUE: local_push(site, maxSubmissionAttempts=1000)})
+    site.server.control.add_jobs(some_jobs(JOBS))
+    disk.fill()
+    site.start()
+    site.until_logged(QUEUE, "full")
+    all_finish_with_room(site, disk)
+
+
+def test_of_the_logs(disk: SmallDisk, site: Site):
+    """Lines are lost, nothing else, and there are lines again when there is room."""
+    logs = disk.place / "logs"
+    logs.mkdir()
+    (site.directory / "panda_common.cfg").write_text(f"[logger]\nlogdir = {logs}\n")
+    site.configure({QUEUE: local_push(site)})
+    site.server.control.add_jobs(some_jobs(JOBS))
+    disk.fill()
+    site.start()
+    site.until_logged("log lines are lost", str(logs))
+    site.until_jobs_end()
+    site.until_workers_end()
+    disk.empty()
+    assert site.terminate() == 0
+    assert any("stopped" in each.read_text() for each in logs.iterdir())
+    judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+
+@pytest.mark.parametrize("with_logs", [False, True])
+def test_of_standard_error(disk: SmallDisk, site: Site, *, with_logs: bool):
+    """Whoever cannot even complain works on."""
+    (site.directory / "harvester.log").symlink_to(disk.place / "harvester.log")
+    if with_logs:
+        (site.directory / "panda_common.cfg").write_text(f"[logger]\nlogdir = {disk.place}\n")
+    site.configure({QUEUE: local_push(site)})
+    site.server.control.add_jobs(some_jobs(JOBS))
+    site.start()
+    site.until_running(1)
+    disk.fill()
+    site.until_jobs_end()
+    site.until_workers_end()
+    disk.empty()
+    assert site.terminate() == 0
+    assert any("stopped" in each.read_text() for each in disk.place.glob("*.log"))
+    judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+
+def move_to(disk: SmallDisk, site: Site, name: str) -> None:
+    """A directory of the site is on the small disk."""
+    (disk.place / name).mkdir()
+    (site.directory / name).symlink_to(disk.place / name)
+
+
 def all_finish_with_room(site: Site, disk: SmallDisk) -> None:
     disk.empty()
     site.until_jobs_end()
