@@ -21,7 +21,7 @@ from harvester.core.workers import MapType
 from harvester.store import files, history, jobs, leases, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
-from harvester.store.leases import JOB_REPORT, ClaimTicket
+from harvester.store.leases import JOB_REPORT, TOGETHER, ClaimTicket
 from harvester.store.schema import JobPhase
 
 
@@ -31,7 +31,7 @@ def ended(job_id: int) -> dict[str, object]:
 
 def claim_reports(db: Database, fence: int = 66) -> list[int]:
     with db.write() as connection:
-        found = jobs.claim_to_report(connection, ClaimTicket(fence, NOW, NOW + LEASE, limit=100))
+        found = jobs.claim_to_report(connection, ClaimTicket(fence, NOW + TOGETHER, NOW + LEASE, limit=100))
     return sorted(each.job_id for each in found)
 
 
@@ -76,12 +76,22 @@ def test_a_job_that_is_done_gives_way_to_its_next_attempt(db: Database):
     assert find_job(db, 7).attempt == 2
 
 
-def test_a_new_job_is_prepared_and_reported_at_once(db: Database):
+def test_a_new_job_is_prepared_at_once_and_reported_soon(db: Database):
     with db.write() as connection:
         fetch(connection, 7)
         found = jobs.claim_phase(connection, JobPhase.PREPARE, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=9))
         assert [each.job_id for each in found] == [7]
+        assert leases.next_due(connection, JOB_REPORT) == NOW + TOGETHER
     assert claim_reports(db) == [7]
+
+
+def test_what_follows_soon_is_told_together_and_what_has_to_be_told_now_is_not_put_off(db: Database):
+    with db.write() as connection:
+        fetch(connection, 7)
+        jobs.trigger_reports(connection, [7], after(seconds=99))
+        assert leases.next_due(connection, JOB_REPORT) == NOW + TOGETHER
+        jobs.trigger_reports(connection, [7], NOW)
+        assert leases.next_due(connection, JOB_REPORT) == NOW
 
 
 def test_nothing_fetched_changes_nothing(db: Database):

@@ -8,7 +8,16 @@ from store_tools import FENCE, LEASE, NOW, after, claim_intents, claim_unsettled
 from harvester.core.workers import WorkerStatus
 from harvester.store import jobs, leases, queues, workers
 from harvester.store.engine import Database
-from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_WORK, Claim, ClaimTicket
+from harvester.store.leases import (
+    JOB_REPORT,
+    QUEUE_FETCH,
+    QUEUE_MONITOR,
+    QUEUE_SIZE,
+    TOGETHER,
+    WORKER_WORK,
+    Claim,
+    ClaimTicket,
+)
 from harvester.store.schema import WorkerPhase
 
 
@@ -163,7 +172,7 @@ def test_a_dead_owners_claims_come_free_and_nobody_elses(db: Database):
         claim_intents(connection, fence=lives_on)
         leases.claim_queues(connection, QUEUE_SIZE, ClaimTicket(dead.next_fence(), NOW, NOW + LEASE, limit=1))
         fetch(connection, 7)
-        jobs.claim_to_report(connection, ClaimTicket(dead.next_fence(), NOW, NOW + LEASE, limit=9))
+        jobs.claim_to_report(connection, ClaimTicket(dead.next_fence(), NOW + TOGETHER, NOW + LEASE, limit=9))
     with db.write() as connection:
         assert leases.release_owner(connection, dead.owner_id, NOW) == 3
         assert ids_of(claim_unsettled(connection, fence=FENCE)) == [1]

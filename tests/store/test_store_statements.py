@@ -12,7 +12,7 @@ from harvester.core.workers import WorkerStatus
 from harvester.store import history, jobs, leases, migrate, worker_counts, workers
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
-from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS, ClaimTicket
+from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS, TOGETHER, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 MANY = 1000
@@ -60,7 +60,7 @@ def kill_all(connection: Connection) -> int:
 
 def report_all(connection: Connection) -> int:
     """What the propagator does."""
-    found = jobs.claim_to_report(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
+    found = jobs.claim_to_report(connection, ClaimTicket(FENCE, NOW + TOGETHER, NOW + LEASE, limit=MANY))
     rows = [{"job_id": each.job_id, "report_due": after(minutes=5)} for each in found]
     jobs.settle_reports(connection, rows, FENCE, {})
     return len(found)

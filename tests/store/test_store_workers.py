@@ -25,7 +25,7 @@ from harvester.core.jobs import Kill
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.store import history, jobs, leases, worker_counts, workers
 from harvester.store.engine import Database
-from harvester.store.leases import WORKER_REPORT, ClaimTicket
+from harvester.store.leases import TOGETHER, WORKER_REPORT, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 
@@ -252,8 +252,8 @@ def test_a_worker_that_changes_while_it_is_reported_stays_due(db: Database):
         workers.change_seen(connection, [{"worker_id": 1, "status": WorkerStatus.RUNNING}], after(seconds=1))
         rows = [{"worker_id": each, "report_due": after(hours=1)} for each in (1, 2)]
         workers.settle_reports(connection, rows, 66)
-        assert leases.next_due(connection, WORKER_REPORT) == after(seconds=1)
-        again = workers.claim_to_report(connection, ClaimTicket(67, after(seconds=1), NOW + LEASE))
+        assert leases.next_due(connection, WORKER_REPORT) == after(seconds=1) + TOGETHER
+        again = workers.claim_to_report(connection, ClaimTicket(67, after(seconds=1) + TOGETHER, NOW + LEASE))
         assert ids_of(again) == [1]
 
 

@@ -28,7 +28,7 @@ from harvester.plugins.api import (
     Unknown,
 )
 from harvester.store import history, jobs, leases, queues, workers
-from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim, ClaimTicket
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, TOGETHER, Claim, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.workers import Held
 
@@ -269,7 +269,7 @@ class Monitor(Agent[MonitorUnit, Round]):
                 events.append(history.Event(history.Kind.JOB, job.job_id, now, was, became, cause, self.name))
         jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.WORK])
         jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.STAGE])
-        jobs.trigger_reports(connection, [event.subject for event in events], now)
+        jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
         history.record(connection, events)
 
     def _write_kills(

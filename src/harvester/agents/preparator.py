@@ -11,7 +11,7 @@ from harvester.core.files import INPUT_DONE, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.plugins.api import Failed, Later, Moved
 from harvester.store import files, history, jobs, leases
-from harvester.store.leases import QUEUE_SIZE
+from harvester.store.leases import QUEUE_SIZE, TOGETHER
 from harvester.store.schema import JobPhase
 
 
@@ -48,7 +48,7 @@ class PreparatorAgent(TransferAgent):
                 kind = history.Kind.JOB
                 events.append(history.Event(kind, job.job_id, now, job.substatus, became, cause, self.name))
         jobs.change_held(connection, changes, unit.claim.fence)
-        jobs.trigger_reports(connection, [event.subject for event in events], now)
+        jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
         history.record(connection, events)
         leases.nudge_queues(connection, QUEUE_SIZE, [unit.about], now, timedelta())
         return ("sizer", "propagator")

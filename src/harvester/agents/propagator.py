@@ -66,8 +66,10 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
 
     def act(self, unit: JobsUnit) -> Sequence[JobReply]:
         """Tell the server, or only ask it where somebody else reports the job (core reference §3.4 step 2)."""
-        silent = [job for job in unit.jobs if self._is_silent(job)]
-        told = [job for job in unit.jobs if not self._is_silent(job)]
+        silent: list[Job] = []
+        told: list[Job] = []
+        for job in unit.jobs:
+            (silent if self._is_silent(job) else told).append(job)
         size = self.instance.settings.propagator.n_jobs_in_bulk
         reports = [self._report(job) for job in told]
         answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
@@ -114,14 +116,15 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         for job, reply in told:
             if not reply.accepted:
                 log.warning("report not accepted", job=job.job_id, queue=job.queue, reason=reply.reason)
-        done = [job for job, reply in told if reply.accepted and _is_told(job)]
+        over = {job.job_id for job in unit.jobs if _is_told(job)}
+        done = [job for job, reply in told if reply.accepted and job.job_id in over]
         ended = [self._done_row(job, now) for job in done]
         jobs.settle_reports(connection, ended, unit.claim.fence, {"report_due": None, "phase": JobPhase.SWEEP})
         heartbeat = now + timedelta(seconds=self.instance.settings.propagator.update_interval)
         again = [
             {"job_id": job.job_id, "report_due": heartbeat if reply.accepted else now + _RETRY}
             for job, reply in told
-            if not (reply.accepted and _is_told(job))
+            if not (reply.accepted and job.job_id in over)
         ]
         jobs.settle_reports(connection, again, unit.claim.fence, {})
         history.record(
@@ -133,7 +136,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
                 for job in done
             ],
         )
-        self._obey_kills(connection, [job for job, reply in told if reply.to_be_killed and not _is_told(job)], now)
+        self._obey_kills(connection, [job for job, reply in told if reply.to_be_killed and job.job_id not in over], now)
         return ("sweeper", "killer")
 
     def _done_row(self, job: Job, now: datetime) -> dict[str, object]:

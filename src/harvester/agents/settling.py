@@ -10,7 +10,15 @@ from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Refused, Submitted
 from harvester.store import history, jobs, leases, workers
-from harvester.store.leases import JOB_REPORT, QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, WORKER_KILL, WORKER_REPORT
+from harvester.store.leases import (
+    JOB_REPORT,
+    QUEUE_FETCH,
+    QUEUE_MONITOR,
+    QUEUE_SIZE,
+    TOGETHER,
+    WORKER_KILL,
+    WORKER_REPORT,
+)
 from harvester.store.schema import JobPhase, WorkerPhase
 
 
@@ -34,7 +42,7 @@ def record_submitted(
         "phase": WorkerPhase.MONITOR,
         "submitted_at": now,
         "due": None,
-        **WORKER_REPORT.set(now),
+        **WORKER_REPORT.hasten(now + TOGETHER),
     }
     workers.settle(connection, changes, fence, same)
     events = [

@@ -14,6 +14,7 @@ from harvester.core.files import OUTPUT_DONE, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.plugins.api import Done, Failed, Later, Moved
 from harvester.store import files, history, jobs
+from harvester.store.leases import TOGETHER
 from harvester.store.schema import JobPhase
 
 _FIRST_LOOK: Final = timedelta(seconds=1)
@@ -50,7 +51,9 @@ class StagerAgent(TransferAgent):
             for job, row in zip(unit.jobs, rows, strict=True)
             if row["substatus"] is not job.substatus
         }
-        jobs.trigger_reports(connection, list(changed), now)
+        over = {job.job_id for job, row in zip(unit.jobs, rows, strict=True) if row["phase"] is JobPhase.REPORT}
+        jobs.trigger_reports(connection, over & changed.keys(), now)
+        jobs.trigger_reports(connection, changed.keys() - over, now + TOGETHER)
         history.record(
             connection,
             [

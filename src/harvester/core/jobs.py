@@ -128,14 +128,14 @@ def wire_status(job: Job) -> tuple[str, str]:
     worker before any pilot ran: the server then closes the job and tries it elsewhere.
     """
     if not job.status.is_final:
-        return job.status.value, job.substatus.value
+        return job.status, job.substatus
     if job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
-        return "transferring", job.substatus.value
+        return "transferring", job.substatus
     if job.status is JobStatus.MISSED or _never_ran(job):
         return "failed", "pilot_closed"
     if job.status is JobStatus.CANCELLED:
-        return "failed", job.status.value
-    return job.status.value, job.substatus.value
+        return "failed", job.status
+    return job.status, job.substatus
 
 
 def _never_ran(job: Job) -> bool:

@@ -135,5 +135,7 @@ def parse_command(raw: JsonValue) -> Command:
 
 def _commands(raw: JsonValue) -> frozenset[str]:
     """Split the command text; nothing to do is the word "NULL" here and null there."""
+    if raw is None or raw == "NULL":
+        return frozenset()
     words = raw.split(",") if isinstance(raw, str) else []
     return frozenset(word.strip() for word in words) - {"", "NULL"}

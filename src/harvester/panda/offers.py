@@ -125,10 +125,13 @@ class _Reader:
 
     def _refuse_unstorable(self) -> None:
         for name, value in self.params.items():
-            fault = fault_of(value)
-            if fault:
-                raise self._bad(f"field {_shown(name)} holds {fault}")
-            length = len(value) if isinstance(value, str) else len(json.dumps(value))
+            if value is None or isinstance(value, str):
+                length = len(value or "")
+            else:
+                fault = fault_of(value)
+                if fault:
+                    raise self._bad(f"field {_shown(name)} holds {fault}")
+                length = len(json.dumps(value)) if isinstance(value, dict | list) else 0
             if length > MAX_FIELD_CHARACTERS:
                 raise self._bad(f"field {_shown(name)} has {length} characters, at most {MAX_FIELD_CHARACTERS} can be")
 

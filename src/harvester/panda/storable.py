@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pydantic import JsonValue
 
 LARGEST_INTEGER = 2**63 - 1
+_NO_NUMBER = "NaN, Infinity or an integer of more than 64 bits"
 _DEEPEST = 100
 """Far above any real job and far below where Python gives up."""
 
@@ -17,10 +18,12 @@ def whole(value: object) -> int | None:
 
 def fault_of(value: JsonValue) -> str | None:
     """Say what keeps a value from being stored as JSON text and read by others; None if nothing does."""
-    level = [value]
+    level: list[JsonValue] = [value]
+    if not isinstance(value, dict | list):
+        return _NO_NUMBER if _is_no_stored_number(value) else None
     for _ in range(_DEEPEST):
         if any(map(_is_no_stored_number, level)):
-            return "NaN, Infinity or an integer of more than 64 bits"
+            return _NO_NUMBER
         level = [inner for each in level for inner in _inside(each)]
         if not level:
             return None

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, and_, delete, func, select, update
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.records import record_type
 from harvester.store import history
-from harvester.store.leases import JOB_REPORT, JOB_WORK, ClaimTicket, claim_rows
+from harvester.store.leases import JOB_REPORT, JOB_WORK, TOGETHER, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
@@ -69,8 +69,9 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
 
 
 def _rows(fetched: Sequence[NewJob], now: datetime) -> list[Values]:
-    values_of, open_, over = attrgetter(*_FIELDS), (JobPhase.PREPARE, now), (JobPhase.REPORT, None)
-    return [(*values_of(each.job), *(over if each.job.status.is_final else open_), now, now) for each in fetched]
+    values_of = attrgetter(*_FIELDS)
+    begun, over = (JobPhase.PREPARE, now, now, now + TOGETHER), (JobPhase.REPORT, None, now, now)
+    return [(*values_of(each.job), *(over if each.job.status.is_final else begun)) for each in fetched]
 
 
 def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, int]:
@@ -184,17 +185,17 @@ def change_working(
 
 
 def note_submitted(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
-    """A resource holds the worker of these jobs; the server is told."""
+    """A resource holds the worker of these jobs; the server is told soon."""
     if job_ids:
         mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
-        connection.execute(mine.values(substatus=JobSubstatus.SUBMITTED, **JOB_REPORT.set(now)))
+        connection.execute(mine.values(substatus=JobSubstatus.SUBMITTED, **JOB_REPORT.hasten(now + TOGETHER)))
 
 
-def trigger_reports(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
-    """The server has to be told of these jobs; a report that is under way does not count."""
+def trigger_reports(connection: Connection, job_ids: Collection[int], due: datetime) -> None:
+    """The server has to be told of these jobs at `due`; a report that is under way does not count."""
     if job_ids:
         mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids))
-        connection.execute(mine.values(JOB_REPORT.set(now)))
+        connection.execute(mine.values(JOB_REPORT.hasten(due)))
 
 
 def settle_reports(

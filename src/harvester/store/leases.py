@@ -23,6 +23,8 @@ from harvester.store.types import UtcTime
 UNCLAIMED: Final = 0
 """The fence of rows that nobody holds."""
 _OWNER_SHIFT: Final = 32
+TOGETHER: Final = timedelta(seconds=2)
+"""News that end nothing reach the server within so long, and with them what follows meanwhile."""
 BATCH: Final = 1000
 """Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
 
@@ -52,6 +54,10 @@ class Pair:
     def set(self, due: object, fence: int = 0) -> dict[str, object]:
         """Column values for a row that is claimed or let go."""
         return {f"{self.prefix}due": due, f"{self.prefix}fence": fence}
+
+    def hasten(self, due: datetime) -> dict[str, object]:
+        """Column values for a row that is let go and due at `due`, or when it was due already if that is earlier."""
+        return self.set(case((self.due <= due, self.due), else_=_moment(due)))
 
 
 JOB_WORK: Final = Pair(jobs)

@@ -11,7 +11,7 @@ from harvester.core.jobs import Kill, PilotError
 from harvester.core.records import record_type
 from harvester.core.workers import FINAL_WORKER_STATUSES, MapType, Worker, WorkerStatus
 from harvester.store import history
-from harvester.store.leases import WORKER_KILL, WORKER_REPORT, WORKER_WORK, ClaimTicket, claim_rows
+from harvester.store.leases import TOGETHER, WORKER_KILL, WORKER_REPORT, WORKER_WORK, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of
@@ -231,9 +231,9 @@ def held_ids(connection: Connection, worker_ids: Sequence[int], fence: int) -> f
 
 
 def change_seen(connection: Connection, changes: Sequence[Mapping[str, object]], now: datetime) -> None:
-    """Record what a check told of live workers; the server is told. One that has ended meanwhile keeps its end."""
+    """Record what a check told of live workers; the server is told soon. One that has ended meanwhile keeps its end."""
     alive = workers.c.status.not_in(FINAL_WORKER_STATUSES)
-    change_rows(connection, workers, changes, alive, same=WORKER_REPORT.set(now))
+    change_rows(connection, workers, changes, alive, same=WORKER_REPORT.hasten(now + TOGETHER))
 
 
 def change_ended(connection: Connection, changes: Sequence[Mapping[str, object]], now: datetime) -> None:

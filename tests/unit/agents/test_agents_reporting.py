@@ -36,7 +36,7 @@ def given_job(world: World, control: DevControl, phase: JobPhase, **columns: obj
     with world.db.write() as connection:
         jobs.insert_fetched(connection, new, world.clock())
         mine = update(job_table).where(job_table.c.job_id == job_id)
-        connection.execute(mine.values(phase=phase, due=None, **columns))
+        connection.execute(mine.values(phase=phase, due=None, report_due=world.clock(), **columns))
     return job_id
 
 

@@ -181,6 +181,7 @@ def test_submissions_keep_their_distance(world: World, waiting: Callable[..., li
 def test_a_failed_plan_is_reported_though_another_report_is_under_way(world: World, waiting: Callable[..., list[int]]):
     waiting(1)
     world.maker.fails = {1}
+    world.clock.forward(seconds=leases.TOGETHER.total_seconds())
     propagator = JobPropagator(world.instance)
     (unit,) = world.claim(propagator)
     world.work(Sizer)

@@ -20,16 +20,16 @@ class NotYetError(HarvesterError):
     """A worker cannot be served through its access point now."""
 
 
-def job_directories(worker: Worker) -> Iterator[tuple[Path, Sequence[int]]]:
+def job_directories(worker: Worker) -> Iterator[tuple[str, Sequence[int]]]:
     """The directories in which the worker's jobs have their files, each with its jobs."""
-    top = Path(worker.access_point)
+    top = worker.access_point
     if worker.map_type is MapType.MANY_TO_ONE:
-        yield from ((top / str(job_id), (job_id,)) for job_id in worker.job_ids)
+        yield from ((f"{top}/{job_id}", (job_id,)) for job_id in worker.job_ids)
     else:
         yield top, worker.job_ids
 
 
-def write_atomically(path: Path, text: str, *, private: bool = False) -> None:
+def write_atomically(path: str, text: str, *, private: bool = False) -> None:
     """Give a file its content and its name in one step; what stood there before is replaced.
 
     Args:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -73,7 +74,7 @@ def make_access_point(assignment: Assignment, *, own_directory: bool) -> None:
         os.makedirs(top, exist_ok=True)
     if worker.map_type is MapType.MANY_TO_ONE:
         for directory, _ in job_directories(worker):
-            directory.mkdir(exist_ok=True)
+            os.makedirs(directory, exist_ok=True)
 
 
 def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:
@@ -84,21 +85,22 @@ def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:
         HopelessError: a job or an input has no name or form that could be written.
     """
     worker = assignment.worker
-    top = Path(worker.access_point)
+    top = worker.access_point
     for directory, job_ids in job_directories(worker):
         _feed_directory(directory, assignment, job_ids, rules)
-    write_atomically(top / rules.names.job_ids, json.dumps(worker.job_ids))
-    (top / rules.names.job_request).unlink(missing_ok=True)
+    write_atomically(f"{top}/{rules.names.job_ids}", json.dumps(worker.job_ids))
+    with suppress(FileNotFoundError):
+        os.unlink(f"{top}/{rules.names.job_request}")
 
 
-def _feed_directory(directory: Path, assignment: Assignment, job_ids: Sequence[int], rules: FeedRules) -> None:
+def _feed_directory(directory: str, assignment: Assignment, job_ids: Sequence[int], rules: FeedRules) -> None:
     inputs = {file.lfn: file for job_id in job_ids for file in assignment.input_files.get(job_id, ())}
     for file in inputs.values():
-        _link(directory, file, rules.names)
-    write_atomically(directory / rules.names.pool_catalog, _pool_catalog(inputs.values()))
+        _link(Path(directory), file, rules.names)
+    write_atomically(f"{directory}/{rules.names.pool_catalog}", _pool_catalog(inputs.values()))
     params = {job_id: _job_params(assignment, job_id, strip=rules.strip) for job_id in job_ids}
     text = _form(params) if rules.form_encoded else json.dumps({str(job_id): each for job_id, each in params.items()})
-    write_atomically(directory / rules.names.job_spec, text, private=True)
+    write_atomically(f"{directory}/{rules.names.job_spec}", text, private=True)
 
 
 def _job_params(assignment: Assignment, job_id: int, *, strip: bool) -> dict[str, JsonValue]:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -84,15 +85,12 @@ class Look:
         Raises:
             OSError: the access point cannot be listed.
         """
-        names = self.rules.names
-        telling = (names.attributes, names.job_report, names.job_ids)
-        dumps = (f"{name}{end}" for name in (names.outputs, names.gathered) for end in ("", ".read"))
-        wanted = {*telling, *dumps, names.kill, names.heartbeat}
+        wanted = _looked_for(self.rules.names)
         self._listings[self._top] = _list(self._top, wanted)
         if self.worker.map_type is MapType.MANY_TO_ONE:
             for job_id in self.worker.job_ids:
                 self._list_job_directory(f"{self._top}/{job_id}", wanted)
-        return _state_of(self._listings, telling)
+        return _state_of(self._listings, self.rules.names)
 
     def _list_job_directory(self, directory: str, wanted: Collection[str]) -> None:
         try:
@@ -236,11 +234,22 @@ def _list(directory: str, wanted: Collection[str]) -> Listing:
         return {entry.name: entry.stat(follow_symlinks=False) for entry in entries if entry.name in wanted}
 
 
-def _state_of(listings: Mapping[str, Listing], names: Iterable[str]) -> State:
+@cache
+def _looked_for(names: FileNames) -> frozenset[str]:
+    dumps = (f"{name}{end}" for name in (names.outputs, names.gathered) for end in ("", ".read"))
+    return frozenset({*_telling(names), *dumps, names.kill, names.heartbeat})
+
+
+def _telling(names: FileNames) -> tuple[str, ...]:
+    return (names.attributes, names.job_report, names.job_ids)
+
+
+def _state_of(listings: Mapping[str, Listing], names: FileNames) -> State:
     found = (
         (f"{directory}/{name}", listing[name])
         for directory, listing in listings.items()
-        for name in names
+        if listing
+        for name in _telling(names)
         if name in listing
     )
     return tuple((path, stat.st_ino, stat.st_size, stat.st_mtime_ns) for path, stat in found)

@@ -1,6 +1,7 @@
 """What remains to be done in an access point when the batch job has ended: the logs and left-over outputs."""
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,25 +57,24 @@ def finish(assignment: Assignment, rules: FinishRules) -> None:
     worker = assignment.worker
     for directory, job_ids in job_directories(worker):
         # a worker may have removed the directory of a job; then there is nothing to gather
-        if worker.map_type is not MapType.MANY_TO_ONE or directory.is_dir():
+        if worker.map_type is not MapType.MANY_TO_ONE or os.path.isdir(directory):
             _finish_directory(directory, assignment, job_ids, rules)
 
 
-def _finish_directory(directory: Path, assignment: Assignment, job_ids: Sequence[int], rules: FinishRules) -> None:
-    names = [path.name for path in directory.iterdir()]
+def _finish_directory(place: str, assignment: Assignment, job_ids: Sequence[int], rules: FinishRules) -> None:
+    names, directory = os.listdir(place), Path(place)
     if any(name.startswith(rules.names.gathered) for name in names):
         return
     dumps = [directory / name for name in names if name.startswith(rules.names.outputs)]
     reported = [entry for dump in dumps for entry in _entries(dump, rules.largest)]
     gathered: dict[str, JsonValue] = {}
     for job_id in job_ids:
-        place = directory / str(job_id)
-        if not (rules.in_job_directory and place.is_dir()):
-            place = directory
-        job = _EndedJob(job_id, assignment.job_params.get(job_id, {}), place, reported)
+        own = directory / str(job_id)
+        worked_in = own if rules.in_job_directory and own.is_dir() else directory
+        job = _EndedJob(job_id, assignment.job_params.get(job_id, {}), worked_in, reported)
         gathered[str(job_id)] = [*_log(job, rules), *_left_over(job, rules)]
     if any(gathered.values()):
-        write_atomically(directory / rules.names.gathered, json.dumps(gathered))
+        write_atomically(f"{place}/{rules.names.gathered}", json.dumps(gathered))
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,9 +141,12 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         return [_attempt(partial(self._finish, each), each.worker) for each in assignments]
 
     def _finish(self, assignment: Assignment) -> None:
-        if not Path(assignment.worker.access_point).is_dir():
-            raise HopelessError("the access point is gone, and with it logs and outputs that were not reported")
-        if reason := self._collector.unsettled(assignment.worker):
+        try:
+            reason = self._collector.unsettled(assignment.worker)
+        except (FileNotFoundError, NotADirectoryError):
+            gone = "the access point is gone, and with it logs and outputs that were not reported"
+            raise HopelessError(gone) from None
+        if reason:
             raise NotYetError(f"{reason}; it may still change")
         finish(assignment, self._finish_rules)
 
