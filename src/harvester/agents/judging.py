@@ -9,10 +9,9 @@ from harvester.core.errors import IllegalTransitionError
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, PilotError, job_status_from_worker
 from harvester.core.records import record_type
 from harvester.core.workers import MapType, WorkerStatus, next_worker_status
-from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
+from harvester.plugins.api import NO_NEWS, CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
 from harvester.store.workers import Held
 
-NO_NEWS = News()
 _DONE = Done()
 _STARTED = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})
 _REPORTED_ENDS = {"finished": JobStatus.FINISHED, "failed": JobStatus.FAILED}

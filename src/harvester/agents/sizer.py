@@ -19,13 +19,12 @@ from harvester.core.sizing import CYCLE_LIMITS, Sizing, WorkerCounts, WorkerLimi
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
 from harvester.store import history, jobs, leases, queues, worker_counts, workers
-from harvester.store.leases import JOB_REPORT, QUEUE_SIZE, Claim, ClaimTicket
+from harvester.store.leases import BATCH, JOB_REPORT, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
 _QUEUES_AT_ONCE: Final = 500
 _QUEUES_TO_SERVE: Final = 50
 """Of those looked at together; the others are due at once again."""
-_WORKERS_AT_ONCE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def _unit(self, connection: Connection, name: str, sizing: Sizing, ticket: ClaimTicket) -> SizeUnit:
         queue = self.instance.plugins.queue(name)
-        number = sizing.new_workers if sizing.limit in CYCLE_LIMITS else min(sizing.new_workers, _WORKERS_AT_ONCE)
+        number = sizing.new_workers if sizing.limit in CYCLE_LIMITS else min(sizing.new_workers, BATCH)
         pull = queue.map_type is MapType.NO_JOB
         waiting = [] if pull else jobs.best_waiting(connection, name, number, ticket.now)
         params = jobs.params_of(connection, [job.job_id for job in waiting])

@@ -310,6 +310,10 @@ class News:
     problem: str = ""
 
 
+NO_NEWS = News()
+"""What most workers have to say in most rounds."""
+
+
 class Messenger(Plugin[SettingsT], ABC):
     """Carries jobs to workers and brings back what they report."""
 

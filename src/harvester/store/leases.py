@@ -25,7 +25,7 @@ UNCLAIMED: Final = 0
 _OWNER_SHIFT: Final = 32
 TOGETHER: Final = timedelta(seconds=2)
 """News that end nothing reach the server within so long, and with them what follows meanwhile."""
-BATCH: Final = 1000
+BATCH: Final = 2000
 """Rows that one claim takes: large enough that statements per row are few, small enough to be held for seconds."""
 
 

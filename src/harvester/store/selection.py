@@ -1,12 +1,12 @@
 """Columns that are read for many rows at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Column, ColumnElement, type_coerce
 
-from harvester.store.types import AnyRow, StoredAs, Told
+from harvester.store.types import AnyRow, StoredAs
 
 Values = tuple[Any, ...]
 """What a row holds, as this module's users know it; they name and type the parts at once."""
@@ -35,14 +35,11 @@ class Selection:
         if not rows:
             return []
         columns: list[Sequence[object]] = list(zip(*rows, strict=True))
-        for place, convert in self._conversions:
-            columns[place] = [None if value is None else convert(value) for value in columns[place]]
+        for place, kind in self._kinds:
+            columns[place] = kind.load_all(columns[place])
         return list(zip(*columns, strict=True))
 
     @cached_property
-    def _conversions(self) -> list[tuple[int, Callable[[Any], object]]]:
-        return [
-            (place, column.type.load)
-            for place, column in enumerate(self._columns)
-            if isinstance(column.type, StoredAs) and not isinstance(column.type, Told)
-        ]
+    def _kinds(self) -> list[tuple[int, StoredAs[Any]]]:
+        kinds = enumerate(column.type for column in self._columns)
+        return [(place, kind) for place, kind in kinds if isinstance(kind, StoredAs)]

@@ -79,7 +79,7 @@ def _plain_columns(columns: Mapping[str, Kind], rows: Sequence[Mapping[str, obje
 
 
 def _plain(kind: Kind, values: Sequence[object]) -> Sequence[object]:
-    return [None if value is None else kind.store(value) for value in values] if isinstance(kind, StoredAs) else values
+    return kind.store_all(values) if isinstance(kind, StoredAs) else values
 
 
 def _transposed(columns: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:

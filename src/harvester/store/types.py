@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -31,6 +32,8 @@ def to_microseconds(moment: datetime) -> int:
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 ValueT = TypeVar("ValueT")
+_GivenT = TypeVar("_GivenT")
+_MadeT = TypeVar("_MadeT")
 
 
 class StoredAs(TypeDecorator[ValueT], Generic[ValueT]):
@@ -50,11 +53,27 @@ class StoredAs(TypeDecorator[ValueT], Generic[ValueT]):
         """The value that the driver's stands for."""
         raise NotImplementedError
 
+    def store_all(self, values: Sequence[ValueT | None]) -> Sequence[object]:
+        """What the driver is given for a column of values; what comes again and again is converted once."""
+        return _converted(values, self.store)
+
+    def load_all(self, stored: Sequence[Any]) -> Sequence[ValueT | None]:
+        """The values that a column stands for."""
+        return _converted(stored, self.load)
+
     def process_bind_param(self, value: ValueT | None, dialect: Dialect) -> object:  # noqa: ARG002, D102 (SQLAlchemy's signature)
         return None if value is None else self.store(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> ValueT | None:  # noqa: ANN401, ARG002, D102 (SQLAlchemy's signature)
         return None if value is None else self.load(value)
+
+
+def _converted(values: Sequence[_GivenT | None], convert: Callable[[_GivenT], _MadeT]) -> Sequence[_MadeT | None]:
+    distinct = set(values)
+    if 2 * len(distinct) > len(values):
+        return [None if value is None else convert(value) for value in values]
+    known = {value: None if value is None else convert(value) for value in distinct}
+    return [known[value] for value in values]
 
 
 class UtcTime(StoredAs[datetime]):
@@ -86,6 +105,14 @@ class JsonText(StoredAs[object]):
         """What the text means."""
         return {} if stored == "{}" else json.loads(stored)
 
+    def store_all(self, values: Sequence[object]) -> Sequence[object]:
+        """Each for itself: lists and objects are not hashable."""
+        return [None if value is None else self.store(value) for value in values]
+
+    def load_all(self, stored: Sequence[Any]) -> Sequence[object]:
+        """Each for itself: nobody may see what somebody else does to an object."""
+        return [None if text is None else self.load(text) for text in stored]
+
 
 class Told(StoredAs[str]):
     """What people, servers and workers say: cut at its length, if it has one, and free of what an engine refuses.
@@ -110,6 +137,10 @@ class Told(StoredAs[str]):
 
     def load(self, stored: str) -> str:
         """The text as it is."""
+        return stored
+
+    def load_all(self, stored: Sequence[Any]) -> Sequence[str | None]:
+        """The texts as they are."""
         return stored
 
 

@@ -37,7 +37,7 @@ def write_atomically(path: str, text: str, *, private: bool = False) -> None:
         text: its content.
         private: whether nobody but the owner may read it.
     """
-    directory, name = os.path.split(path)
+    directory, _, name = path.rpartition("/")
     new = f"{directory}/.{name}.new"
     mode = 0o600 if private else 0o644
     try:
@@ -45,8 +45,12 @@ def write_atomically(path: str, text: str, *, private: bool = False) -> None:
     except FileExistsError:  # somebody died here
         os.unlink(new)
         descriptor = os.open(new, _NEW, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    try:
+        left = text.encode()
+        while left:  # a disk that is nearly full takes a part
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
     os.replace(new, path)
 
 

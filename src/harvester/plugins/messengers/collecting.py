@@ -10,7 +10,7 @@ from typing import Final, Generic, TypeVar
 
 from harvester.core.clock import Clock
 from harvester.core.workers import Worker
-from harvester.plugins.api import News
+from harvester.plugins.api import NO_NEWS, News
 from harvester.plugins.messengers.access_point_files import stamp_of
 from harvester.plugins.messengers.looking import Look, LookRules, State
 
@@ -71,6 +71,8 @@ class Collector:
             state = look.list_files()
         except OSError as error:
             return News(problem=f"the access point {worker.access_point} cannot be read: {error.strerror}")
+        if look.found_nothing:
+            return NO_NEWS
         if state != self._safe.get(worker.worker_id):
             look.read_attribute_files()
         told = None if look.problems else state

@@ -92,6 +92,11 @@ class Look:
                 self._list_job_directory(f"{self._top}/{job_id}", wanted)
         return _state_of(self._listings, self.rules.names)
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there is nothing to read and nothing to tell."""
+        return not (self.problems or any(self._listings.values()))
+
     def _list_job_directory(self, directory: str, wanted: Collection[str]) -> None:
         try:
             if not Path(directory).is_symlink():
@@ -196,6 +201,8 @@ class Look:
 
     def unsettled(self) -> str:
         """Why a report or a list of outputs may still change; empty if none does. Nothing is taken in."""
+        if self.found_nothing:
+            return ""
         names = self.rules.names
         reports, dumps = (names.attributes, names.job_report), (names.outputs, f"{names.outputs}.read")
         for directory, listing in self._listings.items():
@@ -245,10 +252,11 @@ def _telling(names: FileNames) -> tuple[str, ...]:
 
 
 def _state_of(listings: Mapping[str, Listing], names: FileNames) -> State:
+    if not any(listings.values()):
+        return ()
     found = (
         (f"{directory}/{name}", listing[name])
         for directory, listing in listings.items()
-        if listing
         for name in _telling(names)
         if name in listing
     )

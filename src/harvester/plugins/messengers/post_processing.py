@@ -69,8 +69,8 @@ def _finish_directory(place: str, assignment: Assignment, job_ids: Sequence[int]
     reported = [entry for dump in dumps for entry in _entries(dump, rules.largest)]
     gathered: dict[str, JsonValue] = {}
     for job_id in job_ids:
-        own = directory / str(job_id)
-        worked_in = own if rules.in_job_directory and own.is_dir() else directory
+        own = directory / str(job_id) if rules.in_job_directory else directory
+        worked_in = own if own.is_dir() else directory
         job = _EndedJob(job_id, assignment.job_params.get(job_id, {}), worked_in, reported)
         gathered[str(job_id)] = [*_log(job, rules), *_left_over(job, rules)]
     if any(gathered.values()):
