@@ -1,5 +1,6 @@
 """The composition root: builds store, client, plugins and agents; starts and stops them."""
 
+import gc
 import socket
 import threading
 import time
@@ -42,6 +43,7 @@ from harvester.store.engine import Database, StoreUnavailableError, server_url, 
 
 log = structlog.get_logger(__name__)
 
+_OBJECTS_BEFORE_COLLECTION: Final = 20_000
 _DEFAULT_PORTS: Final = {"mariadb": 3306, "postgresql": 5432}
 _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and result types of its own
     JobFetcher,
@@ -197,6 +199,7 @@ class Harvester:
             thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
             thread.start()
             self._threads.append(thread)
+        _spare_collector()
         for runner in self.runners:
             runner.start()
         log.info("started", instance=self.settings.master.harvester_id, queues=len(self._active))
@@ -236,3 +239,10 @@ class Harvester:
             except Exception:  # the loop's edge: whatever it is, the next round gets its chance
                 log.exception("round failed, it is tried again", agent=loop.name)
             self._stopping.wait(pause)
+
+
+def _spare_collector() -> None:
+    """Look for cycles less often: batches of rows have none, and searching them took a quarter of the CPU time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_BEFORE_COLLECTION, 20, 100)
