@@ -199,7 +199,7 @@ class Harvester:
             thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
             thread.start()
             self._threads.append(thread)
-        _spare_collector()
+        spare_collector()
         for runner in self.runners:
             runner.start()
         log.info("started", instance=self.settings.master.harvester_id, queues=len(self._active))
@@ -241,7 +241,7 @@ class Harvester:
             self._stopping.wait(pause)
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """Look for cycles less often: batches of rows have none, and searching them took a quarter of the CPU time."""
     gc.collect()
     gc.freeze()

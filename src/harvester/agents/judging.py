@@ -94,7 +94,7 @@ def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
     """The new state of a worker; None if nothing has changed or nothing is known."""
     worker = seen.held.worker
     outcome = _as_seen(seen.outcome)
-    if outcome is None or worker.status.is_final:
+    if outcome is None or worker.status.is_final or (outcome.status is worker.status and not outcome.status.is_final):
         return None
     try:
         status = next_worker_status(worker.status, outcome.status)

@@ -1,8 +1,9 @@
 """Watches the workers that resources hold: one listing per endpoint and round, one write for what has changed.
 
 A round covers all workers of all queues that share an endpoint. It is claimed by queue, not by worker, and a worker
-about whom there is nothing new costs no write. The pace is set by how long the resource takes to answer: at most a
-tenth of the time, never more often than the resource likes, never less often than `[monitor] checkInterval`.
+about whom there is nothing new costs no write. The pace is set by how long a round takes: the resource answers for at
+most a tenth of the time, this machine works for at most a thirtieth, never more often than the resource likes, never
+less often than `[monitor] checkInterval`.
 """
 
 from collections import defaultdict, deque
@@ -38,7 +39,8 @@ _QUEUES_AT_ONCE: Final = 10_000
 _LEAST_GATHER: Final = timedelta(minutes=2)
 """What a worker wrote last may become visible late, however short `postProcessTimeout` is."""
 _SHARE_OF_TIME: Final = 10
-_ANSWERS_KEPT: Final = 5
+_SHARE_OF_OWN_TIME: Final = 30
+_ROUNDS_KEPT: Final = 5
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
 
 
@@ -54,11 +56,13 @@ class Round:
     """What one round told, and how long the resource took to answer.
 
     Attributes:
+        worked: how long Harvester itself took to read what it knew and to listen to the workers.
         written: queues whose part is in the database; the others were taken over by somebody else meanwhile.
     """
 
     seen: Sequence[Observation]
     took: timedelta
+    worked: timedelta
     written: set[str] = field(default_factory=set)
 
 
@@ -70,7 +74,7 @@ class Monitor(Agent[MonitorUnit, Round]):
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._listener = Listener(instance)
-        self._answers: dict[str, deque[timedelta]] = {}
+        self._rounds: dict[str, deque[timedelta]] = {}
         self._unchecked = Complaints[str]()
         self._unreadable = Complaints[tuple[str, int]]()
 
@@ -113,13 +117,16 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def act(self, unit: MonitorUnit) -> Round:
         """Ask the resource about all workers at once, then the messengers about those that run or have ended."""
+        clock = self.instance.clock
+        began = clock()
         with self.instance.db.read() as connection:
             held = workers.monitored(connection, unit.queues)
-        began = self.instance.clock()
+        asked = clock()
         outcomes = self._check(unit, held)
-        took = self.instance.clock() - began
+        took = clock() - asked
         seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
-        return Round(self._listener.listen(seen, alone=len(unit.queues) == 1), took)
+        heard = self._listener.listen(seen, alone=len(unit.queues) == 1)
+        return Round(heard, took, clock() - began - took)
 
     def _check(self, unit: MonitorUnit, held: Sequence[Held]) -> dict[int, CheckOutcome]:
         ended: dict[int, CheckOutcome] = {
@@ -165,14 +172,14 @@ class Monitor(Agent[MonitorUnit, Round]):
         return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
 
     def _pace(self, unit: MonitorUnit, result: Round) -> timedelta:
-        """The quickest of the last answers counts: a slow one may be the fault of this machine."""
+        """The quickest of the last rounds counts: a slow one may be the fault of this machine."""
         longest = timedelta(seconds=self.instance.settings.monitor.check_interval)
         if not result.seen:
             return longest
-        answers = self._answers.setdefault(unit.about, deque(maxlen=_ANSWERS_KEPT))
-        answers.append(result.took)
+        rounds = self._rounds.setdefault(unit.about, deque(maxlen=_ROUNDS_KEPT))
+        rounds.append(max(result.took * _SHARE_OF_TIME, result.worked * _SHARE_OF_OWN_TIME))
         shortest = timedelta(seconds=self.instance.plugins.monitor(unit.queues[0]).poll_seconds)
-        return min(max(min(answers) * _SHARE_OF_TIME, shortest), longest)
+        return min(max(min(rounds), shortest), longest)
 
     def _rules(self, queue: str) -> Rules:
         settings = self.instance.settings.monitor
@@ -306,8 +313,11 @@ class Monitor(Agent[MonitorUnit, Round]):
         }
         for queue, reason in self._unchecked.fresh(unit.about, unchecked).items():
             log.warning("not all workers could be checked", queue=queue, reason=reason)
-        problems = {(each.held.worker.queue, each.held.worker.worker_id): each.news.problem for each in seen}
-        unreadable = {subject: problem for subject, problem in problems.items() if problem}
+        unreadable = {
+            (each.held.worker.queue, each.held.worker.worker_id): each.news.problem
+            for each in seen
+            if each.news.problem
+        }
         for (queue, worker), problem in self._unreadable.fresh(unit.about, unreadable).items():
             log.warning("the worker's word cannot be used", queue=queue, worker=worker, problem=problem)
 

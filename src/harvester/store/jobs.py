@@ -240,7 +240,7 @@ def remove(connection: Connection, job_ids: Sequence[int]) -> None:
     history.forget(connection, history.Kind.JOB, job_ids)
 
 
-def _found(connection: Connection, query: Select[Values]) -> list[Job]:
+def _found(connection: Connection, query: Select[*Values]) -> list[Job]:
     return [_job(values) for values in _JOB.convert(connection.execute(query).all())]
 
 

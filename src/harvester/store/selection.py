@@ -1,13 +1,14 @@
 """Columns that are read for many rows at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, Select, type_coerce
 
 from harvester.store.types import AnyRow, StoredAs
 
+_PART: Final = 5000
 Values = tuple[Any, ...]
 """What a row holds, as this module's users know it; they name and type the parts at once."""
 
@@ -29,6 +30,11 @@ class Selection:
     def raw(self) -> tuple[ColumnElement[Any], ...]:
         """What to select."""
         return tuple(type_coerce(column, getattr(column.type, "impl", column.type)) for column in self._columns)
+
+    def read(self, connection: Connection, query: Select[*Values]) -> Iterator[Values]:
+        """The values of all rows of a query, read part by part: very many rows are never there in two forms."""
+        for part in connection.execute(query).partitions(_PART):
+            yield from self.convert(part)
 
     def convert(self, rows: Sequence[AnyRow]) -> list[Values]:
         """The values of rows that were selected so."""

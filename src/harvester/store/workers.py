@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, select, update
+from sqlalchemy import Connection, Select, and_, delete, select, update
 
 from harvester.core.jobs import Kill, PilotError
 from harvester.core.records import record_type
@@ -50,6 +50,8 @@ _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _SPLIT: Final = len(_BEFORE_JOBS)
 _WIDTH: Final = len(_COLUMNS)
+Relations = Mapping[int, tuple[int, ...]]
+"""The jobs of workers, by worker id."""
 
 
 @record_type
@@ -139,7 +141,7 @@ def claim_unsettled(connection: Connection, ticket: ClaimTicket) -> list[Held]:
     """Workers that the resource may or may not have taken: the answer was never recorded."""
     is_open = workers.c.phase == WorkerPhase.SETTLE
     rows = claim_rows(connection, WORKER_WORK, _HELD, ticket, is_open, *none_of(workers.c.queue, ticket.busy))
-    return _held(connection, rows)
+    return _all_held(connection, rows)
 
 
 def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
@@ -172,14 +174,18 @@ def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
 
 def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
     """Every worker of these queues that the resource holds."""
-    query = select(*_HELD.raw).where(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
-    return _held(connection, _HELD.convert(connection.execute(query).all()))
+    here = and_(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
+    known = select(job_workers.c.worker_id, job_workers.c.job_id).join(
+        workers, workers.c.worker_id == job_workers.c.worker_id
+    )
+    relations = _grouped(connection, known.where(here))
+    return [_held(values, relations) for values in _HELD.read(connection, select(*_HELD.raw).where(here))]
 
 
 def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
     """Workers by id; those that do not exist are left out."""
     query = select(*_HELD.raw).where(one_of(connection, workers.c.worker_id, worker_ids))
-    return _held(connection, _HELD.convert(connection.execute(query).all()))
+    return _all_held(connection, _HELD.convert(connection.execute(query).all()))
 
 
 def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
@@ -309,20 +315,35 @@ def remove(connection: Connection, worker_ids: Sequence[int]) -> None:
 
 def _workers(connection: Connection, rows: Sequence[Values]) -> list[Worker]:
     """The workers of rows that begin with the values of `_WORKER`."""
+    relations = _relations(connection, rows)
+    return [_worker(row, relations) for row in rows]
+
+
+def _all_held(connection: Connection, rows: Sequence[Values]) -> list[Held]:
+    relations = _relations(connection, rows)
+    return [_held(row, relations) for row in rows]
+
+
+def _relations(connection: Connection, rows: Sequence[Values]) -> Relations:
     if not rows:
-        return []
-    relations: dict[int, list[int]] = {}
+        return {}
     ids = one_of(connection, job_workers.c.worker_id, [row[0] for row in rows])
-    for worker, job in connection.execute(select(job_workers.c.worker_id, job_workers.c.job_id).where(ids)).all():
+    return _grouped(connection, select(job_workers.c.worker_id, job_workers.c.job_id).where(ids))
+
+
+def _grouped(connection: Connection, query: Select[int, int]) -> Relations:
+    relations: dict[int, list[int]] = {}
+    for worker, job in connection.execute(query):
         relations.setdefault(worker, []).append(job)
-    values = ([*row[:_SPLIT], tuple(relations.get(row[0], ())), *row[_SPLIT:_WIDTH]] for row in rows)
-    return [Worker(*each) for each in values]
+    return {worker: tuple(jobs_of) for worker, jobs_of in relations.items()}
 
 
-def _held(connection: Connection, rows: Sequence[Values]) -> list[Held]:
-    return [
-        Held(worker, tries, absences, batch_end, None if kill_error is None else PilotError(kill_error))
-        for worker, (tries, absences, batch_end, kill_error) in zip(
-            _workers(connection, rows), (row[_WIDTH:] for row in rows), strict=True
-        )
-    ]
+def _worker(row: Values, relations: Relations) -> Worker:
+    values = [*row[:_SPLIT], relations.get(row[0], ()), *row[_SPLIT:_WIDTH]]
+    return Worker(*values)
+
+
+def _held(row: Values, relations: Relations) -> Held:
+    tries, absences, batch_end, kill_error = row[_WIDTH:]
+    error = None if kill_error is None else PilotError(kill_error)
+    return Held(_worker(row, relations), tries, absences, batch_end, error)

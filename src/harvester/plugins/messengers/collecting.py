@@ -12,7 +12,7 @@ from harvester.core.clock import Clock
 from harvester.core.workers import Worker
 from harvester.plugins.api import NO_NEWS, News
 from harvester.plugins.messengers.access_point_files import stamp_of
-from harvester.plugins.messengers.looking import Look, LookRules, State
+from harvester.plugins.messengers.looking import Look, LookRules, State, has_left_nothing
 
 _REMEMBERED: Final = 131_072
 """Workers whose last read state is kept; a forgotten one is read again, which is right but slower."""
@@ -66,13 +66,13 @@ class Collector:
         return [self._collect(worker, now) for worker in workers]
 
     def _collect(self, worker: Worker, now: datetime) -> News:
-        look = Look(self._rules, worker, now)
         try:
+            if has_left_nothing(worker, self._rules.names):
+                return NO_NEWS
+            look = Look(self._rules, worker, now)
             state = look.list_files()
         except OSError as error:
             return News(problem=f"the access point {worker.access_point} cannot be read: {error.strerror}")
-        if look.found_nothing:
-            return NO_NEWS
         if state != self._safe.get(worker.worker_id):
             look.read_attribute_files()
         told = None if look.problems else state
@@ -86,6 +86,8 @@ class Collector:
         Raises:
             OSError: the access point cannot be read.
         """
+        if has_left_nothing(worker, self._rules.names):
+            return ""
         look = Look(self._rules, worker, self._clock())
         look.list_files()
         return look.unsettled()

@@ -92,11 +92,6 @@ class Look:
                 self._list_job_directory(f"{self._top}/{job_id}", wanted)
         return _state_of(self._listings, self.rules.names)
 
-    @property
-    def found_nothing(self) -> bool:
-        """Whether there is nothing to read and nothing to tell."""
-        return not (self.problems or any(self._listings.values()))
-
     def _list_job_directory(self, directory: str, wanted: Collection[str]) -> None:
         try:
             if not Path(directory).is_symlink():
@@ -201,8 +196,6 @@ class Look:
 
     def unsettled(self) -> str:
         """Why a report or a list of outputs may still change; empty if none does. Nothing is taken in."""
-        if self.found_nothing:
-            return ""
         names = self.rules.names
         reports, dumps = (names.attributes, names.job_report), (names.outputs, f"{names.outputs}.read")
         for directory, listing in self._listings.items():
@@ -236,6 +229,16 @@ class Look:
         )
 
 
+def has_left_nothing(worker: Worker, names: FileNames) -> bool:
+    """Whether there is nothing to look at, as with most workers in most rounds: one system call tells.
+
+    Raises:
+        OSError: the access point cannot be listed.
+    """
+    own_directories = worker.map_type is MapType.MANY_TO_ONE
+    return not own_directories and _looked_for(names).isdisjoint(os.listdir(worker.access_point))
+
+
 def _list(directory: str, wanted: Collection[str]) -> Listing:
     with os.scandir(directory) as entries:
         return {entry.name: entry.stat(follow_symlinks=False) for entry in entries if entry.name in wanted}
@@ -252,8 +255,6 @@ def _telling(names: FileNames) -> tuple[str, ...]:
 
 
 def _state_of(listings: Mapping[str, Listing], names: FileNames) -> State:
-    if not any(listings.values()):
-        return ()
     found = (
         (f"{directory}/{name}", listing[name])
         for directory, listing in listings.items()
