@@ -66,6 +66,20 @@ def test_away_at_the_start(site: Site):
     finish(site, 4)
 
 
+def test_silent_for_a_while(site: Site):
+    """Whoever began to ask a silent server must not wait for its answer once it is well again."""
+    site.configure({QUEUE: local_push(site, max_workers=MAX_WORKERS)}, {"pandacon": {"timeout": 180}})
+    site.server.control.add_jobs(some_jobs(30))
+    site.start()
+    site.until_running(10)
+    for method in ("pilot/update_jobs_bulk", "harvester/update_workers"):
+        site.server.control.fault(FaultKind.HANG, method, seconds=600)
+    site.survive(AWAY_SECONDS)
+    site.server.control.clear_faults()
+    site.until_jobs_end(60)
+    finish(site, 30)
+
+
 @pytest.mark.parametrize("method", sorted({method for method, _ in FAULTS}))
 def test_faults_one_after_the_other(site: Site, method: str):
     kinds = [kind for each, kind in FAULTS if each == method]

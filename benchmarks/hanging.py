@@ -1,0 +1,111 @@
+"""Plugins that hang for ever in one verb, and a healthy resource that notes how long its workers waited for it."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import ClassVar, Final
+
+from harvester.core.clock import utc_now
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import Assignment, CheckOutcome, Done, Failed, Later, News, Seen, Submitted
+from harvester.plugins.messengers.shared_file import SharedFileMessenger
+from instant import InstantResource
+
+END: Final = threading.Event()
+"""Lets whoever hangs go, when the benchmark is over."""
+
+
+class Latencies:
+    """Seconds that healthy workers waited, from their making to their submission and from that to their end."""
+
+    def __init__(self) -> None:
+        self.to_submit: list[float] = []
+        self.to_sweep: list[float] = []
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self.to_submit, self.to_sweep = [], []
+
+
+class HealthyResource(InstantResource):
+    """An instant resource that takes the time."""
+
+    latencies: ClassVar[Latencies] = Latencies()
+
+    def submit(self, workers: Sequence[Worker]) -> Sequence[Submitted]:
+        """Take all."""
+        self.latencies.to_submit += _ages(worker.created_at for worker in workers)
+        return super().submit(workers)
+
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done]:
+        """Say yes."""
+        self.latencies.to_sweep += _ages(worker.submitted_at for worker in workers)
+        return super().clean(workers)
+
+
+def _ages(moments: Iterable[datetime | None]) -> list[float]:
+    now = utc_now()
+    return [(now - moment).total_seconds() for moment in moments if moment is not None]
+
+
+class HangsInSubmit(InstantResource):
+    """Never answers a submission."""
+
+    def submit(self, workers: Sequence[Worker]) -> Sequence[Submitted]:
+        """Hang."""
+        END.wait()
+        return super().submit(workers)
+
+
+class HangsInCheck(InstantResource):
+    """Never answers a check; a resource of its own, since all that share one share its fate."""
+
+    @property
+    def endpoint(self) -> str:
+        """One for each queue."""
+        return f"hanging {self.context.queue}"
+
+    def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
+        """Hang."""
+        END.wait()
+        return super().check(workers)
+
+
+class HangsInKill(InstantResource):
+    """Its workers run for ever, and cannot be killed."""
+
+    def seen(self, worker: Worker) -> CheckOutcome:  # noqa: ARG002 (the resource's signature)
+        """Tell that it runs."""
+        return Seen(WorkerStatus.RUNNING)
+
+    def kill(self, workers: Sequence[Worker]) -> Sequence[Done]:
+        """Hang."""
+        END.wait()
+        return super().kill(workers)
+
+
+class HangsInClean(InstantResource):
+    """Never cleans."""
+
+    def clean(self, workers: Sequence[Worker]) -> Sequence[Done]:
+        """Hang."""
+        END.wait()
+        return super().clean(workers)
+
+
+class HangsInFeed(SharedFileMessenger):
+    """Never fills an access point."""
+
+    def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Hang."""
+        END.wait()
+        return super().feed(assignments)
+
+
+class HangsInCollect(SharedFileMessenger):
+    """Never reads an access point."""
+
+    def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
+        """Hang."""
+        END.wait()
+        return super().collect(workers)
