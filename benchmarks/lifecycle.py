@@ -99,7 +99,7 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--workers", type=int, default=20000)
     parser.add_argument("--mode", choices=["pull", "push"], default="pull")
-    parser.add_argument("--at-once", type=int, default=2000, help="maxWorkers of the queue")
+    parser.add_argument("--at-once", type=int, default=5000, help="maxWorkers of the queue")
     parser.add_argument("--live", type=int, default=0, help="running workers that are in the database anyway")
     parser.add_argument("--kept", type=int, default=0, help="finished workers that are in the database anyway")
     parser.add_argument("--statements", action="store_true", help="tell which statements were sent how often")

@@ -2,8 +2,8 @@
 
 A round covers all workers of all queues that share an endpoint. It is claimed by queue, not by worker, and a worker
 about whom there is nothing new costs no write. The pace is set by how long a round takes: the resource answers for at
-most a tenth of the time, this machine works for at most a thirtieth, never more often than the resource likes, never
-less often than `[monitor] checkInterval`.
+most a tenth of the time, and this machine works for at most a thirtieth while there is little news; never more often
+than the resource likes, never less often than `[monitor] checkInterval`.
 """
 
 from collections import defaultdict, deque
@@ -40,6 +40,8 @@ _LEAST_GATHER: Final = timedelta(minutes=2)
 """What a worker wrote last may become visible late, however short `postProcessTimeout` is."""
 _SHARE_OF_TIME: Final = 10
 _SHARE_OF_OWN_TIME: Final = 30
+_WORTH_A_ROUND: Final = 100
+"""A round with news of one worker in so many is worth what it costs."""
 _ROUNDS_KEPT: Final = 5
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
 
@@ -148,17 +150,19 @@ class Monitor(Agent[MonitorUnit, Round]):
     def commit(self, connection: Connection, unit: MonitorUnit, result: Round) -> Sequence[str]:
         """Everything that has changed is written; a queue that others have taken over meanwhile is left to them."""
         now = self.instance.clock()
-        due = now + self._pace(unit, result)
+        rules = {name: self._rules(name) for name in unit.queues}
+        verdicts = {
+            each.held.worker.worker_id: verdict
+            for each in result.seen
+            if (verdict := judge(each, rules[each.held.worker.queue], now))
+        }
+        due = now + self._pace(unit, result, len(verdicts))
         ours = leases.let_queues_go(connection, QUEUE_MONITOR, unit.queues, unit.claim.fence, due=due, now=now)
         result.written.clear()
         result.written.update(ours)
         seen = [each for each in result.seen if each.held.worker.queue in ours]
-        rules = {name: self._rules(name) for name in ours}
-        verdicts = {
-            each.held.worker.worker_id: verdict
-            for each in seen
-            if (verdict := judge(each, rules[each.held.worker.queue], now))
-        }
+        if len(seen) < len(result.seen):
+            verdicts = {id_: verdicts[id_] for each in seen if (id_ := each.held.worker.worker_id) in verdicts}
         self._write_workers(connection, seen, verdicts, now)
         self._write_unseen(connection, seen, now)
         self._write_jobs(connection, seen, verdicts, now)
@@ -171,13 +175,17 @@ class Monitor(Agent[MonitorUnit, Round]):
         self._log_troubles(unit, seen)
         return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
 
-    def _pace(self, unit: MonitorUnit, result: Round) -> timedelta:
-        """The quickest of the last rounds counts: a slow one may be the fault of this machine."""
+    def _pace(self, unit: MonitorUnit, result: Round, news: int) -> timedelta:
+        """The quickest of the last rounds counts: a slow one may be the fault of this machine.
+
+        Harvester's own work counts only in a round that was hardly worth it.
+        """
         longest = timedelta(seconds=self.instance.settings.monitor.check_interval)
         if not result.seen:
             return longest
         rounds = self._rounds.setdefault(unit.about, deque(maxlen=_ROUNDS_KEPT))
-        rounds.append(max(result.took * _SHARE_OF_TIME, result.worked * _SHARE_OF_OWN_TIME))
+        is_quiet = news * _WORTH_A_ROUND < len(result.seen)
+        rounds.append(max(result.took * _SHARE_OF_TIME, result.worked * (_SHARE_OF_OWN_TIME if is_quiet else 0)))
         shortest = timedelta(seconds=self.instance.plugins.monitor(unit.queues[0]).poll_seconds)
         return min(max(min(rounds), shortest), longest)
 
