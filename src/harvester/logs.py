@@ -25,13 +25,14 @@ from harvester.config.service import Settings
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
     "reconciler": "submitter",
+    "listening": "monitor",
     "worker_propagator": "propagator",
     "statistics": "propagator",
     "killer": "sweeper",
     "housekeeper": "master",
     "runner": "master",
 }
-"""Agents whose lines are in a file that is not called like them."""
+"""Agents and their parts whose lines are in a file that is not called like them."""
 _ROOMS: Final[Mapping[str, str]] = {
     "harvester.store": "db_proxy",
     "sqlalchemy": "db_proxy",

@@ -20,6 +20,7 @@ from harvester.panda import Credentials, PandaClient, PandaUnavailable
 from harvester.panda.messages import WorkerReply
 from harvester.store import jobs, workers
 from harvester.store.jobs import NewJob
+from harvester.store.leases import TOGETHER
 
 ROWS = 3000
 TEN_MINUTES = 600.0
@@ -110,6 +111,7 @@ def sick(world: World) -> SickServer:
         ]
         workers.insert_intents(connection, some, world.clock())
         connection.execute(workers.workers.update().values(report_due=world.clock()))
+    world.clock.forward(seconds=TOGETHER.total_seconds())
     return SickServer()
 
 
