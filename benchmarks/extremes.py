@@ -81,7 +81,7 @@ def _made(db: Database) -> int:
 
 def _command_seconds(site: Site, main: Path, word: str) -> float:
     watch = Stopwatch()
-    files = ["--config", main, "--queues", site.folder / "queues.json"]
+    files = ["--config", str(main), "--queues", str(site.folder / "queues.json")]
     environment = {"PYTHONPATH": ":".join(sys.path)}
     subprocess.run([sys.executable, "-m", "harvester", word, *files], check=False, capture_output=True, env=environment)
     return round(watch.seconds, 1)
