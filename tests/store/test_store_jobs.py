@@ -23,6 +23,7 @@ from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
 from harvester.store.leases import JOB_REPORT, TOGETHER, ClaimTicket
 from harvester.store.schema import JobPhase
+from harvester.store.schema import jobs as job_table
 
 
 def ended(job_id: int) -> dict[str, object]:
@@ -225,9 +226,37 @@ def test_a_job_is_swept_after_its_workers(db: Database):
         end(connection, 1)
         assert jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=9)) == [2]
         assert jobs.sweepable(connection, ClaimTicket(FENCE, after(seconds=-1), after(seconds=-1), limit=9)) == []
-        workers.remove(connection, [1])
+        workers.remove(connection, [1], NOW)
         assert sorted(jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=9))) == [1, 2]
         assert len(jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=1))) == 1
+
+
+def test_a_job_that_waits_for_its_workers_is_not_looked_at_again(db: Database):
+    with db.write() as connection:
+        fetch_to(connection, JobPhase.SWEEP, 1, 2, 3)
+        submit(connection, 1, job_ids=(1, 2))
+        submit(connection, 2, job_ids=(2,))
+        end(connection, 1, 2)
+        ticket = ClaimTicket(FENCE, NOW, NOW, limit=3)
+        assert jobs.sweepable(connection, ticket) == [3]
+        assert ticket.reached_limit.is_set()
+        jobs.remove(connection, [3])
+        assert leases.next_due(connection, leases.JOB_WORK, JobPhase.SWEEP) is None
+        workers.remove(connection, [1], NOW)
+        assert jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=9)) == [1]
+        workers.remove(connection, [2], NOW)
+        assert sorted(jobs.sweepable(connection, ClaimTicket(FENCE, NOW, NOW, limit=9))) == [1, 2]
+
+
+def test_a_job_is_kept_as_long_as_it_should_be_when_its_workers_go_before(db: Database):
+    later = after(hours=1)
+    with db.write() as connection:
+        fetch_to(connection, JobPhase.SWEEP, 1)
+        connection.execute(job_table.update().values(due=later))
+        submit(connection, 1, job_ids=(1,))
+        end(connection, 1)
+        workers.remove(connection, [1], NOW)
+        assert leases.next_due(connection, leases.JOB_WORK, JobPhase.SWEEP) == later
 
 
 def test_nothing_of_a_removed_job_is_left(db: Database):

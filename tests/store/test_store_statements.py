@@ -77,19 +77,21 @@ def prepare_all(connection: Connection) -> int:
 def remove_all(connection: Connection) -> int:
     """What the sweeper does."""
     ids = [each.worker.worker_id for each in workers.monitored(connection, ["HERE"])]
-    workers.remove(connection, ids)
+    workers.remove(connection, ids, NOW)
     jobs.remove(connection, ids)
     return len(ids)
 
 
 @pytest.mark.parametrize(
     ("step", "most"),
-    [(submit_all, 8), (see_all, 4), (kill_all, 9), (report_all, 3), (prepare_all, 3), (remove_all, 9)],
+    [(submit_all, 8), (see_all, 4), (kill_all, 9), (report_all, 3), (prepare_all, 3), (remove_all, 11)],
 )
 def test_statements_do_not_grow_with_the_rows(db: Database, step: Callable[[Connection], int], most: int):
     spent = []
     for number in (10, MANY):
-        db.transact(lambda connection: [workers.remove(connection, range(MANY)), jobs.remove(connection, range(MANY))])
+        db.transact(
+            lambda connection: [workers.remove(connection, range(MANY), NOW), jobs.remove(connection, range(MANY))]
+        )
         fill(db, number)
         if step not in (submit_all, report_all, prepare_all):
             db.transact(submit_all)

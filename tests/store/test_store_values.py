@@ -163,5 +163,5 @@ def test_sets_of_any_size(db: Database, number: int):
         assert {each.worker.worker_id: each.worker.batch_id for each in found} == {each: f"b{each}" for each in ids}
         assert all(each.worker.job_ids == (each.worker.worker_id,) for each in found)
         assert workers.request_kill(connection, dict.fromkeys(ids, Kill("all of them")), NOW, "test") == list(ids)
-        workers.remove(connection, list(ids))
+        workers.remove(connection, list(ids), NOW)
         assert workers.find(connection, [*ids, 900_000])[0].worker.batch_id is None

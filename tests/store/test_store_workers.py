@@ -316,7 +316,7 @@ def test_nothing_of_a_removed_worker_is_left(db: Database):
         submit(connection, 1, job_ids=(7,))
         submit(connection, 2, job_ids=(8,))
         workers.request_kill(connection, dict.fromkeys([1, 2], Kill("cause")), NOW, "test")
-        workers.remove(connection, [1])
+        workers.remove(connection, [1], NOW)
         assert ids_of(workers.find(connection, [1, 2])) == [2]
         assert workers.live_of_jobs(connection, [7, 8]) == {8: 2}
         assert history.of(connection, history.Kind.WORKER, 1) == []

@@ -53,10 +53,7 @@ class Sweeper(Agent[SweepUnit, Answers]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers that have been kept long enough; jobs without workers go at once."""
-        gone = jobs.sweepable(connection, ticket)
-        jobs.remove(connection, gone)
-        if len(gone) == ticket.limit:
-            ticket.reached_limit.set()
+        jobs.remove(connection, jobs.sweepable(connection, ticket))
         found = workers.claim_to_sweep(connection, ticket)
         return by_queue(found, WORKER_WORK, ticket)
 
@@ -74,7 +71,7 @@ class Sweeper(Agent[SweepUnit, Answers]):
         told = list(zip(unit.workers, result, strict=True))
         held = workers.held_ids(connection, [each.worker_id for each in unit.workers], unit.claim.fence)
         gone = [each.worker_id for each, answer in told if isinstance(answer, Done) and each.worker_id in held]
-        workers.remove(connection, gone)
+        workers.remove(connection, gone, self.instance.clock())
         left = [(each, answer) for each, answer in told if not isinstance(answer, Done)]
         for each, answer in left:
             log.warning("clean-up failed", worker=each.worker_id, queue=unit.about, reason=said(answer))

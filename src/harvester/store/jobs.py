@@ -120,11 +120,23 @@ def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Job]:
 
 
 def sweepable(connection: Connection, ticket: ClaimTicket) -> list[int]:
-    """Jobs whose end the server knows, whose keep time is over and whose workers are all swept; locked for removal."""
-    still_held = select(job_workers.c.job_id).where(job_workers.c.job_id == jobs.c.job_id).exists()
-    query = select(jobs.c.job_id).where(jobs.c.phase == JobPhase.SWEEP, JOB_WORK.due <= ticket.now, ~still_held)
+    """Jobs whose end the server knows, whose keep time is over and whose workers are all swept; locked for removal.
+
+    Those with a worker are not looked at again before that is removed (`workers.remove`): a million of them would
+    otherwise be gone through each time.
+    """
+    query = select(jobs.c.job_id).where(jobs.c.phase == JobPhase.SWEEP, JOB_WORK.due <= ticket.now)
     oldest = query.order_by(JOB_WORK.due).limit(ticket.limit)
-    return list(connection.scalars(oldest.with_for_update(skip_locked=True, of=jobs)))
+    kept_long_enough = list(connection.scalars(oldest.with_for_update(skip_locked=True)))
+    if not kept_long_enough:
+        return []
+    if len(kept_long_enough) == ticket.limit:
+        ticket.reached_limit.set()
+    related = select(job_workers.c.job_id).where(one_of(connection, job_workers.c.job_id, kept_long_enough))
+    held = frozenset(connection.scalars(related))
+    if held:
+        connection.execute(update(jobs).where(one_of(connection, jobs.c.job_id, held)).values(JOB_WORK.set(None)))
+    return [each for each in kept_long_enough if each not in held]
 
 
 def find(connection: Connection, job_ids: Collection[int]) -> list[Job]:

@@ -18,7 +18,10 @@ from harvester.store.types import EnumText, JsonText, Key, Told, UtcTime
 
 
 class JobPhase(StrEnum):
-    """Which agent a job waits for."""
+    """Which agent a job waits for.
+
+    SWEEP: the server knows the end; without a due time the job waits until its workers are swept.
+    """
 
     PREPARE = "prepare"
     SUBMIT = "submit"

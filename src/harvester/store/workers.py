@@ -5,16 +5,24 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Connection, Select, and_, delete, select, update
+from sqlalchemy import Connection, Select, and_, delete, or_, select, update
 
 from harvester.core.jobs import Kill, PilotError
 from harvester.core.records import record_type
 from harvester.core.workers import FINAL_WORKER_STATUSES, MapType, Worker, WorkerStatus
 from harvester.store import history
-from harvester.store.leases import TOGETHER, WORKER_KILL, WORKER_REPORT, WORKER_WORK, ClaimTicket, claim_rows
+from harvester.store.leases import (
+    JOB_WORK,
+    TOGETHER,
+    WORKER_KILL,
+    WORKER_REPORT,
+    WORKER_WORK,
+    ClaimTicket,
+    claim_rows,
+)
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
 from harvester.store.selection import Selection, Values
-from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of
+from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of, unindexed
 
 _BEFORE_JOBS: Final = ("worker_id", "queue", "status", "marker", "map_type")
 _AFTER_JOBS: Final = (
@@ -306,8 +314,14 @@ def relate(connection: Connection, relations: Iterable[tuple[int, int]]) -> None
     insert_missing(connection, job_workers, rows)
 
 
-def remove(connection: Connection, worker_ids: Sequence[int]) -> None:
-    """Delete workers with their history and their relations to jobs."""
+def remove(connection: Connection, worker_ids: Sequence[int], now: datetime) -> None:
+    """Delete workers with their history and their relations to jobs, which may be swept after them."""
+    related = select(job_workers.c.job_id).where(one_of(connection, job_workers.c.worker_id, worker_ids))
+    job_ids = sorted(set(connection.scalars(related)))
+    if job_ids:
+        waiting = and_(unindexed(jobs.c.phase) == JobPhase.SWEEP, or_(JOB_WORK.due.is_(None), JOB_WORK.due <= now))
+        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), waiting)
+        connection.execute(mine.values(JOB_WORK.set(now)))
     connection.execute(delete(workers).where(one_of(connection, workers.c.worker_id, worker_ids)))
     connection.execute(delete(job_workers).where(one_of(connection, job_workers.c.worker_id, worker_ids)))
     history.forget(connection, history.Kind.WORKER, worker_ids)
