@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,34 @@ def test_a_deadlock_has_one_victim_and_it_may_try_again(db: Database, other: Dat
     for thread in threads:
         thread.join()
     assert len(victims) == 1
+    assert {find_one(db, each).worker.unseen_since for each in (1, 2)} == {NOW}
+
+
+def test_the_victim_of_a_deadlock_tries_again_by_itself(db: Database, other: Database):
+    if db.dialect == "sqlite":
+        pytest.skip("one writer at a time cannot be in each other's way")
+    with db.write() as connection:
+        intend(connection, 1, 2)
+    both_hold_one = threading.Barrier(2)
+    tries: list[int] = []
+
+    def change(connection: Connection, first: int, second: int) -> None:
+        tries.append(first)
+        workers.mark_unseen(connection, [first], NOW)
+        if tries.count(first) == 1:
+            both_hold_one.wait()
+        workers.mark_unseen(connection, [second], NOW)
+
+    works = ((db, 1, 2), (other, 2, 1))
+    threads = [
+        threading.Thread(target=database.transact, args=(partial(change, first=first, second=second),))
+        for database, first, second in works
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(tries) > 2
     assert {find_one(db, each).worker.unseen_since for each in (1, 2)} == {NOW}
 
 

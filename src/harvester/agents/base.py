@@ -103,10 +103,12 @@ class Agent(ABC, Generic[UnitT, ResultT]):
     Attributes:
         name: how logs, metrics and history call it.
         line: what it knows of the server, if it is the server that its units wait for.
+        is_repeatable: whether a result that is given up can be got again.
     """
 
     name: ClassVar[str]
     line: Line | None = None
+    is_repeatable: ClassVar[bool] = True
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance

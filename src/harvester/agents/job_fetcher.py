@@ -36,6 +36,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
     """See the module."""
 
     name = "job fetcher"
+    is_repeatable = False  # the server gives each job out once
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)

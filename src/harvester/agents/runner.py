@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Final, Generic
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.agents.base import Agent, ResultT, UnitT
@@ -97,6 +98,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._stopping = threading.Event()
+        self._given_up = threading.Event()
         self._lock = threading.Lock()
         self._in_hand: dict[int, _InHand[UnitT]] = {}
         self._fruitless = 0
@@ -114,11 +116,12 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._wake.set()
 
     def drain(self, seconds: float) -> bool:
-        """Wait for the work in hand; False if some is left, which is then safe to abandon."""
+        """Wait for the work in hand; False if some is left, which is then given up."""
         end = time.monotonic() + seconds
         self._dispatcher.join(max(end - time.monotonic(), 0))
         while self._count_in_hand() and time.monotonic() < end:
             time.sleep(0.02)
+        self._given_up.set()
         return self._count_in_hand() == 0 and not self._dispatcher.is_alive()
 
     def renew(self) -> None:
@@ -131,8 +134,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
         if not old:
             return
         until = self.agent.instance.clock() + timedelta(seconds=lease)
-        with self._db.write() as connection:
-            leases.extend(connection, [each.unit.claim for each in old], until)
+        claims = [each.unit.claim for each in old]
+        self._db.transact(lambda connection: leases.extend(connection, claims, until))
         for each in old:
             each.renewed = now
 
@@ -187,8 +190,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
         if line and line.is_in_trouble:
             ticket = replace(ticket, limit=_TO_PROBE)
-        with self._db.write() as connection:
-            units = self.agent.claim(connection, ticket)
+        units = self._db.transact(lambda connection: self.agent.claim(connection, ticket))
         if units or ticket.reached_limit.is_set():
             self._fruitless = 0
             return units, 0.0 if units else _MOMENT
@@ -282,22 +284,28 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._wake.set()
 
     def _commit(self, unit: UnitT, result: ResultT) -> Sequence[str]:
-        """The result is kept until the database takes it; only stopping gives it up, and the claim then runs out."""
+        """The result is kept until the database takes it.
+
+        The order to stop gives it up at once if somebody else can get it again, and the claim then runs out; else only
+        when the time for stopping is over.
+        """
+        over = self._stopping if self.agent.is_repeatable else self._given_up
         pause = _RETRY_FIRST
         while True:
             try:
-                with self._db.write() as connection:
-                    if self._had_trouble(unit):
-                        self.agent.note_trouble(connection, unit, "")
-                    wanted = self.agent.commit(connection, unit, result)
-                    reach(f"{self.agent.name}.in_commit")
+                return self._db.transact(lambda connection: self._write(connection, unit, result))
             except StoreUnavailableError as error:
                 log.warning("result waits for the database", agent=self.agent.name, about=unit.about, error=str(error))
-                if self._stopping.wait(pause):
+                if over.wait(pause):
                     raise
                 pause = min(pause * 2, _RETRY_LAST)
-            else:
-                return wanted
+
+    def _write(self, connection: Connection, unit: UnitT, result: ResultT) -> Sequence[str]:
+        if self._had_trouble(unit):
+            self.agent.note_trouble(connection, unit, "")
+        wanted = self.agent.commit(connection, unit, result)
+        reach(f"{self.agent.name}.in_commit")
+        return wanted
 
     def _had_trouble(self, unit: UnitT) -> bool:
         with self._lock:
@@ -324,11 +332,14 @@ class AgentRunner(Generic[UnitT, ResultT]):
             rest = self.health.resting.get(unit.about)
         pause = max(rest.until - self._tick(), 1.0) if rest else 0.0
         due = self.agent.instance.clock() + timedelta(seconds=pause)
+
+        def give_back(connection: Connection) -> None:
+            self.agent.give_back(connection, unit, due)
+            if problem:
+                self.agent.note_trouble(connection, unit, problem[:_LONGEST_PROBLEM])
+
         try:
-            with self._db.write() as connection:
-                self.agent.give_back(connection, unit, due)
-                if problem:
-                    self.agent.note_trouble(connection, unit, problem[:_LONGEST_PROBLEM])
+            self._db.transact(give_back)
         except (StoreUnavailableError, SQLAlchemyError) as error:
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 

@@ -4,7 +4,9 @@ One `Database` serves all threads of a process. SQLite has one writer at a time:
 lock instead of polling the file, and every transaction that writes begins with the write lock in hand.
 """
 
+import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -26,6 +28,9 @@ _TRANSIENT_MARIADB: Final = frozenset(
     {1021, 1040, 1053, 1114, 1205, 1213, 1290, 1792, 1927, 2002, 2003, 2006, 2013, 2055}
 )
 """Disk or table full, too many connections, shutdown, lock wait, deadlock, read-only, killed, not reached, lost."""
+_DEADLOCKS: Final = frozenset({1213, "40P01", "40001"})
+_MOST_TRIES: Final = 12
+_LONGEST_STEP_ASIDE: Final = 0.5
 _LOST_BEFORE: Final = "MySQL Connection not available"
 """What a driver says, without a number, of a connection that it knew to be lost when a statement was to be sent."""
 _SQL_MODE: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -36,6 +41,10 @@ _TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
 
 class StoreUnavailableError(HarvesterError):
     """The database cannot be used now: away, restarting, locked, or its disk is full. Trying again later helps."""
+
+
+class StoreContendedError(StoreUnavailableError):
+    """Another transaction was in the way of this one, which had to give way. Trying again at once helps."""
 
 
 def sqlite_url(path: Path) -> URL:
@@ -90,7 +99,19 @@ class Database:
             connection.commit()
 
     def transact(self, work: Callable[[Connection], T]) -> T:
-        """The result of `work` in one write transaction."""
+        """The result of `work` in one write transaction, done again if another transaction was in its way.
+
+        Raises:
+            StoreUnavailableError: the database is away, or others are in the way again and again.
+        """
+        for tries in range(1, _MOST_TRIES):
+            try:
+                return self._once(work)
+            except StoreContendedError:
+                time.sleep(random.uniform(0, min(0.01 * 2**tries, _LONGEST_STEP_ASIDE)))  # noqa: S311 (no secret)
+        return self._once(work)
+
+    def _once(self, work: Callable[[Connection], T]) -> T:
         with self.write() as connection:
             return work(connection)
 
@@ -105,13 +126,15 @@ class Database:
         except DBAPIError as error:
             if not _is_transient(error, self.dialect):
                 raise
-            raise self._unavailable(str(error.orig)) from error
+            trouble = StoreContendedError if _is_deadlock(error) else StoreUnavailableError
+            raise trouble(self._text(str(error.orig))) from error
         except PoolTimeoutError as error:
-            raise self._unavailable("all connections are busy, it answers slowly or not at all") from error
+            text = self._text("all connections are busy, it answers slowly or not at all")
+            raise StoreUnavailableError(text) from error
 
-    def _unavailable(self, reason: str) -> StoreUnavailableError:
+    def _text(self, reason: str) -> str:
         where = self.engine.url.render_as_string(hide_password=True)
-        return StoreUnavailableError(f"the database {where} cannot be used: {reason}")
+        return f"the database {where} cannot be used: {reason}"
 
 
 def _is_transient(error: DBAPIError, dialect: str) -> bool:
@@ -120,14 +143,19 @@ def _is_transient(error: DBAPIError, dialect: str) -> bool:
     if dialect == "sqlite":
         return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _TRANSIENT_SQLITE)
     if dialect == "postgresql":
-        return isinstance(error, OperationalError) or getattr(error.orig, "sqlstate", None) in _TRANSIENT_POSTGRESQL
+        return isinstance(error, OperationalError) or not _TRANSIENT_POSTGRESQL.isdisjoint(_codes(error))
     # MariaDB's drivers raise different classes for one error: the number tells
-    return getattr(error.orig, "errno", None) in _TRANSIENT_MARIADB or _first(error.orig) in _TRANSIENT_MARIADB
+    return not _TRANSIENT_MARIADB.isdisjoint(_codes(error))
 
 
-def _first(error: BaseException | None) -> object:
-    """Where mysqlclient keeps the number of an error."""
-    return error.args[0] if error is not None and error.args else None
+def _is_deadlock(error: DBAPIError) -> bool:
+    return not _DEADLOCKS.isdisjoint(_codes(error))
+
+
+def _codes(error: DBAPIError) -> list[object]:
+    """The numbers of an error, wherever the drivers keep them; mysqlclient has it first among the arguments."""
+    codes = [getattr(error.orig, name, None) for name in ("errno", "sqlstate")]
+    return [*codes, *(error.orig.args[:1] if error.orig else ())]
 
 
 def _make_engine(url: URL, connections: int) -> Engine:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from world import QUEUE, FakeResource, World
 
 from harvester.agents.base import Agent
+from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
@@ -18,6 +19,7 @@ from harvester.agents.submitter import Submitter
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
+from harvester.panda.devserver import DevControl
 from harvester.plugins.api import SubmitOutcome
 from harvester.plugins.data.dummy import DummyPreparator
 from harvester.store import files, jobs, leases
@@ -318,6 +320,44 @@ def test_a_result_is_kept_until_the_database_is_back(world: World, tick: Tick):
     with running(world, agent, tick):
         until(lambda: world.worker(1).status is WorkerStatus.SUBMITTED)
     assert world.resource.asked == [[1]]
+
+
+class TroubledFetcher(JobFetcher):
+    """Cannot be committed until somebody sees to it."""
+
+    is_mended = False
+    tries = 0
+
+    def commit(self, connection: Connection, *rest: object) -> Sequence[str]:
+        self.tries += 1
+        if not self.is_mended:
+            raise StoreUnavailableError("the database is away")
+        return super().commit(connection, *rest)  # type: ignore[arg-type]  # the same arguments
+
+
+def test_jobs_from_the_server_are_kept_although_all_is_to_stop(served: World, control: DevControl, tick: Tick):
+    """Nobody else could get them again."""
+    served.serve(QUEUE)
+    (job_id,) = control.add_jobs([{"site": QUEUE}])
+    agent = TroubledFetcher(served.instance)
+    with running(served, agent, tick) as runner:
+        until(lambda: agent.tries)
+        runner.stop()
+        until(lambda: agent.tries > 1)
+        agent.is_mended = True
+        assert runner.drain(PATIENCE)
+    assert [job.job_id for job in served.jobs()] == [job_id]
+
+
+def test_they_are_given_up_when_the_time_for_stopping_is_over(served: World, control: DevControl, tick: Tick):
+    served.serve(QUEUE)
+    control.add_jobs([{"site": QUEUE}])
+    agent = TroubledFetcher(served.instance)
+    with running(served, agent, tick) as runner:
+        until(lambda: agent.tries)
+        runner.stop()
+        assert not runner.drain(0)
+    assert served.jobs() == []
 
 
 class Raising(Submitter):
