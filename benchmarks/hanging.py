@@ -11,8 +11,7 @@ from harvester.plugins.api import Assignment, CheckOutcome, Done, Failed, Later,
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
 from instant import InstantResource
 
-END: Final = threading.Event()
-"""Lets whoever hangs go, when the benchmark is over."""
+_NEVER: Final = threading.Event()
 
 
 class Latencies:
@@ -53,7 +52,7 @@ class HangsInSubmit(InstantResource):
 
     def submit(self, workers: Sequence[Worker]) -> Sequence[Submitted]:
         """Hang."""
-        END.wait()
+        _NEVER.wait()
         return super().submit(workers)
 
 
@@ -67,7 +66,7 @@ class HangsInCheck(InstantResource):
 
     def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
         """Hang."""
-        END.wait()
+        _NEVER.wait()
         return super().check(workers)
 
 
@@ -80,7 +79,7 @@ class HangsInKill(InstantResource):
 
     def kill(self, workers: Sequence[Worker]) -> Sequence[Done]:
         """Hang."""
-        END.wait()
+        _NEVER.wait()
         return super().kill(workers)
 
 
@@ -89,7 +88,7 @@ class HangsInClean(InstantResource):
 
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done]:
         """Hang."""
-        END.wait()
+        _NEVER.wait()
         return super().clean(workers)
 
 
@@ -98,7 +97,7 @@ class HangsInFeed(SharedFileMessenger):
 
     def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """Hang."""
-        END.wait()
+        _NEVER.wait()
         return super().feed(assignments)
 
 
@@ -107,5 +106,5 @@ class HangsInCollect(SharedFileMessenger):
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         """Hang."""
-        END.wait()
+        _NEVER.wait()
         return super().collect(workers)
