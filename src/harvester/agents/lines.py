@@ -2,10 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol, TypeVar
-
-from harvester.panda.errors import PandaUnavailable
+from collections.abc import Callable
+from typing import Final
 
 _FIRST: Final = 0.5
 _LAST: Final = 5.0
@@ -60,25 +58,3 @@ class Line:
             self._failures += 1
             if self._failures == self._most:
                 self._next = self._tick() + self._pause
-
-
-class _Reply(Protocol):
-    @property
-    def accepted(self) -> bool: ...
-
-    @property
-    def reason(self) -> str: ...
-
-
-ReplyT = TypeVar("ReplyT", bound=_Reply)
-
-
-def some_accepted(replies: Sequence[ReplyT], method: str) -> Sequence[ReplyT]:
-    """The replies, unless they say that nothing works: one bad report is itself to blame, many are not.
-
-    Raises:
-        PandaUnavailable: none of several reports was accepted.
-    """
-    if len(replies) > 1 and not any(each.accepted for each in replies):
-        raise PandaUnavailable(method, f"none of {len(replies)} reports was accepted: {replies[0].reason}")
-    return replies

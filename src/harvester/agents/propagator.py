@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
-from harvester.agents.lines import Line, some_accepted
+from harvester.agents.lines import Line
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
@@ -73,7 +73,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         size = self.instance.settings.propagator.n_jobs_in_bulk
         reports = [self._report(job) for job in told]
         answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
-        replies = {job.job_id: answer for job, answer in zip(told, some_accepted(answers, "job reports"), strict=True)}
+        replies = {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
         statuses = self._ask_about([job.job_id for job in silent if job.status is JobStatus.RUNNING])
         for job in silent:
             asked = statuses.get(job.job_id)

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
-from harvester.agents.lines import Line, some_accepted
+from harvester.agents.lines import Line
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
 from harvester.panda.reports import WorkerReport
@@ -60,8 +60,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
         """Tell the server, `nWorkersInBulk` at a time."""
         reports = [self._report(each) for each in unit.workers]
         size = self.instance.settings.propagator.n_workers_in_bulk
-        replies = self.instance.panda.update_workers(reports, size, probe=self.line.is_in_trouble)
-        return some_accepted(replies, "worker reports")
+        return self.instance.panda.update_workers(reports, size, probe=self.line.is_in_trouble)
 
     def _report(self, worker: Worker) -> WorkerReport:
         logs: Mapping[str, str] = worker.log_urls or {}

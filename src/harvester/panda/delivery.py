@@ -44,7 +44,8 @@ class Delivery(Generic[Report, Reply]):
         """Send everything; one reply per report, in order.
 
         Raises:
-            PandaUnavailable: nothing at all could be delivered, and it is the server's fault.
+            PandaUnavailable: the server answered for no report at all, and it is its own fault. One that answers and
+                refuses them has not failed, however many they are.
         """
         was_doubtful = self.probe
         pending = deque(self._parts())
@@ -59,8 +60,8 @@ class Delivery(Generic[Report, Reply]):
                 smaller = self._smaller(part, error)
                 must_stop = self._must_stop(error)
                 pending.extendleft(reversed(smaller))
-        if isinstance(failure, PandaUnavailable) and self.successes == 0 and (must_stop or was_doubtful):
-            raise failure
+        if failure is not None and self.successes == 0 and (must_stop or was_doubtful):
+            raise _of_the_server(failure)
         reason = failure.reason if failure else ""
         return [self.replies[i] if i in self.replies else self.refuse(reason) for i in range(len(self.reports))]
 
@@ -98,6 +99,14 @@ def _alone(part: range) -> list[range]:
     """The first few entries each for itself, and the others together."""
     first, others = part[:_PROBES], part[_PROBES:]
     return [*(range(each, each + 1) for each in first), *([others] if others else [])]
+
+
+def _of_the_server(failure: PandaError) -> PandaUnavailable:
+    """A server that says no to whole calls, whatever they report, serves nobody."""
+    if isinstance(failure, PandaUnavailable):
+        return failure
+    reason = f"no report was taken, also none that was sent alone: {failure.reason}"
+    return PandaUnavailable(failure.url, reason, status=failure.status)
 
 
 def _may_be_one_entry(error: PandaError) -> bool:

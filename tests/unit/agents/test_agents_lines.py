@@ -11,13 +11,12 @@ import pytest
 from test_agents_runner import Tick, running, until
 from world import QUEUE, World
 
-from harvester.agents.lines import Line, some_accepted
+from harvester.agents.lines import Line
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
-from harvester.panda import Credentials, PandaClient, PandaUnavailable
-from harvester.panda.messages import WorkerReply
+from harvester.panda import Credentials, PandaClient
 from harvester.store import jobs, workers
 from harvester.store.jobs import NewJob
 from harvester.store.leases import TOGETHER
@@ -67,15 +66,6 @@ def test_few_failures_may_be_the_fault_of_what_was_asked(tick: Tick):
         line.note_failure()
         assert line.is_open
         line.note_answer()
-
-
-def test_one_bad_report_is_itself_to_blame():
-    bad, good = WorkerReply(accepted=False, reason="bad"), WorkerReply(accepted=True, reason="")
-    assert some_accepted([bad], "m") == [bad]
-    assert some_accepted([bad, good], "m") == [bad, good]
-    assert some_accepted([], "m") == []
-    with pytest.raises(PandaUnavailable, match="none of 2 reports was accepted: bad"):
-        some_accepted([bad, bad], "m")
 
 
 class SickServer:

@@ -155,6 +155,19 @@ def test_one_bad_report_does_not_hold_back_the_others(served: World, control: De
     assert control.job(good)["status"] == "running"
 
 
+def test_reports_that_the_server_refuses_one_by_one_are_complained_of_and_sent_again(
+    served: World, control: DevControl, capsys: pytest.CaptureFixture[str]
+):
+    for _ in range(2):
+        given_job(served, control, JobPhase.WORK, status=JobStatus.RUNNING, substatus=JobSubstatus.RUNNING)
+    control.fault("db_down")
+    assert served.work(JobPropagator) == 1
+    assert capsys.readouterr().out.count("report not accepted") == 2
+    served.clock.forward(seconds=8)
+    (unit,) = served.claim(JobPropagator(served.instance))
+    assert len(unit.jobs) == 2
+
+
 # ---- workers ---------------------------------------------------------------------------------------------------------
 
 

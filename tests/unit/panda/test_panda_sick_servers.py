@@ -1,3 +1,4 @@
+import gzip
 import json
 from collections.abc import Callable, Sequence
 from threading import Thread
@@ -199,10 +200,31 @@ def test_a_server_that_refuses_everything_is_not_asked_for_each_entry():
         calls += 1
         return httpx2.Response(200, content=b'{"success": false, "message": "database error", "data": null}')
 
-    with client_of(answer) as client:
-        replies = client.update_workers([WorkerReport(n, "running") for n in range(1000)])
+    with client_of(answer) as client, pytest.raises(PandaUnavailable, match=r"no report was taken.*database error"):
+        client.update_workers([WorkerReport(n, "running") for n in range(1000)])
     assert calls <= 16
-    assert {(reply.accepted, reply.reason) for reply in replies} == {(False, "database error")}
+
+
+@pytest.mark.parametrize("number", [1, 2, 1000])
+@pytest.mark.parametrize("probe", [False, True])
+def test_a_server_that_answers_and_refuses_each_report_has_not_failed(number: int, *, probe: bool):
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        body = gzip.decompress(request.content) if "content-encoding" in request.headers else request.content
+        answers = [False] * len(json.loads(body)["workers"])
+        return httpx2.Response(200, content=json.dumps({"success": True, "message": "", "data": answers}).encode())
+
+    with client_of(answer) as client:
+        replies = client.update_workers([WorkerReport(n, "running") for n in range(number)], probe=probe)
+    assert [reply.accepted for reply in replies] == [False] * number
+
+
+def test_two_reports_that_the_server_cannot_read_are_themselves_to_blame():
+    def send(part: Sequence[int], _probing: bool) -> list[str]:  # noqa: FBT001 (the delivery's word)
+        raise PandaRefused("bulk", f"cannot read {len(part)}")
+
+    assert Delivery(range(2), send, lambda why: why, per_call=100).run() == ["cannot read 1"] * 2
+    with pytest.raises(PandaUnavailable, match="no report was taken"):
+        Delivery(range(2), send, lambda why: why, per_call=100, probe=True).run()
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -244,10 +266,9 @@ def test_a_door_that_is_shut_is_knocked_at_once(status: int):
         calls += 1
         return httpx2.Response(status, content=b"ERROR : you are banned")
 
-    with client_of(answer) as client:
-        replies = client.update_workers([WorkerReport(n, "running") for n in range(50)])
+    with client_of(answer) as client, pytest.raises(PandaUnavailable, match="banned"):
+        client.update_workers([WorkerReport(n, "running") for n in range(50)])
     assert calls == 1
-    assert all("banned" in reply.reason for reply in replies)
 
 
 def test_one_client_serves_many_threads(client: PandaClient, control: DevControl):
