@@ -1,8 +1,8 @@
 """The floor: what the machine takes for the writing in workers' lives when nobody decides anything.
 
-A loop over plain sqlite3, mkdir and write does for the same workers what their life cannot do without, in batches of
-1,000: the same tables and indexes, the same rows inserted, found, changed and deleted, every step in a transaction of
-its own that is synced like Harvester's, an access point made, looked into and removed, and with jobs three files put
+A loop over plain sqlite3, mkdir and write does for the same workers what their life cannot do without, in batches as
+large as Harvester's: the same tables and indexes, the same rows inserted, found, changed and deleted, every step in a
+transaction of its own that is synced like Harvester's, an access point made, looked into and removed, and with jobs three files put
 there. There are no agents, no competing claims, no plugins, no messages to the server and no threads; values that are
 alike are written by one statement. Compare with `lifecycle.py`, CPU with CPU: what is above the floor is Harvester's.
 """
@@ -19,9 +19,9 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from figures import Figures, Stopwatch, options, peak_rss_mib, tell
+from harvester.store.leases import BATCH
 from harvester.store.schema import metadata
 
-BATCH = 1000
 PARAMS = '{"PandaID": 1, "taskID": 1, "prodSourceLabel": "managed", "jobPars": "%s"}' % ("x" * 600)
 _OURS = "BETWEEN :first AND :last"
 
@@ -137,7 +137,7 @@ class Floor:
         file = folder / "bare.db"
         metadata.create_all(create_engine(f"sqlite:///{file}"))
         self._db = sqlite3.connect(file, isolation_level=None)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -65536", "temp_store = MEMORY"):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384", "temp_store = MEMORY"):
             self._db.execute(f"PRAGMA {pragma}")
 
     def live(self, ids: range) -> None:

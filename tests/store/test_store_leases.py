@@ -1,8 +1,9 @@
 """Claims: one holder at a time, nothing written under an outdated one, nothing left behind by the dead."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import select, update
 from store_tools import FENCE, LEASE, NOW, after, claim_intents, claim_unsettled, fetch, find_one, ids_of, intend
 
 from harvester.core.workers import WorkerStatus
@@ -19,6 +20,7 @@ from harvester.store.leases import (
     ClaimTicket,
 )
 from harvester.store.schema import WorkerPhase
+from harvester.store.schema import jobs as job_table
 
 
 def claim_queues(db: Database, fence: int, now: datetime = NOW, pair: leases.Pair = QUEUE_SIZE) -> list[str]:
@@ -268,3 +270,31 @@ def test_activating_again_does_not_take_a_queue_from_its_holder(db: Database):
     serve(db, "A")
     assert claim_queues(db, 2) == []
     assert let_go(db, "A", 1, NOW) == {"A"}
+
+
+def test_the_most_overdue_rows_are_claimed_first(db: Database):
+    with db.write() as connection:
+        fetch(connection, 1, 2, 3)
+        for job, due in ((1, 3), (2, 1), (3, 2)):
+            jobs.trigger_reports(connection, [job], NOW - timedelta(seconds=due))
+        assert [
+            each.job_id for each in jobs.claim_to_report(connection, ClaimTicket(1, NOW, NOW + LEASE, limit=2))
+        ] == [1, 3]
+
+
+@pytest.mark.parametrize("fence", [0, 7])
+def test_a_row_becomes_due_sooner_but_never_later(db: Database, fence: int):
+    def due_after(known: datetime | None, wanted: datetime) -> datetime | None:
+        with db.write() as connection:
+            connection.execute(update(job_table).values(JOB_REPORT.set(known, fence)))
+            connection.execute(update(job_table).values(JOB_REPORT.hasten(wanted)))
+            row = connection.execute(select(JOB_REPORT.due, JOB_REPORT.fence)).one()
+        assert row[1] == 0
+        due: datetime | None = row[0]
+        return due
+
+    with db.write() as connection:
+        fetch(connection, 1)
+    assert due_after(None, NOW) == NOW
+    assert due_after(after(hours=1), NOW) == NOW
+    assert due_after(after(seconds=-1), NOW) == after(seconds=-1)

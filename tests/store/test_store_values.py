@@ -1,5 +1,6 @@
 """Values come back as they went in, on every engine, whether they travel as parameters or as a set of rows."""
 
+from dataclasses import fields
 from datetime import UTC, datetime
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from store_tools import FENCE, NOW, a_job, a_worker, fetch_to, find_job, find_one, intend, submit
 
-from harvester.core.jobs import Kill
-from harvester.core.workers import WorkerStatus
+from harvester.core.jobs import Job, Kill
+from harvester.core.workers import Worker, WorkerStatus
 from harvester.store import history, jobs, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
@@ -165,3 +166,8 @@ def test_sets_of_any_size(db: Database, number: int):
         assert workers.request_kill(connection, dict.fromkeys(ids, Kill("all of them")), NOW, "test") == list(ids)
         workers.remove(connection, list(ids), NOW)
         assert workers.find(connection, [*ids, 900_000])[0].worker.batch_id is None
+
+
+def test_what_is_read_has_the_order_of_the_values_it_becomes():
+    assert tuple(field.name for field in fields(Worker)) == workers._FIELDS
+    assert tuple(field.name for field in fields(Job)) == jobs._FIELDS

@@ -326,6 +326,22 @@ def test_nothing_of_a_removed_worker_is_left(db: Database):
 # ---- relations and counts --------------------------------------------------------------------------------------------
 
 
+def test_every_way_of_reading_workers_gives_each_its_own_jobs(db: Database):
+    with db.write() as connection:
+        fetch(connection, 7, 8, 9)
+        submit(connection, 1, job_ids=(8, 7))
+        submit(connection, 2, job_ids=(9,))
+        submit(connection, 3)
+    expected = {1: (7, 8), 2: (9,), 3: ()}
+    with db.write() as connection:
+        monitored = [each.worker for each in workers.monitored(connection, ["HERE"])]
+        claimed = workers.claim_to_report(connection, ClaimTicket(66, NOW + TOGETHER, NOW + LEASE))
+        listed = workers.listed(connection, queue=None, status=None, limit=9)
+        found = [each.worker for each in workers.find(connection, [1, 2, 3])]
+    for some in (monitored, claimed, listed, found):
+        assert {each.worker_id: each.job_ids for each in some} == expected
+
+
 def test_the_live_worker_of_a_job(db: Database):
     with db.write() as connection:
         fetch(connection, 7)

@@ -6,7 +6,7 @@ most a tenth of the time, and this machine works for at most a thirtieth while t
 than the resource likes, never less often than `[monitor] checkInterval`.
 """
 
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,6 +21,7 @@ from harvester.agents.judging import JobChange, Observation, Rules, Verdict, jud
 from harvester.agents.listening import Listener
 from harvester.agents.outputs import store_outputs
 from harvester.core.errors import HarvesterError
+from harvester.core.pacing import RoundPace
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import (
     CheckOutcome,
@@ -38,11 +39,6 @@ log = structlog.get_logger(__name__)
 _QUEUES_AT_ONCE: Final = 10_000
 _LEAST_GATHER: Final = timedelta(minutes=2)
 """What a worker wrote last may become visible late, however short `postProcessTimeout` is."""
-_SHARE_OF_TIME: Final = 10
-_SHARE_OF_OWN_TIME: Final = 30
-_WORTH_A_ROUND: Final = 100
-"""A round with news of one worker in so many is worth what it costs."""
-_ROUNDS_KEPT: Final = 5
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
 
 
@@ -76,7 +72,7 @@ class Monitor(Agent[MonitorUnit, Round]):
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._listener = Listener(instance)
-        self._rounds: dict[str, deque[timedelta]] = {}
+        self._paces: dict[str, RoundPace] = {}
         self._unchecked = Complaints[str]()
         self._unreadable = Complaints[tuple[str, int]]()
 
@@ -176,18 +172,15 @@ class Monitor(Agent[MonitorUnit, Round]):
         return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
 
     def _pace(self, unit: MonitorUnit, result: Round, news: int) -> timedelta:
-        """The quickest of the last rounds counts: a slow one may be the fault of this machine.
-
-        Harvester's own work counts only in a round that was hardly worth it.
-        """
+        """The time to the next round, between what the resource likes at most and the configuration at least."""
         longest = timedelta(seconds=self.instance.settings.monitor.check_interval)
         if not result.seen:
+            self._paces.pop(unit.about, None)
             return longest
-        rounds = self._rounds.setdefault(unit.about, deque(maxlen=_ROUNDS_KEPT))
-        is_quiet = news * _WORTH_A_ROUND < len(result.seen)
-        rounds.append(max(result.took * _SHARE_OF_TIME, result.worked * (_SHARE_OF_OWN_TIME if is_quiet else 0)))
+        pace = self._paces.setdefault(unit.about, RoundPace())
+        pause = pace.pause_after(answered=result.took, worked=result.worked, seen=len(result.seen), news=news)
         shortest = timedelta(seconds=self.instance.plugins.monitor(unit.queues[0]).poll_seconds)
-        return min(max(min(rounds), shortest), longest)
+        return min(max(pause, shortest), longest)
 
     def _rules(self, queue: str) -> Rules:
         settings = self.instance.settings.monitor

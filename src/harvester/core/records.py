@@ -10,6 +10,6 @@ T = TypeVar("T")
 def record_type(cls: type[T]) -> type[T]:
     """A dataclass that nobody changes: the type checker sees to that.
 
-    The interpreter does not, since a dataclass that is frozen at run time takes nine times as long to make.
+    The interpreter does not, since a dataclass that is frozen at run time takes several times as long to make.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)

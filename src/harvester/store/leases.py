@@ -189,9 +189,9 @@ def claim_rows(
     *where: ColumnElement[bool],
     also: Mapping[str, object] | None = None,
 ) -> list[Values]:
-    """Rows that are due, the most overdue first, now held under the ticket; values are those of the selection.
+    """Rows that are due, the most overdue first, now held under the ticket; their values as they were before.
 
-    Rows that another process is claiming are passed over. With SQLite's single writer one statement does it all.
+    Rows that another process is claiming are passed over.
 
     Args:
         connection: a write transaction.
@@ -203,10 +203,6 @@ def claim_rows(
     """
     values = {**pair.set(ticket.until, ticket.fence), **(also or {})}
     due = and_(pair.due <= ticket.now, *where)
-    if connection.dialect.name == "sqlite":
-        keys = select(pair.key).where(due).order_by(pair.due).limit(ticket.limit)
-        claimed = update(pair.table).where(pair.key.in_(keys)).values(values).returning(*selection.raw)
-        return selection.convert(connection.execute(claimed).all())
     query = select(*selection.raw).where(due).order_by(pair.due).limit(ticket.limit)
     rows = selection.convert(connection.execute(query.with_for_update(skip_locked=True)).all())
     if rows:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, type_coerce
 
 from harvester.store.types import AnyRow, StoredAs
 
@@ -23,8 +23,12 @@ class Selection:
         columns: in the order of the values.
     """
 
-    def __init__(self, columns: Sequence[Column[Any]]) -> None:
+    def __init__(self, columns: Sequence[ColumnElement[Any]]) -> None:
         self._columns = columns
+
+    def with_columns(self, *more: ColumnElement[Any]) -> "Selection":
+        """A selection with further columns at its end."""
+        return Selection([*self._columns, *more])
 
     @cached_property
     def raw(self) -> tuple[ColumnElement[Any], ...]:

@@ -137,7 +137,7 @@ def insert_rows(connection: Connection, table: Table, names: Sequence[str], rows
 @lru_cache
 def _insertion(table: Table, names: tuple[str, ...], dialect: Dialect) -> tuple[str, list[int] | None]:
     """The statement in the driver's dialect, and which column each of its parameters is, unless they have names."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=names)
+    compiled = insert(table).inline().compile(dialect=dialect, column_keys=names)
     order = compiled.positiontup
     return str(compiled), None if order is None else [names.index(name) for name in order]
 

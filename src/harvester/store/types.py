@@ -114,6 +114,21 @@ class JsonText(StoredAs[object]):
         return [None if text is None else self.load(text) for text in stored]
 
 
+class Ids(StoredAs[tuple[int, ...]]):
+    """Integers that a statement has put together, separated by commas; none at all are none, not NULL."""
+
+    impl = LongText
+    cache_ok = True
+
+    def load(self, stored: str) -> tuple[int, ...]:
+        """In ascending order: none of the engines promises any."""
+        return tuple(sorted(map(int, stored.split(","))))
+
+    def load_all(self, stored: Sequence[Any]) -> Sequence[tuple[int, ...]]:
+        """A tuple for each row."""
+        return [self.load(text) if text else () for text in stored]
+
+
 class Told(StoredAs[str]):
     """What people, servers and workers say: cut at its length, if it has one, and free of what an engine refuses.
 

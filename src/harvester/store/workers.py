@@ -5,7 +5,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Connection, Select, and_, delete, or_, select, update
+from sqlalchemy import Connection, String, and_, cast, delete, func, or_, select, type_coerce, update
 
 from harvester.core.jobs import Kill, PilotError
 from harvester.core.records import record_type
@@ -23,9 +23,15 @@ from harvester.store.leases import (
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of, unindexed
+from harvester.store.types import Ids
 
-_BEFORE_JOBS: Final = ("worker_id", "queue", "status", "marker", "map_type")
-_AFTER_JOBS: Final = (
+_FIELDS: Final = (
+    "worker_id",
+    "queue",
+    "status",
+    "marker",
+    "map_type",
+    "job_ids",
     "cores",
     "ram_mb",
     "disk_mb",
@@ -51,15 +57,18 @@ _AFTER_JOBS: Final = (
     "ended_at",
     "unseen_since",
 )
-_COLUMNS: Final = (*_BEFORE_JOBS, *_AFTER_JOBS)
-_WORKER: Final = Selection([workers.c[name] for name in _COLUMNS])
-_HELD: Final = Selection([workers.c[name] for name in (*_COLUMNS, "tries", "absences", "batch_end", "kill_error")])
+_JOB_IDS: Final = (
+    select(func.aggregate_strings(cast(job_workers.c.job_id, String), ","))
+    .where(job_workers.c.worker_id == workers.c.worker_id)
+    .correlate(workers)
+    .scalar_subquery()
+)
+"""Read in the same statement as the worker, so that nobody ever sees it without the jobs that it got meanwhile."""
+_WORKER: Final = Selection([type_coerce(_JOB_IDS, Ids()) if name == "job_ids" else workers.c[name] for name in _FIELDS])
+_HELD: Final = _WORKER.with_columns(workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error)
 _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
-_SPLIT: Final = len(_BEFORE_JOBS)
-_WIDTH: Final = len(_COLUMNS)
-Relations = Mapping[int, tuple[int, ...]]
-"""The jobs of workers, by worker id."""
+_WIDTH: Final = len(_FIELDS)
 
 
 @record_type
@@ -94,7 +103,7 @@ def allocate_ids(connection: Connection, number: int) -> range:
 
 def insert_intents(connection: Connection, intents: Sequence[Worker], now: datetime) -> None:
     """The intent to submit these workers is stored and charged to their queues; nobody was asked yet."""
-    names = [name for name in _COLUMNS if name != "created_at"]
+    names = [name for name in _FIELDS if name not in {"created_at", "job_ids"}]
     values_of, begin = attrgetter(*names), (now, WorkerPhase.SUBMIT, now)
     rows = [(*values_of(worker), *begin) for worker in intents]
     insert_rows(connection, workers, [*names, "created_at", "phase", "due"], rows)
@@ -117,7 +126,7 @@ def claim_intents(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
         *none_of(workers.c.queue, ticket.busy),
         also={"phase": WorkerPhase.SETTLE, "tries": workers.c.tries + 1},
     )
-    return _workers(connection, rows)
+    return [_worker(values) for values in rows]
 
 
 def return_intents(connection: Connection, worker_ids: Sequence[int], fence: int, due: datetime) -> None:
@@ -134,7 +143,7 @@ def condemned_intents(connection: Connection, ticket: ClaimTicket) -> list[Worke
     asked = [WorkerPhase.SETTLE, WorkerPhase.MONITOR, WorkerPhase.SWEEP]
     where = (workers.c.phase.not_in(asked), workers.c.kill_due <= ticket.now)
     query = select(*_WORKER.raw).where(*where).limit(ticket.limit).with_for_update(skip_locked=True)
-    return _workers(connection, _WORKER.convert(connection.execute(query).all()))
+    return [_worker(values) for values in _WORKER.convert(connection.execute(query).all())]
 
 
 def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[int]:
@@ -149,12 +158,12 @@ def claim_unsettled(connection: Connection, ticket: ClaimTicket) -> list[Held]:
     """Workers that the resource may or may not have taken: the answer was never recorded."""
     is_open = workers.c.phase == WorkerPhase.SETTLE
     rows = claim_rows(connection, WORKER_WORK, _HELD, ticket, is_open, *none_of(workers.c.queue, ticket.busy))
-    return _all_held(connection, rows)
+    return [_held(values) for values in rows]
 
 
 def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """Workers that the server has to be told about."""
-    return _workers(connection, claim_rows(connection, WORKER_REPORT, _WORKER, ticket))
+    return [_worker(values) for values in claim_rows(connection, WORKER_REPORT, _WORKER, ticket)]
 
 
 def claim_to_kill(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
@@ -164,7 +173,7 @@ def claim_to_kill(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     """
     taken = workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE])
     rows = claim_rows(connection, WORKER_KILL, _WORKER, ticket, taken, *none_of(workers.c.queue, ticket.busy))
-    return _workers(connection, rows)
+    return [_worker(values) for values in rows]
 
 
 def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
@@ -177,23 +186,19 @@ def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     )
     is_over = (workers.c.phase == WorkerPhase.SWEEP, workers.c.report_due.is_(None), ~open_job)
     rows = claim_rows(connection, WORKER_WORK, _WORKER, ticket, *is_over, *none_of(workers.c.queue, ticket.busy))
-    return _workers(connection, rows)
+    return [_worker(values) for values in rows]
 
 
 def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
     """Every worker of these queues that the resource holds."""
     here = and_(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
-    known = select(job_workers.c.worker_id, job_workers.c.job_id).join(
-        workers, workers.c.worker_id == job_workers.c.worker_id
-    )
-    relations = _grouped(connection, known.where(here))
-    return [_held(values, relations) for values in _HELD.read(connection, select(*_HELD.raw).where(here))]
+    return [_held(values) for values in _HELD.read(connection, select(*_HELD.raw).where(here))]
 
 
 def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
     """Workers by id; those that do not exist are left out."""
     query = select(*_HELD.raw).where(one_of(connection, workers.c.worker_id, worker_ids))
-    return _all_held(connection, _HELD.convert(connection.execute(query).all()))
+    return [_held(values) for values in _HELD.convert(connection.execute(query).all())]
 
 
 def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
@@ -204,7 +209,7 @@ def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | 
     if status is not None:
         query = query.where(workers.c.status == status)
     rows = connection.execute(query.order_by(workers.c.worker_id.desc()).limit(limit)).all()
-    return _workers(connection, _WORKER.convert(rows))
+    return [_worker(values) for values in _WORKER.convert(rows)]
 
 
 def live_matching(
@@ -327,37 +332,11 @@ def remove(connection: Connection, worker_ids: Sequence[int], now: datetime) -> 
     history.forget(connection, history.Kind.WORKER, worker_ids)
 
 
-def _workers(connection: Connection, rows: Sequence[Values]) -> list[Worker]:
-    """The workers of rows that begin with the values of `_WORKER`."""
-    relations = _relations(connection, rows)
-    return [_worker(row, relations) for row in rows]
-
-
-def _all_held(connection: Connection, rows: Sequence[Values]) -> list[Held]:
-    relations = _relations(connection, rows)
-    return [_held(row, relations) for row in rows]
-
-
-def _relations(connection: Connection, rows: Sequence[Values]) -> Relations:
-    if not rows:
-        return {}
-    ids = one_of(connection, job_workers.c.worker_id, [row[0] for row in rows])
-    return _grouped(connection, select(job_workers.c.worker_id, job_workers.c.job_id).where(ids))
-
-
-def _grouped(connection: Connection, query: Select[int, int]) -> Relations:
-    relations: dict[int, list[int]] = {}
-    for worker, job in connection.execute(query):
-        relations.setdefault(worker, []).append(job)
-    return {worker: tuple(jobs_of) for worker, jobs_of in relations.items()}
-
-
-def _worker(row: Values, relations: Relations) -> Worker:
-    values = [*row[:_SPLIT], relations.get(row[0], ()), *row[_SPLIT:_WIDTH]]
+def _worker(values: Values) -> Worker:
     return Worker(*values)
 
 
-def _held(row: Values, relations: Relations) -> Held:
-    tries, absences, batch_end, kill_error = row[_WIDTH:]
+def _held(values: Values) -> Held:
+    tries, absences, batch_end, kill_error = values[_WIDTH:]
     error = None if kill_error is None else PilotError(kill_error)
-    return Held(_worker(row, relations), tries, absences, batch_end, error)
+    return Held(_worker(values[:_WIDTH]), tries, absences, batch_end, error)

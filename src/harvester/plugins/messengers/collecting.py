@@ -9,10 +9,10 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from harvester.core.clock import Clock
-from harvester.core.workers import Worker
+from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import NO_NEWS, News
 from harvester.plugins.messengers.access_point_files import stamp_of
-from harvester.plugins.messengers.looking import Look, LookRules, State, has_left_nothing
+from harvester.plugins.messengers.looking import Look, LookRules, State, list_top
 
 _REMEMBERED: Final = 131_072
 """Workers whose last read state is kept; a forgotten one is read again, which is right but slower."""
@@ -67,12 +67,13 @@ class Collector:
 
     def _collect(self, worker: Worker, now: datetime) -> News:
         try:
-            if has_left_nothing(worker, self._rules.names):
-                return NO_NEWS
-            look = Look(self._rules, worker, now)
-            state = look.list_files()
+            top = list_top(worker, self._rules.names)
         except OSError as error:
             return News(problem=f"the access point {worker.access_point} cannot be read: {error.strerror}")
+        if not top and worker.map_type is not MapType.MANY_TO_ONE:
+            return NO_NEWS  # as with most workers in most rounds
+        look = Look(self._rules, worker, now, top)
+        state = look.list_files()
         if state != self._safe.get(worker.worker_id):
             look.read_attribute_files()
         told = None if look.problems else state
@@ -86,9 +87,7 @@ class Collector:
         Raises:
             OSError: the access point cannot be read.
         """
-        if has_left_nothing(worker, self._rules.names):
-            return ""
-        look = Look(self._rules, worker, self._clock())
+        look = Look(self._rules, worker, self._clock(), list_top(worker, self._rules.names))
         look.list_files()
         return look.unsettled()
 

@@ -57,6 +57,7 @@ class Look:
     """What is found in one look is gathered here until it becomes news.
 
     Attributes:
+        top: what is directly in the access point.
         dumps: dumps of outputs that were taken in, as they are named until they are acknowledged.
         problems: what could not be read, and why.
     """
@@ -64,6 +65,7 @@ class Look:
     rules: LookRules
     worker: Worker
     now: datetime
+    top: Listing
     dumps: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     _listings: dict[str, Listing] = field(default_factory=dict)
@@ -80,13 +82,9 @@ class Look:
         return self.worker.access_point
 
     def list_files(self) -> State:
-        """List the access point and, where a worker has many jobs, the directory of each.
-
-        Raises:
-            OSError: the access point cannot be listed.
-        """
+        """The state of the access point and, where a worker has many jobs, of the directory of each."""
         wanted = _looked_for(self.rules.names)
-        self._listings[self._top] = _list(self._top, wanted)
+        self._listings[self._top] = self.top
         if self.worker.map_type is MapType.MANY_TO_ONE:
             for job_id in self.worker.job_ids:
                 self._list_job_directory(f"{self._top}/{job_id}", wanted)
@@ -229,14 +227,13 @@ class Look:
         )
 
 
-def has_left_nothing(worker: Worker, names: FileNames) -> bool:
-    """Whether there is nothing to look at, as with most workers in most rounds: one system call tells.
+def list_top(worker: Worker, names: FileNames) -> Listing:
+    """The files of the protocol that are directly in the access point; one system call if there are none.
 
     Raises:
         OSError: the access point cannot be listed.
     """
-    own_directories = worker.map_type is MapType.MANY_TO_ONE
-    return not own_directories and _looked_for(names).isdisjoint(os.listdir(worker.access_point))
+    return _list(worker.access_point, _looked_for(names))
 
 
 def _list(directory: str, wanted: Collection[str]) -> Listing:
