@@ -102,7 +102,7 @@ class Agent(ABC, Generic[UnitT, ResultT]):
 
     Attributes:
         name: how logs, metrics and history call it.
-        line: what it knows of the server, if it is the server that its units wait for.
+        line: what it knows of the server, if it is the server that its units wait for; kept by the agent itself.
         is_repeatable: whether a result that is given up can be got again.
     """
 

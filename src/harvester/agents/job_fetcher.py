@@ -40,7 +40,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self.line = Line(_FAILURES)
+        self.line: Line = Line(_FAILURES)
 
     @property
     def pace(self) -> Pace:
@@ -77,14 +77,15 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
     def act(self, unit: FetchUnit) -> Acquired:
         """Ask the server."""
         queue = self.instance.plugins.queue(unit.about)
-        acquired = self.instance.panda.acquire_jobs(
-            site=queue.site_name,
-            node=self.instance.host,
-            label=queue.prod_source_label,
-            n_jobs=unit.wanted,
-            computing_element=self.instance.host,
-            criteria=queue.get_job_criteria or {},
-        )
+        with self.line.asking():
+            acquired = self.instance.panda.acquire_jobs(
+                site=queue.site_name,
+                node=self.instance.host,
+                label=queue.prod_source_label,
+                n_jobs=unit.wanted,
+                computing_element=self.instance.host,
+                criteria=queue.get_job_criteria or {},
+            )
         for refused in acquired.refused:
             log.error("job refused", queue=unit.about, job=refused.job_id, reason=str(refused))
         return acquired

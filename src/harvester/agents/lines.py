@@ -2,8 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
+
+from harvester.panda.errors import PandaUnavailable
 
 _FIRST: Final = 0.5
 _LAST: Final = 5.0
@@ -14,7 +17,7 @@ class Line:
     """What one agent knows of the server.
 
     While it is in trouble the agent begins one unit at a time, at growing distances, and its other work waits as rows
-    in the database.
+    in the database. Whoever asks the server says so: work that was done without asking tells nothing about it.
 
     Args:
         most: failures in a row that mean trouble.
@@ -46,6 +49,21 @@ class Line:
             if self.is_in_trouble:
                 self._pause = min(self._pause * 2, _LAST)
                 self._next = self._tick() + self._pause
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """A call to the server, from which is learnt whether it answers."""
+        try:
+            yield
+        except PandaUnavailable:
+            self.note_failure()
+            raise
+        self.note_answer()
+
+    def note_nothing_asked(self) -> None:
+        """The server was not needed after all, so the next unit need not wait for its sake."""
+        with self._lock:
+            self._next = self._tick()
 
     def note_answer(self) -> None:
         """The server has done what it was asked for."""

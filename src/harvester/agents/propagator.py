@@ -4,7 +4,7 @@ A row that changes while its report is under way stays due, so the server always
 arrive twice, never not at all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,9 +17,8 @@ from harvester.agents.lines import Line
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
-from harvester.panda.errors import PandaError
+from harvester.panda.errors import PandaError, PandaUnavailable
 from harvester.panda.messages import JobReply
-from harvester.panda.messages import JobStatus as JobStatusReply
 from harvester.panda.reports import JobReport
 from harvester.store import history, jobs, leases, workers
 from harvester.store.leases import JOB_REPORT, Claim, ClaimTicket
@@ -29,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 _RETRY: Final = timedelta(seconds=8)
 _ENDED: Final = frozenset({"finished", "failed"})
+_NOTHING_WANTED: Final = JobReply(accepted=True)
+_NOT_ASKED: Final = JobReply(accepted=False, reason="the server could not be asked")
+"""For jobs that somebody else reports; that they could not be asked about is logged once for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +72,37 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         told: list[Job] = []
         for job in unit.jobs:
             (silent if self._is_silent(job) else told).append(job)
-        size = self.instance.settings.propagator.n_jobs_in_bulk
-        reports = [self._report(job) for job in told]
-        answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
-        replies = {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
-        statuses = self._ask_about([job.job_id for job in silent if job.status is JobStatus.RUNNING])
-        for job in silent:
-            asked = statuses.get(job.job_id)
-            replies[job.job_id] = JobReply(accepted=True, command=asked.command if asked else frozenset())
+        running = [job for job in silent if job.status is JobStatus.RUNNING]
+        if not told and not running:
+            self.line.note_nothing_asked()
+        replies = {job.job_id: _NOTHING_WANTED for job in silent} | self._tell(told) | self._ask_about(running)
         return [replies[job.job_id] for job in unit.jobs]
 
-    def _ask_about(self, running: Sequence[int]) -> Mapping[int, JobStatusReply]:
-        """What the server wants of these jobs; if it does not say so now, it is asked with the next heartbeat."""
+    def _tell(self, told: Sequence[Job]) -> dict[int, JobReply]:
+        if not told:
+            return {}
+        size = self.instance.settings.propagator.n_jobs_in_bulk
+        reports = [self._report(job) for job in told]
+        with self.line.asking():
+            answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
+        return {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
+
+    def _ask_about(self, running: Sequence[Job]) -> dict[int, JobReply]:
+        """What the server wants of these jobs.
+
+        Others were told of in the same unit, and their answers must not be lost if there is none here. A server that
+        will not say what it wants is asked with the next heartbeat, one that failed soon.
+        """
+        if not running:
+            return {}
         try:
-            return self.instance.panda.job_statuses(running) if running else {}
+            with self.line.asking():
+                statuses = self.instance.panda.job_statuses([job.job_id for job in running])
         except PandaError as error:
             log.warning("the server cannot be asked about jobs, it is tried again", jobs=len(running), error=str(error))
-            return {}
+            answer = _NOT_ASKED if isinstance(error, PandaUnavailable) else _NOTHING_WANTED
+            return {job.job_id: answer for job in running}
+        return {job_id: JobReply(accepted=True, command=each.command) for job_id, each in statuses.items()}
 
     def _is_silent(self, job: Job) -> bool:
         queue = self.instance.plugins.queues.get(job.queue)
@@ -114,7 +130,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         now = self.instance.clock()
         told = list(zip(unit.jobs, result, strict=True))
         for job, reply in told:
-            if not reply.accepted:
+            if not reply.accepted and reply is not _NOT_ASKED:
                 log.warning("report not accepted", job=job.job_id, queue=job.queue, reason=reply.reason)
         over = {job.job_id for job in unit.jobs if _is_told(job)}
         done = [job for job, reply in told if reply.accepted and job.job_id in over]

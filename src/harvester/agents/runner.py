@@ -314,15 +314,11 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _count_success(self, about: str) -> None:
         with self._lock:
             self.health.done += 1
-            if self.agent.line:
-                self.agent.line.note_answer()
             self.health.resting.pop(about, None)
 
     def _count_failure(self, about: str, error: Exception) -> None:
         with self._lock:
             self.health.failed += 1
-            if self.agent.line and isinstance(error, PandaUnavailable):
-                self.agent.line.note_failure()
             rest = self.health.resting.setdefault(about, Rest())
             rest.extend(self._tick(), doubling=not isinstance(error, PandaUnavailable))
 

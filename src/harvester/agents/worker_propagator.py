@@ -60,7 +60,8 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
         """Tell the server, `nWorkersInBulk` at a time."""
         reports = [self._report(each) for each in unit.workers]
         size = self.instance.settings.propagator.n_workers_in_bulk
-        return self.instance.panda.update_workers(reports, size, probe=self.line.is_in_trouble)
+        with self.line.asking():
+            return self.instance.panda.update_workers(reports, size, probe=self.line.is_in_trouble)
 
     def _report(self, worker: Worker) -> WorkerReport:
         logs: Mapping[str, str] = worker.log_urls or {}

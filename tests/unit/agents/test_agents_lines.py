@@ -68,6 +68,17 @@ def test_few_failures_may_be_the_fault_of_what_was_asked(tick: Tick):
         line.note_answer()
 
 
+def test_work_that_did_not_need_the_server_holds_nothing_up_and_proves_nothing(tick: Tick):
+    line = Line(tick=tick)
+    list(attempts(line, tick, 60))
+    tick.now += 5
+    line.begin()
+    assert not line.is_open
+    line.note_nothing_asked()
+    assert line.is_open
+    assert line.is_in_trouble
+
+
 class SickServer:
     """Counts requests, and says what a test wants it to say."""
 

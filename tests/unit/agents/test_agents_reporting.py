@@ -4,8 +4,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import update
+from test_agents_runner import Tick, running, until
 from world import NOW, QUEUE, World
 
+from harvester.agents.lines import Line
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.stager import StagerAgent
@@ -144,6 +146,38 @@ def test_jobs_that_somebody_else_reports_are_only_asked_about(served: World, con
     served.work(JobPropagator)
     with served.db.read() as connection:
         assert connection.scalar(worker_table.select().with_only_columns(worker_table.c.kill_due)) is not None
+
+
+def test_a_server_that_fails_when_it_is_asked_is_in_trouble_and_asked_again_soon(served: World, control: DevControl):
+    served.serve(QUEUE, noHeartbeat="running,transferring,finished,failed")
+    job = given_job(served, control, JobPhase.WORK, status=JobStatus.RUNNING, substatus=JobSubstatus.RUNNING)
+    given_worker(served, 1, job_ids=(job,))
+    control.kill_jobs([job])
+    control.fault("http_500", "job/get_status")
+    propagator = JobPropagator(served.instance)
+    (unit,) = served.claim(propagator)
+    served.finish(propagator, unit)
+    assert propagator.line.is_in_trouble
+    control.clear_faults()
+    served.clock.forward(seconds=8)
+    (unit,) = served.claim(propagator)
+    served.finish(propagator, unit)
+    assert not propagator.line.is_in_trouble
+    with served.db.read() as connection:
+        assert connection.scalar(worker_table.select().with_only_columns(worker_table.c.kill_due)) is not None
+
+
+def test_a_job_about_which_nothing_is_asked_does_not_prove_that_the_server_is_well(served: World, control: DevControl):
+    served.serve(QUEUE, noHeartbeat="running,transferring,finished,failed")
+    given_job(served, control, JobPhase.REPORT, status=JobStatus.FINISHED, substatus=JobSubstatus.STAGED)
+    propagator, tick = JobPropagator(served.instance), Tick()
+    propagator.line = Line(tick=tick)
+    propagator.line.note_failure()
+    tick.now += 5
+    with running(served, propagator, tick) as runner:
+        until(lambda: runner.health.done == 1)
+    assert propagator.line.is_in_trouble
+    assert propagator.line.is_open
 
 
 def test_one_bad_report_does_not_hold_back_the_others(served: World, control: DevControl):
