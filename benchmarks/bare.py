@@ -2,9 +2,10 @@
 
 A loop over plain sqlite3, mkdir and write does for the same workers what their life cannot do without, in batches as
 large as Harvester's: the same tables and indexes, the same rows inserted, found, changed and deleted, every step in a
-transaction of its own that is synced like Harvester's, an access point made, looked into and removed, and with jobs three files put
-there. There are no agents, no competing claims, no plugins, no messages to the server and no threads; values that are
-alike are written by one statement. Compare with `lifecycle.py`, CPU with CPU: what is above the floor is Harvester's.
+transaction of its own that is synced like Harvester's, an access point made, looked into and removed, and with jobs
+three files put there. There are no agents, no competing claims, no plugins, no messages to the server and no threads;
+values that are alike are written by one statement. Compare with `lifecycle.py`, CPU with CPU: what is above the floor
+is Harvester's.
 """
 
 import argparse

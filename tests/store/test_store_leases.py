@@ -277,9 +277,8 @@ def test_the_most_overdue_rows_are_claimed_first(db: Database):
         fetch(connection, 1, 2, 3)
         for job, due in ((1, 3), (2, 1), (3, 2)):
             jobs.trigger_reports(connection, [job], NOW - timedelta(seconds=due))
-        assert [
-            each.job_id for each in jobs.claim_to_report(connection, ClaimTicket(1, NOW, NOW + LEASE, limit=2))
-        ] == [1, 3]
+        found = jobs.claim_to_report(connection, ClaimTicket(1, NOW, NOW + LEASE, limit=2))
+        assert [each.job_id for each in found] == [1, 3]
 
 
 @pytest.mark.parametrize("fence", [0, 7])
