@@ -3,7 +3,8 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -40,12 +41,17 @@ class Listener:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._late: dict[str, threading.Event] = {}
-        """Queues to be listened to apart, with what tells that the call that made them late has ended."""
+        self._lock = threading.Lock()
+        self._late: set[str] = set()
+        """Queues to be listened to apart."""
+        self._turns: dict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._latest: dict[str, Observation] = {}
+        """The first of what was seen by the round that has listened last, by queue; changed in turn."""
 
     def is_late(self, queue: str) -> bool:
         """Whether the queue has to have a round of its own."""
-        return queue in self._late
+        with self._lock:
+            return queue in self._late
 
     def listen(self, seen: Sequence[Observation], *, alone: bool) -> list[Observation]:
         """The observations with the workers' own words, queue by queue; those of late queues are left out.
@@ -57,37 +63,58 @@ class Listener:
         by_queue = _by_queue(seen)
         if alone:
             return [each for queue, some in by_queue.items() for each in self._of_one(queue, some)]
-        turns = Turns[str, Sequence[Observation]](lambda queue: self._of_queue(queue, by_queue[queue]), _PATIENCE)
+        turns = Turns[str, Sequence[Observation]](lambda queue: self._of_one_of_many(queue, by_queue[queue]), _PATIENCE)
         heard = turns.run(by_queue)
         self._note_late(turns.late)
         return [each for queue in by_queue if queue in heard for each in heard[queue]]
 
     def acknowledge(self, seen: Sequence[Observation]) -> None:
-        """What these workers have said is safe: the messengers need not tell it again."""
-        by_queue = _by_queue(each for each in seen if each.news.attributes or each.news.files)
+        """What these workers have said is safe: the messengers need not tell it again.
+
+        Args:
+            seen: all that `listen` gave for some of the round's queues.
+        """
+        by_queue = {queue: some for queue, some in _by_queue(seen).items() if any(map(_has_news, some))}
         if by_queue:
             turns = Turns[str, None](lambda queue: self._acknowledge_one(queue, by_queue[queue]), _PATIENCE)
             turns.run(by_queue)
             self._note_late(turns.late)
 
     def _acknowledge_one(self, queue: str, seen: Sequence[Observation]) -> None:
+        """A messenger takes this for a word on its latest news; if others were collected since, it tells both again."""
         messenger = self._instance.plugins.messenger(queue)
-        self._instance.call.tell(messenger.acknowledge, [each.held.worker for each in seen])
+        with self._in_turn(queue):
+            if self._latest[queue].held is seen[0].held:
+                self._instance.call.tell(messenger.acknowledge, [each.held.worker for each in seen if _has_news(each)])
 
     def _of_one(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
-        """Wait as long as it takes, also for the call that made the queue late: it is not called twice at once."""
-        if ended := self._late.get(queue):
-            ended.wait()
-        began = time.monotonic()
-        heard = self._of_queue(queue, seen)
-        if time.monotonic() - began < _PATIENCE:
-            self._late.pop(queue, None)
+        """Wait as long as it takes, also for the call that made the queue late."""
+        with self._in_turn(queue):
+            began = time.monotonic()
+            heard = self._of_queue(queue, seen)
+            is_quick = time.monotonic() - began < _PATIENCE
+        if is_quick:
+            with self._lock:
+                self._late.discard(queue)
         return heard
 
-    def _note_late(self, late: Mapping[str, threading.Event]) -> None:
+    def _of_one_of_many(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
+        with self._in_turn(queue):
+            return self._of_queue(queue, seen)
+
+    @contextmanager
+    def _in_turn(self, queue: str) -> Iterator[None]:
+        """No messenger is called twice at once, whatever a hanging call belongs to."""
+        with self._lock:
+            turn = self._turns[queue]
+        with turn:
+            yield
+
+    def _note_late(self, late: Collection[str]) -> None:
         if not late:
             return
-        self._late.update(late)
+        with self._lock:
+            self._late.update(late)
         problem = f"its messenger has not answered for {_PATIENCE:g} s; look at the disk or service that it uses"
         notes = {queue: {"text": "its workers are listened to apart from others", "problem": problem} for queue in late}
         for queue in late:
@@ -96,6 +123,7 @@ class Listener:
             queues.note(connection, "monitor", notes, self._instance.clock())
 
     def _of_queue(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
+        self._latest[queue] = seen[0]
         started = [each for each in seen if each.has_started]
         if not started:
             return seen
@@ -142,6 +170,10 @@ def _by_queue(seen: Iterable[Observation]) -> dict[str, list[Observation]]:
     for each in seen:
         found[each.held.worker.queue].append(each)
     return found
+
+
+def _has_news(seen: Observation) -> bool:
+    return bool(seen.news.attributes or seen.news.files)
 
 
 def _unheard(seen: Observation, reason: str) -> Observation:

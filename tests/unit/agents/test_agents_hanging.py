@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from test_agents_runner import until
 from world import QUEUE, FakeMessenger, World
 
 from harvester.agents.monitor import Monitor
@@ -111,3 +112,45 @@ def test_that_cannot_be_told(
     for unit in units:
         world.finish(monitor, unit)
     assert world.messenger.acknowledged.count(bad) >= 1
+
+
+def test_that_is_still_told_of_one_round_is_not_asked_in_the_next(
+    world: World, pair: tuple[int, int], gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+):
+    bad, good = pair
+    told: list[str] = []
+    monkeypatch.setattr(FakeMessenger, "acknowledge", hanging(FakeMessenger.acknowledge, gate, told))
+    world.resource.states = {bad: RUNNING, good: RUNNING}
+    world.messenger.news = {bad: NEWS}
+    monitor = Monitor(world.instance)
+    monkeypatch.setattr("harvester.agents.listening._PATIENCE", PATIENCE)
+    (unit,) = world.claim(monitor)
+    first = threading.Thread(target=world.finish, args=(monitor, unit))
+    first.start()
+    until(lambda: OTHER in told)
+
+    monkeypatch.setattr("harvester.agents.listening._PATIENCE", 0.5)
+    world.clock.forward(minutes=10)
+    (unit,) = world.claim(monitor)
+    heard = monitor.act(unit)
+    assert {each.held.worker.worker_id for each in heard.seen} == {good}
+    gate.set()
+    first.join(PATIENCE)
+
+
+def test_what_was_collected_since_is_not_taken_for_safe(world: World, pair: tuple[int, int]):
+    """A round that could not be acknowledged before the next began to listen is told again, and safe with that."""
+    bad, good = pair
+    world.resource.states = {bad: RUNNING, good: RUNNING}
+    world.messenger.news = {bad: NEWS}
+    monitor = Monitor(world.instance)
+    (unit,) = world.claim(monitor)
+    first = monitor.act(unit)
+    world.db.transact(lambda connection: monitor.commit(connection, unit, first))
+    world.clock.forward(minutes=10)
+    (later,) = world.claim(monitor)
+    second = monitor.act(later)
+    monitor.after_commit(unit, first)
+    assert world.messenger.acknowledged == []
+    world.finish(monitor, later, second)
+    assert world.messenger.acknowledged == [bad]
