@@ -9,6 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 KeyT = TypeVar("KeyT")
 ResultT = TypeVar("ResultT")
 
@@ -17,7 +21,7 @@ class _Walk(Generic[KeyT]):
     """One thread on its way from key to key.
 
     Attributes:
-        at: where it is, and `since` when.
+        at: where it is, and `since` when; None between two keys, where nobody waits for it.
         is_left: it is waited for no longer, and takes nothing more.
         ended: whether it has come back; `error` is what it met.
     """
@@ -35,7 +39,7 @@ class Turns(Generic[KeyT, ResultT]):
 
     Attributes:
         late: the keys that were left behind, each with what tells that its work has ended after all; its result is
-            dropped.
+            dropped, and what it raises logged.
     """
 
     def __init__(self, work: Callable[[KeyT], ResultT], patience: float) -> None:
@@ -62,19 +66,21 @@ class Turns(Generic[KeyT, ResultT]):
         left = self._patience
         while not walk.ended.wait(left):
             with self._lock:
-                left = walk.since + self._patience - time.monotonic()
-                if left <= 0 and walk.at is not None:
+                left = self._patience
+                if walk.at is None:
+                    continue
+                left += walk.since - time.monotonic()
+                if left <= 0:
                     walk.is_left = True
                     self.late[walk.at] = walk.ended
                     return
-            left = max(left, 0.0)
 
     def _go(self, walk: _Walk[KeyT]) -> None:
         try:
             while self._take_next(walk):
                 self._arrive(walk, self._work(walk.at))  # type: ignore[arg-type]  # it has just taken one
         except Exception as error:  # noqa: BLE001 (raised where it is waited for)
-            walk.error = error
+            self._fail(walk, error)
         finally:
             walk.ended.set()
 
@@ -89,3 +95,10 @@ class Turns(Generic[KeyT, ResultT]):
         with self._lock:
             if not walk.is_left and walk.at is not None:
                 self._results[walk.at] = result
+            walk.at = None
+
+    def _fail(self, walk: _Walk[KeyT], error: Exception) -> None:
+        with self._lock:
+            if walk.is_left:
+                log.warning("work that took too long has failed", about=str(walk.at), error=repr(error), exc_info=error)
+            walk.at, walk.error = None, error

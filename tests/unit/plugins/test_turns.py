@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harvester.plugins.turns import Turns
+from harvester.plugins.turns import Turns, _Walk
 
 NOT_LONG = 0.05
 LONG_ENOUGH = 30.0
@@ -60,7 +60,7 @@ def test_what_the_work_raises_is_raised():
         Turns[int, int](work, LONG_ENOUGH).run([7, 8])
 
 
-def test_what_a_late_one_raises_concerns_nobody(gate: threading.Event):
+def test_what_a_late_one_raises_concerns_nobody_but_is_told(gate: threading.Event, capsys: pytest.CaptureFixture[str]):
     def work(key: str) -> str:
         if key == "slow":
             assert gate.wait(LONG_ENOUGH)
@@ -71,3 +71,29 @@ def test_what_a_late_one_raises_concerns_nobody(gate: threading.Event):
     turns.run(["slow", "a"])
     gate.set()
     assert turns.late["slow"].wait(LONG_ENOUGH)
+    said = capsys.readouterr().out
+    assert "about=slow" in said
+    assert "too late" in said
+
+
+class TimesOutOnce(threading.Event):
+    """Waited for in vain once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waited = 0
+
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 (the signature of an event)
+        self.waited += 1
+        return self.waited > 1
+
+
+def test_what_has_arrived_is_not_late_although_its_thread_stands_still_after_that():
+    turns = Turns[str, str](str.upper, LONG_ENOUGH)
+    walk = _Walk[str]()
+    walk.ended = TimesOutOnce()
+    walk.at, walk.since = "a", walk.since - 2 * LONG_ENOUGH
+    turns._arrive(walk, "A")
+    turns._follow(walk)
+    assert not walk.is_left
+    assert turns.late == {}
