@@ -5,7 +5,6 @@ reason, and the exit code is 1; a target that is missed is a result like any oth
 """
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
 from machine import facts
+from scripts import figures_of, start
 
 Figures = Mapping[str, JsonValue]
 _HERE = Path(__file__).parent
 _MEMORY = "/dev/shm"  # noqa: S108 (the benchmarks make directories of their own there)
-_FIGURES = TypeAdapter(dict[str, JsonValue])
 _HEAD = """# Results
 
 Written by `make bench`; [findings.md](findings.md) says what they mean, [README.md](README.md) how they came about.
@@ -106,25 +105,27 @@ BENCHMARKS = (
     Benchmark("processes.py", ("--engine", "postgresql"), _PROCESSES, seconds=300),
     Benchmark("slurm.py", (), {"ratio_to_by_hand": 1.2, "workers_per_second": None, "processes_per_1000": None}),
     Benchmark("crash.py", ("--kills", "10", "--workers", "1000"), seconds=240),
-    Benchmark("extremes.py", ("--queues", "1000", "--minutes", "0.5", "--rows", "100000"), seconds=300),
+    Benchmark(
+        "extremes.py", ("--queues", "1000", "--minutes", "0.5", "--rows", "100000", "--seconds", "10"), seconds=600
+    ),
 )
 
 
-def run(benchmark: Benchmark, more: Sequence[str]) -> Figures:
-    """The figures of one run.
-
-    Raises:
-        subprocess.SubprocessError: it failed, or took too long.
-    """
-    command = [sys.executable, str(_HERE / benchmark.script), *benchmark.arguments, *more, "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=benchmark.seconds, check=True)
-    return _FIGURES.validate_python(json.loads(done.stdout.splitlines()[-1]))
+def numbers(figures: Figures, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """All figures that are numbers, those of a part under the name of the part and their own."""
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            yield from numbers(value, f"{prefix}{name}_")
+        elif isinstance(value, int | float):
+            yield f"{prefix}{name}", value
 
 
 def medians(runs: Sequence[Figures]) -> dict[str, float]:
-    """The median of every figure that is a number."""
-    numbers = {name for name, value in runs[0].items() if isinstance(value, int | float)}
-    return {name: round(median(float(str(each[name])) for each in runs), 3) for name in numbers}
+    """The median of every number that all runs have told."""
+    told = [dict(numbers(figures)) for figures in runs]
+    return {
+        name: round(median(each[name] for each in told), 3) for name in told[0] if all(name in each for each in told)
+    }
 
 
 def rows(benchmark: Benchmark, measured: Mapping[str, float]) -> Iterator[str]:
@@ -142,14 +143,19 @@ def rows(benchmark: Benchmark, measured: Mapping[str, float]) -> Iterator[str]:
 
 
 def report(benchmark: Benchmark, more: Sequence[str]) -> tuple[list[str], bool]:
-    """The lines of the table, and whether the benchmark could be run."""
+    """The lines of the table, and whether the benchmark could be run and told what it should."""
+    arguments = [*benchmark.arguments, *more]
     try:
-        measured = medians([run(benchmark, more) for _ in range(benchmark.runs)])
-    except subprocess.SubprocessError as error:
-        took_long = isinstance(error, subprocess.TimeoutExpired)
-        why = f"took more than {benchmark.seconds:g} s" if took_long else "failed"
-        return [f"| {benchmark.name} | {benchmark.runs} | {why} | | | | | |"], False
-    return list(rows(benchmark, measured)), True
+        runs = [figures_of(benchmark.script, arguments, seconds=benchmark.seconds) for _ in range(benchmark.runs)]
+        lines = list(rows(benchmark, medians(runs)))
+        why = "" if lines else "told nothing"
+    except subprocess.TimeoutExpired:
+        why = f"took more than {benchmark.seconds:g} s"
+    except subprocess.SubprocessError:
+        why = "failed"
+    except KeyError as missing:
+        why = f"did not tell {missing}"
+    return ([f"| {benchmark.name} | {benchmark.runs} | {why} | | | | | |"], False) if why else (lines, True)
 
 
 def main() -> int:
@@ -180,4 +186,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

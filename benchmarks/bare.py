@@ -22,6 +22,7 @@ from sqlalchemy import create_engine
 from figures import Figures, Stopwatch, options, peak_rss_mib, tell
 from harvester.store.leases import BATCH
 from harvester.store.schema import metadata
+from scripts import start
 
 PARAMS = '{"PandaID": 1, "taskID": 1, "prodSourceLabel": "managed", "jobPars": "%s"}' % ("x" * 600)
 _OURS = "BETWEEN :first AND :last"
@@ -207,4 +208,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -7,7 +7,6 @@ by the batch system's own journal and the server's own record. The exit code is 
 
 import random
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from crashing.processes import prepare
 from crashing.run import Plan, prepared
 from crashing.torment import Torment
 from figures import options, tell
+from scripts import start
 
 _EXAMPLES: Final = 5
 
@@ -48,9 +48,6 @@ def main() -> int:
         access_points=given.access_points,
         defect=given.defect,
     )
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM")
-    )  # nothing is left behind, whoever ends the run
     prepare(plan.engine)
     began = time.monotonic()
     with prepared(plan) as run:
@@ -98,4 +95,4 @@ def _story(verdict: Verdict, torment: Torment) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    start(main)

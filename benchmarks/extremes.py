@@ -30,6 +30,7 @@ from harvester.store.history import Kind
 from harvester.store.schema import JobPhase, WorkerPhase
 from instance import QUEUE, Site, benchmark_site, read_settings
 from population import QUEUES, add_live, make_access_points, quiet_queues
+from scripts import start
 from service import running_service
 
 _HEALTHY = {"module": "hanging", "name": "HealthyResource"}
@@ -431,4 +432,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

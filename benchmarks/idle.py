@@ -18,6 +18,7 @@ from harvester.store.engine import Database
 from harvester.store.schema import queues
 from instance import Site, benchmark_site, read_settings
 from population import QUEUES, add_live, make_access_points, quiet_queues
+from scripts import start
 from service import running_service
 
 _PATIENCE = 120
@@ -87,4 +88,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -18,6 +18,7 @@ from pydantic import JsonValue, TypeAdapter
 from figures import Figures, Stopwatch, options, peak_rss_mib, tell
 from harvester.panda.devserver import DevControl
 from instance import Block, Site, benchmark_site
+from scripts import start
 from timed import Moments, TimedResource
 
 _PATIENCE = 300
@@ -124,4 +125,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

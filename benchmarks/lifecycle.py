@@ -23,6 +23,7 @@ from instance import QUEUE, Block, Site, benchmark_site
 from instant import InstantResource
 from judgement import judge
 from population import add_kept, add_live
+from scripts import start
 
 PATIENCE = 1800
 TRANSITIONS = {"pull": 5, "push": 9}
@@ -110,4 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

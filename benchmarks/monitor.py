@@ -22,6 +22,7 @@ from harvester.store.leases import QUEUE_MONITOR
 from instance import Site, benchmark_site
 from instant import QuietResource
 from population import QUEUES, add_live, make_access_points, quiet_queues
+from scripts import start
 
 _GLANCE = 0.02
 
@@ -102,4 +103,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

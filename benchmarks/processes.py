@@ -19,6 +19,7 @@ from harvester.store import leases
 from instance import Block, Site, benchmark_site, read_settings
 from judgement import judge
 from lifecycle import SECTIONS
+from scripts import start
 from service import running_service
 
 _PATIENCE = 300
@@ -105,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -24,6 +24,7 @@ from harvester.store.leases import QUEUE_MONITOR, WORKER_REPORT
 from harvester.store.schema import workers as worker_table
 from instance import QUEUE, Site, benchmark_site, read_settings
 from population import QUEUES, add_live, make_access_points, quiet_queues
+from scripts import start
 from service import Service, running_service
 
 _PATIENCE = 120
@@ -99,4 +100,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

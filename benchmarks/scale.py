@@ -6,28 +6,20 @@ is what `idle.py` and `monitor.py` measure. Each run has a process and a databas
 """
 
 import argparse
-import json
-import subprocess
-import sys
-from pathlib import Path
-
-from pydantic import JsonValue, TypeAdapter
 
 from figures import Figures, options, tell
+from scripts import figures_of, start
 
 KINDS = ("live", "kept")
-_FIGURES = TypeAdapter(dict[str, JsonValue])
 _PATIENCE = 600
 
 
 def run(kind: str, rows: int, arguments: argparse.Namespace) -> tuple[float, float]:
     """Workers per second and CPU seconds per 1,000 workers beside so many rows."""
-    command = [sys.executable, str(Path(__file__).with_name("lifecycle.py")), "--json"]
-    command += ["--engine", arguments.engine, "--mode", arguments.mode, "--workers", str(arguments.workers)]
-    command += [f"--{kind}", str(rows)]
-    command += ["--access-points", arguments.access_points] if arguments.access_points else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=_PATIENCE, check=True)
-    figures = _FIGURES.validate_python(json.loads(done.stdout.splitlines()[-1]))
+    wanted = ["--engine", arguments.engine, "--mode", arguments.mode, "--workers", str(arguments.workers)]
+    wanted += [f"--{kind}", str(rows)]
+    wanted += ["--access-points", arguments.access_points] if arguments.access_points else []
+    figures = figures_of("lifecycle.py", wanted, seconds=_PATIENCE)
     return float(str(figures["workers_per_second"])), float(str(figures["cpu_seconds_per_1000"]))
 
 
@@ -57,4 +49,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)

@@ -23,6 +23,7 @@ from harvester.panda.devserver import DevControl
 from instance import QUEUE, Site, benchmark_site
 from judgement import judge
 from lifecycle import SECTIONS
+from scripts import start
 
 _SCRIPT = Path(__file__).parents[1] / "tests" / "real" / "services" / "slurm.sh"
 _START_SECONDS = 120
@@ -139,4 +140,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start(main)
