@@ -12,7 +12,7 @@ from harvester.core.clock import Clock
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import NO_NEWS, News
 from harvester.plugins.messengers.access_point_files import stamp_of
-from harvester.plugins.messengers.looking import Look, LookRules, State, list_top
+from harvester.plugins.messengers.looking import Listing, Look, LookRules, State, list_wanted, looked_for
 
 _REMEMBERED: Final = 131_072
 """Workers whose last read state is kept; a forgotten one is read again, which is right but slower."""
@@ -57,6 +57,7 @@ class Collector:
     def __init__(self, rules: LookRules, clock: Clock) -> None:
         self._rules = rules
         self._clock = clock
+        self._wanted = {map_type: looked_for(rules.names, map_type) for map_type in MapType}
         self._told: _Memory[_Told] = _Memory()
         self._safe: _Memory[State] = _Memory()
 
@@ -67,11 +68,11 @@ class Collector:
 
     def _collect(self, worker: Worker, now: datetime) -> News:
         try:
-            top = list_top(worker, self._rules.names)
+            top = self._list(worker)
         except OSError as error:
             return News(problem=f"the access point {worker.access_point} cannot be read: {error.strerror}")
-        if not top and worker.map_type is not MapType.MANY_TO_ONE:
-            return NO_NEWS  # as with most workers in most rounds
+        if self._is_all(top, worker):
+            return NO_NEWS
         look = Look(self._rules, worker, now, top)
         state = look.list_files()
         if state != self._safe.get(worker.worker_id):
@@ -87,9 +88,19 @@ class Collector:
         Raises:
             OSError: the access point cannot be read.
         """
-        look = Look(self._rules, worker, self._clock(), list_top(worker, self._rules.names))
+        top = self._list(worker)
+        if self._is_all(top, worker):
+            return ""
+        look = Look(self._rules, worker, self._clock(), top)
         look.list_files()
         return look.unsettled()
+
+    def _list(self, worker: Worker) -> Listing:
+        return list_wanted(worker.access_point, self._wanted[worker.map_type])
+
+    def _is_all(self, top: Listing, worker: Worker) -> bool:
+        """Whether there is nothing to look at, as with most workers in most rounds."""
+        return not top and worker.map_type is not MapType.MANY_TO_ONE
 
     def acknowledge(self, worker: Worker) -> None:
         """What the last look has told need not be told again."""

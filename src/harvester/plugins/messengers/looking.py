@@ -83,7 +83,7 @@ class Look:
 
     def list_files(self) -> State:
         """The state of the access point and, where a worker has many jobs, of the directory of each."""
-        wanted = _looked_for(self.rules.names)
+        wanted = looked_for(self.rules.names, self.worker.map_type)
         self._listings[self._top] = self.top
         if self.worker.map_type is MapType.MANY_TO_ONE:
             for job_id in self.worker.job_ids:
@@ -93,7 +93,7 @@ class Look:
     def _list_job_directory(self, directory: str, wanted: Collection[str]) -> None:
         try:
             if not Path(directory).is_symlink():
-                self._listings[directory] = _list(directory, wanted)
+                self._listings[directory] = list_wanted(directory, wanted)
         except FileNotFoundError:
             pass  # removed by the worker, so it has nothing to tell
         except OSError as error:
@@ -227,24 +227,22 @@ class Look:
         )
 
 
-def list_top(worker: Worker, names: FileNames) -> Listing:
-    """The files of the protocol that are directly in the access point; one system call if there are none.
+def list_wanted(directory: str, wanted: Collection[str]) -> Listing:
+    """The wanted files of a directory; one system call if there are none.
 
     Raises:
-        OSError: the access point cannot be listed.
+        OSError: the directory cannot be listed.
     """
-    return _list(worker.access_point, _looked_for(names))
-
-
-def _list(directory: str, wanted: Collection[str]) -> Listing:
     with os.scandir(directory) as entries:
         return {entry.name: entry.stat(follow_symlinks=False) for entry in entries if entry.name in wanted}
 
 
 @cache
-def _looked_for(names: FileNames) -> frozenset[str]:
+def looked_for(names: FileNames, map_type: MapType) -> frozenset[str]:
+    """The files by which a worker can tell something; which jobs it runs is news only where it fetches its own."""
     dumps = (f"{name}{end}" for name in (names.outputs, names.gathered) for end in ("", ".read"))
-    return frozenset({*_telling(names), *dumps, names.kill, names.heartbeat})
+    wanted = frozenset({*_telling(names), *dumps, names.kill, names.heartbeat})
+    return wanted if map_type is MapType.NO_JOB else wanted - {names.job_ids}
 
 
 def _telling(names: FileNames) -> tuple[str, ...]:

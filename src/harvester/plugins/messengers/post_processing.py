@@ -62,9 +62,10 @@ def finish(assignment: Assignment, rules: FinishRules) -> None:
 
 
 def _finish_directory(place: str, assignment: Assignment, job_ids: Sequence[int], rules: FinishRules) -> None:
-    names, directory = os.listdir(place), Path(place)
+    names = os.listdir(place)
     if any(name.startswith(rules.names.gathered) for name in names):
         return
+    directory = Path(place)
     dumps = [directory / name for name in names if name.startswith(rules.names.outputs)]
     reported = [entry for dump in dumps for entry in _entries(dump, rules.largest)]
     gathered: dict[str, JsonValue] = {}
