@@ -158,12 +158,17 @@ class Transport:
     def _repeating(
         self, verb: str, path: str, body: bytes | None, *, repeatable: bool, terms: Terms | None = None
     ) -> JsonValue:
-        """A call that waited in vain is not repeated at once: more calls do not help a server that is slow."""
+        """A call that waited in vain is not repeated at once: more calls do not help a server that is slow.
+
+        One that reached no server is: the next attempt may find another address of it.
+        """
         terms = terms or Terms(self._timeout, self._retries)
 
         def may_repeat(error: Exception) -> bool:
+            if not isinstance(error, PandaUnavailable):
+                return False
             waited = isinstance(error.__cause__, httpx2.TimeoutException)
-            return isinstance(error, PandaUnavailable) and (repeatable or not error.reached) and not waited
+            return not error.reached or (repeatable and not waited)
 
         url = f"{self._base_url}/{path}"
         attempts = stamina.retry_context(on=may_repeat, attempts=terms.retries + 1, timeout=self._timeout)

@@ -1,6 +1,7 @@
 import gzip
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from threading import Thread
 
 import httpx2
@@ -152,6 +153,28 @@ def test_a_call_that_reserves_is_never_repeated(client: PandaClient, control: De
     with pytest.raises(PandaUnavailable):
         acquire(client)
     assert control.job_counts().get("sent", 0) == (5 if fault in {"half_body", "drop_after"} else 0)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "calls"),
+    [(httpx2.ConnectTimeout, 2), (httpx2.PoolTimeout, 2), (httpx2.ReadTimeout, 1), (httpx2.WriteTimeout, 1)],
+)
+def test_a_time_out_is_repeated_only_where_no_server_was_reached(trouble: type[httpx2.TimeoutException], calls: int):
+    made = 0
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        nonlocal made
+        made += 1
+        if made == 1:
+            raise trouble("in vain")
+        return httpx2.Response(200, content=ENVELOPE)
+
+    with client_of(answer) as client:
+        for call in (lambda: client.acquire_commands(1), client.is_alive):
+            made = 0
+            with nullcontext() if calls > 1 else pytest.raises(PandaUnavailable, match="no answer in time"):
+                call()
+            assert made == calls
 
 
 def test_repetitions_are_bounded(client: PandaClient, control: DevControl):
