@@ -5,7 +5,8 @@ import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,6 +113,40 @@ def read_settings(main: Path) -> Settings:
     loaded = load_settings([main], {})
     assert loaded.settings is not None, loaded.findings
     return loaded.settings
+
+
+@contextmanager
+def running(harvester: Harvester, *, stop_seconds: float = 25.0) -> Iterator[None]:
+    """Start the service in this process; it is stopped afterwards, before the site goes under its feet."""
+    harvester.start()
+    try:
+        yield
+    finally:
+        harvester.stop(stop_seconds)
+
+
+def wait_until(condition: Callable[[], bool], what: str, *, seconds: float, pause: float = 0.05) -> None:
+    """Look again and again until the condition has come true.
+
+    Raises:
+        SystemExit: it has not within so many seconds, and `what` is missing.
+    """
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise SystemExit(f"not within {seconds:g} s: {what}")
+        time.sleep(pause)
+
+
+def wait_for_ends(control: DevControl, number: int, *, seconds: float, pause: float = 0.5) -> None:
+    """Wait until the server has heard of the end of so many jobs and of as many workers."""
+    ends = {"finished": number}
+
+    def has_heard() -> bool:
+        known = control.summary()
+        return known["jobs"] == ends and known["workers"] == ends
+
+    wait_until(has_heard, f"the end of {number} jobs and workers", seconds=seconds, pause=pause)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from pydantic import JsonValue, TypeAdapter
 
 from figures import Figures, Stopwatch, options, peak_rss_mib, tell
 from harvester.panda.devserver import DevControl
-from instance import Block, Site, benchmark_site
+from instance import Block, Site, benchmark_site, running, wait_for_ends
 from scripts import start
 from timed import Moments, TimedResource
 
@@ -43,15 +43,6 @@ def offer_jobs(control: DevControl, queues: Sequence[str], number: int, within: 
         job = {"site": queues[place % len(queues)], "outFiles": "", "logFile": ""}
         ids += control.add_jobs([job])
     return ids
-
-
-def wait_for_ends(control: DevControl, number: int) -> None:
-    """Wait until the server has heard of the end of every job and of every worker."""
-    end = time.monotonic() + _PATIENCE
-    while (summary := control.summary())["jobs"] != {"finished": number} or summary["workers"] != {"finished": number}:
-        if time.monotonic() > end:
-            raise SystemExit(f"not all of {number} jobs and workers ended within {_PATIENCE} s: {summary}")
-        time.sleep(0.5)
 
 
 def spans(control: DevControl, moments: Moments) -> dict[str, list[float]]:
@@ -91,12 +82,11 @@ def measure(site: Site, arguments: argparse.Namespace) -> Figures:
         if not arguments.within:
             offer_jobs(control, list(queues), arguments.jobs, 0)
         watch = Stopwatch()
-        harvester.start()
-        if arguments.within:
-            offer_jobs(control, list(queues), arguments.jobs, arguments.within)
-        wait_for_ends(control, arguments.jobs)
-        seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
-        harvester.stop()
+        with running(harvester):
+            if arguments.within:
+                offer_jobs(control, list(queues), arguments.jobs, arguments.within)
+            wait_for_ends(control, arguments.jobs, seconds=_PATIENCE)
+            seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
         found = spans(control, TimedResource.moments)
     return {
         "engine": arguments.engine,

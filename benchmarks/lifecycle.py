@@ -7,9 +7,6 @@ nothing done twice; otherwise the exit code is 1.
 """
 
 import argparse
-import threading
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -19,7 +16,7 @@ from harvester.agents.sizer import Sizer
 from harvester.service import Harvester
 from harvester.store.engine import Database
 from harvester.store.schema import workers as worker_table
-from instance import QUEUE, Block, Site, benchmark_site
+from instance import QUEUE, Block, Site, benchmark_site, running, wait_until
 from instant import InstantResource
 from judgement import judge
 from population import add_kept, add_live
@@ -33,15 +30,6 @@ SECTIONS: dict[str, Block] = {
     "submitter": {"maxNewWorkers": "None"},
     "sweeper": {"keepFinished": 0, "keepFailed": 0},
 }
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    pause = threading.Event()
-    while not condition():
-        if time.monotonic() > end:
-            raise SystemExit(f"only {InstantResource.counts.cleaned} workers were swept in {PATIENCE} s")
-        pause.wait(0.05)
 
 
 def fill(site: Site, arguments: argparse.Namespace, db: Database) -> None:
@@ -61,7 +49,7 @@ def drain(harvester: Harvester) -> None:
         with harvester.db.read() as connection:
             return connection.scalar(left) is None
 
-    wait_until(is_empty)
+    wait_until(is_empty, "the sweeping of all workers", seconds=PATIENCE)
 
 
 def measure(site: Site, arguments: argparse.Namespace) -> Figures:
@@ -72,14 +60,15 @@ def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     statements = Statements()
     statements.listen(harvester.db)
     watch = Stopwatch()
-    harvester.start()
-    wait_until(lambda: InstantResource.counts.cleaned >= arguments.workers)
-    seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
-    done, total = InstantResource.counts.cleaned, statements.total
-    if arguments.statements:
-        statements.show(done / 1000)
-    drain(harvester)
-    harvester.stop()
+    with running(harvester):
+        wait_until(
+            lambda: InstantResource.counts.cleaned >= arguments.workers, "enough swept workers", seconds=PATIENCE
+        )
+        seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
+        done, total = InstantResource.counts.cleaned, statements.total
+        if arguments.statements:
+            statements.show(done / 1000)
+        drain(harvester)
     judge(site, workers=InstantResource.counts.submitted, jobs=arguments.workers if arguments.mode == "push" else 0)
     return {
         "engine": arguments.engine,

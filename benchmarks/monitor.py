@@ -9,6 +9,7 @@ counts.
 
 import argparse
 import time
+from contextlib import closing
 from datetime import timedelta
 
 from sqlalchemy import select
@@ -66,7 +67,7 @@ class Rounds:
         with self._harvester.db.read() as connection:
             return connection.execute(select(QUEUE_MONITOR.due).where(at_work).limit(1)).first() is not None
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Stop the monitor."""
         self._runner.stop()
         self._runner.drain(10)
@@ -76,11 +77,11 @@ def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     harvester = site.harvester(quiet_queues(site, arguments.workers))
     make_access_points(site, add_live(harvester.db, site, QUEUES, arguments.workers))
     rounds = Rounds(harvester)
-    first_seconds = rounds.first().seconds
-    QuietResource.news_every = round(100 / arguments.changed) if arguments.changed else 0
-    watch = rounds.next()
-    seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
-    rounds.stop()
+    with closing(rounds):
+        first_seconds = rounds.first().seconds
+        QuietResource.news_every = round(100 / arguments.changed) if arguments.changed else 0
+        watch = rounds.next()
+        seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
     return {
         "engine": arguments.engine,
         "workers": arguments.workers,

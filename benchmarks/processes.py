@@ -6,7 +6,6 @@ development server and all processes share the cores of this machine, so beside 
 processes together and of the database: what coordination costs is what a job takes more of it than with one process.
 """
 
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 
@@ -16,7 +15,7 @@ from figures import Figures, Stopwatch, options, tell
 from harvester.panda.devserver import DevControl
 from harvester.service import open_database
 from harvester.store import leases
-from instance import Block, Site, benchmark_site, read_settings
+from instance import Block, Site, benchmark_site, read_settings, wait_for_ends, wait_until
 from judgement import judge
 from lifecycle import SECTIONS
 from scripts import start
@@ -48,24 +47,13 @@ class DatabaseCpu:
 
 def wait_for_processes(site: Site, number: int) -> None:
     db = open_database(read_settings(site.folder / "harvester.cfg"))
-    end = time.monotonic() + _PATIENCE
-    while True:
+
+    def are_up() -> bool:
         with db.read() as connection:
-            if len(leases.list_owners(connection)) == number:
-                break
-        if time.monotonic() > end:
-            raise SystemExit(f"not all of {number} processes are up after {_PATIENCE} s")
-        time.sleep(0.1)
+            return len(leases.list_owners(connection)) == number
+
+    wait_until(are_up, f"{number} running processes", seconds=_PATIENCE)
     db.close()
-
-
-def wait_for_ends(site: Site, jobs: int) -> None:
-    end = time.monotonic() + _PATIENCE
-    with DevControl(site.server) as control:
-        while (known := control.summary())["jobs"] != {"finished": jobs} or known["workers"] != {"finished": jobs}:
-            if time.monotonic() > end:
-                raise SystemExit(f"not all of {jobs} jobs ended within {_PATIENCE} s: {known}")
-            time.sleep(0.1)
 
 
 def run(site: Site, processes: int, jobs: int) -> Figures:
@@ -80,7 +68,8 @@ def run(site: Site, processes: int, jobs: int) -> Figures:
         database_before = database.seconds
         for queue in queues:
             site.add_jobs(jobs // _QUEUES, queue)
-        wait_for_ends(site, jobs)
+        with DevControl(site.server) as control:
+            wait_for_ends(control, jobs, seconds=_PATIENCE, pause=0.1)
         seconds = watch.seconds
         cpu_seconds = sum(each.cpu_seconds for each in services) - before
         database_seconds = database.seconds - database_before

@@ -8,8 +8,6 @@ immediately but lasts as long as `monitor.py` says.
 
 import argparse
 import socket
-import time
-from collections.abc import Callable
 from datetime import timedelta
 
 from sqlalchemy import select, update
@@ -22,10 +20,10 @@ from harvester.store import leases, queues
 from harvester.store.engine import Database
 from harvester.store.leases import QUEUE_MONITOR, WORKER_REPORT
 from harvester.store.schema import workers as worker_table
-from instance import QUEUE, Site, benchmark_site, read_settings
+from instance import QUEUE, Site, benchmark_site, read_settings, wait_until
 from population import QUEUES, add_live, make_access_points, quiet_queues
 from scripts import start
-from service import Service, running_service
+from service import running_service
 
 _PATIENCE = 120
 _GLANCE = 0.01
@@ -57,16 +55,6 @@ def is_round_over(db: Database) -> bool:
     return all(Monitor.name in told[name] for name in QUEUES)
 
 
-def wait_until(condition: Callable[[Database], bool], db: Database, service: Service) -> float:
-    """The CPU seconds of the service when the condition has come true."""
-    end = time.monotonic() + _PATIENCE
-    while not condition(db):
-        if time.monotonic() > end:
-            raise SystemExit(f"not within {_PATIENCE} s: {condition.__name__}")
-        time.sleep(_GLANCE)
-    return service.cpu_seconds
-
-
 def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     quiet = quiet_queues(site, arguments.workers)
     main = site.configure({**quiet, QUEUE: {**quiet[QUEUES[0]], "maxWorkers": 10, "nQueueLimitWorker": 10}})
@@ -75,9 +63,9 @@ def measure(site: Site, arguments: argparse.Namespace) -> Figures:
     leave_claims(db)
     watch = Stopwatch()
     with running_service(site, main) as service:
-        cpu_seconds = wait_until(is_new_worker_taken, db, service)
-        seconds = watch.seconds
-        wait_until(is_round_over, db, service)
+        wait_until(lambda: is_new_worker_taken(db), "a new worker", seconds=_PATIENCE, pause=_GLANCE)
+        seconds, cpu_seconds = watch.seconds, service.cpu_seconds
+        wait_until(lambda: is_round_over(db), "the end of a round of checks", seconds=_PATIENCE, pause=_GLANCE)
         round_seconds = watch.seconds
         peak = service.peak_rss_mib
     return {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from figures import Figures, Stopwatch, options, peak_rss_mib, tell
 from harvester.panda.devserver import DevControl
-from instance import QUEUE, Site, benchmark_site
+from instance import QUEUE, Site, benchmark_site, running, wait_for_ends
 from judgement import judge
 from lifecycle import SECTIONS
 from scripts import start
@@ -87,15 +87,6 @@ def count_starts() -> Counter[str]:
     return starts
 
 
-def wait_until_told(site: Site, number: int) -> None:
-    end = time.monotonic() + _PATIENCE
-    with DevControl(site.server) as control:
-        while (known := control.summary())["jobs"] != {"finished": number} or known["workers"] != {"finished": number}:
-            if time.monotonic() > end:
-                raise SystemExit(f"not all of {number} jobs ended within {_PATIENCE} s: {known}")
-            time.sleep(_GLANCE)
-
-
 def measure(site: Site, cluster: Cluster, number: int) -> Figures:
     by_hand = Stopwatch()
     cluster.run_array(number)
@@ -109,12 +100,11 @@ def measure(site: Site, cluster: Cluster, number: int) -> Figures:
     site.add_jobs(number)
     starts = count_starts()
     watch = Stopwatch()
-    harvester.start()
-    cluster.wait(2 * number)
-    seconds = watch.seconds
-    wait_until_told(site, number)
-    told_seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
-    harvester.stop()
+    with running(harvester), DevControl(site.server) as control:
+        cluster.wait(2 * number)
+        seconds = watch.seconds
+        wait_for_ends(control, number, seconds=_PATIENCE)
+        told_seconds, cpu_seconds = watch.seconds, watch.cpu_seconds
     judge(site, workers=number, jobs=number)
     return {
         "workers": number,
