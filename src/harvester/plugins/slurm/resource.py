@@ -111,14 +111,18 @@ class SlurmResource(Resource[SlurmSettings]):
         since = _earliest(missing)
         if not missing or (since is not None and now - since < remembered):
             return Listing()
-        return self._cluster.accounting(None, since - _CLOCKS_DIFFER if since else None)
+        return self._cluster.accounting(None, self._by_slurms_clock(since))
 
     def _accounting_of(self, missing: Sequence[Worker]) -> Listing:
         batch_ids = [worker.batch_id for worker in missing if worker.batch_id and is_batch_id(worker.batch_id)]
         if not batch_ids:
             return Listing()
         since = _earliest(missing)
-        return self._cluster.accounting(batch_ids, since - _CLOCKS_DIFFER if since else None)
+        return self._cluster.accounting(batch_ids, self._by_slurms_clock(since))
+
+    def _by_slurms_clock(self, since: datetime | None) -> datetime | None:
+        """A time that is surely not later where jobs are dated: our clock may be ahead of it after one was put back."""
+        return None if since is None else since - _CLOCKS_DIFFER - max(self.context.ahead(), timedelta())
 
 
 def _earliest(workers: Iterable[Worker]) -> datetime | None:

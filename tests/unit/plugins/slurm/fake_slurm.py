@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from harvester.core.workers import Worker, WorkerStatus, marker_of
@@ -63,8 +63,8 @@ class FakeSlurm:
         text = path.read_text() if path.exists() else ""
         return [call.splitlines() for call in text.split("\n.\n") if call]
 
-    def resource(self, **settings: object) -> SlurmResource:
-        context = PluginContext("test", "QUEUE", lambda: NOW, self.root)
+    def resource(self, ahead: timedelta = timedelta(), **settings: object) -> SlurmResource:
+        context = PluginContext("test", "QUEUE", lambda: NOW, self.root, ahead=lambda: ahead)
         return SlurmResource(SlurmSettings.model_validate({**self.settings, **settings}), context)
 
     def worker(self, worker_id: int, batch_id: str | None = None, **changes: object) -> Worker:

@@ -69,6 +69,24 @@ def test_young_workers_need_no_accounting(fake: FakeSlurm) -> None:
     assert "sacct" not in resource.process_starts
 
 
+@pytest.mark.parametrize(
+    ("ahead", "start"),
+    [
+        (timedelta(hours=5), "2026-02-27T06:00:00"),
+        (timedelta(), "2026-02-27T11:00:00"),
+        (timedelta(hours=-5), "2026-02-27T11:00:00"),
+    ],
+)
+def test_accounting_is_searched_by_the_time_of_slurm_also_after_a_clock_was_put_back(
+    fake: FakeSlurm, ahead: timedelta, start: str
+) -> None:
+    created = fake.worker(5).created_at - timedelta(days=2)
+    resource = fake.resource(ahead)
+    resource.find([fake.worker(5, created_at=created)])
+    resource.check([fake.worker(5, "17", created_at=created)])
+    assert [f"--starttime={start}" in call for call in fake.calls("sacct")] == [True, True]
+
+
 def test_old_workers_are_searched_in_accounting_from_before_their_beginning(fake: FakeSlurm, row: Row) -> None:
     old = replace(fake.worker(5), created_at=fake.worker(5).created_at - timedelta(days=2))
     fake.accounts([row("17", "COMPLETED", "test-5", exit_text="0:0")])
