@@ -7,8 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from harvester.plugins.local.processes import birth_of
-from harvester.store import leases
-from harvester.store.leases import OwnerRecord
+from harvester.store import leases, moments
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +21,18 @@ class Process:
 
 
 def list_processes(connection: Connection, now: datetime) -> list[Process]:
-    """All that registered and did not take leave."""
+    """All that registered and did not take leave.
+
+    This machine knows which of its own live. The others are judged by the time that the instance keeps, which a clock
+    that was set does not change.
+
+    Args:
+        connection: to the database.
+        now: what time it is by this machine; counts only if nothing that lives here keeps the instance's time.
+    """
     host = socket.gethostname()
-    return [
-        Process(each.host, each.pid, each.since, each.expires_at > now and not _is_gone(each, host))
-        for each in leases.list_owners(connection)
-    ]
-
-
-def _is_gone(owner: OwnerRecord, host: str) -> bool:
-    """Whether it ended on this machine; its record lives on until it runs out."""
-    return owner.host == host and birth_of(owner.pid) != owner.birth
+    found = leases.list_owners(connection)
+    here = {each.owner_id: birth_of(each.pid) == each.birth for each in found if each.host == host}
+    last = moments.last(connection) or now
+    late = last if any(here.values()) else max(last, now)
+    return [Process(each.host, each.pid, each.since, here.get(each.owner_id, each.expires_at > late)) for each in found]
