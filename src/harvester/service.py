@@ -37,7 +37,7 @@ from harvester.core.errors import HarvesterError
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
-from harvester.plugins.pool import PluginPool
+from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.store import migrate, queues
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 
@@ -180,6 +180,7 @@ class Harvester:
         statistics = StatisticsReporter(instance, sorted(self._active))
         return [
             _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round(self.runners)),
+            _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
             _Loop(StatisticsReporter.name, StatisticsReporter.period, StatisticsReporter.retry, statistics.round),
         ]

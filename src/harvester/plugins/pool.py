@@ -1,8 +1,13 @@
 """The plugins of every queue, built when first asked for and kept while the queue's configuration stays the same."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final, cast
+
+import structlog
 
 from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.core.errors import HarvesterError
@@ -19,16 +24,38 @@ from harvester.plugins.api import (
 from harvester.plugins.registry import Role, UnusablePluginError, build
 from harvester.plugins.turns import Turns
 
+log = structlog.get_logger(__name__)
+
+_Key = tuple[str, Role]
+
+REBUILD: Final = 10.0
+"""Seconds from one attempt to build what could not be built to the next."""
 _PATIENCE: Final = 5.0
 """Seconds that the plugins of a queue may take to be built before the others are served without it."""
+_MOMENT: Final = 1.0
+"""Seconds that building usually takes at the most; nobody waits longer for what somebody else builds."""
 
 
 class QueueUnknownError(HarvesterError):
     """Work belongs to a queue that the configuration no longer has."""
 
 
+class PluginNotReadyError(UnusablePluginError):
+    """A plugin is still being built; it may be there in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Building:
+    """A plugin that is being built since a moment, by somebody who may hang in it."""
+
+    since: float = field(default_factory=time.monotonic)
+    ended: threading.Event = field(default_factory=threading.Event)
+
+
 class PluginPool:
     """Plugins by queue and role.
+
+    What could not be built is built again by `rebuild` alone: those who need a plugin may hold a transaction open.
 
     Args:
         queues: all valid queues by name.
@@ -38,9 +65,10 @@ class PluginPool:
     def __init__(self, queues: Mapping[str, QueueConfig], make_context: Callable[[str], PluginContext]) -> None:
         self._queues = queues
         self._make_context = make_context
-        self._built: dict[tuple[str, Role], Plugin[PluginSettings]] = {}
-        self._begun: set[tuple[str, Role]] = set()
-        """What is being built now, by somebody who may hang in it; nobody else waits for that."""
+        self._built: dict[_Key, Plugin[PluginSettings]] = {}
+        self._begun: dict[_Key, _Building] = {}
+        self._failed: dict[_Key, tuple[PluginBlock, str]] = {}
+        """What could not be built, and why."""
         self._lock = threading.Lock()
 
     @property
@@ -62,7 +90,7 @@ class PluginPool:
         """Build the plugins of these queues, so that no agent waits for it with a transaction open.
 
         Returns:
-            why some cannot be built; whoever needs one of those tries again and is told the same.
+            why some cannot be built; whoever needs one of those is told the same.
         """
         turns = Turns(self._build_one, _PATIENCE)
         problems = [problem for some in turns.run(queues).values() for problem in some]
@@ -70,6 +98,21 @@ class PluginPool:
             f"queue {name}: a plugin is not ready after {_PATIENCE:g} s; the queue is served once it is"
             for name in turns.late
         ]
+
+    def rebuild(self) -> None:
+        """Try again to build what could not be built."""
+        with self._lock:
+            failed = {key: block for key, (block, _) in self._failed.items()}
+        Turns[_Key, None](lambda key: self._try_again(key, failed[key]), _PATIENCE).run(failed)
+
+    def _try_again(self, key: _Key, block: PluginBlock) -> None:
+        with self._lock:
+            if key in self._begun:
+                return
+            self._begun[key] = _Building()
+        with suppress(HarvesterError):
+            self._build_begun(key, block)
+            log.info("plugin can be used now", queue=key[0], block=key[1].value, plugin=block.label)
 
     def _build_one(self, queue: str) -> list[str]:
         problems: list[str] = []
@@ -119,19 +162,40 @@ class PluginPool:
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
         key = (queue, role)
         with self._lock:
-            if plugin := self._built.get(key):
+            if plugin := self._known(key):
                 return plugin
-            if key in self._begun:
-                raise UnusablePluginError(f"queue {queue}, block {role}: {block.label} is still being built")
-            self._begun.add(key)
+            building = self._begun.get(key)
+            if building is None:
+                self._begun[key] = _Building()
+        if building is None:
+            return self._build_begun(key, block)
+        building.ended.wait(max(building.since + _MOMENT - time.monotonic(), 0.0))
+        with self._lock:
+            if plugin := self._known(key):
+                return plugin
+        raise PluginNotReadyError(f"queue {queue}, block {role}: {block.label} is still being built")
+
+    def _known(self, key: _Key) -> Plugin[PluginSettings] | None:
+        """What came of building it; None if that is not known yet. The lock is held."""
+        if failure := self._failed.get(key):
+            raise UnusablePluginError(failure[1])
+        return self._built.get(key)
+
+    def _build_begun(self, key: _Key, block: PluginBlock) -> Plugin[PluginSettings]:
         try:
-            built = self._build(queue, role, block)
+            built = self._build(*key, block)
+        except HarvesterError as error:
+            with self._lock:
+                self._failed[key] = block, str(error)
+            raise
+        else:
             with self._lock:
                 self._built[key] = built
+                self._failed.pop(key, None)
             return built
         finally:
             with self._lock:
-                self._begun.discard(key)
+                self._begun.pop(key).ended.set()
 
     def _build(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
         try:

@@ -13,7 +13,7 @@ from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.core.clock import utc_now
 from harvester.plugins.api import Plugin, PluginContext, PluginSettings
 from harvester.plugins.data.dummy import DummyStager
-from harvester.plugins.pool import PluginPool
+from harvester.plugins.pool import PluginNotReadyError, PluginPool
 from harvester.plugins.registry import Role, UnusablePluginError
 
 LONG_ENOUGH = 30.0
@@ -46,9 +46,59 @@ def test_that_hangs_at_the_start(tmp_path: Path, gate: threading.Event, monkeypa
     assert "queue B" in problem
     assert pool.stager("A") is pool.stager("A")
     assert pool.stager("C").context.queue == "C"
-    with pytest.raises(UnusablePluginError, match="queue B, block submitter: dummy is still being built"):
+    with pytest.raises(PluginNotReadyError, match="queue B, block submitter: dummy is still being built"):
         pool.submitter("B")
     gate.set()
     while pool.build_all("B"):
         pass
     assert pool.submitter("B") is pool.submitter("B")
+
+
+def test_that_two_need_first_at_the_same_time_is_built_once_for_both(
+    tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+):
+    begun = threading.Event()
+
+    def build(_role: Role, _block: PluginBlock, context: PluginContext) -> Plugin[PluginSettings]:
+        begun.set()
+        assert gate.wait(LONG_ENOUGH)
+        return DummyStager(PluginSettings(), context)
+
+    monkeypatch.setattr("harvester.plugins.pool.build", build)
+    monkeypatch.setattr("harvester.plugins.pool._MOMENT", LONG_ENOUGH)
+    pool = PluginPool({"A": a_queue("A", tmp_path)}, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    got: list[object] = []
+    first = threading.Thread(target=lambda: got.append(pool.stager("A")))
+    first.start()
+    assert begun.wait(LONG_ENOUGH)
+    building = pool._begun["A", Role.STAGER].ended
+    monkeypatch.setattr(building, "wait", lambda timeout: (gate.set(), threading.Event.wait(building, timeout)))
+    assert isinstance(pool.stager("A"), DummyStager)
+    first.join(LONG_ENOUGH)
+    assert got == [pool.stager("A")]
+
+
+def test_that_cannot_be_built_is_not_tried_again_by_those_who_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tries: list[str] = []
+    broken = {"A"}
+
+    def build(_role: Role, _block: PluginBlock, context: PluginContext) -> Plugin[PluginSettings]:
+        tries.append(context.queue)
+        if context.queue in broken:
+            raise OSError("no disk")
+        return DummyStager(PluginSettings(), context)
+
+    monkeypatch.setattr("harvester.plugins.pool.build", build)
+    queues = {name: a_queue(name, tmp_path) for name in "AB"}
+    pool = PluginPool(queues, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    for _ in range(3):
+        with pytest.raises(UnusablePluginError, match="queue A, block stager: dummy cannot be built: OSError: no disk"):
+            pool.stager("A")
+    assert tries == ["A"]
+    pool.rebuild()
+    assert tries == ["A", "A"]
+    broken.clear()
+    pool.rebuild()
+    assert isinstance(pool.stager("A"), DummyStager)
+    pool.rebuild()
+    assert len(tries) == 3
