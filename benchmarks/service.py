@@ -46,6 +46,11 @@ class Service:
             raise SystemExit("the service has ended by itself")
 
 
+def environment() -> dict[str, str]:
+    """In which a process of Harvester finds the plugins of the benchmarks."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+
+
 @contextmanager
 def running_service(site: Site, main: Path, *, log: str = "service.log") -> Iterator[Service]:
     """Start the service on a site's configuration; it is told to stop afterwards.
@@ -57,9 +62,8 @@ def running_service(site: Site, main: Path, *, log: str = "service.log") -> Iter
     """
     files = ["--config", str(main), "--queues", str(site.folder / "queues.json")]
     command = [sys.executable, "-m", "harvester", "run", *files]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with (site.folder / log).open("wb") as said:
-        process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=environment(), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     try:
         yield Service(psutil.Process(process.pid))
     finally:

@@ -1,50 +1,15 @@
-"""Plugins that hang for ever in one verb, and a healthy resource that notes how long its workers waited for it."""
+"""Plugins that hang for ever in one verb."""
 
 import threading
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from typing import ClassVar, Final
+from collections.abc import Sequence
+from typing import Final
 
-from harvester.core.clock import utc_now
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Assignment, CheckOutcome, Done, Failed, Later, News, Seen, Submitted
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
 from instant import InstantResource
 
 _NEVER: Final = threading.Event()
-
-
-class Latencies:
-    """Seconds that healthy workers waited, from their making to their submission and from that to their end."""
-
-    def __init__(self) -> None:
-        self.to_submit: list[float] = []
-        self.to_sweep: list[float] = []
-
-    def clear(self) -> None:
-        """Begin anew."""
-        self.to_submit, self.to_sweep = [], []
-
-
-class HealthyResource(InstantResource):
-    """An instant resource that takes the time."""
-
-    latencies: ClassVar[Latencies] = Latencies()
-
-    def submit(self, workers: Sequence[Worker]) -> Sequence[Submitted]:
-        """Take all."""
-        self.latencies.to_submit += _ages(worker.created_at for worker in workers)
-        return super().submit(workers)
-
-    def clean(self, workers: Sequence[Worker]) -> Sequence[Done]:
-        """Say yes."""
-        self.latencies.to_sweep += _ages(worker.submitted_at for worker in workers)
-        return super().clean(workers)
-
-
-def _ages(moments: Iterable[datetime | None]) -> list[float]:
-    now = utc_now()
-    return [(now - moment).total_seconds() for moment in moments if moment is not None]
 
 
 class HangsInSubmit(InstantResource):

@@ -1,0 +1,1 @@
+"""The extremes that `extremes.py` takes Harvester to, one in a module."""
