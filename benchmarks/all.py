@@ -63,6 +63,16 @@ _PROCESSES = {
     for figure in ("workers_per_second", "cpu_seconds_per_1000", "database_cpu_seconds_per_1000")
     for number in (1, 2, 3)
 }
+_QUEUES = ("check_seconds", "status_seconds", "idle_start_seconds", "idle_cpu_percent", "busy_workers_per_second")
+_VERBS = ("nowhere", "submit", "check", "kill", "clean", "feed", "collect")
+_SWEEP = ("kept_workers_per_second", "swept_workers_per_second", "swept_per_second", "longest_write_seconds")
+_EXTREMES: Mapping[str, float | None] = {
+    **{f"queues_{figure}": None for figure in _QUEUES},
+    **{f"hang_{verb}_workers_per_second": None for verb in _VERBS},
+    **{f"sweep_{figure}": None for figure in _SWEEP},
+    **{f"sick_{kind}_all_told_after_seconds": None for kind in ("http_500", "hang", "slow")},
+}
+_SMALL = ("--queues", "1000", "--minutes", "0.5", "--rows", "100000", "--seconds", "10")
 BENCHMARKS = (
     Benchmark(
         "lifecycle.py",
@@ -105,9 +115,7 @@ BENCHMARKS = (
     Benchmark("processes.py", ("--engine", "postgresql"), _PROCESSES, seconds=300),
     Benchmark("slurm.py", (), {"ratio_to_by_hand": 1.2, "workers_per_second": None, "processes_per_1000": None}),
     Benchmark("crash.py", ("--kills", "10", "--workers", "1000"), seconds=240),
-    Benchmark(
-        "extremes.py", ("--queues", "1000", "--minutes", "0.5", "--rows", "100000", "--seconds", "10"), seconds=600
-    ),
+    Benchmark("extremes.py", _SMALL, _EXTREMES, seconds=600),
 )
 
 
