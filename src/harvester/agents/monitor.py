@@ -29,6 +29,7 @@ from harvester.plugins.api import (
     Seen,
     Unknown,
 )
+from harvester.plugins.pool import PluginNotReadyError
 from harvester.store import history, jobs, leases, queues, workers
 from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, TOGETHER, Claim, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
@@ -37,6 +38,7 @@ from harvester.store.workers import Held
 log = structlog.get_logger(__name__)
 
 _QUEUES_AT_ONCE: Final = 10_000
+_UNTIL_READY: Final = timedelta(seconds=2)
 _LEAST_GATHER: Final = timedelta(minutes=2)
 """What a worker wrote last may become visible late, however short `postProcessTimeout` is."""
 _WAKES: Final = ("propagator", "worker propagator", "stager", "sizer", "job fetcher", "sweeper")
@@ -91,15 +93,22 @@ class Monitor(Agent[MonitorUnit, Round]):
         names = leases.claim_queues(connection, QUEUE_MONITOR, replace(ticket, limit=_QUEUES_AT_ONCE))
         by_endpoint: dict[str, list[str]] = defaultdict(list)
         broken: dict[str, str] = {}
+        unready: list[str] = []
         for name in names:
             try:
                 resource = self.instance.plugins.monitor(name)
+            except PluginNotReadyError:
+                unready.append(name)
             except HarvesterError as error:
                 broken[name] = str(error)
             else:
                 apart = f", queue {name} alone" if self._listener.is_late(name) else ""
                 by_endpoint[f"{type(resource).__name__} {resource.endpoint}{apart}"].append(name)
-        self._leave(connection, broken, ticket)
+        if unready:
+            soon = ticket.now + _UNTIL_READY
+            leases.let_queues_go(connection, QUEUE_MONITOR, unready, ticket.fence, due=soon, now=ticket.now)
+        if broken:
+            self._leave(connection, broken, ticket)
         return [
             MonitorUnit(Claim(QUEUE_MONITOR, some, ticket.fence), endpoint, some)
             for endpoint, some in by_endpoint.items()
