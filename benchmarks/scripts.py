@@ -30,11 +30,11 @@ def figures_of(script: str, arguments: Sequence[str], *, seconds: float) -> Mapp
         subprocess.SubprocessError: it failed, or took more than so many seconds.
     """
     command = [sys.executable, str(_HERE / script), *arguments, "--json"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    try:
-        told, _ = process.communicate(timeout=seconds)
-    finally:
-        _end(process)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            told, _ = process.communicate(timeout=seconds)
+        finally:
+            _end(process)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return _FIGURES.validate_python(json.loads(told.splitlines()[-1]))
