@@ -138,16 +138,16 @@ def medians(runs: Sequence[Figures]) -> dict[str, float]:
 
 def rows(benchmark: Benchmark, measured: Mapping[str, float]) -> Iterator[str]:
     """The lines of the table for one benchmark; without targets all that it tells."""
-    costs = [f"{measured[name]:g}" if name in measured else "" for name in ("seconds", "cpu_seconds")]
-    start = [benchmark.name, str(benchmark.runs)]
+    costs = [f"{measured[each]:g}" if each in measured else "" for each in ("seconds", "cpu_seconds")]
+    name = [benchmark.name, str(benchmark.runs)]
     for figure, target in (benchmark.targets or dict.fromkeys(sorted(measured))).items():
         value = measured[figure]
         least = benchmark.least.get(figure)
         is_met = value <= (value if target is None else target) and value >= (value if least is None else least)
         limit = f"≤ {target:g}" if target is not None else f"≥ {least:g}" if least is not None else ""
         verdict = ("met" if is_met else "missed") if limit else ""
-        yield f"| {' | '.join([*start, figure, limit, f'{value:g}', verdict, *costs])} |"
-        start, costs = ["", ""], ["", ""]
+        yield f"| {' | '.join([*name, figure, limit, f'{value:g}', verdict, *costs])} |"
+        name, costs = ["", ""], ["", ""]
 
 
 def report(benchmark: Benchmark, more: Sequence[str]) -> tuple[list[str], bool]:
