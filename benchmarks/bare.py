@@ -139,7 +139,7 @@ class Floor:
         file = folder / "bare.db"
         metadata.create_all(create_engine(f"sqlite:///{file}"))
         self._db = sqlite3.connect(file, isolation_level=None)
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -16384", "temp_store = MEMORY"):
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "cache_size = -8192", "temp_store = MEMORY"):
             self._db.execute(f"PRAGMA {pragma}")
 
     def live(self, ids: range) -> None:

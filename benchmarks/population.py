@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import insert
 
 from harvester.core.clock import utc_now
+from harvester.core.pacing import on_the_beat
 from harvester.core.workers import MapType, WorkerStatus, marker_of
 from harvester.store import workers
 from harvester.store.engine import Database
@@ -48,7 +49,7 @@ def add_live(db: Database, site: Site, queues: Sequence[str], number: int, *, qu
     now = utc_now()
 
     def more(place: float) -> Row:
-        report = now + quiet + (_HEARTBEAT - quiet) * place
+        report = on_the_beat(now + quiet + (_HEARTBEAT - quiet) * place)
         return {"status": WorkerStatus.RUNNING, "phase": WorkerPhase.MONITOR, "report_due": report}
 
     life = (WorkerStatus.PENDING, WorkerStatus.SUBMITTED, WorkerStatus.RUNNING)

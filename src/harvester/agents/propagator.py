@@ -17,6 +17,7 @@ from harvester.agents.lines import Line
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
+from harvester.core.pacing import on_the_beat
 from harvester.panda.errors import PandaError, PandaUnavailable
 from harvester.panda.messages import JobReply
 from harvester.panda.reports import JobReport
@@ -136,7 +137,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         done = [job for job, reply in told if reply.accepted and job.job_id in over]
         ended = [self._done_row(job, now) for job in done]
         jobs.settle_reports(connection, ended, unit.claim.fence, {"report_due": None, "phase": JobPhase.SWEEP})
-        heartbeat = now + timedelta(seconds=self.instance.settings.propagator.update_interval)
+        heartbeat = on_the_beat(now + timedelta(seconds=self.instance.settings.propagator.update_interval))
         again = [
             {"job_id": job.job_id, "report_due": heartbeat if reply.accepted else now + _RETRY}
             for job, reply in told

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.lines import Line
+from harvester.core.pacing import on_the_beat
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
 from harvester.panda.reports import WorkerReport
@@ -99,7 +100,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
     def commit(self, connection: Connection, unit: WorkersUnit, result: Sequence[WorkerReply]) -> Sequence[str]:
         """Ended workers that the server accepted need no further report."""
         now = self.instance.clock()
-        heartbeat = now + timedelta(seconds=self.instance.settings.propagator.update_interval)
+        heartbeat = on_the_beat(now + timedelta(seconds=self.instance.settings.propagator.update_interval))
         rows = []
         for worker, reply in zip(unit.workers, result, strict=True):
             if not reply.accepted:

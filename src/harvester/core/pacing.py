@@ -1,8 +1,11 @@
 """How often something is looked at that costs somebody something each time."""
 
 from collections import deque
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
+
+_BEAT: Final = 30
+"""Seconds."""
 
 _SHARE_OF_ANSWERS: Final = 10
 _SHARE_OF_OWN_WORK: Final = 30
@@ -36,3 +39,8 @@ class RoundPace:
         pause = min(self._answers) * _SHARE_OF_ANSWERS
         is_worth_it = news * _WORTH_A_ROUND >= seen
         return pause if is_worth_it else max(pause, min(self._work) * _SHARE_OF_OWN_WORK)
+
+
+def on_the_beat(moment: datetime) -> datetime:
+    """The moment, or up to half a minute later: heartbeats that have no hurry come together."""
+    return datetime.fromtimestamp(-(-moment.timestamp() // _BEAT) * _BEAT, UTC)

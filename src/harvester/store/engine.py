@@ -191,7 +191,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
-        "cache_size = -16384",  # KiB for each of the pooled connections; the system's own cache holds the rest
+        "cache_size = -8192",  # KiB for each of the pooled connections; the system's own cache holds the rest
         "temp_store = MEMORY",
     ):
         cursor.execute(f"PRAGMA {pragma}")

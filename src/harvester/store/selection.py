@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, type_coerce
+from sqlalchemy import ColumnElement, Connection, Select, String, type_coerce
+from sqlalchemy.types import TypeEngine
 
-from harvester.store.types import AnyRow, StoredAs
+from harvester.store.types import AnyRow, StoredAs, shared
 
 _PART: Final = 5000
 Values = tuple[Any, ...]
@@ -46,10 +47,10 @@ class Selection:
             return []
         columns: list[Sequence[object]] = list(zip(*rows, strict=True))
         for place, kind in self._kinds:
-            columns[place] = kind.load_all(columns[place])
+            columns[place] = kind.load_all(columns[place]) if isinstance(kind, StoredAs) else shared(columns[place])
         return list(zip(*columns, strict=True))
 
     @cached_property
-    def _kinds(self) -> list[tuple[int, StoredAs[Any]]]:
+    def _kinds(self) -> list[tuple[int, TypeEngine[Any]]]:
         kinds = enumerate(column.type for column in self._columns)
-        return [(place, kind) for place, kind in kinds if isinstance(kind, StoredAs)]
+        return [(place, kind) for place, kind in kinds if isinstance(kind, StoredAs | String)]

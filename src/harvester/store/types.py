@@ -76,6 +76,12 @@ def _converted(values: Sequence[_GivenT | None], convert: Callable[[_GivenT], _M
     return [known[value] for value in values]
 
 
+def shared(values: Sequence[ValueT]) -> Sequence[ValueT]:
+    """The same values, equal ones as one object where there are many of these."""
+    known = {value: value for value in values}
+    return values if 2 * len(known) > len(values) else [known[value] for value in values]
+
+
 class UtcTime(StoredAs[datetime]):
     """A moment, kept as microseconds since 1970: one order, one precision and one time zone on every engine."""
 
@@ -155,8 +161,8 @@ class Told(StoredAs[str]):
         return stored
 
     def load_all(self, stored: Sequence[Any]) -> Sequence[str | None]:
-        """The texts as they are."""
-        return stored
+        """The texts as they are; equal ones are one object, since very many workers say the same."""
+        return shared(stored)
 
 
 _Word = TypeVar("_Word", bound=StrEnum)

@@ -1,8 +1,11 @@
 """How soon the next round of checks follows."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
-from harvester.core.pacing import RoundPace
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harvester.core.pacing import RoundPace, on_the_beat
 
 
 def pause(pace: RoundPace, answered: float, worked: float, news: int = 0) -> float:
@@ -29,3 +32,12 @@ def test_one_round_with_news_does_not_hurry_those_without():
 def test_one_slow_round_is_forgiven_and_five_are_not():
     pace = RoundPace()
     assert [pause(pace, 1, 0), *(pause(pace, 9, 0) for _ in range(5))] == [10, 10, 10, 10, 10, 90]
+
+
+@given(st.integers(min_value=0, max_value=4_000_000_000_000_000))
+def test_heartbeats_come_together_and_never_early(microseconds: int):
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    beat = on_the_beat(moment)
+    assert timedelta() <= beat - moment < timedelta(seconds=30)
+    assert on_the_beat(beat) == beat
+    assert (beat.second % 30, beat.microsecond) == (0, 0)
