@@ -5,6 +5,7 @@ point, in the middle of plugin calls and at random instants; a database server i
 by the batch system's own journal and the server's own record. The exit code is 1 if anything went wrong.
 """
 
+import faulthandler
 import random
 import shutil
 import sys
@@ -15,7 +16,7 @@ from typing import Final
 
 from crashing.judgement import Verdict, judge
 from crashing.points import POINTS
-from crashing.processes import prepare
+from crashing.processes import TELLS_WHERE, prepare
 from crashing.run import Plan, prepared
 from crashing.torment import Torment
 from figures import options, tell
@@ -48,6 +49,7 @@ def main() -> int:
         access_points=given.access_points,
         defect=given.defect,
     )
+    faulthandler.register(TELLS_WHERE)
     prepare(plan.engine)
     began = time.monotonic()
     with prepared(plan) as run:

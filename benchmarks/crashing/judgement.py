@@ -15,8 +15,10 @@ from crashing.batch import BatchJob
 from harvester.panda.devserver.records import FINAL_WORKER_STATUSES, Job, Worker
 
 Row = Mapping[str, JsonValue]
-_DIED_WITHIN: Final = 5.0
-"""Seconds that it may take to store an answer, the database being away for a while."""
+_STORED_WITHIN: Final = 5.0
+"""Seconds that it may take to store an answer."""
+_STORED_AFTER_OUTAGE: Final = 25.0
+"""Seconds that it may take when the database was killed meanwhile, or just before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,7 @@ class Record:
     Attributes:
         limits: `maxWorkers` by queue.
         deaths: when a process was killed.
+        outages: when the database was killed.
         instance: `harvester_id`, with which every marker begins.
     """
 
@@ -34,6 +37,7 @@ class Record:
     batch_jobs: Sequence[BatchJob]
     limits: Mapping[str, int]
     deaths: Sequence[float]
+    outages: Sequence[float]
     instance: str
 
     @property
@@ -72,7 +76,7 @@ class Verdict:
 
 def judge(record: Record) -> Verdict:
     """Judge a run that is over."""
-    excused = unanswered(record.jobs, record.deaths)
+    excused = unanswered(record.jobs, record.deaths, record.outages)
     return Verdict(
         list(_lost(record, frozenset(excused))),
         list(_doubled(record)),
@@ -83,7 +87,7 @@ def judge(record: Record) -> Verdict:
     )
 
 
-def unanswered(jobs: Iterable[Job], deaths: Sequence[float]) -> list[int]:
+def unanswered(jobs: Iterable[Job], deaths: Sequence[float], outages: Sequence[float] = ()) -> list[int]:
     """Jobs of answers that never arrived: nobody ever spoke of any of them, and the asker was killed just then.
 
     An answer arrives as a whole or not at all, and a death excuses no more than one.
@@ -98,7 +102,8 @@ def unanswered(jobs: Iterable[Job], deaths: Sequence[float]) -> list[int]:
             continue
         while left and left[0] < given:
             left.popleft()
-        if left and left[0] - given <= _DIED_WITHIN:
+        away = any(-_STORED_AFTER_OUTAGE <= outage - given <= _STORED_WITHIN for outage in outages)
+        if left and left[0] - given <= (_STORED_AFTER_OUTAGE if away else _STORED_WITHIN):
             left.popleft()
             ids += [job.job_id for job in some]
     return ids

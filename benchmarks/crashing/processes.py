@@ -35,7 +35,8 @@ _DRIVERS: Final = {
 }
 _FORK: Final = multiprocessing.get_context("fork")
 _STOPS_WITHIN: Final = 40.0
-_TELLS_WHERE: Final = signal.SIGUSR1
+TELLS_WHERE: Final = signal.SIGUSR1
+"""Has a process write where its threads are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Running:
         self.process.join(_STOPS_WITHIN)
         if self.exit_code is not None or self.process.pid is None:
             return True
-        os.kill(self.process.pid, _TELLS_WHERE)
+        os.kill(self.process.pid, TELLS_WHERE)
         self.process.join(1)
         self.kill()
         return False
@@ -111,7 +112,7 @@ class Starter:
         output = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        faulthandler.register(_TELLS_WHERE)
+        faulthandler.register(TELLS_WHERE)
         if self.defect:
             import_module(self.defect)
         from harvester.cli.main import app  # noqa: PLC0415 - the defect may have replaced something

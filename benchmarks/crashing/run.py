@@ -135,7 +135,11 @@ class Run:
         if "sent" not in self._statuses("jobs"):
             return 0
         jobs = _JOBS.validate_python(list(self.workload.control.jobs(site=PUSH)))
-        return self.workload.workers // 2 + len(unanswered(jobs, self.torment.deaths)) - self.workload.given
+        return (
+            self.workload.workers // 2
+            + len(unanswered(jobs, self.torment.deaths, self.torment.outages))
+            - self.workload.given
+        )
 
     def _record(self) -> Record:
         control = self.workload.control
@@ -145,6 +149,7 @@ class Run:
             self.workload.journal.all(),
             dict.fromkeys((PUSH, PULL), self.workload.at_once),
             self.torment.deaths,
+            self.torment.outages,
             INSTANCE,
         )
 

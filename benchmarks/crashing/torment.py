@@ -32,6 +32,7 @@ class Torment:
         points: at which a process is to die, each at least once.
         kills: how many SIGKILLs there are to be.
         deaths: when a process was killed, in seconds since 1970.
+        outages: when the database was killed, likewise.
         causes: how often which point, chance or order was the cause.
         surprises: processes that ended by themselves, or not as they were told.
         remarks: what a slow machine may be the cause of.
@@ -44,6 +45,7 @@ class Torment:
     processes: int
     chance: random.Random
     deaths: list[float] = field(default_factory=list)
+    outages: list[float] = field(default_factory=list)
     causes: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -171,6 +173,7 @@ class Torment:
 
     def _kill_database(self, database: DatabaseServer) -> None:
         self.causes[_DATABASE] += 1
+        self.outages.append(time.time())
         database.kill()
         database.start()
 

@@ -28,7 +28,7 @@ WORKER = Worker(
     "crash", 1, "finished", 20.0, {"batchID": "7"}, statuses=["submitted", "finished"], told=["submitted", "finished"]
 )
 BATCH_JOB = BatchJob("7", "crash-1", "PUSH", (1000001,), 12.0, 12.5, 15.0, None, 18.0)
-RECORD = Record([JOB], [WORKER], [BATCH_JOB], {"PUSH": 1}, [], "crash")
+RECORD = Record([JOB], [WORKER], [BATCH_JOB], {"PUSH": 1}, [], [], "crash")
 
 
 def faults(record: Record) -> Mapping[str, int]:
@@ -94,6 +94,12 @@ def test_a_lost_answer_is_excused_by_a_death_just_then():
 @pytest.mark.parametrize("deaths", [[], [9.9], [15.1], [9.9, 15.1]])
 def test_without_a_death_just_then_it_is_not(deaths: list[float]):
     assert unanswered([sent(1, 10.0)], deaths) == []
+
+
+def test_an_answer_may_wait_for_the_database():
+    assert unanswered([sent(1, 10.0)], [20.0], outages=[11.0]) == [1]
+    assert unanswered([sent(1, 10.0)], [20.0], outages=[7.0]) == [1]
+    assert unanswered([sent(1, 10.0)], [36.0], outages=[11.0]) == []
 
 
 def test_one_death_excuses_one_answer():
