@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from databases import Section, running_database
 from harvester.config.queues import load_queue_file
 from harvester.config.service import Settings, load_settings
@@ -158,6 +160,7 @@ def benchmark_site(engine: str, access_points: str | None = None) -> Iterator[Si
         access_points: a directory in which the access points are made; the folder by default.
     """
     logging.getLogger().setLevel(logging.WARNING)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     with (
         tempfile.TemporaryDirectory(prefix="harvester-benchmark-") as folder,
         tempfile.TemporaryDirectory(prefix="harvester-access-", dir=access_points or folder) as access,

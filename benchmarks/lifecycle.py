@@ -87,13 +87,16 @@ def measure(site: Site, arguments: argparse.Namespace) -> Figures:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--workers", type=int, default=20000)
+    parser.add_argument(
+        "--workers", type=int, default=20000, help="at least so many; a pulling queue makes them in batches"
+    )
     parser.add_argument("--mode", choices=["pull", "push"], default="pull")
-    parser.add_argument("--at-once", type=int, default=5000, help="maxWorkers of the queue")
+    parser.add_argument("--at-once", type=int, help="maxWorkers of the queue; 5,000, or all of them if they are fewer")
     parser.add_argument("--live", type=int, default=0, help="running workers that are in the database anyway")
     parser.add_argument("--kept", type=int, default=0, help="finished workers that are in the database anyway")
     parser.add_argument("--statements", action="store_true", help="tell which statements were sent how often")
     arguments = parser.parse_args()
+    arguments.at_once = arguments.at_once or min(arguments.workers, 5000)
     with benchmark_site(arguments.engine, arguments.access_points) as site:
         figures = measure(site, arguments)
     tell(figures, as_json=arguments.json)

@@ -283,6 +283,7 @@ def test_jobs_for_a_person(db: Database):
         fetch(connection, 3, queue="THERE")
         assert [each.job_id for each in jobs.listed(connection, queue="HERE", status=None, limit=9)] == [2, 1]
         assert jobs.listed(connection, queue=None, status=JobStatus.FAILED, limit=9) == []
+        assert jobs.listed(connection, queue="HERE", status=None, limit=1) == jobs.find(connection, [2])
         assert jobs.count_by_queue_and_status(connection) == {
             "HERE": {JobStatus.STARTING: 2},
             "THERE": {JobStatus.STARTING: 1},

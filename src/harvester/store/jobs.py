@@ -159,8 +159,7 @@ def listed(connection: Connection, *, queue: str | None, status: JobStatus | Non
         query = query.where(jobs.c.queue == queue)
     if status is not None:
         query = query.where(jobs.c.status == status)
-    rows = connection.execute(query.order_by(jobs.c.fetched_at.desc(), jobs.c.job_id.desc()).limit(limit))
-    return [_job(row) for row in rows]
+    return _found(connection, query.order_by(jobs.c.fetched_at.desc(), jobs.c.job_id.desc()).limit(limit))
 
 
 def count_by_queue_and_status(connection: Connection) -> dict[str, dict[JobStatus, int]]:
