@@ -24,7 +24,7 @@ def facts() -> Iterator[tuple[str, str]]:
     yield "date", datetime.now(UTC).date().isoformat()
     yield "CPU", f"{_first_of('/proc/cpuinfo', 'model name')}, {os.cpu_count()} cores"
     yield "memory", f"{int(_first_of('/proc/meminfo', 'MemTotal').split()[0]) / 2**20:.0f} GiB"
-    yield "kernel", platform.release()
+    yield "kernel", platform.release().partition("-")[0]
     yield "file system of the database", _file_system(Path(tempfile.gettempdir()))
     yield "Python", platform.python_version()
     yield "SQLite", sqlite3.sqlite_version

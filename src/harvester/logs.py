@@ -41,6 +41,7 @@ _ROOMS: Final[Mapping[str, str]] = {
     "harvester.plugins.registry": "plugin_factory",
     "harvester.plugins.pool": "plugin_factory",
     "harvester.plugins.calling": "plugin_factory",
+    "harvester.plugins.turns": "plugin_factory",
     "harvester.plugins.messengers": "shared_file_messenger",
     "harvester.plugins.workermakers": "worker_maker",
 }
