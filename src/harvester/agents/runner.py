@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Final, Generic
+from typing import Final, Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -22,6 +22,8 @@ from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.leases import ClaimTicket, Owner
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _LONGEST_NAP: Final = 5.0
 """Seconds after which the database is asked even if nobody woke us: another process may have made work."""
@@ -290,12 +292,22 @@ class AgentRunner(Generic[UnitT, ResultT]):
         when the time for stopping is over.
         """
         over = self._stopping if self.agent.is_repeatable else self._given_up
+        return self._transact(
+            "result waits for the database", unit, lambda connection: self._write(connection, unit, result), over
+        )
+
+    def _transact(self, trouble: str, unit: UnitT, work: Callable[[Connection], T], over: threading.Event) -> T:
+        """Do it in a transaction as soon as the database takes one.
+
+        Raises:
+            StoreUnavailableError: it takes none, and it is over.
+        """
         pause = _RETRY_FIRST
         while True:
             try:
-                return self._db.transact(lambda connection: self._write(connection, unit, result))
+                return self._db.transact(work)
             except StoreUnavailableError as error:
-                log.warning("result waits for the database", agent=self.agent.name, about=unit.about, error=str(error))
+                log.warning(trouble, agent=self.agent.name, about=unit.about, error=str(error))
                 if over.wait(pause):
                     raise
                 pause = min(pause * 2, _RETRY_LAST)
@@ -335,7 +347,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
                 self.agent.note_trouble(connection, unit, problem[:_LONGEST_PROBLEM])
 
         try:
-            self._db.transact(give_back)
+            self._transact("claim waits for the database", unit, give_back, self._stopping)
         except (StoreUnavailableError, SQLAlchemyError) as error:
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 

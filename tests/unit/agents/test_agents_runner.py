@@ -4,6 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from sqlalchemy import Connection
@@ -15,7 +16,7 @@ from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
 from harvester.agents.sizer import Sizer
-from harvester.agents.submitter import Submitter
+from harvester.agents.submitter import Submitter, SubmitUnit
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
@@ -320,6 +321,36 @@ def test_a_result_is_kept_until_the_database_is_back(world: World, tick: Tick):
     with running(world, agent, tick):
         until(lambda: world.worker(1).status is WorkerStatus.SUBMITTED)
     assert world.resource.asked == [[1]]
+
+
+class Interrupted(Submitter):
+    """Loses the database before the resource is asked, and has it back a while later."""
+
+    trouble = 3
+
+    def act(self, unit: SubmitUnit) -> Sequence[SubmitOutcome]:
+        self._fail_at_first()
+        return super().act(unit)
+
+    def give_back(self, connection: Connection, unit: SubmitUnit, due: datetime) -> None:
+        self._fail_at_first()
+        super().give_back(connection, unit, due)
+
+    def _fail_at_first(self) -> None:
+        if self.trouble:
+            self.trouble -= 1
+            raise StoreUnavailableError("the database is away")
+
+
+def test_a_claim_is_given_back_when_the_database_is_back(world: World, tick: Tick):
+    """Else its rows would be held by nobody for as long as the claim lasts."""
+    given_intents(world, QUEUE)
+    agent = Interrupted(world.instance)
+    with running(world, agent, tick):
+        until(lambda: not agent.trouble and world.held(1).tries == 0)
+        tick.now += 60
+        world.clock.forward(seconds=60)
+        until(lambda: world.worker(1).status is WorkerStatus.SUBMITTED)
 
 
 class TroubledFetcher(JobFetcher):
