@@ -14,9 +14,11 @@ from typing import NoReturn, Self
 
 import psutil
 import pytest
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 import harvester.cli
+from crashing.judgement import unanswered
+from harvester.panda.devserver.records import Job
 from system_harness.server import Server
 
 PILOT = Path(harvester.cli.__file__).with_name("pilot.py")
@@ -25,6 +27,8 @@ RUN = (sys.executable, "-m", "harvester", "run")
 STOPS_WITHIN = 30
 """Seconds that Harvester may take to end after SIGTERM."""
 _DEADLINE = 90.0
+_FINAL = ("finished", "failed", "cancelled", "closed")
+_JOBS = TypeAdapter(list[Job])
 _GLANCE = 0.1
 
 Row = dict[str, JsonValue]
@@ -57,6 +61,7 @@ class Site:
         self.environment: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._others: list[subprocess.Popen[bytes]] = []
+        self._deaths: list[float] = []
 
     def __enter__(self) -> Self:
         return self
@@ -160,6 +165,7 @@ class Site:
         """Send SIGKILL."""
         self._signal(signal.SIGKILL)
         self.await_end()
+        self._deaths.append(time.time())
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
@@ -183,9 +189,21 @@ class Site:
                 self._fail(f"not within {seconds:.0f} s: {what}")
             time.sleep(_GLANCE)
 
-    def until_jobs_end(self, seconds: float = _DEADLINE) -> None:
-        """Wait until the server holds no job that is not final."""
-        self.until(lambda: self._jobs_but("finished", "failed", "cancelled", "closed") == 0, "all jobs ended", seconds)
+    def until_jobs_end(self, seconds: float = _DEADLINE, *, but: frozenset[int] = frozenset()) -> None:
+        """Wait until the server holds no job that is not final, but for these."""
+        self.until(lambda: self._jobs_but(*_FINAL) == len(but), "all jobs ended", seconds)
+
+    def jobs_of_lost_answers(self, *, before: int) -> frozenset[int]:
+        """Those of the first jobs that the server gave out in answers which `kill` destroyed.
+
+        The protocol cannot ask for them again. Waits until all later jobs have ended: since jobs are taken in order,
+        the server has by then heard of every earlier one that Harvester holds.
+        """
+        self.until(lambda: all(job.status in _FINAL for job in self._jobs()[before:]), "the last jobs ended")
+        return frozenset(unanswered(self._jobs()[:before], self._deaths))
+
+    def _jobs(self) -> list[Job]:
+        return _JOBS.validate_python(list(self.server.control.jobs()))
 
     def until_workers_end(self, seconds: float = _DEADLINE) -> None:
         """Wait until the server knows every worker that has run a job, and all that it knows are final there."""
