@@ -16,6 +16,7 @@ from sqlalchemy import URL
 
 from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.command_manager import CommandManager
+from harvester.agents.duties import Duty
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.killer import Killer
@@ -43,6 +44,7 @@ from harvester.store.engine import Database, StoreUnavailableError, server_url, 
 
 log = structlog.get_logger(__name__)
 
+_DUTY_RETRY: Final = 60.0
 _OBJECTS_BEFORE_COLLECTION: Final = 20_000
 _DEFAULT_PORTS: Final = {"mariadb": 3306, "postgresql": 5432}
 _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and result types of its own
@@ -172,17 +174,26 @@ class Harvester:
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
             for agent in _AGENTS
         ]
+        self._duties = self._make_duties(instance)
         self._loops = self._make_loops(instance, steady())
         self._threads: list[threading.Thread] = []
 
+    def _make_duties(self, instance: Instance) -> list[Duty]:
+        """What one process does for all."""
+        statistics = StatisticsReporter(instance, sorted(self._active))
+        rounds: Sequence[tuple[str, float, Callable[[], None]]] = (
+            (StatisticsReporter.name, StatisticsReporter.period, statistics.round),
+        )
+        owner = self.housekeeper.owner
+        return [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
+
     def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:
         manager = CommandManager(instance, started)
-        statistics = StatisticsReporter(instance, sorted(self._active))
         return [
-            _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round(self.runners)),
+            _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
             _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
-            _Loop(StatisticsReporter.name, StatisticsReporter.period, StatisticsReporter.retry, statistics.round),
+            *(_Loop(duty.name, duty.period, _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
 
     def start(self) -> None:

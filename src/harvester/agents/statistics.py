@@ -18,7 +18,6 @@ class StatisticsReporter:
 
     name: Final = "statistics"
     period: Final = 300.0
-    retry: Final = 60.0
 
     def __init__(self, instance: Instance, queues: Sequence[str]) -> None:
         self._instance = instance

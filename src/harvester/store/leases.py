@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, literal, or_, select, update
 
-from harvester.store.schema import jobs, owners, queues, workers
+from harvester.store.schema import duties, jobs, owners, queues, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import one_of
 from harvester.store.types import UtcTime
@@ -68,6 +68,7 @@ WORKER_KILL: Final = Pair(workers, "kill_")
 QUEUE_FETCH: Final = Pair(queues, "fetch_")
 QUEUE_SIZE: Final = Pair(queues, "size_")
 QUEUE_MONITOR: Final = Pair(queues, "monitor_")
+DUTY: Final = Pair(duties)
 ROW_PAIRS: Final = (JOB_WORK, JOB_REPORT, WORKER_WORK, WORKER_REPORT, WORKER_KILL)
 QUEUE_PAIRS: Final = (QUEUE_FETCH, QUEUE_SIZE, QUEUE_MONITOR)
 
@@ -164,7 +165,7 @@ def release_owner(connection: Connection, owner_id: int, now: datetime) -> int:
     """Free everything a process held; returns how many claims. What it still writes under them is refused."""
     low, high = owner_id << _OWNER_SHIFT, (owner_id + 1) << _OWNER_SHIFT
     freed = 0
-    for pair in (*ROW_PAIRS, *QUEUE_PAIRS):
+    for pair in (*ROW_PAIRS, *QUEUE_PAIRS, DUTY):
         held = update(pair.table).where(pair.fence >= low, pair.fence < high)
         freed += connection.execute(held.values(pair.set(now))).rowcount
     connection.execute(delete(owners).where(owners.c.owner_id == owner_id))

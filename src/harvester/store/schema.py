@@ -12,6 +12,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
 
 from harvester.core.files import FileKind, FileStatus
+from harvester.core.holds import HoldMode
 from harvester.core.jobs import JobStatus, JobSubstatus
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.store.types import EnumText, JsonText, Key, Told, UtcTime
@@ -217,6 +218,26 @@ files = Table(
     Column("attempts", Integer, nullable=False, server_default="0"),
     Index(None, "job_id"),
 )
+
+duties = Table(
+    "duties",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    *_lease(""),
+)
+"""Rounds that one process of the instance does for all."""
+
+holds = Table(
+    "holds",
+    metadata,
+    Column("queue", _NAME, primary_key=True),
+    Column("mode", EnumText(HoldMode), nullable=False),
+    Column("reason", Told(500), nullable=False),
+    Column("author", Told(190), nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("until", UtcTime),
+)
+"""Queues that people paused or drain; the queue `*` is all of them."""
 
 commands = Table(
     "commands",

@@ -1,0 +1,67 @@
+"""Work that one process of the instance does for all of them, such as fetching what is cached in the database."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+from harvester.agents.base import Instance
+from harvester.store import duties
+from harvester.store.leases import Owner
+
+_LEASE: Final = timedelta(seconds=60)
+
+
+class Duty:
+    """A round that is done once per period, whoever does it; if that process dies, another one takes over.
+
+    Args:
+        instance: where the processes agree.
+        owner: this process as a holder of claims.
+        name: of the agent whose round it is; at most 64 characters.
+        period: seconds from the beginning of one round to that of the next.
+        work: the round.
+    """
+
+    def __init__(
+        self, instance: Instance, owner: Callable[[], Owner], *, name: str, period: float, work: Callable[[], None]
+    ) -> None:
+        self.name = name
+        self.period = period
+        self._work = work
+        self._db = instance.db
+        self._owner = owner
+        self._clock = instance.clock
+        self._lock = threading.Lock()
+        self._fence: int | None = None
+
+    def round(self) -> None:
+        """Do the work if it is due and nobody else is at it.
+
+        Raises:
+            StoreUnavailableError: the database is away; and whatever the work raises, which then is due again.
+        """
+        now, fence = self._clock(), self._owner().next_fence()
+        with self._db.write() as connection:
+            taken = duties.take(connection, self.name, fence, now=now, until=now + _LEASE)
+        if not taken:
+            return
+        with self._lock:
+            self._fence = fence
+        due = now
+        try:
+            self._work()
+            due = now + timedelta(seconds=self.period)
+        finally:
+            with self._lock:
+                self._fence = None
+            with self._db.write() as connection:
+                duties.put_down(connection, self.name, fence, due)
+
+    def renew(self) -> None:
+        """Keep a round in hand ours; called regularly by the housekeeper."""
+        with self._lock:
+            fence = self._fence
+        if fence is not None:
+            with self._db.write() as connection:
+                duties.extend(connection, self.name, fence, self._clock() + _LEASE)
