@@ -24,6 +24,7 @@ from harvester.config.service import Settings
 
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
+    "facts": "cacher",
     "reconciler": "submitter",
     "listening": "monitor",
     "worker_propagator": "propagator",

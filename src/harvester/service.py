@@ -17,6 +17,8 @@ from sqlalchemy import URL
 from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.duties import Duty
+from harvester.agents.facts import PERIOD as FACTS_PERIOD
+from harvester.agents.facts import Facts
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.killer import Killer
@@ -166,8 +168,9 @@ class Harvester:
         self.panda = panda_client(settings, steady)
         self._active = loaded.active
         self._stopping = threading.Event()
+        self.facts = Facts(self.db, steady, settings.master.harvester_id)
         instance = Instance(
-            settings, self.plugins, self.db, self.panda, steady, Wakeups(), self.host, ahead=steady.ahead
+            settings, self.plugins, self.db, self.panda, steady, Wakeups(), self.host, self.facts, ahead=steady.ahead
         )
         self.housekeeper = Housekeeper(self.db, steady, self.host)
         self.runners = [
@@ -192,6 +195,7 @@ class Harvester:
         return [
             _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
             _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
+            _Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
             *(_Loop(duty.name, duty.period, _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
@@ -203,6 +207,7 @@ class Harvester:
             StoreUnavailableError: the database cannot be reached.
         """
         self.housekeeper.register()
+        self.facts.refresh()
         with self.db.write() as connection:
             queues.activate(connection, self._active, self._clock())
         for problem in self.plugins.build_all(sorted(self._active)):

@@ -11,6 +11,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from sqlalchemy import Connection
 
+from harvester.agents.facts import Facts
 from harvester.agents.lines import Line
 from harvester.agents.refusals import Refusals
 from harvester.config.service import Settings
@@ -51,6 +52,7 @@ class Instance:
     clock: Clock
     wake: Wakeups
     host: str
+    facts: Facts
     call: PluginCalls = field(default_factory=PluginCalls)
     """Calls the verbs that answer for each item; what else a plugin raises ends only the unit, in the runner."""
 

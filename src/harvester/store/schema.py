@@ -239,6 +239,19 @@ holds = Table(
 )
 """Queues that people paused or drain; the queue `*` is all of them."""
 
+cache = Table(
+    "cache",
+    metadata,
+    Column("main_key", _NAME, primary_key=True),
+    Column("sub_key", _NAME, primary_key=True),
+    Column("data", JsonText),
+    Column("digest", String(64), nullable=False),
+    Column("refreshed_at", UtcTime),
+    Column("tried_at", UtcTime, nullable=False),
+    Column("problem", Told(500), nullable=False, server_default=""),
+)
+"""Documents fetched from elsewhere: the last good one of each, and what came of asking for a newer one."""
+
 commands = Table(
     "commands",
     metadata,

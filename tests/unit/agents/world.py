@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from sqlalchemy import event, update
 
 from harvester.agents.base import Agent, Instance, Unit, Wakeups
+from harvester.agents.facts import Facts
 from harvester.agents.refusals import Refusals
 from harvester.config.findings import Findings
 from harvester.config.queue_builder import build_queue
@@ -48,7 +49,8 @@ from harvester.plugins.calling import PluginCalls
 from harvester.plugins.data.dummy import DummyPreparator, DummyStager
 from harvester.plugins.pool import PluginPool
 from harvester.plugins.registry import Role
-from harvester.store import history, jobs, queues, workers
+from harvester.store import cache, history, jobs, queues, workers
+from harvester.store.cache import Attempt, CacheKey
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
 from harvester.store.leases import ClaimTicket, Owner
@@ -208,6 +210,7 @@ class World:
             self.clock,
             self.wake,
             "host",
+            Facts(self.db, self.clock, "test"),
             PluginCalls(self._tick),
             Refusals(self._tick),
         )
@@ -244,6 +247,12 @@ class World:
             jobs.insert_fetched(connection, new, self.clock())
             mine = update(job_table).where(job_table.c.job_id.in_(job_ids))
             connection.execute(mine.values(phase=JobPhase.SUBMIT))
+
+    def tell(self, main_key: str, document: JsonValue, sub_key: str = "") -> None:
+        """A document from outside, as the cacher would have fetched it just now."""
+        with self.db.write() as connection:
+            cache.note(connection, [Attempt(CacheKey(main_key, sub_key), document)], self.clock())
+        self.instance.facts.refresh()
 
     def configure(self, **sections: Mapping[str, object]) -> None:
         """Change settings of the instance."""
