@@ -31,6 +31,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "statistics": "propagator",
     "killer": "sweeper",
     "housekeeper": "master",
+    "holds": "master",
     "runner": "master",
 }
 """Agents and their parts whose lines are in a file that is not called like them."""

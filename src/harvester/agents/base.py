@@ -12,6 +12,7 @@ from typing import ClassVar, Generic, TypeVar
 from sqlalchemy import Connection
 
 from harvester.agents.facts import Facts
+from harvester.agents.holds import HeldQueues
 from harvester.agents.lines import Line
 from harvester.agents.refusals import Refusals
 from harvester.config.service import Settings
@@ -57,6 +58,7 @@ class Instance:
     """Calls the verbs that answer for each item; what else a plugin raises ends only the unit, in the runner."""
 
     refusals: Refusals = field(default_factory=Refusals)
+    held: HeldQueues = field(default_factory=HeldQueues)
     ahead: Callable[[], timedelta] = timedelta
     """By how much our clock is ahead of the world's, whose times files and resources tell."""
 

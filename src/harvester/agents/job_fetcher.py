@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.holds import leave_held
 from harvester.agents.lines import Line
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
@@ -55,7 +56,10 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FetchUnit]:
         """Queues with room; the others are looked at again after `lookupTime` or when a job of theirs starts."""
-        names = leases.claim_queues(connection, QUEUE_FETCH, replace(ticket, limit=min(_QUEUES_AT_ONCE, ticket.limit)))
+        due = leases.claim_queues(connection, QUEUE_FETCH, replace(ticket, limit=min(_QUEUES_AT_ONCE, ticket.limit)))
+        held = self.instance.held.of(connection, due, ticket.now)
+        leave_held(connection, QUEUE_FETCH, held, ticket, self.name)
+        names = [name for name in due if name not in held]
         starting = jobs.count_starting(connection, names)
         settings = self.instance.settings.jobfetcher
         sizes = {

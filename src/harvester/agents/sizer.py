@@ -11,9 +11,11 @@ from typing import Final
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.holds import leave_held
 from harvester.config.queues import QueueConfig
 from harvester.core.access_points import fill_access_point
 from harvester.core.grouping import group_jobs
+from harvester.core.holds import HoldMode
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import CYCLE_LIMITS, Sizing, WorkerCounts, WorkerLimits, size_workers
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
@@ -68,7 +70,7 @@ class Sizer(Agent[SizeUnit, Planned]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SizeUnit]:
         """Queues that get workers now, with the jobs these are for; why the others get none is noted."""
         due = leases.claim_queues(connection, QUEUE_SIZE, replace(ticket, limit=_QUEUES_AT_ONCE))
-        names = self._without_resting(connection, due, ticket)
+        names = self._without_resting(connection, self._without_held(connection, due, ticket), ticket)
         sizes = self._sizes(connection, names, ticket.now)
         still = [name for name in names if name not in sizes or sizes[name].new_workers == 0]
         later = ticket.now + timedelta(seconds=self.instance.settings.submitter.lookup_time)
@@ -79,6 +81,17 @@ class Sizer(Agent[SizeUnit, Planned]):
         later_on = served[_QUEUES_TO_SERVE:]
         leases.let_queues_go(connection, QUEUE_SIZE, later_on, ticket.fence, due=ticket.now, now=ticket.now)
         return [self._unit(connection, name, sizes[name], ticket) for name in served[:_QUEUES_TO_SERVE]]
+
+    def _without_held(self, connection: Connection, names: Sequence[str], ticket: ClaimTicket) -> Sequence[str]:
+        """The queues that nobody holds back; one that is drained still gets workers for the jobs that it has."""
+        held = self.instance.held.of(connection, names, ticket.now)
+        still = {name: hold for name, hold in held.items() if hold.mode is HoldMode.PAUSE or self._pulls(name)}
+        leave_held(connection, QUEUE_SIZE, still, ticket, self.name)
+        return [name for name in names if name not in still]
+
+    def _pulls(self, name: str) -> bool:
+        queue = self.instance.plugins.queues.get(name)
+        return queue is not None and queue.map_type is MapType.NO_JOB
 
     def _without_resting(self, connection: Connection, names: Sequence[str], ticket: ClaimTicket) -> Sequence[str]:
         """The queues that may get workers; those whose resource refuses everything are looked at after their rest."""

@@ -63,8 +63,9 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         return leases.next_due(connection, WORKER_WORK, WorkerPhase.SUBMIT)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SubmitUnit]:
-        """Intents by queue, except those of queues whose last submission is still under way or has just failed."""
-        wanted = workers.claim_intents(connection, ticket)
+        """Intents by queue, except those of queues that are paused, still being submitted to, or have just failed."""
+        paused = self.instance.held.paused(connection, self.instance.plugins.queues, ticket.now)
+        wanted = workers.claim_intents(connection, replace(ticket, busy=ticket.busy | paused))
         job_ids = [job for each in wanted for job in each.job_ids]
         params = jobs.params_of(connection, job_ids) if job_ids else {}
         inputs = files.of_jobs(connection, job_ids, [FileKind.INPUT]) if job_ids else {}

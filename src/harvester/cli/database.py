@@ -1,4 +1,4 @@
-"""The instance's database for commands that only read, whether the service runs or not."""
+"""The instance's database for commands, whether the service runs or not."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,20 +27,37 @@ def reading(config: Sequence[Path] | None) -> Iterator[Connection]:
     Raises:
         NothingToReadError: there is no database, it is away, or its tables are those of another version.
     """
+    with _opened(config) as db, db.read() as connection:
+        _require_tables(connection)
+        yield connection
+
+
+@contextmanager
+def writing(config: Sequence[Path] | None) -> Iterator[Connection]:
+    """A transaction that changes what the service will find; what is raised undoes it.
+
+    Raises:
+        NothingToReadError: as for `reading`.
+    """
+    with _opened(config) as db, db.write() as connection:
+        _require_tables(connection)
+        yield connection
+
+
+@contextmanager
+def _opened(config: Sequence[Path] | None) -> Iterator[Database]:
     settings = settings_of(config)
     if missing := missing_driver(settings.db.engine):
         raise NothingToReadError("; ".join(missing))
     _require_file(settings)
     db = Database(database_url(settings), 1)
     try:
-        with db.read() as connection:
-            _require_tables(connection)
-            yield connection
+        yield db
     except StoreUnavailableError as error:
         raise NothingToReadError(f"{error}; try again when it can, or correct [db]") from error
     except SQLAlchemyError as error:
         reason = getattr(error, "orig", None) or error
-        raise NothingToReadError(f"the database cannot be read: {reason}; check [db]") from error
+        raise NothingToReadError(f"the database cannot be used: {reason}; check [db]") from error
     finally:
         db.close()
 

@@ -58,6 +58,7 @@ def explain_queue(queue: QueueOverview, phases: Mapping[JobPhase, int], left_out
     ended = {status: number for status, number in queue.workers.items() if status.is_final}
     return [
         f"Queue {queue.name} {_service(queue)}",
+        *([f"It is {queue.held.words}."] if queue.held else []),
         *(f"But {words_of_left_out(each)}." for each in left_out if each == queue.name),
         f"It has {_live_workers(live)} and remembers ended ones ({counts(ended)}).",
         *_jobs(phases),

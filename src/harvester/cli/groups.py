@@ -1,14 +1,15 @@
-"""`harvester queue|worker|job ls|show|explain`."""
+"""`harvester queue|worker|job ls|show|explain`, and `harvester queue pause|drain|resume`."""
 
 from typing import Annotated
 
 import typer
 
 from harvester.cli.operators import ConfigOption, JsonOption
+from harvester.core.holds import EVERY_QUEUE, HoldMode
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
 
-queue_app = typer.Typer(no_args_is_help=True, help="Look at queues.")
+queue_app = typer.Typer(no_args_is_help=True, help="Look at queues, hold them back and let them go on.")
 worker_app = typer.Typer(no_args_is_help=True, help="Look at workers.")
 job_app = typer.Typer(no_args_is_help=True, help="Look at jobs.")
 
@@ -17,6 +18,9 @@ Limit = Annotated[int, typer.Option(min=1, help="the newest so many")]
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 WorkerId = Annotated[int, typer.Argument(metavar="WORKER_ID")]
 JobId = Annotated[int, typer.Argument(metavar="PANDA_ID")]
+SomeQueue = Annotated[str, typer.Argument(metavar="NAME", help=f"a queue, or {EVERY_QUEUE} for all of the instance")]
+Reason = Annotated[str, typer.Option(help="for those who wonder later")]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="2h, 3d or 2026-03-01 18:00 (UTC); else until resumed")]
 
 
 @queue_app.command("ls")
@@ -41,6 +45,30 @@ def explain_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOptio
     from harvester.cli import looking  # noqa: PLC0415
 
     looking.explain_queue(config, name, as_json=as_json)
+
+
+@queue_app.command("pause")
+def pause_queue(name: SomeQueue, reason: Reason, until: Until = None, config: ConfigOption = None) -> None:
+    """Fetch no jobs and submit nothing; what runs goes on."""
+    from harvester.cli import holding  # noqa: PLC0415
+
+    holding.hold_back(config, name, HoldMode.PAUSE, reason=reason, until=until)
+
+
+@queue_app.command("drain")
+def drain_queue(name: SomeQueue, reason: Reason, until: Until = None, config: ConfigOption = None) -> None:
+    """Fetch no jobs, and make workers only for jobs that are here, until nothing is left."""
+    from harvester.cli import holding  # noqa: PLC0415
+
+    holding.hold_back(config, name, HoldMode.DRAIN, reason=reason, until=until)
+
+
+@queue_app.command("resume")
+def resume_queue(name: SomeQueue, config: ConfigOption = None) -> None:
+    """Let a paused or drained queue go on."""
+    from harvester.cli import holding  # noqa: PLC0415
+
+    holding.resume(config, name)
 
 
 @worker_app.command("ls")

@@ -13,9 +13,18 @@ from harvester.cli.explaining import explain_job as words_of_job
 from harvester.cli.explaining import explain_queue as words_of_queue
 from harvester.cli.explaining import explain_worker as words_of_worker
 from harvester.cli.loading import left_out_now
-from harvester.cli.overview import QueueOverview, look_at_queues, print_queues, text_of, words_of_left_out
+from harvester.cli.overview import (
+    QueueOverview,
+    look_at_queues,
+    print_queues,
+    served,
+    text_of,
+    words_of_left_out,
+    words_of_no_queue,
+    words_of_rest,
+)
 from harvester.cli.shown import counts, moment, print_fields, print_json, print_table
-from harvester.config.findings import nearest
+from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.jobs import Job, JobStatus
 from harvester.core.workers import Worker, WorkerStatus
@@ -35,7 +44,7 @@ class NotThereError(HarvesterError):
 def list_queues(config: Config, *, as_json: bool) -> None:
     """All queues."""
     with reading(config) as connection:
-        found = look_at_queues(connection)
+        found = look_at_queues(connection, utc_now())
     if as_json:
         print_json(found)
     else:
@@ -50,10 +59,10 @@ def show_queue(config: Config, name: str, *, as_json: bool) -> None:
     if as_json:
         print_json({**_plain(queue), "jobs_by_phase": phases})
         return
-    served = {"queue": queue.name, "served": "yes" if queue.active else "no"}
+    service = {"queue": queue.name, "served": served(queue), "held back": queue.held and queue.held.words}
     held = {"jobs": counts(queue.jobs), "jobs by phase": counts(phases), "workers": counts(queue.workers)}
     said = {each.agent: f"{text_of(each)} (since {moment(each.since)})" for each in queue.notes}
-    print_fields({**served, **held, **said})
+    print_fields({**service, **held, **said})
 
 
 def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
@@ -61,18 +70,22 @@ def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
     with reading(config) as connection:
         queue = _queue(connection, name, config)
         words = words_of_queue(queue, views.jobs_by_phase(connection, name), left_out_now(config))
+        words += words_of_rest(connection, utc_now())
     _print_words(words, queue, as_json=as_json)
 
 
 def _queue(connection: Connection, name: str, config: Config) -> QueueOverview:
-    found = {each.name: each for each in look_at_queues(connection)}
+    found = {each.name: each for each in look_at_queues(connection, utc_now())}
     if name in found:
         return found[name]
     if name in left_out_now(config):
         raise NotThereError(words_of_left_out(name))
-    near = nearest(name, found)
-    advice = f"did you mean {near}?" if near else "`harvester queue ls` shows those that were ever served"
-    raise NotThereError(f"there is no queue {name}; {advice}")
+    raise NotThereError(words_of_no_queue(name, found))
+
+
+def _require_known(connection: Connection, queue: str | None, config: Config) -> None:
+    if queue is not None:
+        _queue(connection, queue, config)
 
 
 # ---- workers ---------------------------------------------------------------------------------------------------------
@@ -81,6 +94,7 @@ def _queue(connection: Connection, name: str, config: Config) -> QueueOverview:
 def list_workers(config: Config, queue: str | None, status: WorkerStatus | None, limit: int, *, as_json: bool) -> None:
     """Workers, the newest first."""
     with reading(config) as connection:
+        _require_known(connection, queue, config)
         found = workers.listed(connection, queue=queue, status=status, limit=limit)
     if as_json:
         print_json(found)
@@ -108,7 +122,8 @@ def explain_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
     """One worker in words."""
     with reading(config) as connection:
         view = _require(views.worker(connection, worker_id), f"worker {worker_id}", "worker")
-    _print_words(words_of_worker(view, left_out_now(config)), view, as_json=as_json)
+        words = words_of_worker(view, left_out_now(config)) + words_of_rest(connection, utc_now())
+    _print_words(words, view, as_json=as_json)
 
 
 # ---- jobs ------------------------------------------------------------------------------------------------------------
@@ -117,6 +132,7 @@ def explain_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
 def list_jobs(config: Config, queue: str | None, status: JobStatus | None, limit: int, *, as_json: bool) -> None:
     """Jobs, the newest first."""
     with reading(config) as connection:
+        _require_known(connection, queue, config)
         found = jobs.listed(connection, queue=queue, status=status, limit=limit)
     if as_json:
         print_json(found)
@@ -149,8 +165,9 @@ def explain_job(config: Config, job_id: int, *, as_json: bool) -> None:
     with reading(config) as connection:
         view = _require(views.job(connection, job_id), f"job {job_id}", "job")
         held = [each.worker for each in workers.find(connection, view.worker_ids)]
-        queue = next((each for each in look_at_queues(connection) if each.name == view.job.queue), None)
-    _print_words(words_of_job(view, held, queue), view, as_json=as_json)
+        queue = next((each for each in look_at_queues(connection, utc_now()) if each.name == view.job.queue), None)
+        words = words_of_job(view, held, queue) + words_of_rest(connection, utc_now())
+    _print_words(words, view, as_json=as_json)
 
 
 # ---- all of them -----------------------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 
 from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
+from harvester.config.findings import nearest
+from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import jobs, queues, worker_counts
+from harvester.store import holds, jobs, queues, worker_counts
 from harvester.store.queues import Note
 
 _ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
@@ -21,13 +23,14 @@ _ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers
 
 @dataclass(frozen=True, slots=True)
 class QueueOverview:
-    """One queue; `active` says whether it gets new jobs and workers."""
+    """One queue; `active` says whether it is served, `held` what people hold it back with now."""
 
     name: str
     active: bool
     jobs: Mapping[JobStatus, int]
     workers: Mapping[WorkerStatus, int]
     notes: Sequence[Note]
+    held: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,23 @@ def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) ->
         now: what time it is.
         left_out: queues whose configuration has an error.
     """
-    return Overview(list_processes(connection, now), look_at_queues(connection), sorted(left_out))
+    return Overview(list_processes(connection, now), look_at_queues(connection, now), sorted(left_out))
 
 
-def look_at_queues(connection: Connection) -> list[QueueOverview]:
+def look_at_queues(connection: Connection, now: datetime) -> list[QueueOverview]:
     """All queues that were ever served."""
+    held = holds.present(connection)
     by_job = jobs.count_by_queue_and_status(connection)
     by_worker = worker_counts.by_queue_and_status(connection)
     return [
-        QueueOverview(each.name, each.active, by_job.get(each.name, {}), by_worker.get(each.name, {}), each.notes)
+        QueueOverview(
+            each.name,
+            each.active,
+            by_job.get(each.name, {}),
+            by_worker.get(each.name, {}),
+            each.notes,
+            hold_of(each.name, held, now),
+        )
         for each in queues.states(connection)
     ]
 
@@ -65,8 +76,8 @@ def print_overview(overview: Overview) -> None:
     for each in overview.processes:
         state = "runs" if each.alive else "is dead, or has not spoken in time"
         typer.echo(f"process {each.pid} on {each.host} {state}, since {moment(each.since)}")
-    if not any(each.alive for each in overview.processes):
-        typer.echo("no process of this instance runs; start it with `harvester run`")
+    for line in _rest(overview.processes):
+        typer.echo(line)
     typer.echo()
     print_queues(overview.queues)
     complaints = [line for each in overview.queues for line in _complaints(each)]
@@ -80,17 +91,38 @@ def print_overview(overview: Overview) -> None:
 def print_queues(some: Sequence[QueueOverview]) -> None:
     """A table of queues."""
     headings = ("queue", "served", "jobs", "workers", "last decision")
-    rows = [
-        (each.name, "yes" if each.active else "no", counts(each.jobs), counts(each.workers), _decision(each))
-        for each in some
-    ]
+    rows = [(each.name, served(each), counts(each.jobs), counts(each.workers), _decision(each)) for each in some]
     print_table(headings, rows, empty="no queue was ever served; see `harvester check`")
+
+
+def served(queue: QueueOverview) -> str:
+    """Whether it is served, in a word."""
+    if queue.held is None or not queue.active:
+        return "yes" if queue.active else "no"
+    return {HoldMode.PAUSE: "paused", HoldMode.DRAIN: "drains"}[queue.held.mode]
+
+
+def words_of_no_queue(name: str, known: Iterable[str]) -> str:
+    """Nobody knows a queue of this name."""
+    near = nearest(name, known)
+    advice = f"did you mean {near}?" if near else "`harvester queue ls` shows those that were ever served"
+    return f"there is no queue {name}; {advice}"
 
 
 def text_of(note: Note) -> str:
     """An agent's word on a queue."""
     said = [cell(note.note[key]) for key in ("text", "problem", "server") if note.note.get(key)]
     return "; ".join(said)
+
+
+def words_of_rest(connection: Connection, now: datetime) -> list[str]:
+    """That nothing goes on, if no process of the instance runs."""
+    return _rest(list_processes(connection, now))
+
+
+def _rest(processes: Sequence[Process]) -> list[str]:
+    runs = any(each.alive for each in processes)
+    return [] if runs else ["No process of this instance runs; start it with `harvester run`."]
 
 
 def words_of_left_out(name: str) -> str:
@@ -107,6 +139,8 @@ def _decision(queue: QueueOverview) -> str:
 
 def _complaints(queue: QueueOverview) -> Iterator[str]:
     """What agents say when it is not the ordinary; those that count say something all the time."""
+    if queue.held is not None:
+        yield f"{queue.name} is {queue.held.words}"
     for note in queue.notes:
         text = text_of(note)
         counts_only = note.agent in {"sizer", "job fetcher"} and not note.note.get("problem")

@@ -46,7 +46,7 @@ class TestOfAFilledDatabase:
         assert "1 pending" in shown
         assert REASON in shown
         assert "report of worker 17 is torn" in shown
-        assert "no process of this instance runs" in shown
+        assert "No process of this instance runs" in shown
 
     def test_status_for_programs(self, call: CommandLine):
         told = json.loads(call("status", "--json").stdout)
@@ -78,7 +78,7 @@ class TestOfAFilledDatabase:
     def test_workers_are_filtered(self, call: CommandLine):
         assert "unit" not in call("worker", "ls", "--status", "running").stdout
         assert [each["worker_id"] for each in json.loads(call("worker", "ls", "--queue", "Q", "--json").stdout)] == [17]
-        assert json.loads(call("worker", "ls", "--queue", "OTHER", "--json").stdout) == []
+        assert json.loads(call("worker", "ls", "--status", "running", "--json").stdout) == []
 
     def test_the_newest_jobs_come_first_and_are_limited(self, call: CommandLine):
         told = json.loads(call("job", "ls", "--limit", "1", "--json").stdout)
@@ -108,6 +108,7 @@ class TestOfAFilledDatabase:
         ("command", "says"),
         [
             (("queue", "show", "QQ"), "there is no queue QQ; did you mean Q?"),
+            (("worker", "ls", "--queue", "QQ"), "there is no queue QQ; did you mean Q?"),
             (("worker", "explain", "99"), "worker 99 is not in the database"),
             (("job", "show", "99"), "job 99 is not in the database"),
         ],
@@ -136,7 +137,7 @@ class TestOfProcesses:
         register(db, socket.gethostname(), os.getpid(), "another birth")
         shown = call("status").stdout
         assert f"process {os.getpid()} on {socket.gethostname()} is dead" in shown
-        assert "no process of this instance runs" in shown
+        assert "No process of this instance runs" in shown
 
     def test_one_of_another_host_is_believed(self, call: CommandLine, db: Database):
         register(db, "elsewhere", 1, "birth")
@@ -192,7 +193,7 @@ def test_a_file_that_is_no_database_is_said(call: CommandLine):
     (call.place / "harvester.db").write_text("this is no database, whatever its name says " * 50)
     result = call("status")
     assert result.exit_code == 1
-    assert "the database cannot be read" in result.stderr
+    assert "the database cannot be used" in result.stderr
 
 
 def test_an_unusable_configuration_is_said(call: CommandLine):

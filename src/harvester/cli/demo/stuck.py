@@ -6,6 +6,7 @@ from harvester.cli.database import reading
 from harvester.cli.demo.plan import Plan
 from harvester.cli.explaining import explain_job, explain_queue, explain_worker
 from harvester.cli.overview import look_at_queues
+from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.store import views, workers
 
@@ -22,7 +23,7 @@ def explain_stuck(plan: Plan) -> list[str]:
 
 def _explain(plan: Plan) -> list[str]:
     with reading([plan.config]) as connection:
-        queues = {each.name: each for each in look_at_queues(connection)}
+        queues = {each.name: each for each in look_at_queues(connection, utc_now())}
         words: list[str] = []
         for name, queue in queues.items():
             words += explain_queue(queue, views.jobs_by_phase(connection, name))

@@ -1,0 +1,86 @@
+"""What the commands `pause`, `drain` and `resume` do."""
+
+import getpass
+import re
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import typer
+from sqlalchemy import Connection
+
+from harvester.cli.database import writing
+from harvester.cli.overview import words_of_no_queue
+from harvester.core.clock import utc_now
+from harvester.core.errors import HarvesterError
+from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
+from harvester.store import holds, moments, queues
+
+Config = Sequence[Path] | None
+
+_SPAN: Final = re.compile(r"\+?(\d{1,5})\s*([mhd])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
+_LONGEST_REASON: Final = 500
+
+
+class CannotHoldError(HarvesterError):
+    """A queue cannot be held back or resumed as it was asked for."""
+
+
+def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until: str | None) -> None:
+    """Store that a queue is paused or drained."""
+    if not reason.strip():
+        raise CannotHoldError("say why with --reason, for those who wonder later")
+    with writing(config) as connection:
+        _require(connection, queue)
+        now = _time(connection)
+        hold = Hold(queue, mode, reason.strip()[:_LONGEST_REASON], _author(), now, _end(until, now) if until else None)
+        holds.put(connection, hold)
+    typer.echo(f"{_name(queue)} is {hold.words}")
+
+
+def resume(config: Config, queue: str) -> None:
+    """Store that a queue is held back no longer."""
+    with writing(config) as connection:
+        _require(connection, queue)
+        was_held = holds.remove(connection, queue, _time(connection))
+        still = hold_of(queue, holds.present(connection), _time(connection))
+    if still is not None:
+        name = "all queues" if still.queue == EVERY_QUEUE else still.queue
+        raise CannotHoldError(f"{_name(queue)} is still {still.words}; resume {name}")
+    typer.echo(f"{_name(queue)} {'goes on' if was_held else 'was not held back'}")
+
+
+def _name(queue: str) -> str:
+    return "the instance" if queue == EVERY_QUEUE else f"queue {queue}"
+
+
+def _require(connection: Connection, queue: str) -> None:
+    known = [each.name for each in queues.states(connection)]
+    if queue != EVERY_QUEUE and queue not in known:
+        raise CannotHoldError(words_of_no_queue(queue, known))
+
+
+def _time(connection: Connection) -> datetime:
+    """The time that the instance keeps, also where a clock was set."""
+    return max(utc_now(), moments.last(connection) or utc_now())
+
+
+def _author() -> str:
+    return f"{getpass.getuser()}@{socket.gethostname()}"[:190]
+
+
+def _end(text: str, now: datetime) -> datetime:
+    """`2h`, `30m`, `3d` from now, or a moment as in `2026-03-01 18:00`, in UTC unless it names its zone."""
+    if span := _SPAN.fullmatch(text.strip()):
+        return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise CannotHoldError(f"--until {text}: write a time as 2h, 3d or 2026-03-01 18:00 (UTC)") from None
+    end = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if end <= now:
+        raise CannotHoldError(f"--until {text} is over already; it is {now:%Y-%m-%d %H:%M} UTC")
+    return end.astimezone(UTC)
