@@ -3,6 +3,7 @@
 Everything else (threads, pacing, renewing claims, containing errors, stopping) belongs to `runner`.
 """
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -59,6 +60,9 @@ class Instance:
 
     refusals: Refusals = field(default_factory=Refusals)
     held: HeldQueues = field(default_factory=HeldQueues)
+    draw: Callable[[int], int] = secrets.randbelow
+    """A number from 0 to below the one given, by chance."""
+
     ahead: Callable[[], timedelta] = timedelta
     """By how much our clock is ahead of the world's, whose times files and resources tell."""
 

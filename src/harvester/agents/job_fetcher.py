@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.holds import leave_held
 from harvester.agents.lines import Line
+from harvester.config.queues import QueueConfig
 from harvester.core.files import File, FileKind, FileStatus
+from harvester.core.job_fetch import JobCounts, JobLimits, JobRequest, size_job_fetch
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.core.sizing import size_job_fetch
+from harvester.core.labels import SLOTS, draw_label
 from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
 from harvester.panda.offers import JobOffer
@@ -22,6 +24,7 @@ from harvester.store.leases import QUEUE_FETCH, Claim, ClaimTicket
 
 log = structlog.get_logger(__name__)
 _QUEUES_AT_ONCE: Final = 50
+_EVERY_LABEL: Final = "unified"
 _FAILURES: Final = 3
 """In a row, that mean that the server is in trouble and not a queue."""
 
@@ -60,23 +63,48 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         held = self.instance.held.of(connection, due, ticket.now)
         leave_held(connection, QUEUE_FETCH, held, ticket, self.name)
         names = [name for name in due if name not in held]
-        starting = jobs.count_starting(connection, names)
-        settings = self.instance.settings.jobfetcher
-        sizes = {
-            name: size_job_fetch(config.n_queue_limit_job, starting[name], settings.max_jobs)
-            for name in names
-            if (config := self.instance.plugins.queues.get(name))
-        }
-        full = [name for name in names if name not in sizes or sizes[name].new_workers == 0]
-        later = ticket.now + timedelta(seconds=settings.lookup_time)
+        sizes = self._sizes(connection, names)
+        full = [name for name in names if name not in sizes or sizes[name].jobs == 0]
+        later = ticket.now + timedelta(seconds=self.instance.settings.jobfetcher.lookup_time)
         leases.let_queues_go(connection, QUEUE_FETCH, full, ticket.fence, due=later, now=ticket.now)
         notes = {name: {"limit": size.limit, "text": size.reason} for name, size in sizes.items() if name in full}
         queues.note(connection, self.name, notes, ticket.now)
         return [
-            FetchUnit(Claim(QUEUE_FETCH, [name], ticket.fence), name, sizes[name].new_workers)
+            FetchUnit(Claim(QUEUE_FETCH, [name], ticket.fence), name, sizes[name].jobs)
             for name in names
             if name not in full
         ]
+
+    def _sizes(self, connection: Connection, names: Sequence[str]) -> dict[str, JobRequest]:
+        known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
+        limits = {name: self._limits(config) for name, config in known.items()}
+        weighed = [name for name, mine in limits.items() if mine.counts_more]
+        starting = jobs.count_starting(connection, [name for name in limits if name not in weighed])
+        counts = {name: JobCounts(number) for name, number in starting.items()}
+        counts |= jobs.count_loads(connection, weighed) if weighed else {}
+        return {name: size_job_fetch(mine, counts[name], self._usual_cores(name)) for name, mine in limits.items()}
+
+    def _limits(self, queue: QueueConfig) -> JobLimits:
+        return JobLimits(
+            jobs=queue.n_queue_limit_job,
+            per_request=self.instance.settings.jobfetcher.max_jobs,
+            ratio=queue.n_queue_limit_job_ratio,
+            least=queue.n_queue_limit_job_min,
+            cores=queue.n_queue_limit_job_cores,
+            cores_ratio=queue.n_queue_limit_job_cores_ratio,
+            cores_least=queue.n_queue_limit_job_cores_min,
+        )
+
+    def _usual_cores(self, queue: str) -> int:
+        facts = self.instance.facts.of(queue)
+        return (facts and facts.core_count) or 1
+
+    def _label(self, queue: QueueConfig) -> str:
+        """What kind of jobs is asked for this time (core reference §4.9)."""
+        facts = self.instance.facts.of(queue.queue_name)
+        usual = _EVERY_LABEL if facts is not None and facts.is_grandly_unified else queue.prod_source_label
+        weights = queue.prod_source_label_random_weights_permille
+        return draw_label(weights, usual, self.instance.draw(SLOTS)) if weights else usual
 
     def act(self, unit: FetchUnit) -> Acquired:
         """Ask the server."""
@@ -85,7 +113,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
             acquired = self.instance.panda.acquire_jobs(
                 site=queue.site_name,
                 node=self.instance.host,
-                label=queue.prod_source_label,
+                label=self._label(queue),
                 n_jobs=unit.wanted,
                 computing_element=self.instance.host,
                 criteria=queue.get_job_criteria or {},

@@ -3,24 +3,27 @@
 The intent charges the queue's budget before any resource is asked, so limits hold whatever happens later.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
 
-from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.holds import leave_held
+from harvester.agents.queue_sizes import QueueSizes
 from harvester.config.queues import QueueConfig
 from harvester.core.access_points import fill_access_point
 from harvester.core.grouping import group_jobs
 from harvester.core.holds import HoldMode
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.core.sizing import CYCLE_LIMITS, Sizing, WorkerCounts, WorkerLimits, size_workers
-from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, Worker, WorkerStatus, marker_of
+from harvester.core.kinds import Want, WorkerKind, said
+from harvester.core.labels import SLOTS, draw_label
+from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing
+from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
-from harvester.store import history, jobs, leases, queues, worker_counts, workers
+from harvester.store import history, jobs, leases, queues, workers
 from harvester.store.leases import BATCH, JOB_REPORT, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
@@ -39,9 +42,14 @@ class SizeUnit(Unit):
 
 @dataclass(frozen=True, slots=True)
 class _Unplanned:
-    """The worker maker could not be asked; the jobs wait on."""
+    """No worker is made for now; the jobs wait on.
+
+    Attributes:
+        limit: what it does not fit into; empty if the worker maker could not be asked.
+    """
 
     reason: str
+    limit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,10 @@ class Sizer(Agent[SizeUnit, Planned]):
     """See the module."""
 
     name = "sizer"
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(instance)
+        self._queue_sizes = QueueSizes(instance)
 
     @property
     def pace(self) -> Pace:
@@ -114,24 +126,7 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def _sizes(self, connection: Connection, names: Sequence[str], now: datetime) -> dict[str, Sizing]:
         known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
-        live = worker_counts.live(connection, names)
-        waiting = jobs.count_waiting(connection, names, now)
-        return {
-            name: size_workers(
-                self._limits(config),
-                _counts(live[name]),
-                None if config.map_type is MapType.NO_JOB else waiting[name],
-            )
-            for name, config in known.items()
-        }
-
-    def _limits(self, queue: QueueConfig) -> WorkerLimits:
-        return WorkerLimits(
-            queued=queue.n_queue_limit_worker,
-            total=queue.max_workers or 0,
-            per_cycle=queue.max_new_workers_per_cycle or 0,
-            instance_per_cycle=self.instance.settings.submitter.max_new_workers or 0,
-        )
+        return self._queue_sizes.decide(connection, known, jobs.count_waiting(connection, names, now))
 
     def _unit(self, connection: Connection, name: str, sizing: Sizing, ticket: ClaimTicket) -> SizeUnit:
         queue = self.instance.plugins.queue(name)
@@ -140,16 +135,29 @@ class Sizer(Agent[SizeUnit, Planned]):
         waiting = [] if pull else jobs.best_waiting(connection, name, number, ticket.now)
         params = jobs.params_of(connection, [job.job_id for job in waiting])
         groups = [
-            GroupToServe(group, {job.job_id: params[job.job_id] for job in group})
-            for group in group_jobs(queue.map_type, waiting, number)
+            GroupToServe(group, {job.job_id: params[job.job_id] for job in group}, kind)
+            for group, kind in zip(
+                group_jobs(queue.map_type, waiting, number), self._kinds(queue, sizing, number), strict=False
+            )
         ]
         return SizeUnit(Claim(QUEUE_SIZE, [name], ticket.fence), name, sizing, groups)
 
+    def _kinds(self, queue: QueueConfig, sizing: Sizing, number: int) -> Iterator[WorkerKind]:
+        """What each new worker is for, as far as no job says it (core reference §4.9, §4.10)."""
+        weights = queue.prod_source_label_random_weights_permille
+        for kind in sizing.kinds(number):
+            label = kind.label
+            if label is None and weights:
+                label = draw_label(weights, None, self.instance.draw(SLOTS))
+            job_type = kind.job_type or said(queue.job_type)
+            yield WorkerKind(job_type, kind.resource_type or said(queue.resource_type), label)
+
     def act(self, unit: SizeUnit) -> Planned:
-        """Let the worker maker say what the workers look like."""
+        """Let the worker maker say what the workers look like; those that do not fit into a limit are not made."""
         plugins = self.instance.plugins
         plans = self.instance.call(plugins.worker_maker(unit.about).make, unit.groups, _Unplanned)
-        return Planned(plans, plugins.messenger(unit.about).access_point_template())
+        gate = Admission(unit.sizing.rooms)
+        return Planned([_admitted(plan, gate) for plan in plans], plugins.messenger(unit.about).access_point_template())
 
     def commit(self, connection: Connection, unit: SizeUnit, result: Planned) -> Sequence[str]:
         """Every planned worker is a row with an identifier, and its jobs are bound to it."""
@@ -173,7 +181,8 @@ class Sizer(Agent[SizeUnit, Planned]):
                 for each in intents
             ],
         )
-        queues.note(connection, self.name, {unit.about: _note(unit.sizing)}, now)
+        done = _carried_out(unit.sizing, result, len(intents))
+        queues.note(connection, self.name, {unit.about: _note(done)}, now)
         return ("submitter", self.name)
 
     def _is_more_wanted(self, unit: SizeUnit, result: Planned) -> bool:
@@ -275,12 +284,23 @@ class Sizer(Agent[SizeUnit, Planned]):
         )
 
 
-def _counts(live: Mapping[WorkerStatus, int]) -> WorkerCounts:
-    return WorkerCounts(
-        queued=sum(live.get(status, 0) for status in QUEUED_WORKER_STATUSES),
-        ready=live.get(WorkerStatus.READY, 0),
-        running=live.get(WorkerStatus.RUNNING, 0),
-    )
+def _admitted(plan: WorkerPlan | Failed | _Unplanned, gate: Admission) -> WorkerPlan | Failed | _Unplanned:
+    """The plan, unless it is one of a worker that is too large for what the limits on cores and memory leave."""
+    if not isinstance(plan, WorkerPlan):
+        return plan
+    room = gate.refusal(Want(1, cores=plan.cores, ram_mb=plan.ram_mb))
+    if room is None:
+        return plan
+    size = f"{plan.cores} cores and {plan.ram_mb} MB"
+    return _Unplanned(f"{room.reason}, which leaves too little for another worker of {size}", room.limit)
+
+
+def _carried_out(sizing: Sizing, result: Planned, made: int) -> Sizing:
+    """The decision as it was carried out."""
+    left_out = next((plan for plan in result.plans if isinstance(plan, _Unplanned) and plan.limit), None)
+    if left_out is None:
+        return sizing
+    return replace(sizing, new_workers=made, limit=left_out.limit, reason=left_out.reason)
 
 
 def _note(sizing: Sizing) -> dict[str, object]:

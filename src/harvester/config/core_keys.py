@@ -40,7 +40,6 @@ AccessPoint = Annotated[str, Field(min_length=1), Kind("a path", sample='"/share
 Names = Annotated[tuple[str, ...], Kind("a list of names", sample='["name"]')]
 
 
-_BY_LIMITS = Later("the limits of the queue alone say how many workers there are")
 _OTHER_MAP_TYPES = Idle("queues with that map type are not served")
 
 
@@ -51,9 +50,7 @@ class SubmitterKeys(Keyed):
     """Cores per core that a job asks for, also as `{job type or Any: {resource type or Undefined: factor}}`."""
     n_core_per_node: JsonCount | None = None
     """Cores of a node."""
-    no_pilots_when_no_active_jobs: Annotated[
-        JsonFlag | None, Later("pull queues get workers up to their limits, also without jobs")
-    ] = None
+    no_pilots_when_no_active_jobs: JsonFlag | None = None
     """`[submitter] noPilotsWhenNoActiveJobs` of this queue."""
     computing_elements: Annotated[Names, Idle("nothing is limited by computing element")] = ()
     """Computing elements that workers go to."""
@@ -86,17 +83,17 @@ class MessengerKeys(Keyed):
 class WorkerMakerKeys(Keyed):
     """`workerMaker`."""
 
-    dynamic_sizing: Annotated[JsonFlag, _BY_LIMITS] = False
-    """As many new workers as the plugin says that resources are ready."""
-    static_workers: Annotated[JsonCount | None, _BY_LIMITS] = None
-    """Workers to keep when no resource is ready."""
+    dynamic_sizing: JsonFlag = False
+    """At most as many new workers as resources are ready."""
+    static_workers: JsonCount | None = None
+    """Workers to keep when no resource is ready, with `dynamicSizing`."""
     skip_on_fail: Annotated[JsonFlag, Later("such jobs fail")] = False
     """Jobs that no worker could be made for wait instead of failing."""
     n_jobs_per_worker: Annotated[JsonPositive, _OTHER_MAP_TYPES] = 1
     """Jobs per worker, with `ManyToOne`."""
     n_workers_per_job: Annotated[JsonPositive, _OTHER_MAP_TYPES] = 1
     """Workers per job, with `OneToMany`."""
-    n_ready_resources: Annotated[JsonCount, Idle("the limits of the queue alone decide")] = 1
+    n_ready_resources: JsonCount = 1
     """Resources that are ready, with `dynamicSizing`."""
     max_workers_per_job_in_total: Annotated[JsonCount, _OTHER_MAP_TYPES] = 10
     """Workers per job in all, with `OneToMany`."""

@@ -39,7 +39,6 @@ def _names(value: object) -> object:
 
 _LIMIT = Kind("a whole number, 0 or more")
 Limit = Annotated[int | None, _LIMIT]
-LaterLimit = Annotated[Limit, Later("`maxWorkers`, `nQueueLimitWorker` and `nQueueLimitJob` alone decide")]
 Block = Annotated[PluginBlock, Kind("a plugin block")]
 PluginDicts = Annotated[
     tuple[dict[str, JsonValue], ...], Kind("a list of plugins", sample='[{"module": …, "name": …}]')
@@ -52,7 +51,6 @@ Weights = Annotated[
     Kind("an object of whole numbers", sample='{"label": permille}'),
 ]
 
-_SAID_BY_JOBS = Idle("the jobs say it, or else the block `workerMaker`")
 _NO_ZIPPING = Later("output files are not packed")
 _LATER_EVENTS = Later("no event ranges are fetched")
 
@@ -80,15 +78,14 @@ class QueueConfig(Keyed):
     """`offline` takes the queue out of service; its present workers are still followed."""
     template_queue_name: Text | None = None
     """Template that the queue is a copy of."""
-    resource_type: Annotated[Text, _SAID_BY_JOBS] = "ANY"
-    """Resource type; the part of the name after `/` when not set."""
-    job_type: Annotated[Text, _SAID_BY_JOBS] = "ANY"
-    """Job type."""
+    resource_type: Text = "ANY"
+    """Resource type of workers that fetch their own jobs; the part of the name after `/` when not set. `ANY` leaves it
+    to the block `workerMaker`."""
+    job_type: Text = "ANY"
+    """Job type of such workers, likewise."""
     prod_source_label: Text = "managed"
     """Source label of the jobs."""
-    prod_source_label_random_weights_permille: Annotated[
-        Weights, Later("all jobs have the label `prodSourceLabel`")
-    ] = Field(default={})
+    prod_source_label_random_weights_permille: Weights = Field(default={})
     """Labels asked for instead, each in so many of 1000 cases."""
     prioritized_prod_source_labels: Annotated[Labels, Later("the priority of a job alone counts")] = ("rc_alrb",)
     """Labels whose jobs get workers first."""
@@ -131,35 +128,35 @@ class QueueConfig(Keyed):
     """Workers that may wait in the batch system."""
     n_queue_limit_worker_max: Limit = None
     """Older name of `nQueueLimitWorker`."""
-    n_queue_limit_worker_ratio: LaterLimit = None
+    n_queue_limit_worker_ratio: Limit = None
     """Waiting workers in percent of the running ones, with `NoJob`."""
-    n_queue_limit_worker_min: LaterLimit = None
+    n_queue_limit_worker_min: Limit = None
     """Least result of the ratio."""
-    n_queue_limit_worker_cores: LaterLimit = None
+    n_queue_limit_worker_cores: Limit = None
     """Cores of waiting workers."""
-    n_queue_limit_worker_cores_ratio: LaterLimit = None
+    n_queue_limit_worker_cores_ratio: Limit = None
     """The same in percent of the running ones."""
-    n_queue_limit_worker_cores_min: LaterLimit = None
+    n_queue_limit_worker_cores_min: Limit = None
     """Least result of that ratio."""
-    n_queue_limit_worker_memory: LaterLimit = None
+    n_queue_limit_worker_memory: Limit = None
     """Memory of waiting workers in MB."""
-    n_queue_limit_worker_memory_ratio: LaterLimit = None
+    n_queue_limit_worker_memory_ratio: Limit = None
     """The same in percent of the running ones."""
-    n_queue_limit_worker_memory_min: LaterLimit = None
+    n_queue_limit_worker_memory_min: Limit = None
     """Least result of that ratio."""
     n_queue_limit_job: Limit = None
     """Jobs fetched and not yet running."""
     n_queue_limit_job_max: Limit = None
     """Older name of `nQueueLimitJob`."""
-    n_queue_limit_job_ratio: LaterLimit = None
+    n_queue_limit_job_ratio: Limit = None
     """Waiting jobs in percent of the running ones."""
-    n_queue_limit_job_min: LaterLimit = None
+    n_queue_limit_job_min: Limit = None
     """Least result of the ratio."""
-    n_queue_limit_job_cores: LaterLimit = None
+    n_queue_limit_job_cores: Limit = None
     """Cores of waiting jobs."""
-    n_queue_limit_job_cores_ratio: LaterLimit = None
+    n_queue_limit_job_cores_ratio: Limit = None
     """The same in percent of the running ones."""
-    n_queue_limit_job_cores_min: LaterLimit = None
+    n_queue_limit_job_cores_min: Limit = None
     """Least result of that ratio."""
 
     common: Annotated[dict[str, JsonValue], Kind("an object", sample="{key: value}"), Field(repr=False)] = Field(

@@ -72,14 +72,11 @@ class Submitter(Section):
     """Pause after every cycle."""
     max_new_workers: Count | None = None
     """New workers per queue and cycle at most; no limit when not set."""
-    activate_worker_factor: Annotated[
-        WorkerFactor, Later("workers are made up to the limits of the queue, whatever the server has activated")
-    ] = 1.0
-    """Share of the activated jobs that get workers from this instance; `auto` for one over the number of instances."""
-    no_pilots_when_no_active_jobs: Annotated[
-        Flag, Later("pull queues get workers up to their limits, also without jobs")
-    ] = False
-    """Pull queues without activated jobs get no workers."""
+    activate_worker_factor: WorkerFactor = 1.0
+    """Share of the activated jobs that get workers from this instance; `auto` for one over the number of instances.
+    Needs the server's statistics of jobs, `job_statistics.json` of the cacher."""
+    no_pilots_when_no_active_jobs: Flag = False
+    """Pull queues without activated jobs get no workers; else one may wait. Needs the same statistics."""
 
 
 class Monitor(Section):

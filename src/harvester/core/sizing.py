@@ -1,106 +1,136 @@
 """How many workers a queue should get now, and which limit decided (core reference §4.5, §4.6).
 
 Limits count what Harvester's own rows say (live, in flight and out of sight), never what a listing returned, so a
-blind moment cannot cause over-submission.
+blind moment cannot cause over-submission. Workers of all kinds count, whatever their type of pilot.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from harvester.core.kinds import Want, WorkerKind
+from harvester.core.limits import Measure, Room, WorkerCounts, WorkerLimits, rooms_of
+from harvester.core.sharing import Shares, share_out
 
 _QUEUE_CYCLE: Final = "maxNewWorkersPerCycle"
 _INSTANCE_CYCLE: Final = "submitter.maxNewWorkers"
 CYCLE_LIMITS: Final = frozenset({_QUEUE_CYCLE, _INSTANCE_CYCLE})
 """Limits on what one cycle may add: where one of them decided, the next workers have to wait for the next cycle."""
+_NO_END: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerLimits:
-    """The limits of one queue.
+class Demand:
+    """The workers that somebody has a use for.
 
     Attributes:
-        queued: nQueueLimitWorker, workers that may wait in the batch system; None takes `total`.
-        total: maxWorkers, all live workers; 0 means no ceiling, then one queued worker at a time is kept.
-        per_cycle: maxNewWorkersPerCycle; 0 means no such limit.
-        instance_per_cycle: `[submitter] maxNewWorkers`; 0 means no such limit.
+        limit: what is said to have decided if all of them are made.
+        reason: likewise, in words.
     """
 
-    queued: int | None = None
-    total: int = 0
-    per_cycle: int = 0
-    instance_per_cycle: int = 0
+    wants: tuple[Want, ...]
+    limit: str
+    reason: str
+
+    @property
+    def number(self) -> int:
+        """All of them together."""
+        return sum(want.number for want in self.wants)
+
+
+NO_END: Final = Demand((Want(_NO_END),), "no limit set", "nothing limits the workers")
+"""As many workers as the limits allow."""
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerCounts:
-    """Live workers of one queue: queued (pending, submitted, idle), ready and running."""
+class Share:
+    """The workers of one kind in a decision, and what kept there from being more of them."""
 
-    queued: int = 0
-    ready: int = 0
-    running: int = 0
-
-    @property
-    def live(self) -> int:
-        """All workers that are charged to the queue's budget."""
-        return self.queued + self.ready + self.running
+    kind: WorkerKind
+    wanted: int
+    number: int
+    limit: str
 
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """A decision: how many new workers, and the reason in words an operator understands."""
+    """A decision: how many new workers, and the reason in words an operator understands.
+
+    Attributes:
+        shares: the workers by kind; their numbers add up to `new_workers`.
+        rooms: what the limits on cores and memory allow, which only the plans of the workers tell exactly.
+    """
 
     new_workers: int
     limit: str
     reason: str
+    shares: tuple[Share, ...] = ()
+    rooms: tuple[Room, ...] = ()
+
+    def kinds(self, number: int) -> Iterator[WorkerKind]:
+        """The kinds of the first so many workers."""
+        for share in self.shares:
+            yield from [share.kind] * min(share.number, number)
+            number -= min(share.number, number)
 
 
-def size_workers(limits: WorkerLimits, counts: WorkerCounts, waiting_jobs: int | None) -> Sizing:
+NO_CEILING: Final = Sizing(
+    0, "maxWorkers", "maxWorkers is 0 or not set, so no workers that fetch their own jobs are made"
+)
+"""The decision for a pull queue that says nowhere how many workers there may be."""
+
+
+def size_workers(limits: WorkerLimits, counts: WorkerCounts, demand: Demand, further: Sequence[Room] = ()) -> Sizing:
     """The number of new workers for one queue.
 
     Args:
         limits: what the configuration allows.
         counts: what the queue holds now.
-        waiting_jobs: jobs that are prepared and have no worker; None where workers fetch jobs themselves.
+        demand: what there is a use for.
+        further: limits that are no numbers of the configuration, such as resources that are ready.
     """
-    if waiting_jobs is None and limits.total <= 0:
-        return Sizing(0, "maxWorkers", "maxWorkers is 0 or not set, so no workers that fetch their own jobs are made")
-    rooms = [_queued_room(limits, counts)]
-    if limits.total > 0:
-        rooms.append((limits.total - counts.live, "maxWorkers", f"{counts.live} of {limits.total} workers are live"))
-    if waiting_jobs is not None:
-        wait = "1 job waits" if waiting_jobs == 1 else f"{waiting_jobs} jobs wait"
-        rooms.append((waiting_jobs, "jobs", f"{wait} for a worker"))
+    if not demand.wants:
+        return Sizing(0, demand.limit, demand.reason)
+    largest = Want(1, cores=max(want.cores for want in demand.wants), ram_mb=max(want.ram_mb for want in demand.wants))
+    rooms = [*rooms_of(limits, counts, largest), *further, *_cycle_rooms(limits)]
+    shares = share_out(demand.wants, rooms)
+    limit, reason = _decider(demand, shares, range(len(demand.wants)))
+    told = [
+        Share(want.kind, want.number, number, _decider(demand, shares, [place])[0])
+        for place, (want, number) in enumerate(zip(demand.wants, shares.numbers, strict=True))
+    ]
+    by_plan = tuple(room for room in rooms if room.measure is not Measure.WORKERS)
+    return Sizing(sum(shares.numbers), limit, reason, tuple(told), by_plan)
+
+
+def _cycle_rooms(limits: WorkerLimits) -> Iterator[Room]:
     if limits.per_cycle > 0:
-        rooms.append((limits.per_cycle, _QUEUE_CYCLE, f"at most {limits.per_cycle} new workers in a cycle"))
+        yield Room(limits.per_cycle, _QUEUE_CYCLE, f"at most {limits.per_cycle} new workers in a cycle")
     if limits.instance_per_cycle > 0:
         at_most = limits.instance_per_cycle
-        rooms.append((at_most, _INSTANCE_CYCLE, f"at most {at_most} new workers in a cycle of any queue"))
-    room, limit, reason = min(rooms, key=lambda each: each[0])
-    return Sizing(max(room, 0), limit, reason)
+        yield Room(at_most, _INSTANCE_CYCLE, f"at most {at_most} new workers in a cycle of any queue")
 
 
-def _queued_room(limits: WorkerLimits, counts: WorkerCounts) -> tuple[int, str, str]:
-    name = "maxWorkers" if limits.queued is None else "nQueueLimitWorker"
-    allowed = limits.total if limits.queued is None else limits.queued
-    if allowed <= 0:
-        return (
-            1 - counts.queued,
-            "no limit set",
-            f"{counts.queued} of 1 workers are queued; set maxWorkers to have more",
-        )
-    return allowed - counts.queued, name, f"{counts.queued} of {allowed} workers are queued"
+def _decider(demand: Demand, shares: Shares, places: Sequence[int]) -> tuple[str, str]:
+    """What kept these wants from getting more: the demand where all is met, else the fullest room."""
+    unmet = [demand.wants[place] for place in places if shares.numbers[place] < demand.wants[place].number]
+    if not unmet:
+        return demand.limit, demand.reason
+    fullest = min(shares.left, key=lambda room: min(room.places(want) for want in unmet))
+    return fullest.limit, fullest.reason
 
 
-def size_job_fetch(limit: int | None, starting: int, per_request: int) -> Sizing:
-    """The number of jobs to ask the server for: up to nQueueLimitJob that have not started, at most one request.
+class Admission:
+    """Lets workers in, one after the other, as long as they fit."""
 
-    Args:
-        limit: nQueueLimitJob; None means that the queue fetches no jobs.
-        starting: jobs of the queue that are fetched and not yet running.
-        per_request: `[jobfetcher] maxJobs`.
-    """
-    if limit is None:
-        return Sizing(0, "nQueueLimitJob", "nQueueLimitJob is not set, so no jobs are fetched")
-    room = max(limit - starting, 0)
-    if room > per_request:
-        return Sizing(per_request, "jobfetcher.maxJobs", f"at most {per_request} jobs in a request")
-    return Sizing(room, "nQueueLimitJob", f"{starting} of {limit} jobs are waiting to run")
+    def __init__(self, rooms: Sequence[Room]) -> None:
+        self._rooms = {room: room.left for room in rooms}
+
+    def refusal(self, plan: Want) -> Room | None:
+        """The room that is too small for the worker; None if it fits, which charges it."""
+        for room, left in self._rooms.items():
+            if room.measure.cost(plan) > left:
+                return room
+        for room in self._rooms:
+            self._rooms[room] -= room.measure.cost(plan)
+        return None

@@ -26,6 +26,7 @@ from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.clock import Clock
 from harvester.core.files import File, FileKind
 from harvester.core.jobs import Job
+from harvester.core.kinds import ANY_KIND, WorkerKind
 from harvester.core.records import record_type
 from harvester.core.workers import Worker, WorkerStatus
 
@@ -360,10 +361,15 @@ class WorkerPlan:
 
 @record_type
 class GroupToServe:
-    """The jobs that one new worker is to run, with the server's dictionaries; both empty in pull mode."""
+    """The jobs that one new worker is to run, with the server's dictionaries; both empty in pull mode.
+
+    Attributes:
+        kind: what the worker is wanted for, which counts where no job says it.
+    """
 
     jobs: Sequence[Job] = ()
     job_params: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
+    kind: WorkerKind = ANY_KIND
 
 
 class WorkerMaker(Plugin[SettingsT], ABC):

@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import JsonValue
 from sqlalchemy import Connection, Select, and_, delete, func, select, update
 
+from harvester.core.job_fetch import JobCounts
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.records import record_type
 from harvester.store import history
@@ -36,7 +37,8 @@ _FIELDS: Final = (
 )
 _JOB: Final = Selection([jobs.c[name] for name in _FIELDS])
 _ATTRIBUTES: Final = _FIELDS.index("attributes")
-_IS_OPEN: Final = unindexed(jobs.c.phase).in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK])
+_BEFORE_STAGING: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
+_IS_OPEN: Final = unindexed(jobs.c.phase).in_(_BEFORE_STAGING)
 _HAS_WORKER: Final = unindexed(jobs.c.phase) == JobPhase.WORK
 
 
@@ -78,11 +80,29 @@ def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, i
     """Jobs by queue that are fetched and not yet running."""
     waiting = and_(
         jobs.c.queue.in_(queues),
-        jobs.c.phase.in_([JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK]),
+        jobs.c.phase.in_(_BEFORE_STAGING),
         jobs.c.status == JobStatus.STARTING,
     )
     query = select(jobs.c.queue, func.count()).where(waiting).group_by(jobs.c.queue)
     return {**dict.fromkeys(queues, 0), **{row[0]: row[1] for row in connection.execute(query)}}
+
+
+def count_loads(connection: Connection, queues: Sequence[str]) -> dict[str, JobCounts]:
+    """Jobs by queue that are not over, with their cores; every row is read for it, so only for queues that need to."""
+    query = select(jobs.c.queue, jobs.c.status, func.count(), func.sum(jobs.c.cores))
+    open_jobs = and_(jobs.c.queue.in_(queues), jobs.c.phase.in_(_BEFORE_STAGING))
+    totals: dict[str, dict[JobStatus, tuple[int, int]]] = {queue: {} for queue in queues}
+    for queue, status, number, cores in connection.execute(
+        query.where(open_jobs).group_by(jobs.c.queue, jobs.c.status)
+    ):
+        totals[queue][status] = number, int(cores)
+    return {queue: _job_counts(by_status) for queue, by_status in totals.items()}
+
+
+def _job_counts(by_status: Mapping[JobStatus, tuple[int, int]]) -> JobCounts:
+    starting, starting_cores = by_status.get(JobStatus.STARTING, (0, 0))
+    running, running_cores = by_status.get(JobStatus.RUNNING, (0, 0))
+    return JobCounts(starting, running, starting_cores, running_cores)
 
 
 def count_waiting(connection: Connection, queues: Sequence[str], now: datetime) -> dict[str, int]:

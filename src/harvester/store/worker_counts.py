@@ -1,6 +1,7 @@
 """How many workers there are, by what decisions, reports and people want to know."""
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, func, select
 
@@ -10,15 +11,38 @@ from harvester.store.schema import WorkerPhase, workers
 WorkerKind = tuple[str | None, str | None]
 """Job type and resource type of a worker."""
 
+_IS_LIVE = workers.c.phase.in_([WorkerPhase.SUBMIT, WorkerPhase.SETTLE, WorkerPhase.MONITOR])
+
+
+class Load(NamedTuple):
+    """Live workers of a queue that are alike, with all their cores and MB of memory."""
+
+    status: WorkerStatus
+    resource_type: str | None
+    pilot_type: str | None
+    number: int
+    cores: int
+    ram_mb: int
+
 
 def live(connection: Connection, queues: Sequence[str]) -> dict[str, dict[WorkerStatus, int]]:
     """Live workers by queue and status: pending, out of sight and running ones alike."""
-    is_live = workers.c.phase.in_([WorkerPhase.SUBMIT, WorkerPhase.SETTLE, WorkerPhase.MONITOR])
-    query = select(workers.c.queue, workers.c.status, func.count()).where(workers.c.queue.in_(queues), is_live)
+    query = select(workers.c.queue, workers.c.status, func.count()).where(workers.c.queue.in_(queues), _IS_LIVE)
     counts: dict[str, dict[WorkerStatus, int]] = {queue: {} for queue in queues}
     for queue, status, number in connection.execute(query.group_by(workers.c.queue, workers.c.status)):
         counts[queue][status] = number
     return counts
+
+
+def loads(connection: Connection, queues: Sequence[str]) -> dict[str, list[Load]]:
+    """Live workers by queue with what they take; every row is read for it, so only for queues that need to know."""
+    kinds = (workers.c.queue, workers.c.status, workers.c.resource_type, workers.c.pilot_type)
+    sums = (func.count(), func.sum(workers.c.cores), func.sum(workers.c.ram_mb))
+    query = select(*kinds, *sums).where(workers.c.queue.in_(queues), _IS_LIVE).group_by(*kinds)
+    found: dict[str, list[Load]] = {queue: [] for queue in queues}
+    for queue, status, resource_type, pilot_type, number, cores, ram_mb in connection.execute(query):
+        found[queue].append(Load(status, resource_type, pilot_type, number, int(cores), int(ram_mb)))
+    return found
 
 
 def by_type(connection: Connection, queues: Collection[str]) -> dict[str, dict[WorkerKind, dict[WorkerStatus, int]]]:

@@ -15,7 +15,6 @@ from sqlalchemy import event, update
 
 from harvester.agents.base import Agent, Instance, Unit, Wakeups
 from harvester.agents.facts import Facts
-from harvester.agents.private_documents import PrivateDocuments
 from harvester.agents.refusals import Refusals
 from harvester.config.findings import Findings
 from harvester.config.queue_builder import build_queue
@@ -211,7 +210,7 @@ class World:
             self.clock,
             self.wake,
             "host",
-            Facts(self.db, self.clock, "test", PrivateDocuments(self.directory / "private")),
+            Facts(self.db, self.clock, "test"),
             PluginCalls(self._tick),
             Refusals(self._tick),
         )

@@ -172,10 +172,10 @@ def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
         "qconf.configFromCacher",
         "qconf.resolverModule",
         "qconf.pilotVersion",
+        "cacher.data",
         "credmanager.moduleName",
         "service_monitor.active",
         "apfmon.active",
-        "submitter.activateWorkerFactor",
     }
     assert {(each.key, each.severity) for each in loaded.findings} == {(key, Severity.WARNING) for key in later}
     settings = loaded.settings

@@ -1,17 +1,15 @@
 """The simple worker maker: the queue's values, or the sums of what the jobs ask for (core reference §4.10)."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import Final
 
 from pydantic import Field, JsonValue
 
+from harvester.core.kinds import said
+from harvester.core.labels import pilot_type_of
 from harvester.plugins.api import Failed, GroupToServe, PluginSettings, WorkerMaker, WorkerPlan
 
-_PILOT_TYPES: Final = {"rc_test": "RC", "rc_test2": "RC", "rc_alrb": "ALRB", "ptest": "PT"}
-_USUAL_PILOT_TYPE: Final = "PR"
 _LARGEST: Final = 2**63
-_ANY: Final = "ANY"
 
 
 class SimpleWorkerMakerSettings(PluginSettings):
@@ -48,14 +46,12 @@ class SimpleWorkerMaker(WorkerMaker[SimpleWorkerMakerSettings]):
 
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
         """Sum up what the jobs of each group ask for; where they ask for nothing, the queue's values stand."""
-        return [self._plan(group) if group.jobs else self._without_jobs for group in groups]
-
-    @cached_property
-    def _without_jobs(self) -> WorkerPlan:
-        return self._plan(GroupToServe((), {}))
+        empty = {group.kind: group for group in groups if not group.jobs}
+        alike = {kind: self._plan(group) for kind, group in empty.items()}
+        return [self._plan(group) if group.jobs else alike[group.kind] for group in groups]
 
     def _plan(self, group: GroupToServe) -> WorkerPlan:
-        settings = self.settings
+        settings, kind = self.settings, group.kind
         label, resource_type = (group.jobs[0].label, group.jobs[0].resource_type) if group.jobs else (None, None)
         cores = self._asked("nCore", (_cores(group, job.job_id, job.cores) for job in group.jobs)) or settings.cores
         return WorkerPlan(
@@ -63,9 +59,9 @@ class SimpleWorkerMaker(WorkerMaker[SimpleWorkerMakerSettings]):
             ram_mb=self._sum(group, "minRamCount") or settings.ram_mb,
             disk_mb=self._sum(group, "maxDiskCount") or settings.disk_mb,
             walltime_s=self._sum(group, "maxWalltime") or settings.walltime_s,
-            job_type=label or settings.job_type or settings.label,
-            resource_type=_resource_type(resource_type, settings.resource_type, cores),
-            pilot_type=_PILOT_TYPES.get(label or settings.label, _USUAL_PILOT_TYPE),
+            job_type=label or kind.job_type or settings.job_type or settings.label,
+            resource_type=_resource_type(resource_type or kind.resource_type, settings.resource_type, cores),
+            pilot_type=pilot_type_of(label or kind.label or settings.label),
         )
 
     def _sum(self, group: GroupToServe, name: str) -> int:
@@ -91,7 +87,4 @@ def _number(value: JsonValue) -> int:
 
 
 def _resource_type(of_job: str | None, of_queue: str | None, cores: int) -> str:
-    given = of_job or of_queue
-    if given and given != _ANY:
-        return given
-    return "SCORE" if cores == 1 else "MCORE"
+    return said(of_job) or said(of_queue) or ("SCORE" if cores == 1 else "MCORE")

@@ -1,0 +1,156 @@
+"""How many workers queues get: what has to be known for it is read here, and decided in `core`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sqlalchemy import Connection
+
+from harvester.agents.base import Instance
+from harvester.config.queues import QueueConfig
+from harvester.core import statistics
+from harvester.core.demand import PullRules, of_activated_jobs, of_waiting_jobs
+from harvester.core.limits import Room, WorkerCounts, WorkerLimits
+from harvester.core.sizing import NO_CEILING, NO_END, Demand, Sizing, size_workers
+from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, WorkerStatus
+from harvester.store import worker_counts
+from harvester.store.worker_counts import Load
+
+_CLOSED: Final = frozenset({"offline", "standby", "maintenance"})
+"""What the information system says of queues that get no workers."""
+
+
+class QueueSizes:
+    """Decides for many queues at once."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+
+    def decide(
+        self, connection: Connection, queues: Mapping[str, QueueConfig], waiting: Mapping[str, int]
+    ) -> dict[str, Sizing]:
+        """The sizes of these queues.
+
+        Args:
+            connection: in the transaction that holds the queues, so that nobody else decides about them meanwhile.
+            queues: their configuration by name.
+            waiting: workers that the jobs of each queue could have.
+        """
+        limits = {name: self._limits(queue) for name, queue in queues.items()}
+        weighed = [name for name, mine in limits.items() if mine.counts_resources]
+        counts = self._counts(connection, [name for name in limits if name not in weighed])
+        counts |= {name: _weighed(loads) for name, loads in _loads(connection, weighed).items()}
+        return {
+            name: self._decide(queue, limits[name], counts[name], waiting.get(name, 0))
+            for name, queue in queues.items()
+        }
+
+    def _counts(self, connection: Connection, names: list[str]) -> dict[str, WorkerCounts]:
+        live = worker_counts.live(connection, names) if names else {}
+        return {name: _counted(by_status) for name, by_status in live.items()}
+
+    def _limits(self, queue: QueueConfig) -> WorkerLimits:
+        return WorkerLimits(
+            queued=queue.n_queue_limit_worker,
+            total=queue.max_workers or 0,
+            per_cycle=queue.max_new_workers_per_cycle or 0,
+            instance_per_cycle=self._instance.settings.submitter.max_new_workers or 0,
+            queued_ratio=queue.n_queue_limit_worker_ratio,
+            queued_min=queue.n_queue_limit_worker_min,
+            cores=queue.n_queue_limit_worker_cores,
+            cores_ratio=queue.n_queue_limit_worker_cores_ratio,
+            cores_min=queue.n_queue_limit_worker_cores_min,
+            ram_mb=queue.n_queue_limit_worker_memory,
+            ram_ratio=queue.n_queue_limit_worker_memory_ratio,
+            ram_min=queue.n_queue_limit_worker_memory_min,
+        )
+
+    def _decide(self, queue: QueueConfig, limits: WorkerLimits, counts: WorkerCounts, waiting: int) -> Sizing:
+        pulls = queue.map_type is MapType.NO_JOB
+        if closed := self._closed(queue):
+            return closed
+        if pulls and limits.total <= 0:
+            return NO_CEILING
+        demand = self._activated(queue, counts) if pulls else of_waiting_jobs(waiting)
+        return size_workers(limits, counts, demand, list(_ready_room(queue, counts)))
+
+    def _closed(self, queue: QueueConfig) -> Sizing | None:
+        facts = self._instance.facts.of(queue.queue_name)
+        if facts is None or facts.status not in _CLOSED:
+            return None
+        return Sizing(0, "queue status", f"the information system says that the queue is {facts.status}")
+
+    def _activated(self, queue: QueueConfig, counts: WorkerCounts) -> Demand:
+        """As many workers as there are activated jobs; without the server's statistics, as many as the limits allow."""
+        document = self._instance.facts.document(statistics.JOBS)
+        if not isinstance(document, Mapping):
+            return NO_END
+        settings, own = self._instance.settings.submitter, queue.core.submitter.no_pilots_when_no_active_jobs
+        rules = PullRules(
+            factor=self._activate_factor(queue) / self._core_factor(queue),
+            none_without_jobs=settings.no_pilots_when_no_active_jobs if own is None else own,
+        )
+        return of_activated_jobs(statistics.activated_jobs(document, _names(queue)), rules, counts)
+
+    def _activate_factor(self, queue: QueueConfig) -> float:
+        factor = self._instance.settings.submitter.activate_worker_factor
+        if factor != "auto":
+            return factor
+        return 1 / statistics.serving_instances(self._instance.facts.document(statistics.WORKERS), _names(queue))
+
+    def _core_factor(self, queue: QueueConfig) -> int:
+        facts = self._instance.facts.of(queue.queue_name)
+        kind = queue.resource_type if facts is not None and facts.is_unified else "Undefined"
+        return core_factor(queue.core.submitter.n_core_factor, "managed", kind)
+
+
+def core_factor(configured: int | Mapping[str, Mapping[str, int]], job_type: str, resource_type: str) -> int:
+    """The nCoreFactor of a kind of worker; 1 where nothing is said."""
+    if isinstance(configured, int):
+        return configured or 1
+    by_type = configured.get(job_type) or configured.get("Any") or {}
+    return by_type.get(resource_type) or 1
+
+
+def _names(queue: QueueConfig) -> tuple[str, str]:
+    """What the server may call the queue."""
+    return queue.queue_name, queue.site_name
+
+
+def _ready_room(queue: QueueConfig, counts: WorkerCounts) -> Iterable[Room]:
+    """What `dynamicSizing` allows (core reference §3.6 step 5)."""
+    maker = queue.core.worker_maker
+    if not maker.dynamic_sizing:
+        return
+    ready = maker.n_ready_resources
+    if ready == 0 and maker.static_workers:
+        present = counts.queued + counts.running
+        told = f"no resource is ready; {present} of {maker.static_workers} static workers are there"
+        yield Room(maker.static_workers - present, "workerMaker.staticWorkers", told)
+    else:
+        yield Room(ready, "workerMaker.nReadyResources", f"{ready} resources are ready")
+
+
+def _loads(connection: Connection, names: list[str]) -> dict[str, list[Load]]:
+    return worker_counts.loads(connection, names) if names else {}
+
+
+def _counted(by_status: Mapping[WorkerStatus, int]) -> WorkerCounts:
+    return WorkerCounts(
+        queued=sum(by_status.get(status, 0) for status in QUEUED_WORKER_STATUSES),
+        ready=by_status.get(WorkerStatus.READY, 0),
+        running=by_status.get(WorkerStatus.RUNNING, 0),
+    )
+
+
+def _weighed(loads: Iterable[Load]) -> WorkerCounts:
+    queued = [load for load in loads if load.status in QUEUED_WORKER_STATUSES]
+    running = [load for load in loads if load.status is WorkerStatus.RUNNING]
+    return WorkerCounts(
+        queued=sum(load.number for load in queued),
+        ready=sum(load.number for load in loads if load.status is WorkerStatus.READY),
+        running=sum(load.number for load in running),
+        queued_cores=sum(load.cores for load in queued),
+        running_cores=sum(load.cores for load in running),
+        queued_ram_mb=sum(load.ram_mb for load in queued),
+        running_ram_mb=sum(load.ram_mb for load in running),
+    )
