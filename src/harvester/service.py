@@ -1,6 +1,7 @@
 """The composition root: builds store, client, plugins and agents; starts and stops them."""
 
 import gc
+import os
 import socket
 import threading
 import time
@@ -15,15 +16,18 @@ import structlog
 from sqlalchemy import URL
 
 from harvester.agents.base import Agent, Instance, Wakeups
+from harvester.agents.cacher import Cacher
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.duties import Duty
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
 from harvester.agents.facts import Facts
+from harvester.agents.fetching import Fetcher
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.killer import Killer
 from harvester.agents.monitor import Monitor
 from harvester.agents.preparator import PreparatorAgent
+from harvester.agents.private_documents import PrivateDocuments
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
@@ -33,6 +37,7 @@ from harvester.agents.statistics import StatisticsReporter
 from harvester.agents.submitter import Submitter
 from harvester.agents.sweeper import Sweeper
 from harvester.agents.worker_propagator import WorkerPropagator
+from harvester.config.cache_lines import read_lines
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, SteadyClock, utc_now
@@ -168,7 +173,8 @@ class Harvester:
         self.panda = panda_client(settings, steady)
         self._active = loaded.active
         self._stopping = threading.Event()
-        self.facts = Facts(self.db, steady, settings.master.harvester_id)
+        private = PrivateDocuments(Path(settings.master.work_dir) / "private")
+        self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
         instance = Instance(
             settings, self.plugins, self.db, self.panda, steady, Wakeups(), self.host, self.facts, ahead=steady.ahead
         )
@@ -177,15 +183,18 @@ class Harvester:
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
             for agent in _AGENTS
         ]
-        self._duties = self._make_duties(instance)
+        self._duties = self._make_duties(instance, private)
         self._loops = self._make_loops(instance, steady())
         self._threads: list[threading.Thread] = []
 
-    def _make_duties(self, instance: Instance) -> list[Duty]:
+    def _make_duties(self, instance: Instance, private: PrivateDocuments) -> list[Duty]:
         """What one process does for all."""
         statistics = StatisticsReporter(instance, sorted(self._active))
+        lines, _ = read_lines(self.settings.cacher.data, os.environ)
+        cacher = Cacher(instance, lines, Fetcher(self.panda, self.settings.pandacon), private)
         rounds: Sequence[tuple[str, float, Callable[[], None]]] = (
             (StatisticsReporter.name, StatisticsReporter.period, statistics.round),
+            (Cacher.name, self.settings.cacher.sleep_time, cacher.round),
         )
         owner = self.housekeeper.owner
         return [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]

@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from pydantic import JsonValue
 
+from harvester.agents.private_documents import PrivateDocuments
 from harvester.core.clock import Clock
 from harvester.core.facts import QueueBook, QueueFacts, read_queues
 from harvester.store import cache
@@ -43,12 +44,14 @@ class Facts:
         db: where the cacher keeps them.
         clock: tells how old they are.
         harvester_id: this instance, to know which queues are its own.
+        private: the documents that the database must not hold.
     """
 
-    def __init__(self, db: Database, clock: Clock, harvester_id: str) -> None:
+    def __init__(self, db: Database, clock: Clock, harvester_id: str, private: PrivateDocuments | None = None) -> None:
         self._db = db
         self._clock = clock
         self._harvester_id = harvester_id
+        self._private = private
         self._lock = threading.Lock()
         self._picture = _Picture()
 
@@ -82,7 +85,10 @@ class Facts:
     def _fresh(self, known: _Picture) -> _Picture:
         with self._db.read() as connection:
             states = {each.key: each for each in cache.states(connection)}
-            news = cache.documents(connection, [key for key in states if self._is_new(states[key], known)])
+            changed = [key for key in states if self._is_new(states[key], known)]
+            news = cache.documents(connection, changed)
+        if self._private:
+            news |= {key: self._private.load(key) for key in changed if key not in news}
         kept = {key: text for key, text in known.documents.items() if key in states}
         documents = {**kept, **news}
         if QUEUES in news or (QUEUES in known.documents) != (QUEUES in documents):

@@ -14,7 +14,8 @@ from harvester.config.findings import nearest
 from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import holds, jobs, queues, worker_counts
+from harvester.store import cache, holds, jobs, queues, worker_counts
+from harvester.store.cache import CacheState
 from harvester.store.queues import Note
 
 _ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
@@ -35,11 +36,17 @@ class QueueOverview:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """The instance at a glance; `left_out` are queues whose configuration has an error now."""
+    """The instance at a glance.
+
+    Attributes:
+        left_out: queues whose configuration has an error now.
+        documents: what the cacher keeps, and what came of fetching it.
+    """
 
     processes: Sequence[Process]
     queues: Sequence[QueueOverview]
     left_out: Sequence[str] = ()
+    documents: Sequence[CacheState] = ()
 
 
 def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) -> Overview:
@@ -50,7 +57,8 @@ def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) ->
         now: what time it is.
         left_out: queues whose configuration has an error.
     """
-    return Overview(list_processes(connection, now), look_at_queues(connection, now), sorted(left_out))
+    processes, queues_now = list_processes(connection, now), look_at_queues(connection, now)
+    return Overview(processes, queues_now, sorted(left_out), cache.states(connection))
 
 
 def look_at_queues(connection: Connection, now: datetime) -> list[QueueOverview]:
@@ -82,6 +90,7 @@ def print_overview(overview: Overview) -> None:
     print_queues(overview.queues)
     complaints = [line for each in overview.queues for line in _complaints(each)]
     complaints += map(words_of_left_out, overview.left_out)
+    complaints += [_words_of_document(each) for each in overview.documents if each.problem]
     if complaints:
         typer.echo()
     for line in complaints:
@@ -100,6 +109,12 @@ def served(queue: QueueOverview) -> str:
     if queue.held is None or not queue.active:
         return "yes" if queue.active else "no"
     return {HoldMode.PAUSE: "paused", HoldMode.DRAIN: "drains"}[queue.held.mode]
+
+
+def _words_of_document(state: CacheState) -> str:
+    """A document that is not as new as it should be."""
+    last = f"the one of {moment(state.refreshed_at)} is used" if state.refreshed_at else "it never came"
+    return f"cached {state.key}: {last}; asked for again at {moment(state.tried_at)}: {state.problem}"
 
 
 def words_of_no_queue(name: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harvester.config import dialect, sources
 from harvester.config.assembly import SectionText, build_section, report_template_mark
+from harvester.config.cache_lines import report_lines
 from harvester.config.dialect import IniSource, Sections
 from harvester.config.fields import Section
 from harvester.config.findings import Finding, Findings, Location, instead, is_comment, nearest, shown
@@ -210,6 +211,8 @@ class _Builder:
         self._report_template_marks(settings)
         self._report_missing_credentials(settings.pandacon)
         self._report_missing_authorities(settings.pandacon)
+        entry = self._entries.get("cacher", {}).get("data")
+        report_lines(settings.cacher.data, entry, environ, self._findings)
         return settings
 
     def _text(self, name: str) -> SectionText:

@@ -24,7 +24,6 @@ from harvester.config.fields import (
 _NO_WATCH = Idle("nothing is watched")
 _OTHERS_RENEW = Later("somebody else has to renew credentials")
 _NO_RENEWAL = Idle("no credentials are renewed")
-_NOTHING_FETCHED = Idle("nothing is fetched")
 _NO_MEASUREMENTS = Idle("nothing is measured")
 _NO_APFMON = Idle("no pilot factory monitor is told about workers")
 
@@ -97,12 +96,14 @@ class FileSyncer(Section):
 class Cacher(Section):
     """`[cacher]`: keeps remote information in the database."""
 
-    data: Annotated[Lines, Later("nothing is fetched")] = ()
-    """One entry per line: `main key|sub key|URL|dump file`, the last one optional."""
-    refresh_interval: Annotated[Minutes, _NOTHING_FETCHED] = 10
-    """Period of fetching."""
-    sleep_time: Annotated[Seconds, _NOTHING_FETCHED] = 60
-    """Pause between cycles."""
+    data: Lines = ()
+    """One entry per line: `main key|sub key|URL|dump file`, the last one optional. The URL is `file:/path`, `http://…`,
+    `https://…` (with the certificate of `[pandacon]`), `panda_server:method` or `panda_cache:public&private`; `$NAME`
+    and `${NAME}` in it stand for environment variables."""
+    refresh_interval: Minutes = 10
+    """A document older than this is fetched again; one that cannot be had stays as it was."""
+    sleep_time: Annotated[Seconds, Field(gt=0)] = 60
+    """Pause between cycles, and until what could not be fetched is tried again."""
 
 
 class ServiceMonitor(Section):

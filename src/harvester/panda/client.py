@@ -207,6 +207,31 @@ class PandaClient:
         plain = {job: {kind: dict(counts) for kind, counts in kinds.items()} for job, kinds in statistics.items()}
         self._tell("harvester/report_worker_statistics", panda_queue=queue, statistics=json.dumps(plain))
 
+    def resource_types(self) -> JsonValue:
+        """Ask for the kinds of workers that unified queues have (panda-protocol §10.3)."""
+        return self._transport.get("metaconfig/get_resource_types", {})
+
+    def job_statistics(self) -> JsonValue:
+        """Ask for active jobs by queue and status; none at all is a refusal (panda-protocol §10.1)."""
+        return self._transport.get("statistics/active_job_stats_by_site", {})
+
+    def detailed_job_statistics(self) -> JsonValue:
+        """Ask for the same by queue, resource type, label and status (panda-protocol §10.2)."""
+        return self._transport.get("statistics/active_job_detailed_stats_by_site", {})
+
+    def worker_statistics(self) -> JsonValue:
+        """Ask for the workers of all instances, by queue and instance."""
+        return self._transport.get("harvester/get_worker_statistics", {})
+
+    def key_pair(self, public_name: str, private_name: str) -> JsonValue:
+        """Ask for a pair of keys, under the names of today and of yesterday (panda-protocol §11.3)."""
+        names: dict[str, JsonValue] = {"public_key_name": public_name, "private_key_name": private_name}
+        pair = self._transport.get("creds/get_key_pair", names)
+        if not isinstance(pair, dict):
+            raise PandaRefused("creds/get_key_pair", "the answer is no pair of keys")
+        both = {"publicKey": "public_key", "privateKey": "private_key"}
+        return {**pair, **{old: pair[new] for old, new in both.items() if new in pair}}
+
     def _report(self, method: str, arguments: Mapping[str, JsonValue], *, probe: bool) -> JsonValue:
         everything = {"harvester_id": self.instance_id, **arguments}
         with self._tempos[method].call(probe=probe) as patience:

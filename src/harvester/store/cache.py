@@ -51,11 +51,18 @@ class CacheState:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of asking for a document: the document, or the problem."""
+    """What came of asking for a document.
+
+    Attributes:
+        document: None if it could not be had.
+        problem: why, or what else went wrong.
+        is_private: it is kept elsewhere, the database only knows that there is one.
+    """
 
     key: CacheKey
     document: JsonValue = field(default=None, repr=False)
     problem: str = ""
+    is_private: bool = False
 
 
 def states(connection: Connection) -> list[CacheState]:
@@ -86,12 +93,12 @@ def note(connection: Connection, attempts: Sequence[Attempt], now: datetime) -> 
     failed: list[Mapping[str, object]] = []
     for each in attempts:
         row = {"main_key": each.key.main, "sub_key": each.key.sub, "problem": each.problem}
-        if each.problem:
+        if each.document is None:
             failed.append(row)
         elif (digest := digest_of(each.document)) == known.get(each.key):
             same.append(row)
         else:
-            changed.append({**row, "digest": digest, "data": each.document})
+            changed.append({**row, "digest": digest, "data": None if each.is_private else each.document})
     change_rows(connection, cache, changed, same={"refreshed_at": now, "tried_at": now})
     change_rows(connection, cache, same, same={"refreshed_at": now, "tried_at": now})
     change_rows(connection, cache, failed, same={"tried_at": now})

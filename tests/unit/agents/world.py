@@ -15,6 +15,7 @@ from sqlalchemy import event, update
 
 from harvester.agents.base import Agent, Instance, Unit, Wakeups
 from harvester.agents.facts import Facts
+from harvester.agents.private_documents import PrivateDocuments
 from harvester.agents.refusals import Refusals
 from harvester.config.findings import Findings
 from harvester.config.queue_builder import build_queue
@@ -210,7 +211,7 @@ class World:
             self.clock,
             self.wake,
             "host",
-            Facts(self.db, self.clock, "test"),
+            Facts(self.db, self.clock, "test", PrivateDocuments(self.directory / "private")),
             PluginCalls(self._tick),
             Refusals(self._tick),
         )

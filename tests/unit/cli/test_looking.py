@@ -11,7 +11,8 @@ from harvester.core.clock import utc_now
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.local.processes import birth_of
-from harvester.store import history, jobs, leases, queues, workers
+from harvester.store import cache, history, jobs, leases, queues, workers
+from harvester.store.cache import Attempt, CacheKey
 from harvester.store.engine import Database
 
 JOB = Job(4711, "Q", JobStatus.STARTING, JobSubstatus.FETCHED, task_id=3)
@@ -60,6 +61,17 @@ class TestOfAFilledDatabase:
             queues.note(connection, "job fetcher", {"Q": note}, NOW)
         for command in (("status",), ("queue", "explain", "Q"), ("queue", "show", "Q")):
             assert "PanDA does not answer" in call(*command).stdout
+
+    def test_documents_that_are_not_new_are_told_with_what_is_used_instead(self, call: CommandLine, filled: Database):
+        with filled.write() as connection:
+            cache.note(connection, [Attempt(CacheKey("a.json"), [1]), Attempt(CacheKey("b", "x"), problem="gone")], NOW)
+            cache.note(connection, [Attempt(CacheKey("a.json"), problem="HTTP 500")], NOW + timedelta(hours=1))
+        shown = call("status").stdout
+        used = "the one of 2026-03-01 12:00:00 is used; asked for again at 2026-03-01 13:00:00: HTTP 500"
+        assert f"cached a.json: {used}" in shown
+        assert "cached b|x: it never came" in shown
+        told = json.loads(call("status", "--json").stdout)["documents"]
+        assert [each["problem"] for each in told] == ["HTTP 500", "gone"]
 
     def test_queues_are_listed_and_shown(self, call: CommandLine):
         assert json.loads(call("queue", "ls", "--json").stdout)[0]["active"] is True

@@ -1,0 +1,56 @@
+"""Documents that hold keys or passwords: kept in files of the instance's own, never in the database."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import JsonValue
+
+from harvester.config.findings import is_secret
+from harvester.plugins.messengers.access_point_files import write_atomically
+from harvester.store.cache import CacheKey
+
+_MARK = "PRIVATE KEY"
+
+
+def is_private(key: CacheKey, document: JsonValue) -> bool:
+    """Whether a document is, or holds, a secret; its name or one of its keys says so, or its text does."""
+    names = [key.main, *(document if isinstance(document, Mapping) else ())]
+    texts = document.values() if isinstance(document, Mapping) else [document]
+    return any(map(is_secret, names)) or any(isinstance(text, str) and _MARK in text for text in texts)
+
+
+class PrivateDocuments:
+    """The private documents of this host.
+
+    Args:
+        directory: made when it is needed; only its owner may look into it.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, key: CacheKey, document: JsonValue) -> None:
+        """Replace a document.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(str(self._path(key)), json.dumps(document), private=True)
+
+    def load(self, key: CacheKey) -> JsonValue:
+        """A document; None if this host does not have it."""
+        try:
+            document: JsonValue = json.loads(self._path(key).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return document
+
+    def remove(self, key: CacheKey) -> None:
+        """Forget a document."""
+        self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: CacheKey) -> Path:
+        return self._directory / quote(str(key), safe="|")
