@@ -33,6 +33,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "housekeeper": "master",
     "holds": "master",
     "runner": "master",
+    "credential_manager": "cred_manager",
 }
 """Agents and their parts whose lines are in a file that is not called like them."""
 _ROOMS: Final[Mapping[str, str]] = {
@@ -46,6 +47,9 @@ _ROOMS: Final[Mapping[str, str]] = {
     "harvester.plugins.turns": "plugin_factory",
     "harvester.plugins.messengers": "shared_file_messenger",
     "harvester.plugins.workermakers": "worker_maker",
+    "harvester.plugins.setup_pool": "plugin_factory",
+    "harvester.plugins.credentials": "cred_manager",
+    "harvester.plugins.filesyncers": "file_syncer",
 }
 """The files of rooms, likewise."""
 _MASTER: Final = "master"

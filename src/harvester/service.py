@@ -18,7 +18,7 @@ from sqlalchemy import URL
 from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.cacher import Cacher
 from harvester.agents.command_manager import CommandManager
-from harvester.agents.duties import Duty
+from harvester.agents.duties import LOOK, Duty
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
 from harvester.agents.facts import Facts
 from harvester.agents.fetching import Fetcher
@@ -48,6 +48,7 @@ from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.store import migrate, queues
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
+from harvester.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -169,7 +170,10 @@ class Harvester:
         self.host = socket.gethostname()
         self._clock = steady = SteadyClock(clock)
         self.db = db or open_database(settings)
-        self.plugins = PluginPool(loaded.queues, plugin_context(settings, steady, steady.ahead))
+        make_context = plugin_context(settings, steady, steady.ahead)
+        self.plugins = PluginPool(loaded.queues, make_context)
+        self.upkeep = Upkeep(settings, self.db, steady, self.host, plugins=self.plugins, make_context=make_context)
+        self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
         self.panda = panda_client(settings, steady)
         self._active = loaded.active
         self._stopping = threading.Event()
@@ -197,7 +201,8 @@ class Harvester:
             (Cacher.name, self.settings.cacher.sleep_time, cacher.round),
         )
         owner = self.housekeeper.owner
-        return [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
+        ours = [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
+        return [*ours, *self.upkeep.duties(instance, owner)]
 
     def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:
         manager = CommandManager(instance, started)
@@ -206,7 +211,7 @@ class Harvester:
             _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
             _Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
-            *(_Loop(duty.name, duty.period, _DUTY_RETRY, duty.round) for duty in self._duties),
+            *(_Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
 
     def start(self) -> None:

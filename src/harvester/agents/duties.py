@@ -1,8 +1,12 @@
-"""Work that one process of the instance does for all of them, such as fetching what is cached in the database."""
+"""Work that one process of the instance does for all of them, such as fetching what is cached in the database.
+
+What concerns a host, such as its credentials, is done by one process of each host.
+"""
 
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Final
 
 from harvester.agents.base import Instance
@@ -10,6 +14,9 @@ from harvester.store import duties
 from harvester.store.leases import Owner
 
 _LEASE: Final = timedelta(seconds=60)
+LOOK: Final = 60.0
+"""Seconds after which a process looks at the latest whether a round is due: the one that did the last may be gone."""
+_LONGEST_NAME: Final = 64
 
 
 class Duty:
@@ -21,13 +28,22 @@ class Duty:
         name: of the agent whose round it is; at most 64 characters.
         period: seconds from the beginning of one round to that of the next.
         work: the round.
+        host: whose round it is; empty for one that is done once for all hosts.
     """
 
     def __init__(
-        self, instance: Instance, owner: Callable[[], Owner], *, name: str, period: float, work: Callable[[], None]
+        self,
+        instance: Instance,
+        owner: Callable[[], Owner],
+        *,
+        name: str,
+        period: float,
+        work: Callable[[], None],
+        host: str = "",
     ) -> None:
         self.name = name
         self.period = period
+        self._key = _key(name, host)
         self._work = work
         self._db = instance.db
         self._owner = owner
@@ -43,7 +59,7 @@ class Duty:
         """
         now, fence = self._clock(), self._owner().next_fence()
         with self._db.write() as connection:
-            taken = duties.take(connection, self.name, fence, now=now, until=now + _LEASE)
+            taken = duties.take(connection, self._key, fence, now=now, until=now + _LEASE)
         if not taken:
             return
         with self._lock:
@@ -56,7 +72,7 @@ class Duty:
             with self._lock:
                 self._fence = None
             with self._db.write() as connection:
-                duties.put_down(connection, self.name, fence, due)
+                duties.put_down(connection, self._key, fence, due)
 
     def renew(self) -> None:
         """Keep a round in hand ours; called regularly by the housekeeper."""
@@ -64,4 +80,13 @@ class Duty:
             fence = self._fence
         if fence is not None:
             with self._db.write() as connection:
-                duties.extend(connection, self.name, fence, self._clock() + _LEASE)
+                duties.extend(connection, self._key, fence, self._clock() + _LEASE)
+
+
+def _key(name: str, host: str) -> str:
+    """What processes agree on; a host with a long name is called by its beginning and a digest."""
+    key = f"{name}@{host}" if host else name
+    if len(key) <= _LONGEST_NAME:
+        return key
+    digest = sha256(key.encode()).hexdigest()[:12]
+    return f"{key[: _LONGEST_NAME - len(digest) - 1]}~{digest}"

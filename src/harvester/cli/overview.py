@@ -8,14 +8,16 @@ from typing import Final
 import typer
 from sqlalchemy import Connection
 
+from harvester.cli.hosts import print_credentials
 from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
 from harvester.config.findings import nearest
 from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import cache, holds, jobs, queues, worker_counts
+from harvester.store import cache, credentials, holds, jobs, queues, worker_counts
 from harvester.store.cache import CacheState
+from harvester.store.credentials import CredentialRecord
 from harvester.store.queues import Note
 
 _ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
@@ -39,14 +41,17 @@ class Overview:
     """The instance at a glance.
 
     Attributes:
+        at: when it was looked at.
         left_out: queues whose configuration has an error now.
         documents: what the cacher keeps, and what came of fetching it.
     """
 
+    at: datetime
     processes: Sequence[Process]
     queues: Sequence[QueueOverview]
     left_out: Sequence[str] = ()
     documents: Sequence[CacheState] = ()
+    credentials: Sequence[CredentialRecord] = ()
 
 
 def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) -> Overview:
@@ -57,8 +62,14 @@ def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) ->
         now: what time it is.
         left_out: queues whose configuration has an error.
     """
-    processes, queues_now = list_processes(connection, now), look_at_queues(connection, now)
-    return Overview(processes, queues_now, sorted(left_out), cache.states(connection))
+    return Overview(
+        now,
+        list_processes(connection, now),
+        look_at_queues(connection, now),
+        sorted(left_out),
+        cache.states(connection),
+        credentials.of_hosts(connection),
+    )
 
 
 def look_at_queues(connection: Connection, now: datetime) -> list[QueueOverview]:
@@ -88,6 +99,7 @@ def print_overview(overview: Overview) -> None:
         typer.echo(line)
     typer.echo()
     print_queues(overview.queues)
+    print_credentials(overview.credentials, overview.at)
     complaints = [line for each in overview.queues for line in _complaints(each)]
     complaints += map(words_of_left_out, overview.left_out)
     complaints += [_words_of_document(each) for each in overview.documents if each.problem]

@@ -24,10 +24,12 @@ from harvester.config.plugin_blocks import (
 from harvester.config.problems import later_key, unknown_key, wrong_value
 from harvester.config.queue_merge import TEMPLATE_FLAG, MergedQueue
 from harvester.config.queue_model import LIMIT_KEYS, ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig, python_name
+from harvester.config.setups import SetupProblem, of_queue
 from harvester.core.workers import MapType
 
 _QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "standby", "maintenance", "paused")
 _SAME_RESOURCE = ("monitor", "sweeper")
+_SETUPS = ("credmanagers", "file_syncer")
 _UPSTREAM = "pandaharvester."
 _SIMPLE_PLUGINS = {"workerMaker": "simple", "preparator": "dummy", "stager": "dummy", "messenger": "shared_file"}
 _ACCESS_POINT = "workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
@@ -94,6 +96,20 @@ class _Builder:
                     continue
                 report = {Severity.ERROR: self.findings.error, Severity.WARNING: self.findings.warning}
                 report.get(problem.severity, self.findings.info)(at, key, problem.problem, problem.advice)
+        for role in _SETUPS:
+            self._check_setups(queue, role, check)
+
+    def _check_setups(self, queue: QueueConfig, role: str, check: PluginChecker) -> None:
+        """One that cannot be used keeps no queue out of service: somebody else may care for what it would do."""
+        at, key = self.merged.find(role)
+        for found in of_queue(queue, role, getattr(queue, role), ""):
+            if isinstance(found, SetupProblem):
+                self.findings.warning(at, key, found.problem, found.advice)
+                continue
+            for said in check(queue.queue_name, role, found.block):
+                problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
+                words = f"{found.block.label}: {f'{problem.key}: ' if problem.key else ''}{problem.problem}"
+                self.findings.warning(at, key, words, problem.advice)
 
     def _model(self, values: Mapping[str, object]) -> QueueConfig | None:
         try:

@@ -190,14 +190,10 @@ class QueueConfig(Keyed):
     """Finds auxiliary inputs in job parameters."""
     resource: Annotated[Block | None, Later("no plugin is told about the resource")] = None
     """Tells other plugins about the resource."""
-    credmanagers: Annotated[PluginDicts, Later("somebody else has to renew credentials")] = Field(
-        default=(), repr=False
-    )
-    """Credential managers of this queue."""
-    file_syncer: Annotated[PluginDicts, Field(alias="file_syncer"), Later("somebody else has to copy those files")] = (
-        Field(default=(), repr=False)
-    )
-    """File syncers of this queue."""
+    credmanagers: PluginDicts = Field(default=(), repr=False)
+    """Credential managers of this queue; `${harvesterID}`, `${queueName}` and `${common.KEY}` are filled in."""
+    file_syncer: Annotated[PluginDicts, Field(alias="file_syncer", repr=False)] = ()
+    """File syncers of this queue, likewise."""
 
     core: CoreKeys = CoreKeys()
     """What the agents read from the plugin blocks."""

@@ -36,6 +36,7 @@ from harvester.config.job_sections import (
     Zipper,
 )
 from harvester.config.log_areas import AREAS, area_named
+from harvester.config.setups import SetupProblem, SetupsFound, of_credential_lists, of_plugin_configs
 from harvester.config.upkeep_sections import Apfmon, Cacher, CredManager, FileSyncer, ServiceMonitor, Watcher
 from harvester.config.values import Entry, Expander
 from harvester.config.worker_sections import Monitor, Submitter, Sweeper
@@ -213,7 +214,17 @@ class _Builder:
         self._report_missing_authorities(settings.pandacon)
         entry = self._entries.get("cacher", {}).get("data")
         report_lines(settings.cacher.data, entry, environ, self._findings)
+        self._report_setups("credmanager", of_credential_lists(settings.credmanager, settings.pandacon.cert_file))
+        self._report_setups("credmanager", of_plugin_configs(settings.credmanager.plugin_configs))
+        self._report_setups("file_syncer", of_plugin_configs(settings.file_syncer.plugin_configs))
         return settings
+
+    def _report_setups(self, section: str, found: SetupsFound) -> None:
+        for each in found:
+            if isinstance(each, SetupProblem):
+                entry = self._entries.get(section, {}).get(each.key)
+                at = entry.at if entry else self._text(section).at
+                self._findings.warning(at, f"{section}.{each.key}", each.problem, each.advice)
 
     def _text(self, name: str) -> SectionText:
         return SectionText(name, self._entries.get(name, {}), self._headers.get(name, self._main_file))

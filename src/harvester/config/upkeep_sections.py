@@ -22,8 +22,6 @@ from harvester.config.fields import (
 )
 
 _NO_WATCH = Idle("nothing is watched")
-_OTHERS_RENEW = Later("somebody else has to renew credentials")
-_NO_RENEWAL = Idle("no credentials are renewed")
 _NO_MEASUREMENTS = Idle("nothing is measured")
 _NO_APFMON = Idle("no pilot factory monitor is told about workers")
 
@@ -66,30 +64,30 @@ class Watcher(Section):
 class CredManager(Section):
     """`[credmanager]`: renews proxies and tokens."""
 
-    module_name: Annotated[Lines, _OTHERS_RENEW] = ()
+    module_name: Lines = ()
     """Modules of the plugins."""
-    class_name: Annotated[Lines, _NO_RENEWAL] = ()
+    class_name: Lines = ()
     """Classes of the plugins, one per module."""
-    in_cert_file: Annotated[Lines, _NO_RENEWAL] = ()
+    in_cert_file: Lines = ()
     """Proxies without attributes, one per module."""
-    cert_file: Annotated[Lines, _NO_RENEWAL] = ()
+    cert_file: Lines = ()
     """Older name of `inCertFile`."""
-    out_cert_file: Annotated[Lines, _NO_RENEWAL] = ()
+    out_cert_file: Lines = ()
     """Proxies to make, one per module; `[pandacon] cert_file` when not set."""
-    voms: Annotated[Lines, _NO_RENEWAL] = ()
-    """VOMS attributes, one per module."""
-    plugin_configs: Annotated[PluginConfigs, _OTHERS_RENEW] = ()
+    voms: Lines = ()
+    """VOMS attributes, one per module. The shortest of these lists decides how many plugins there are."""
+    plugin_configs: PluginConfigs = ()
     """Plugins with several set-ups: `[{"module", "name", "configs": {set-up: {parameter: value}}}]`."""
-    sleep_time: Annotated[Seconds, _NO_RENEWAL] = 1800
+    sleep_time: Seconds = 1800
     """Pause between checks."""
 
 
 class FileSyncer(Section):
     """`[file_syncer]`: keeps local copies of remote files."""
 
-    plugin_configs: Annotated[PluginConfigs, Later("somebody else has to copy those files")] = ()
+    plugin_configs: PluginConfigs = ()
     """As in `[credmanager]`."""
-    sleep_time: Annotated[Seconds, Idle("no files are copied")] = 600
+    sleep_time: Seconds = 600
     """Pause between cycles."""
 
 

@@ -65,11 +65,12 @@ class PluginContext:
 
     Attributes:
         instance: `harvester_id`.
-        queue: name of the queue whose block made this plugin.
+        queue: name of the queue whose block made this plugin; empty for one that serves the instance.
         clock: the present time, aware UTC.
         state_dir: a directory of this instance for small state of plugins; exists and is private.
         file_names: names of the files in the access point, by key of `[payload_interaction]`.
         ahead: by how much `clock` is ahead of the system's clock, which dates files and may be set by people.
+        setup: name of the set-up of a plugin that serves the instance.
     """
 
     instance: str
@@ -78,6 +79,12 @@ class PluginContext:
     state_dir: Path
     file_names: Mapping[str, str] = field(default_factory=dict)
     ahead: Callable[[], timedelta] = timedelta
+    setup: str = ""
+
+    @property
+    def place(self) -> str:
+        """Whom the plugin serves, for messages."""
+        return f"queue {self.queue}" if self.queue else f"set-up {self.setup}"
 
     def file_time(self) -> datetime:
         """The present time as files are dated."""
@@ -423,3 +430,77 @@ class Stager(Plugin[SettingsT], ABC):
     @abstractmethod
     def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
         """How the transfers stand."""
+
+
+# ---- upkeep: credentials and files of the hosts ----------------------------------------------------------------------
+
+
+@record_type
+class Valid:
+    """The credential can be used.
+
+    Attributes:
+        until: when it runs out; None if it does not, or if nobody can tell.
+        is_due: its manager wants it renewed, although it is still valid.
+    """
+
+    until: datetime | None = None
+    is_due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """The credential cannot be used: it is not there, ran out, or is of the wrong kind."""
+
+    reason: str
+
+
+CredentialState = Valid | Invalid | Unknown
+
+
+class CredentialManager(Plugin[SettingsT], ABC):
+    """Keeps credentials valid: proxies and tokens, each a file that others read while it is replaced.
+
+    Credentials are files on hosts, so every host of an instance runs each manager for itself, one process at a time.
+    One that brings a credential to another place, such as a secret of Kubernetes, must not mind doing so once per host.
+    """
+
+    @abstractmethod
+    def names(self) -> Sequence[str]:
+        """The credentials that it keeps, by what operators call them: the path of the file."""
+
+    @abstractmethod
+    def check(self, names: Sequence[str]) -> Sequence[CredentialState]:
+        """How long each is valid, and whether it should be renewed."""
+
+    @abstractmethod
+    def renew(self, names: Sequence[str]) -> Sequence[Done | Later | Failed]:
+        """Make new ones. The old one stays in place unless the new one is complete: never half a file, mode 0600."""
+
+
+@record_type
+class Current:
+    """The local copy is as the remote files are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The local copy is missing or old."""
+
+    reason: str
+
+
+class FileSyncer(Plugin[SettingsT], ABC):
+    """Keeps local copies of remote files; as credentials, on every host for itself."""
+
+    @abstractmethod
+    def targets(self) -> Sequence[str]:
+        """The copies that it keeps, by their paths."""
+
+    @abstractmethod
+    def check(self, targets: Sequence[str]) -> Sequence[Current | Stale | Unknown]:
+        """Whether each copy is current; unknown changes nothing."""
+
+    @abstractmethod
+    def update(self, targets: Sequence[str]) -> Sequence[Done | Later | Failed]:
+        """Bring the copies up to date; a copy that cannot be is left as it was."""

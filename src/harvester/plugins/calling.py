@@ -98,5 +98,5 @@ class PluginCalls:
 
 def _name_of(verb: Callable[..., object]) -> str:
     plugin = getattr(verb, "__self__", None)
-    queue = getattr(getattr(plugin, "context", None), "queue", "?")
-    return f"{type(plugin).__name__}.{getattr(verb, '__name__', '?')} of queue {queue}"
+    place = getattr(getattr(plugin, "context", None), "place", "queue ?")
+    return f"{type(plugin).__name__}.{getattr(verb, '__name__', '?')} of {place}"

@@ -62,11 +62,16 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
         "copy": "harvester.plugins.data.copying:CopyStager",
         "dummy": "harvester.plugins.data.dummy:DummyStager",
     },
+    Role.CREDENTIAL_MANAGER: {
+        "dummy": "harvester.plugins.credentials.dummy:DummyCredentialManager",
+        "voms_proxy": "harvester.plugins.credentials.voms_proxy:VomsProxyManager",
+    },
+    Role.FILE_SYNCER: {"git": "harvester.plugins.filesyncers.git:GitFileSyncer"},
 }
 """The plugins that exist: `module:class` by role and short name. Each is imported when it is first asked for."""
 
 
-NOT_NEEDED_ANYWHERE: Final = frozenset({"siteName", "queueName", "middleware", "bareFunctions"})
+NOT_NEEDED_ANYWHERE: Final = frozenset({"siteName", "queueName", "setup_name", "middleware", "bareFunctions"})
 """Keys that upstream gives to every plugin, or reads itself when it makes one."""
 
 NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {

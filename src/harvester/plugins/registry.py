@@ -24,6 +24,8 @@ from harvester.config.plugin_blocks import PluginBlock, PluginProblem
 from harvester.config.setting_problems import setting_problems
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
+    CredentialManager,
+    FileSyncer,
     Messenger,
     Plugin,
     PluginContext,
@@ -61,6 +63,8 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.PREPARATOR: Preparator,
     Role.AUX_PREPARATOR: Preparator,
     Role.STAGER: Stager,
+    Role.CREDENTIAL_MANAGER: CredentialManager,
+    Role.FILE_SYNCER: FileSyncer,
 }
 
 
@@ -105,7 +109,7 @@ def build(role: Role, block: PluginBlock, context: PluginContext) -> AnyPlugin:
     Raises:
         PluginError: as `resolve`, and PluginSettingsError; the message names the queue, the block and the keys.
     """
-    place = f"queue {context.queue}, block {role}"
+    place = f"{context.place}, block {role}"
     try:
         plugin = resolve(role, block)
     except PluginError as error:

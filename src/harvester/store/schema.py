@@ -277,3 +277,42 @@ history = Table(
     Column("agent", Told(32), nullable=False),
     Index(None, "kind", "subject"),
 )
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("host", _NAME, primary_key=True),
+    Column("name", _NAME, primary_key=True),
+    Column("setup", Told(190), nullable=False),
+    Column("valid_until", UtcTime),
+    Column("checked_at", UtcTime, nullable=False),
+    Column("renewed_at", UtcTime),
+    Column("problem", Told(500), nullable=False),
+)
+"""How long the credentials on each host are valid; the credentials themselves are files and nowhere else."""
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("measurement_id", Key, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("host", _NAME, nullable=False),
+    Column("metrics", JsonText, nullable=False),
+    Column("reported", Integer, nullable=False, server_default="0"),
+    Index(None, "at"),
+)
+"""What the service and its hosts were seen to use."""
+
+dialogs = Table(
+    "dialogs",
+    metadata,
+    Column("dialog_id", Key, primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("module", Told(100), nullable=False),
+    Column("identifier", Told(100), nullable=False),
+    Column("level", String(10), nullable=False),
+    Column("message", Told(500), nullable=False),
+    Index(None, "at"),
+    sqlite_autoincrement=True,  # the server replaces a message by a later one of the same number
+)
+"""Messages that the server has not been told yet."""

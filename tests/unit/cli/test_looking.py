@@ -11,8 +11,9 @@ from harvester.core.clock import utc_now
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.local.processes import birth_of
-from harvester.store import cache, history, jobs, leases, queues, workers
+from harvester.store import cache, credentials, history, jobs, leases, queues, workers
 from harvester.store.cache import Attempt, CacheKey
+from harvester.store.credentials import CredentialRecord
 from harvester.store.engine import Database
 
 JOB = Job(4711, "Q", JobStatus.STARTING, JobSubstatus.FETCHED, task_id=3)
@@ -54,6 +55,18 @@ class TestOfAFilledDatabase:
         assert told["queues"][0]["name"] == "Q"
         assert told["queues"][0]["jobs"] == {"starting": 2}
         assert told["queues"][0]["workers"] == {"pending": 1}
+
+    def test_status_tells_how_long_credentials_last(self, call: CommandLine, filled: Database):
+        now = utc_now()
+        good = CredentialRecord("here", "/good", "pilot", now + timedelta(hours=50), now, now, "")
+        bad = replace(good, name="/bad", valid_until=now + timedelta(hours=4), problem="the VOMS server is down")
+        with filled.write() as connection:
+            credentials.replace(connection, "here", [good, bad])
+        shown = call("status").stdout
+        assert "hours left" in shown
+        assert "/bad on here: lasts 4.0 more hours; the VOMS server is down" in shown
+        told = json.loads(call("status", "--json").stdout)
+        assert [each["problem"] for each in told["credentials"]] == ["the VOMS server is down", ""]
 
     def test_a_problem_is_told_whoever_has_it(self, call: CommandLine, filled: Database):
         with filled.write() as connection:

@@ -172,7 +172,6 @@ def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
         "qconf.configFromCacher",
         "qconf.resolverModule",
         "qconf.pilotVersion",
-        "credmanager.moduleName",
         "service_monitor.active",
         "apfmon.active",
     }

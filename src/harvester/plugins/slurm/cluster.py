@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from harvester.plugins.slurm.commands import Commands, NotStarted, Ran, Refusal, Result
 from harvester.plugins.slurm.listing import (
     SACCT_COLUMNS,
     SACCT_FORMAT,
@@ -19,6 +18,7 @@ from harvester.plugins.slurm.listing import (
 )
 from harvester.plugins.slurm.naming import compact_batch_ids, job_of
 from harvester.plugins.slurm.settings import SlurmSettings
+from harvester.plugins.tools.commands import Commands, NotStarted, Ran, Refusal, Result
 
 _ARGUMENT_LENGTH: Final = 100_000
 """Linux takes at most 131,072 bytes in one argument."""

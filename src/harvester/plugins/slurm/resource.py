@@ -22,13 +22,13 @@ from harvester.plugins.api import (
 )
 from harvester.plugins.slurm.answers import left_behind, own_word, seen
 from harvester.plugins.slurm.cluster import Cluster
-from harvester.plugins.slurm.commands import Commands
 from harvester.plugins.slurm.listing import Listing, Row
 from harvester.plugins.slurm.naming import is_batch_id
 from harvester.plugins.slurm.settings import SlurmSettings
 from harvester.plugins.slurm.states import meaning_of
 from harvester.plugins.slurm.submission import Submission
 from harvester.plugins.slurm.under_way import Submissions
+from harvester.plugins.tools.commands import Commands
 
 _MARGIN: Final = timedelta(minutes=1)
 _CLOCKS_DIFFER: Final = timedelta(hours=1)

@@ -1,4 +1,4 @@
-"""Runs Slurm's commands: argument lists, a time limit, limited output, results as values."""
+"""Runs commands: argument lists, a time limit, limited output, results as values."""
 
 import os
 import selectors

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester.plugins.slurm import commands
-from harvester.plugins.slurm.commands import Commands, CutOff, NotStarted, Ran, Refusal, Result, TurnedAway
+from harvester.plugins.tools import commands
+from harvester.plugins.tools.commands import Commands, CutOff, NotStarted, Ran, Refusal, Result, TurnedAway
 
 
 def _run(shell: str, timeout: float = 30, text: str = "", refusal: Refusal | None = None) -> Result:

@@ -1,0 +1,129 @@
+"""Keeps credentials valid: looks at each, renews what is due, and tells early when that fails (core reference §3.1).
+
+Credentials are files on hosts, so each host has a round of its own, done by one of its processes. The first look comes
+before the server is called for the first time: a new host may have no credential yet to call it with.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from harvester.config.setups import Setup
+from harvester.core.clock import Clock
+from harvester.core.credentials import Gravity, outlook, reason_to_renew
+from harvester.plugins.api import CredentialManager, CredentialState, Done, Later, PluginSettings, Unknown, Valid
+from harvester.plugins.calling import PluginCalls
+from harvester.plugins.setup_pool import SetupPool
+from harvester.plugins.turns import Turns
+from harvester.store import credentials
+from harvester.store.credentials import CredentialRecord
+from harvester.store.engine import Database
+
+log = structlog.get_logger(__name__)
+
+Manager = CredentialManager[PluginSettings]
+
+_PATIENCE: Final = 150.0
+"""Seconds that one set-up may take before the others are looked at without waiting for it."""
+
+
+class CredentialKeeper:
+    """One look at all credentials of this host.
+
+    Args:
+        db: where it is written how they are.
+        clock: what time it is.
+        host: this host.
+        pool: the managers.
+        period: seconds between two looks.
+    """
+
+    name: Final = "cred manager"
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        host: str,
+        pool: SetupPool[Manager],
+        period: float,
+    ) -> None:
+        self._db = db
+        self._clock = clock
+        self._host = host
+        self._pool = pool
+        self._period = timedelta(seconds=period)
+        self._call = PluginCalls()
+
+    def round(self) -> None:
+        """Look, renew, and write down how the credentials are.
+
+        Raises:
+            StoreUnavailableError: the database is away; the credentials were looked after all the same.
+        """
+        found = self.keep_valid()
+        self._db.transact(lambda connection: credentials.replace(connection, self._host, found))
+
+    def keep_valid(self) -> list[CredentialRecord]:
+        """Look at all credentials, renew those that are due, and complain of those that could not be."""
+        built = dict(enumerate(self._pool.plugins()))
+        turns: Turns[int, list[CredentialRecord]] = Turns(lambda place: self._look_after(*built[place]), _PATIENCE)
+        results = turns.run(built)
+        late = {place: [self._failed(built[place][0], "its manager does not come back")] for place in turns.late}
+        found = [each for _, records in sorted({**results, **late}.items()) for each in records]
+        for each in found:
+            self._tell(each)
+        return found
+
+    def _look_after(self, setup: Setup, plugin: Manager | str) -> list[CredentialRecord]:
+        if isinstance(plugin, str):
+            return [self._failed(setup, plugin)]
+        try:
+            names = plugin.names()
+        except Exception as error:  # a plugin may raise anything; the other set-ups must not suffer
+            log.exception("plugin failed", setup=setup.name, plugin=setup.block.label)
+            return [self._failed(setup, f"{setup.block.label} failed: {type(error).__name__}: {error}")]
+        states = dict(zip(names, self._call(plugin.check, names, Unknown), strict=True))
+        due = [name for name, state in states.items() if self._is_due(state)]
+        outcomes = dict(zip(due, self._call(plugin.renew, due, Later), strict=True))
+        renewed = [name for name, outcome in outcomes.items() if isinstance(outcome, Done)]
+        states |= zip(renewed, self._call(plugin.check, renewed, Unknown), strict=True)
+        problems = {name: each.reason for name, each in outcomes.items() if not isinstance(each, Done)}
+        return [self._record(setup, name, states[name], problems.get(name), name in renewed) for name in states]
+
+    def _is_due(self, state: CredentialState) -> bool:
+        if not isinstance(state, Valid) or state.is_due:
+            return True
+        return bool(reason_to_renew(state.until, self._clock(), self._period))
+
+    def _record(
+        self,
+        setup: Setup,
+        name: str,
+        state: CredentialState,
+        refusal: str | None,
+        renewed: bool,  # noqa: FBT001 - one of five facts
+    ) -> CredentialRecord:
+        now = self._clock()
+        until = state.until if isinstance(state, Valid) else None
+        told = "" if isinstance(state, Valid) else state.reason
+        problem = "; ".join(filter(None, (told, refusal and f"it cannot be renewed: {refusal}")))
+        return CredentialRecord(self._host, name, setup.name, until, now, now if renewed else None, problem)
+
+    def _failed(self, setup: Setup, reason: str) -> CredentialRecord:
+        return CredentialRecord(self._host, setup.name, setup.name, None, self._clock(), None, reason)
+
+    def _tell(self, record: CredentialRecord) -> None:
+        view = outlook(record.valid_until, record.problem, record.checked_at)
+        about = {"agent": self.name, "credential": record.name, "setup": record.setup}
+        if view.gravity is Gravity.ERROR:
+            log.error("credential is in danger", problem=view.words, **about)
+        elif view.gravity is Gravity.WARNING:
+            log.warning("credential is not renewed", problem=view.words, **about)
+        elif record.renewed_at:
+            log.info("credential renewed", until=_words_of(record.valid_until), **about)
+
+
+def _words_of(moment: datetime | None) -> str:
+    return "for ever" if moment is None else f"{moment:%Y-%m-%d %H:%M:%S}"

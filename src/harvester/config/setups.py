@@ -1,0 +1,166 @@
+"""Plugins that serve the instance or a queue in several ways: credential managers and file syncers.
+
+Core reference §1.8: `[credmanager]` has parallel lists and `pluginConfigs`, `[file_syncer]` the latter; queues have
+lists of plugins with placeholders (plugins reference §1.2, §2.9, §2.14).
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import JsonValue
+
+from harvester.config.plugin_blocks import PluginBlock, identity_problem
+from harvester.config.queue_model import QueueConfig
+from harvester.config.upkeep_sections import CredManager, FileSyncer
+
+_PLACEHOLDER: Final = re.compile(r"\$\{([\w.]+)\}")
+_COMMON: Final = "common."
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One plugin with one set of parameters.
+
+    Attributes:
+        name: what operators call it; the queue's name if it is a queue's.
+        queue: whose it is; empty for the instance's own.
+        key: of its section or queue, where it is written.
+    """
+
+    name: str
+    queue: str
+    key: str
+    block: PluginBlock
+
+
+@dataclass(frozen=True, slots=True)
+class SetupProblem:
+    """Why an entry is no set-up; the others are not concerned.
+
+    Attributes:
+        key: of its section or queue.
+    """
+
+    key: str
+    problem: str
+    advice: str
+
+
+SetupsFound = list[Setup | SetupProblem]
+
+
+def credential_setups(
+    section: CredManager, cert_file: str | None, queues: Iterable[QueueConfig], instance: str
+) -> list[Setup]:
+    """All credential managers of an instance; what is no set-up is left out, and told when the files are read.
+
+    Args:
+        section: `[credmanager]`.
+        cert_file: `[pandacon] cert_file`.
+        queues: all queues.
+        instance: `harvester_id`.
+    """
+    own = [*of_credential_lists(section, cert_file), *of_plugin_configs(section.plugin_configs)]
+    theirs = [each for queue in queues for each in of_queue(queue, "credmanagers", queue.credmanagers, instance)]
+    return _usable([*own, *theirs])
+
+
+def syncer_setups(section: FileSyncer, queues: Iterable[QueueConfig], instance: str) -> list[Setup]:
+    """All file syncers of an instance, likewise."""
+    theirs = [each for queue in queues for each in of_queue(queue, "file_syncer", queue.file_syncer, instance)]
+    return _usable([*of_plugin_configs(section.plugin_configs), *theirs])
+
+
+def _usable(found: SetupsFound) -> list[Setup]:
+    return [each for each in found if isinstance(each, Setup)]
+
+
+def of_credential_lists(section: CredManager, cert_file: str | None) -> SetupsFound:
+    """The set-ups of the parallel lists, paired in their order; the shortest list decides how many there are.
+
+    Args:
+        section: `[credmanager]`.
+        cert_file: `[pandacon] cert_file`, which is made where no `outCertFile` is set.
+    """
+    ins = section.in_cert_file or section.cert_file
+    outs = section.out_cert_file or ((cert_file,) * len(section.module_name) if cert_file else ())
+    lists = (section.module_name, section.class_name, ins, outs, section.voms)
+    number = min(map(len, lists))
+    found: SetupsFound = [_of_lists(place, *each) for place, each in enumerate(zip(*lists, strict=False), start=1)]
+    if number < len(section.module_name):
+        problem = f"has {len(section.module_name)} plugins, but only {number} of them have all other entries"
+        advice = "write as many lines for className, inCertFile, outCertFile and voms"
+        found.append(SetupProblem("moduleName", problem, advice))
+    return found
+
+
+def _of_lists(place: int, module: str, name: str, in_file: str, out_file: str, voms: str) -> Setup:  # noqa: PLR0917 - one per list
+    settings: dict[str, JsonValue] = {"inCertFile": in_file, "outCertFile": out_file, "voms": voms}
+    return Setup(f"{place}: {out_file}", "", "moduleName", PluginBlock(module=module, name=name, settings=settings))
+
+
+def of_plugin_configs(configs: Sequence[Mapping[str, JsonValue]]) -> SetupsFound:
+    """The set-ups of `pluginConfigs`: `[{"module", "name", "configs": {set-up: {parameter: value}}}]`."""
+    return [each for place, entry in enumerate(configs, start=1) for each in _of_config(place, entry)]
+
+
+def _of_config(place: int, entry: Mapping[str, JsonValue]) -> Iterator[Setup | SetupProblem]:
+    if problem := identity_problem(entry):
+        yield SetupProblem("pluginConfigs", f"entry {place} {problem}", 'write "module" and "name", or "plugin" alone')
+        return
+    setups = entry.get("configs")
+    if not isinstance(setups, dict) or not all(isinstance(each, dict) for each in setups.values()):
+        problem = f'entry {place} has no "configs" of the form {{set-up: {{parameter: value}}}}, so it does nothing'
+        yield SetupProblem("pluginConfigs", problem, 'write "configs": {"name of the set-up": {…}}')
+        return
+    identity = {key: value for key, value in entry.items() if key != "configs"}
+    for name, settings in setups.items():
+        if isinstance(settings, dict):
+            block = PluginBlock.of({**identity, **settings, "setup_name": name}, {}, settings)
+            yield Setup(name, "", "pluginConfigs", block)
+
+
+def of_queue(queue: QueueConfig, key: str, listed: Sequence[Mapping[str, JsonValue]], instance: str) -> SetupsFound:
+    """The set-ups that a queue lists, with its placeholders filled in; none of a queue that is out of service.
+
+    Args:
+        queue: the queue.
+        key: `credmanagers` or `file_syncer`.
+        listed: what it lists there.
+        instance: `harvester_id`.
+    """
+    if queue.offline:
+        return []
+    return [_of_queue(queue, key, place, entry, instance) for place, entry in enumerate(listed, start=1)]
+
+
+def _of_queue(
+    queue: QueueConfig, key: str, place: int, entry: Mapping[str, JsonValue], instance: str
+) -> Setup | SetupProblem:
+    if problem := identity_problem(entry):
+        return SetupProblem(key, f"entry {place} {problem}", 'write "module" and "name", or "plugin" alone')
+    known: dict[str, JsonValue] = {"harvesterID": instance, "queueName": queue.queue_name}
+    known |= {f"{_COMMON}{name}": value for name, value in queue.common.items()}
+    filled = {name: _filled(value, known) for name, value in entry.items()}
+    if missing := sorted({name for value in filled.values() for name in _left_in(value)}):
+        words = ", ".join(f"${{{name}}}" for name in missing)
+        problem = f"entry {place} has {words}, which stands for nothing here"
+        return SetupProblem(key, problem, "write ${harvesterID}, ${queueName} or ${common.KEY} with a key of common")
+    given = {"setup_name": queue.queue_name, "queueName": queue.queue_name}
+    return Setup(queue.queue_name, queue.queue_name, key, PluginBlock.of({**given, **filled}, {}, entry))
+
+
+def _filled(value: JsonValue, known: Mapping[str, JsonValue]) -> JsonValue:
+    """Upstream fails for values that are no texts; a placeholder that is all of a text becomes the value as it is."""
+    if not isinstance(value, str):
+        return value
+    whole = _PLACEHOLDER.fullmatch(value)
+    if whole and whole[1] in known:
+        return known[whole[1]]
+    return _PLACEHOLDER.sub(lambda match: str(known.get(match[1], match[0])), value)
+
+
+def _left_in(value: JsonValue) -> list[str]:
+    return _PLACEHOLDER.findall(value) if isinstance(value, str) else []

@@ -1,0 +1,74 @@
+"""The part of the composition root that keeps the instance itself in order: credentials, copies of files."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from harvester.agents.base import Instance
+from harvester.agents.credential_manager import CredentialKeeper, Manager
+from harvester.agents.duties import Duty
+from harvester.agents.file_syncer import FileSyncing
+from harvester.config.service import Settings
+from harvester.config.setups import Setup, credential_setups, syncer_setups
+from harvester.core.clock import Clock
+from harvester.plugins.api import PluginContext
+from harvester.plugins.names import Role
+from harvester.plugins.pool import PluginPool
+from harvester.plugins.setup_pool import SetupPool
+from harvester.store.engine import Database
+from harvester.store.leases import Owner
+
+
+class Upkeep:
+    """What runs beside the agents and serves no single queue.
+
+    Args:
+        settings: the main configuration.
+        db: the database.
+        clock: what time it is.
+        host: this host.
+        plugins: knows the present queues.
+        make_context: the context of the plugins of a queue, or, with an empty name, of the instance.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        db: Database,
+        clock: Clock,
+        host: str,
+        *,
+        plugins: PluginPool,
+        make_context: Callable[[str], PluginContext],
+    ) -> None:
+        self._settings = settings
+        self._host = host
+        self._plugins = plugins
+        self._make_context = make_context
+        period = settings.credmanager.sleep_time
+        managers: SetupPool[Manager] = SetupPool(Role.CREDENTIAL_MANAGER, self._context, self._credential_setups)
+        self.credentials = CredentialKeeper(db, clock, host, managers, period)
+        self._syncing = FileSyncing(SetupPool(Role.FILE_SYNCER, self._context, self._syncer_setups))
+
+    def duties(self, instance: Instance, owner: Callable[[], Owner]) -> list[Duty]:
+        """What one process of the instance, or of this host, does for all of them."""
+        settings = self._settings
+        on_this_host = (
+            (CredentialKeeper.name, settings.credmanager.sleep_time, self.credentials.round),
+            (FileSyncing.name, settings.file_syncer.sleep_time, self._syncing.round),
+        )
+        return [
+            Duty(instance, owner, name=name, period=period, work=work, host=self._host)
+            for name, period, work in on_this_host
+        ]
+
+    def _credential_setups(self) -> list[Setup]:
+        settings, queues = self._settings, self._plugins.queues.values()
+        cert_file, instance = settings.pandacon.cert_file, settings.master.harvester_id
+        return credential_setups(settings.credmanager, cert_file, queues, instance)
+
+    def _syncer_setups(self) -> list[Setup]:
+        settings, queues = self._settings, self._plugins.queues.values()
+        return syncer_setups(settings.file_syncer, queues, settings.master.harvester_id)
+
+    def _context(self, setup: Setup) -> PluginContext:
+        return replace(self._make_context(setup.queue), setup=setup.name)

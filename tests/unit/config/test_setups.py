@@ -1,0 +1,122 @@
+"""Set-ups of credential managers and file syncers, in all the forms that existing files have."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from harvester.config.findings import Findings
+from harvester.config.queue_builder import build_queue
+from harvester.config.queue_merge import MergedQueue
+from harvester.config.queue_model import QueueConfig
+from harvester.config.setups import (
+    Setup,
+    SetupProblem,
+    credential_setups,
+    of_credential_lists,
+    of_plugin_configs,
+    of_queue,
+)
+from harvester.config.upkeep_sections import CredManager
+
+MODULE = "pandaharvester.harvestercredmanager.no_voms_cred_manager"
+
+
+def section(**keys: object) -> CredManager:
+    return CredManager.model_validate(keys)
+
+
+def queue_with(**attributes: JsonValue) -> QueueConfig:
+    raw: dict[str, JsonValue] = {"submitter": {"plugin": "dummy"}, **attributes}
+    queue = build_queue(MergedQueue("Q", raw), Path("/state"), Findings())
+    assert queue is not None
+    return queue
+
+
+def test_parallel_lists_are_paired_in_their_order():
+    lists = section(
+        moduleName=[MODULE, MODULE], className=["NoVomsCredManager"] * 2, inCertFile=["/in", "/in"],
+        outCertFile=["/prod", "/pilot"], voms=["atlas:/atlas/Role=production", "atlas:/atlas/Role=pilot"],
+    )  # fmt: skip
+    found = of_credential_lists(lists, "/cert")
+    assert [each.block.settings for each in found if isinstance(each, Setup)] == [
+        {"inCertFile": "/in", "outCertFile": "/prod", "voms": "atlas:/atlas/Role=production"},
+        {"inCertFile": "/in", "outCertFile": "/pilot", "voms": "atlas:/atlas/Role=pilot"},
+    ]
+
+
+def test_the_certificate_of_the_server_is_made_where_no_other_is_named():
+    lists = section(moduleName=MODULE, className="NoVomsCredManager", certFile="/in", voms="vo")
+    (found,) = of_credential_lists(lists, "/cert")
+    assert isinstance(found, Setup)
+    assert found.block.settings["outCertFile"] == "/cert"
+
+
+@pytest.mark.parametrize("missing", ["className", "inCertFile", "voms"])
+def test_a_short_list_leaves_plugins_out_and_says_so(missing: str):
+    keys = {"moduleName": MODULE, "className": "C", "inCertFile": "/in", "outCertFile": "/out", "voms": "vo"}
+    (found,) = of_credential_lists(section(**{key: each for key, each in keys.items() if key != missing}), None)
+    assert isinstance(found, SetupProblem)
+    assert found.problem == "has 1 plugins, but only 0 of them have all other entries"
+
+
+def test_one_plugin_has_several_setups():
+    configs: list[dict[str, JsonValue]] = [
+        {"module": MODULE, "name": "C", "configs": {"production": {"outCertFile": "/a"}, "pilot": {}}}
+    ]
+    found = of_plugin_configs(configs)
+    assert [(each.name, each.block.settings) for each in found if isinstance(each, Setup)] == [
+        ("production", {"outCertFile": "/a", "setup_name": "production"}),
+        ("pilot", {"setup_name": "pilot"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"module": MODULE, "configs": {}}, "entry 1 does not say name"),
+        ({"module": MODULE, "name": "C"}, 'entry 1 has no "configs"'),
+        ({"module": MODULE, "name": "C", "configs": {"a": 1}}, 'entry 1 has no "configs"'),
+    ],
+)
+def test_an_entry_without_setups_is_told(entry: dict[str, JsonValue], words: str):
+    (found,) = of_plugin_configs([entry])
+    assert isinstance(found, SetupProblem)
+    assert words in found.problem
+
+
+def test_placeholders_of_a_queue_are_filled_in():
+    queue = queue_with(
+        common={"k8s_namespace": "here", "ports": [1, 2], "count": 7},
+        credmanagers=[
+            {"plugin": "dummy", "outCertFile": "/p/${queueName}-${harvesterID}-${common.k8s_namespace}-${common.count}",
+             "ports": "${common.ports}"}
+        ],
+    )  # fmt: skip
+    (found,) = of_queue(queue, "credmanagers", queue.credmanagers, "inst")
+    assert isinstance(found, Setup)
+    assert found.block.settings == {
+        "setup_name": "Q",
+        "queueName": "Q",
+        "outCertFile": "/p/Q-inst-here-7",
+        "ports": [1, 2],
+    }
+
+
+def test_a_placeholder_that_stands_for_nothing_is_told():
+    queue = queue_with(credmanagers=[{"plugin": "dummy", "outCertFile": "/p/${common.nowhere}"}])
+    (found,) = of_queue(queue, "credmanagers", queue.credmanagers, "inst")
+    assert isinstance(found, SetupProblem)
+    assert "${common.nowhere}" in found.problem
+
+
+def test_a_queue_out_of_service_has_none():
+    queue = queue_with(queueStatus="offline", credmanagers=[{"plugin": "dummy"}])
+    assert of_queue(queue, "credmanagers", queue.credmanagers, "inst") == []
+
+
+def test_what_is_no_setup_keeps_no_other_from_being_one():
+    configs = [{"name": "half"}, {"plugin": "dummy", "configs": {"one": {}}}]
+    queue = queue_with(credmanagers=[{}, {"plugin": "dummy"}])
+    found = credential_setups(section(pluginConfigs=configs), None, [queue], "inst")
+    assert [(each.name, each.queue) for each in found] == [("one", ""), ("Q", "Q")]
