@@ -27,6 +27,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "facts": "cacher",
     "reconciler": "submitter",
     "listening": "monitor",
+    "transfers": "stager",
     "worker_propagator": "propagator",
     "statistics": "propagator",
     "killer": "sweeper",

@@ -19,6 +19,7 @@ from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.cacher import Cacher
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.duties import LOOK, Duty
+from harvester.agents.early_stager import EarlyStager
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
 from harvester.agents.facts import Facts
 from harvester.agents.fetching import Fetcher
@@ -63,6 +64,7 @@ _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and r
     Reconciler,
     Monitor,
     StagerAgent,
+    EarlyStager,
     JobPropagator,
     WorkerPropagator,
     Killer,
@@ -129,11 +131,12 @@ def plugin_context(
     """Makes the context of a queue's plugins, whose clock is `ahead` of the system's."""
     state = Path(settings.master.work_dir) / "plugins"
     names = settings.payload_interaction.model_dump(by_alias=True, exclude_none=True)
+    threads = settings.zipper.n_threads_for_zip or os.cpu_count() or 1
     make_place = cache(lambda: state.mkdir(parents=True, exist_ok=True, mode=0o700))
 
     def make(queue: str) -> PluginContext:
         make_place()
-        return PluginContext(settings.master.harvester_id, queue, clock, state, names, ahead)
+        return PluginContext(settings.master.harvester_id, queue, clock, state, names, ahead, packing_threads=threads)
 
     return make
 

@@ -66,12 +66,12 @@ def test_what_became_of_files(db: Database):
         files.insert_new(connection, [OUTPUT, replace(OUTPUT, lfn="second")])
     first, second = outputs(db)
     with db.write() as connection:
-        files.change(connection, [])
-        files.change(
+        files.note_travels(connection, [])
+        files.note_travels(
             connection,
             [
-                {"file_id": first.file_id, "status": FileStatus.FINISHED, "path": "/far", "attempts": 2},
-                {"file_id": second.file_id, "status": FileStatus.FAILED, "path": None, "attempts": 3},
+                replace(first, status=FileStatus.FINISHED, path="/far", attempts=2),
+                replace(second, status=FileStatus.FAILED, path=None, attempts=3),
             ],
         )
     assert [(each.status, each.path, each.attempts) for each in outputs(db)] == [

@@ -170,7 +170,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             verdicts = {id_: verdicts[id_] for each in seen if (id_ := each.held.worker.worker_id) in verdicts}
         self._write_workers(connection, seen, verdicts, now)
         self._write_unseen(connection, seen, now)
-        self._write_jobs(connection, seen, verdicts, now)
+        outputs = self._write_jobs(connection, seen, verdicts, now)
         condemned = self._write_kills(connection, seen, rules, now)
         workers.relate(connection, [(each.held.worker.worker_id, job) for each in seen for job in each.news.job_ids])
         changed = sorted({each.held.worker.queue for each in seen if _makes_room(each, verdicts)})
@@ -178,7 +178,11 @@ class Monitor(Agent[MonitorUnit, Round]):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
         self._note(connection, seen, now)
         self._log_troubles(unit, seen)
-        return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()))
+        return (
+            *(_WAKES if verdicts else ()),
+            *(("killer",) if condemned else ()),
+            *(("early stager",) if outputs else ()),
+        )
 
     def _pace(self, unit: MonitorUnit, result: Round, news: int) -> timedelta:
         """The time to the next round, between what the resource likes at most and the configuration at least."""
@@ -257,7 +261,8 @@ class Monitor(Agent[MonitorUnit, Round]):
 
     def _write_jobs(
         self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict], now: datetime
-    ) -> None:
+    ) -> bool:
+        """Returns whether there are outputs to be taken away from jobs that still run."""
         concerned = {
             job: each
             for each in seen
@@ -266,10 +271,11 @@ class Monitor(Agent[MonitorUnit, Round]):
             for job in each.held.worker.job_ids
         }
         if not concerned:
-            return
+            return False
         working = jobs.find_working(connection, concerned)
         ours = {job.job_id: concerned[job.job_id] for job in working}
-        store_outputs(connection, [file for each in seen for file in each.news.files if ours.get(file.job_id) is each])
+        told = [(each.held.worker, file) for each in seen for file in each.news.files if ours.get(file.job_id) is each]
+        has_early_outputs = store_outputs(self.instance, connection, told, now)
         rows, events = [], []
         for job in working:
             each = concerned[job.job_id]
@@ -288,6 +294,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.STAGE])
         jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
         history.record(connection, events)
+        return has_early_outputs
 
     def _write_kills(
         self, connection: Connection, seen: Sequence[Observation], rules: Mapping[str, Rules], now: datetime

@@ -1,33 +1,61 @@
 """Stores the files that workers say they have written, with what their jobs say of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 
+from pydantic import JsonValue
 from sqlalchemy import Connection
 
-from harvester.core.files import File, FileKind, FileStatus
-from harvester.panda.offers import OutputFile, outputs_of
+from harvester.agents.base import Instance
+from harvester.core.files import EVENT_KINDS, INPUT_KINDS, File, FileKind, FileStatus
+from harvester.core.packing import provenance_of
+from harvester.core.workers import Worker
+from harvester.panda.offers import OutputFile, outputs_of, zip_per_mb_of
 from harvester.plugins.api import ReportedFile
 from harvester.store import files, jobs
 
 
-def store_outputs(connection: Connection, told: Iterable[ReportedFile]) -> None:
-    """These files wait to be taken away, under the scope, dataset and endpoint that their jobs declare."""
-    outputs = [each for each in told if each.kind is not FileKind.INPUT]
+def megabytes_of(instance: Instance, queue: str, params: Mapping[str, JsonValue]) -> int | None:
+    """How large packed files of a job may be, 0 for any size; None if nothing is packed. The job's own word wins."""
+    config = instance.plugins.queues.get(queue)
+    told = zip_per_mb_of(params)
+    return told if told is not None or config is None else config.zip_per_mb
+
+
+def store_outputs(
+    instance: Instance, connection: Connection, told: Sequence[tuple[Worker, ReportedFile]], now: datetime
+) -> bool:
+    """These files wait to be taken away, under the scope, dataset and endpoint that their jobs declare.
+
+    Returns:
+        whether some have to be taken away although their jobs still run: the server waits for the events in them.
+    """
+    outputs = [(worker, each) for worker, each in told if each.kind not in INPUT_KINDS]
     if not outputs:
-        return
-    params = jobs.params_of(connection, {each.job_id for each in outputs})
+        return False
+    params = jobs.params_of(connection, {each.job_id for _, each in outputs})
     declared = {job: outputs_of(some) for job, some in params.items()}
-    files.insert_new(connection, [_file(each, declared.get(each.job_id, {})) for each in outputs])
+    limits = {
+        each.job_id: megabytes_of(instance, worker.queue, params.get(each.job_id, {})) for worker, each in outputs
+    }
+    new = [
+        _file(worker, each, declared.get(each.job_id, {}).get(each.lfn), packs=limits[each.job_id] is not None)
+        for worker, each in outputs
+    ]
+    files.insert_new(connection, new)
+    files.renew(connection, [each for each in new if each.kind is FileKind.CHECKPOINT])
+    early = {each.job_id for each in new if each.kind in EVENT_KINDS}
+    jobs.stage_early(connection, early, now)
+    return bool(early)
 
 
-def _file(told: ReportedFile, declared: Mapping[str, OutputFile]) -> File:
-    output = declared.get(told.lfn)
+def _file(worker: Worker, told: ReportedFile, output: OutputFile | None, *, packs: bool) -> File:
     return File(
         file_id=0,
         job_id=told.job_id,
         lfn=told.lfn,
         kind=told.kind,
-        status=FileStatus.DEFINED,
+        status=_first_status(told, packs=packs),
         path=told.path,
         size=told.size,
         checksum=told.checksum,
@@ -35,4 +63,12 @@ def _file(told: ReportedFile, declared: Mapping[str, OutputFile]) -> File:
         scope=output.scope if output else None,
         dataset=output.dataset if output else None,
         endpoint=output.endpoint if output else None,
+        worker_id=worker.worker_id,
+        provenance=provenance_of(told.event_range),
     )
+
+
+def _first_status(told: ReportedFile, *, packs: bool) -> FileStatus:
+    if told.kind is FileKind.CHECKPOINT:
+        return FileStatus.RENEWED
+    return FileStatus.PENDING if packs and told.is_zip is None else FileStatus.DEFINED

@@ -1,19 +1,29 @@
-"""Has the output files of ended jobs taken away; then the server may know how the job ended."""
+"""Has the output files of ended jobs packed and taken away; then the server may know how the job ended."""
 
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import ClassVar, Final
 
 from sqlalchemy import Connection
 
+from harvester.agents import packing
 from harvester.agents.base import Pace
-from harvester.agents.transfers import Mover, TransferAgent, Transfers, TransferUnit
-from harvester.core.files import OUTPUT_DONE, File, FileKind, FileStatus
+from harvester.agents.transfers import Limits, Mover, Step, TransferAgent, Transfers, TransferUnit, cause
+from harvester.core.files import (
+    OUTBOUND,
+    OUTPUT_DONE,
+    REPORTED_KINDS,
+    STAGED_KINDS,
+    UNMOVED,
+    File,
+    FileKind,
+    FileStatus,
+)
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.plugins.api import Done, Failed, Later, Moved
-from harvester.store import files, history, jobs
+from harvester.plugins.api import Later, Packed
+from harvester.store import history, jobs
 from harvester.store.leases import TOGETHER
 from harvester.store.schema import JobPhase
 
@@ -21,29 +31,64 @@ _FIRST_LOOK: Final = timedelta(seconds=1)
 
 
 class StagerAgent(TransferAgent):
-    """See the module."""
+    """See the module.
+
+    Attributes:
+        jobs_have_ended: whether nothing more comes from the jobs, so that nothing waits to be packed with more.
+    """
 
     name = "stager"
     phase = JobPhase.STAGE
-    kinds = (FileKind.OUTPUT, FileKind.LOG)
-    done = OUTPUT_DONE
+    kinds = (STAGED_KINDS,)
+    course = OUTBOUND
+    jobs_have_ended: ClassVar[bool] = True
 
     @property
     def pace(self) -> Pace:
-        """`[stager] sleepTime`, `lockInterval` and `nThreads`."""
-        section = self.instance.settings.stager
-        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
+        """`[stager] sleepTime`, `nThreads` and `lockInterval`, or that of `[zipper]` if it is longer."""
+        section, zipper = self.instance.settings.stager, self.instance.settings.zipper
+        return Pace(section.sleep_time, max(section.lock_interval, zipper.lock_interval), section.n_threads)
 
-    def mover(self, queue: str) -> Mover:
+    @property
+    def limits(self) -> Limits:
+        """`[stager]`, and for packing `[zipper]`."""
+        section, zipper = self.instance.settings.stager, self.instance.settings.zipper
+        return Limits(
+            jobs={
+                Step.PACK: zipper.max_jobs_to_zip,
+                Step.START: section.max_jobs_to_trigger,
+                Step.LOOK: section.max_jobs_to_check,
+            },
+            to_start=section.max_files_per_job_to_trigger,
+            to_look=section.max_files_per_job_to_check,
+            start_again=section.trigger_interval,
+            look_again=section.check_interval,
+        )
+
+    def mover(self, queue: str, kinds: frozenset[FileKind]) -> Mover:  # noqa: ARG002 (one plugin moves all)
         """The queue's stager."""
         return self.instance.plugins.stager(queue)
+
+    def arrange(self, connection: Connection, unit: TransferUnit) -> TransferUnit:
+        """Files that wait to be packed together are put into parcels."""
+        return packing.arrange(self.instance, connection, unit, ended=self.jobs_have_ended)
+
+    def act(self, unit: TransferUnit) -> Transfers:
+        """Have made what is to be made of others, and the rest moved."""
+        packed = packing.pack(self.instance, unit)
+        return replace(super().act(unit), packed=packed)
+
+    def after(self, file: File, result: Transfers, now: datetime) -> File:
+        """Whatever was moved or packed has a GUID."""
+        made = result.packed.get(file.file_id)
+        after = super().after(file, result, now) if made is None else packing.after_packing(file, made)
+        return after if after is file else replace(after, guid=file.guid or str(uuid.uuid4()))
 
     def commit(self, connection: Connection, unit: TransferUnit, result: Transfers) -> Sequence[str]:
         """Jobs whose files all arrived end as their worker said; a lost output fails its job."""
         now = self.instance.clock()
         unit = self.still_ours(connection, unit)
-        after = {job.job_id: [_after(each, result) for each in unit.files[job.job_id]] for job in unit.jobs}
-        files.change(connection, _file_rows(unit, after, result))
+        after = self.note_files(connection, unit, result, now)
         rows = [self._row(job, after[job.job_id], result, now) for job in unit.jobs]
         jobs.change_held(connection, rows, unit.claim.fence)
         changed = {
@@ -63,7 +108,7 @@ class StagerAgent(TransferAgent):
                     now,
                     job.substatus,
                     became,
-                    _cause(after[job.job_id], result),
+                    cause("output", after[job.job_id], result),
                     self.name,
                 )
                 for job, became in changed.values()
@@ -79,13 +124,14 @@ class StagerAgent(TransferAgent):
             "output_report": job.output_report,
         }
         if not all(each.status in OUTPUT_DONE for each in outputs):
-            moving = all(each.status is not FileStatus.DEFINED for each in outputs)
+            moving = all(each.status not in UNMOVED for each in outputs)
             substatus = JobSubstatus.TRANSFERRING if moving else JobSubstatus.TO_TRANSFER
-            pause = _FIRST_LOOK if substatus is not job.substatus else self._pause()
+            pause = self.pause(outputs, result)
+            pause = pause if substatus is job.substatus else min(pause, _FIRST_LOOK)
             return row | {"substatus": substatus, "phase": JobPhase.STAGE, "due": now + pause}
         row |= {"phase": JobPhase.REPORT, "due": None, "output_report": _report(job, outputs)}
         if any(each.status is FileStatus.FAILED for each in outputs):
-            error = {"pilotErrorCode": PilotError.STAGE_OUT, "pilotErrorDiag": _cause(outputs, result)}
+            error = {"pilotErrorCode": PilotError.STAGE_OUT, "pilotErrorDiag": cause("output", outputs, result)}
             return row | {
                 "status": JobStatus.FAILED,
                 "substatus": JobSubstatus.FAILED_TO_STAGE_OUT,
@@ -93,50 +139,20 @@ class StagerAgent(TransferAgent):
             }
         return row | {"substatus": JobSubstatus.STAGED}
 
-    def _pause(self) -> timedelta:
-        settings = self.instance.settings.stager
-        return timedelta(seconds=min(settings.check_interval, settings.trigger_interval, 5))
-
-
-def _after(file: File, result: Transfers) -> File:
-    """The file as it stands after this round."""
-    named = replace(file, guid=file.guid or str(uuid.uuid4()))
-    match result.of(file):
-        case Moved(path, size, checksum):
-            size, checksum = size or file.size, checksum or file.checksum
-            return replace(named, status=FileStatus.FINISHED, path=path, size=size, checksum=checksum)
-        case Failed():
-            return replace(named, status=FileStatus.FAILED)
-        case Later() if result.has_begun(file):
-            return replace(named, status=FileStatus.TRANSFERRING, attempts=file.attempts + 1)
-        case Later():
-            return replace(named, attempts=file.attempts + 1)
-        case Done():
-            return replace(named, status=FileStatus.TRANSFERRING)
-        case None:
-            return file
-
-
-def _file_rows(unit: TransferUnit, after: Mapping[int, Sequence[File]], result: Transfers) -> list[dict[str, object]]:
-    return [
-        {
-            "file_id": each.file_id,
-            "status": each.status,
-            "path": each.path,
-            "size": each.size,
-            "checksum": each.checksum,
-            "guid": each.guid,
-            "attempts": each.attempts,
-        }
-        for job in unit.jobs
-        for each in after[job.job_id]
-        if result.of(each) is not None
-    ]
+    def pause(self, some: Sequence[File], result: Transfers) -> timedelta:
+        """What was packed is moved at once; packing is tried again after `zipInterval`."""
+        packed = [answer for each in some if (answer := result.packed.get(each.file_id))]
+        if any(isinstance(answer, Packed) for answer in packed):
+            return timedelta()
+        pause = super().pause(some, result)
+        if any(isinstance(answer, Later) for answer in packed):
+            return min(pause, timedelta(seconds=self.instance.settings.zipper.zip_interval))
+        return pause
 
 
 def _report(job: Job, outputs: Sequence[File]) -> Mapping[str, object]:
     """What the server is told of the outputs that arrived (protocol reference §8.1)."""
-    stored = [each for each in outputs if each.status is FileStatus.FINISHED]
+    stored = [each for each in outputs if each.status is FileStatus.FINISHED and each.kind in REPORTED_KINDS]
     return {
         **(job.output_report or {}),
         **{each.lfn: {"guid": each.guid, "fsize": each.size, **_checksum(each.checksum or "")} for each in stored},
@@ -147,11 +163,3 @@ def _checksum(checksum: str) -> dict[str, str]:
     if checksum.startswith("md:"):
         return {"md5sum": checksum.removeprefix("md:")}
     return {"adler32": checksum.removeprefix("ad:")}
-
-
-def _cause(outputs: Sequence[File], result: Transfers) -> str:
-    for file in outputs:
-        outcome = result.of(file)
-        if isinstance(outcome, Failed | Later):
-            return f"output {file.lfn}: {outcome.reason}"
-    return f"{len(outputs)} output files" if outputs else "the job has no output files"

@@ -29,10 +29,6 @@ FileLimit = Annotated[
 ]
 
 
-_ALL_FILES = Idle("all files of a job are treated at once")
-_NO_ZIPPING = Idle("output files are not packed")
-
-
 _MOST_IN_A_CALL = 100
 """What the client puts into one call to the server."""
 
@@ -106,20 +102,20 @@ class Preparator(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_jobs_to_check: Annotated[Positive, ALL_AT_ONCE] = 100
-    """Jobs checked per cycle."""
-    max_jobs_to_trigger: Annotated[Positive, ALL_AT_ONCE] = 100
-    """Jobs whose transfers are started per cycle."""
-    max_files_per_job_to_check: Annotated[FileLimit, _ALL_FILES] = None
+    max_jobs_to_check: Positive = 100
+    """Jobs of a queue whose transfers are asked for in one call of its plugin; others have calls of their own."""
+    max_jobs_to_trigger: Positive = 100
+    """Jobs of a queue whose transfers are started in one call of its plugin; others have calls of their own."""
+    max_files_per_job_to_check: FileLimit = None
     """Files per job and check."""
-    max_files_per_job_to_prepare: Annotated[FileLimit, _ALL_FILES] = None
-    """Files per job and start."""
+    max_files_per_job_to_prepare: FileLimit = None
+    """Files per job and start; the next ones follow at once."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     check_interval: Seconds = 180
     """A transfer is checked again after this time, or after 5 seconds if that is sooner."""
-    trigger_interval: Annotated[Seconds, Idle("`checkInterval` is the time for both")] = 180
-    """Starting transfers is tried again after this time."""
+    trigger_interval: Seconds = 180
+    """Starting transfers is tried again after this time, or after 5 seconds if that is sooner."""
     sleep_time: Seconds = 60
     """Pause between cycles."""
 
@@ -134,14 +130,14 @@ class Stager(Section):
 
     n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_jobs_to_check: Annotated[Positive, ALL_AT_ONCE] = 100
-    """Jobs checked per cycle."""
-    max_jobs_to_trigger: Annotated[Positive, ALL_AT_ONCE] = 100
-    """Jobs whose transfers are started per cycle."""
-    max_files_per_job_to_check: Annotated[FileLimit, _ALL_FILES] = None
+    max_jobs_to_check: Positive = 100
+    """Jobs of a queue whose transfers are asked for in one call of its plugin; others have calls of their own."""
+    max_jobs_to_trigger: Positive = 100
+    """Jobs of a queue whose transfers are started in one call of its plugin; others have calls of their own."""
+    max_files_per_job_to_check: FileLimit = None
     """Files per job and check."""
-    max_files_per_job_to_trigger: Annotated[FileLimit, _ALL_FILES] = None
-    """Files per job and start."""
+    max_files_per_job_to_trigger: FileLimit = None
+    """Files per job and start; the next ones follow at once."""
     lock_interval: Seconds = 600
     """Lease on jobs."""
     check_interval: Seconds = 180
@@ -157,17 +153,17 @@ class Zipper(Section):
 
     unused: ClassVar[Mapping[str, str]] = {"triggerInterval": "stands for `zipInterval` when that is not set"}
 
-    max_jobs_to_zip: Annotated[Positive, _NO_ZIPPING] = 100
-    """Jobs per cycle."""
-    max_files_per_job_to_zip: Annotated[FileLimit, _NO_ZIPPING] = None
-    """Files per job and cycle."""
-    lock_interval: Annotated[Seconds, _NO_ZIPPING] = 600
-    """Lease on jobs."""
-    zip_interval: Annotated[Seconds, _NO_ZIPPING] = 180
-    """Packing is tried again after this time."""
-    use_post_zipping: Annotated[Flag, _NO_ZIPPING] = False
+    max_jobs_to_zip: Positive = 100
+    """Jobs of a queue whose files are packed in one call of its plugin; others have calls of their own."""
+    max_files_per_job_to_zip: FileLimit = None
+    """Packed files that are made per job and call; the next ones follow at once."""
+    lock_interval: Seconds = 600
+    """Lease on jobs; the longer one of this and `[stager] lockInterval` counts."""
+    zip_interval: Seconds = 180
+    """Packing is tried again after this time, or after 5 seconds if that is sooner."""
+    use_post_zipping: Flag = False
     """Packing has a second step."""
-    n_threads_for_zip: Annotated[Positive | None, _NO_ZIPPING] = None
+    n_threads_for_zip: Positive | None = None
     """Threads of a packing plugin; one per CPU when not set."""
 
 

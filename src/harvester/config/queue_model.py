@@ -51,7 +51,6 @@ Weights = Annotated[
     Kind("an object of whole numbers", sample='{"label": permille}'),
 ]
 
-_NO_ZIPPING = Later("output files are not packed")
 _LATER_EVENTS = Later("no event ranges are fetched")
 
 
@@ -105,8 +104,9 @@ class QueueConfig(Keyed):
     """Job statuses that are not reported, separated by commas; those a pilot reports, with `truePilot`."""
     get_job_criteria: Criteria = Field(default={})
     """Further conditions when asking for jobs, as in `k=v,k2=v2`."""
-    zip_per_mb: Annotated[Count | None, Field(alias="zipPerMB"), _NO_ZIPPING] = None
-    """Output files are packed into files of this many megabytes."""
+    zip_per_mb: Annotated[Count | None, Field(alias="zipPerMB")] = None
+    """Output files of events are packed into files of at most this many megabytes; 0 for one per worker. A job may say
+    otherwise."""
     ddm_endpoint_in: Annotated[Text | None, Later("each job brings its own inputs")] = None
     """Storage endpoint of input files; inputs are shared by the jobs of one endpoint."""
     prefetch_events: Annotated[JsonFlag, NO_EVENTS] = True
@@ -180,8 +180,8 @@ class QueueConfig(Keyed):
     """Takes output files away; `dummy` when not set."""
     throttler: Annotated[Block | None, Later("nothing holds submission back")] = None
     """May hold submission back."""
-    zipper: Annotated[Block | None, _NO_ZIPPING] = None
-    """Packs output files; the stager when not set."""
+    zipper: Block | None = None
+    """Packs output files; `tar` with the settings of the stager when not set."""
     aux_preparator: Annotated[
         Block | None, Field(alias="aux_preparator"), Later("auxiliary inputs are not brought")
     ] = None

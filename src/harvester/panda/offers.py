@@ -92,6 +92,12 @@ def outputs_of(params: Mapping[str, JsonValue]) -> dict[str, OutputFile]:
     return {each.lfn: each for each in reader.output_files(reader.log_file())}
 
 
+def zip_per_mb_of(params: Mapping[str, JsonValue]) -> int | None:
+    """How large files may be that outputs of the job are packed into, in megabytes; None if it does not say."""
+    limit = whole(params.get("zipPerMB"))
+    return limit if limit is not None and limit >= 0 else None
+
+
 class _Reader:
     """Reads typed fields of one job dictionary and blames the job for what it finds."""
 

@@ -71,6 +71,7 @@ class PluginContext:
         file_names: names of the files in the access point, by key of `[payload_interaction]`.
         ahead: by how much `clock` is ahead of the system's clock, which dates files and may be set by people.
         setup: name of the set-up of a plugin that serves the instance.
+        packing_threads: how many parcels a zipper may pack at once.
     """
 
     instance: str
@@ -80,6 +81,7 @@ class PluginContext:
     file_names: Mapping[str, str] = field(default_factory=dict)
     ahead: Callable[[], timedelta] = timedelta
     setup: str = ""
+    packing_threads: int = 1
 
     @property
     def place(self) -> str:
@@ -296,6 +298,10 @@ class ReportedFile:
     size: int
     checksum: str
     guid: str
+    is_zip: bool | None = None
+    """Whether it is packed already or must not be; None if it may be packed with others."""
+    event_range: str | None = None
+    """The event range that it is the output of."""
 
 
 @record_type
@@ -398,21 +404,44 @@ class Moved:
         path: its place now (for inputs: what the job reads; for outputs: where it was stored).
         size: bytes as stored, if the plugin looked.
         checksum: as stored, if the plugin looked.
+        objstore_id: number of the object store that has it, if one has.
+        path_convention: how that store lays it out, as the server numbers it.
     """
 
     path: str
     size: int | None = None
     checksum: str | None = None
+    objstore_id: int | None = None
+    path_convention: int | None = None
 
 
-FileOutcome = Moved | Later | Failed
+@record_type
+class Grouped:
+    """A file travels together with others: its transfer is under way, or waits until the group is complete.
+
+    Harvester keeps both words with the file, gives them back with it, and writes a new status to all files of that
+    group.
+
+    Attributes:
+        group_id: at most 190 characters, such as the id of one task of a transfer service.
+        status: the plugin's own word, at most 64 characters.
+        reason: how it stands, for people.
+    """
+
+    group_id: str
+    status: str | None = None
+    reason: str = "its group is under way"
+
+
+StartOutcome = Done | Grouped | Later | Failed
+FileOutcome = Moved | Grouped | Later | Failed
 
 
 class Preparator(Plugin[SettingsT], ABC):
     """Brings input files to the resource before a worker is made."""
 
     @abstractmethod
-    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
+    def trigger(self, files: Sequence[File]) -> Sequence[StartOutcome]:
         """Start the transfers. Starting one that is under way or done changes nothing."""
 
     @abstractmethod
@@ -424,12 +453,48 @@ class Stager(Plugin[SettingsT], ABC):
     """Brings output files away after a job has ended."""
 
     @abstractmethod
-    def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
+    def trigger(self, files: Sequence[File]) -> Sequence[StartOutcome]:
         """Start the transfers. Starting one that is under way or done changes nothing."""
 
     @abstractmethod
     def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
         """How the transfers stand."""
+
+
+@record_type
+class Parcel:
+    """Output files that are to be packed into one.
+
+    Attributes:
+        file: what they become; its name is `file.lfn`.
+        members: the files, each with its path.
+        access_point: directory of the worker that wrote them, None if that worker is gone.
+    """
+
+    file: File
+    members: Sequence[File]
+    access_point: str | None = None
+
+
+@record_type
+class Packed:
+    """The parcel is a file now; size in bytes, checksum as in `File`."""
+
+    path: str
+    size: int
+    checksum: str
+
+
+class Zipper(Plugin[SettingsT], ABC):
+    """Packs output files before they are taken away."""
+
+    def begin(self, parcels: Sequence[Parcel]) -> Sequence[Done | Later | Failed]:
+        """With `usePostZipping`: start what takes long elsewhere; then `pack` is asked until it is done."""
+        return [Done() for _ in parcels]
+
+    @abstractmethod
+    def pack(self, parcels: Sequence[Parcel]) -> Sequence[Packed | Later | Failed]:
+        """Make the files. A crash may have left any part of an earlier attempt; Failed names the member to blame."""
 
 
 # ---- upkeep: credentials and files of the hosts ----------------------------------------------------------------------

@@ -67,6 +67,10 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
         "voms_proxy": "harvester.plugins.credentials.voms_proxy:VomsProxyManager",
     },
     Role.FILE_SYNCER: {"git": "harvester.plugins.filesyncers.git:GitFileSyncer"},
+    Role.ZIPPER: {
+        "dummy": "harvester.plugins.data.dummy:DummyZipper",
+        "tar": "harvester.plugins.data.packing:TarZipper",
+    },
 }
 """The plugins that exist: `module:class` by role and short name. Each is imported when it is first asked for."""
 
@@ -107,9 +111,14 @@ class UpstreamPlugin:
     plugin: str
     settings: Mapping[str, JsonValue] = field(default_factory=dict, hash=False)
 
+    def plugin_for(self, role: Role) -> str:
+        """The short name of what does its work in a role; upstream's stagers all pack in the same way."""
+        packs_only = role is Role.ZIPPER and Role.STAGER in self.roles and self.plugin not in OURS[role]
+        return "tar" if packs_only else self.plugin
+
     @property
     def is_built(self) -> bool:
-        """Whether any of its roles can be served."""
+        """Whether its plugin serves any of its roles."""
         return any(self.plugin in OURS.get(role, {}) for role in self.roles)
 
 

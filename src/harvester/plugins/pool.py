@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -20,11 +20,14 @@ from harvester.plugins.api import (
     Resource,
     Stager,
     WorkerMaker,
+    Zipper,
 )
 from harvester.plugins.registry import Role, UnusablePluginError, build
 from harvester.plugins.turns import Turns
 
 log = structlog.get_logger(__name__)
+
+_GENERIC_ZIPPER: Final = "tar"
 
 _Key = tuple[str, Role]
 
@@ -124,12 +127,19 @@ class PluginPool:
             self.worker_maker,
             self.preparator,
             self.stager,
+            *self._optional(queue),
         ):
             try:
                 get(queue)
             except HarvesterError as error:
                 problems.append(str(error))
         return problems
+
+    def _optional(self, queue: str) -> Iterator[Callable[[str], Plugin[PluginSettings]]]:
+        """What only some queues need."""
+        config = self.queue(queue)
+        if config.zipper is not None or config.zip_per_mb is not None:
+            yield self.zipper
 
     def submitter(self, queue: str) -> Resource[PluginSettings]:
         """The resource that takes the queue's workers."""
@@ -158,6 +168,12 @@ class PluginPool:
     def stager(self, queue: str) -> Stager[PluginSettings]:
         """Takes the queue's output files away."""
         return cast("Stager[PluginSettings]", self._get(queue, Role.STAGER, self.queue(queue).stager))
+
+    def zipper(self, queue: str) -> Zipper[PluginSettings]:
+        """Packs the queue's output files: upstream's stagers do that too, so without a block theirs says where."""
+        config = self.queue(queue)
+        block = config.zipper or PluginBlock(plugin=_GENERIC_ZIPPER, settings=config.stager.settings)
+        return cast("Zipper[PluginSettings]", self._get(queue, Role.ZIPPER, block))
 
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
         key = (queue, role)

@@ -34,6 +34,7 @@ from harvester.plugins.api import (
     Resource,
     Stager,
     WorkerMaker,
+    Zipper,
 )
 from harvester.plugins.names import NOT_NEEDED, NOT_NEEDED_ANYWHERE, OURS, UPSTREAM, Role
 
@@ -65,6 +66,7 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.STAGER: Stager,
     Role.CREDENTIAL_MANAGER: CredentialManager,
     Role.FILE_SYNCER: FileSyncer,
+    Role.ZIPPER: Zipper,
 }
 
 
@@ -212,12 +214,13 @@ def _by_class(role: Role, module: str, name: str) -> type[AnyPlugin]:
         if role not in known.roles:
             served = _listed(each.value for each in known.roles)
             raise UnknownPluginError(f"{module} : {name} is made for {served}, not for {role}")
-        if known.plugin not in OURS.get(role, {}):
+        plugin = known.plugin_for(role)
+        if plugin not in OURS.get(role, {}):
             raise NotBuiltYetError(
-                f"{module} : {name} is known, but its successor '{known.plugin}' is not built yet; "
+                f"{module} : {name} is known, but its successor '{plugin}' is not built yet; "
                 f"for {role} there is {_listed(_short_names(role))}"
             )
-        return _by_short_name(role, known.plugin)
+        return _by_short_name(role, plugin)
     return _checked(role, f"{module} : {name}", _imported(module, name))
 
 

@@ -1,12 +1,16 @@
 """Files of jobs in the database."""
 
-from collections.abc import Collection, Mapping, Sequence
+import hashlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import Connection, select
 
-from harvester.core.files import File, FileKind
+from harvester.core.files import AT_REST, INPUT_KINDS, File, FileKind, FileStatus
+from harvester.core.packing import packed_file
 from harvester.store.schema import files
 from harvester.store.sets import change_rows, insert_rows, one_of
 
@@ -24,8 +28,33 @@ _FIELDS: Final = (
     "dataset",
     "endpoint",
     "attempts",
+    "url",
+    "worker_id",
+    "provenance",
+    "packed_in",
+    "group_id",
+    "group_status",
+    "grouped_at",
+    "objstore_id",
+    "path_convention",
 )
 _COLUMNS: Final = tuple(files.c[name] for name in _FIELDS)
+_NEW: Final = attrgetter(*_FIELDS[1:])
+_TRAVELLED: Final = (
+    "file_id",
+    "status",
+    "path",
+    "size",
+    "checksum",
+    "guid",
+    "attempts",
+    "group_id",
+    "group_status",
+    "grouped_at",
+    "objstore_id",
+    "path_convention",
+)
+"""What a transfer may change."""
 
 
 def insert_new(connection: Connection, new: Sequence[File]) -> None:
@@ -36,9 +65,17 @@ def insert_new(connection: Connection, new: Sequence[File]) -> None:
     query = select(files.c.job_id, files.c.kind, files.c.lfn).where(one_of(connection, files.c.job_id, ids))
     known = {tuple(row) for row in connection.execute(query)}
     unique = {(each.job_id, each.kind, each.lfn): each for each in new}
-    names = _FIELDS[1:]
-    rows = [attrgetter(*names)(each) for key, each in unique.items() if key not in known]
-    insert_rows(connection, files, names, rows)
+    rows = [(*_NEW(each), _name_key(each)) for key, each in unique.items() if key not in known]
+    insert_rows(connection, files, (*_FIELDS[1:], "name_key"), rows)
+
+
+def _name_key(file: File) -> int | None:
+    return number_of_name(file.lfn) if file.kind in INPUT_KINDS else None
+
+
+def number_of_name(lfn: str) -> int:
+    """The number under which inputs of this name are found."""
+    return int.from_bytes(hashlib.sha256(lfn.encode(errors="surrogatepass")).digest()[:8]) >> 1
 
 
 def of_jobs(connection: Connection, job_ids: Collection[int], kinds: Collection[FileKind]) -> dict[int, list[File]]:
@@ -50,6 +87,63 @@ def of_jobs(connection: Connection, job_ids: Collection[int], kinds: Collection[
     return found
 
 
-def change(connection: Connection, changes: Sequence[Mapping[str, object]]) -> None:
-    """Write what became of files, by `file_id`."""
-    change_rows(connection, files, changes)
+def jobs_with_open_outputs(
+    connection: Connection, job_ids: Collection[int], kinds: Collection[FileKind]
+) -> frozenset[int]:
+    """Those of the jobs that have files of these kinds that are to be made or moved."""
+    wanted = (one_of(connection, files.c.job_id, job_ids), files.c.kind.in_(kinds), files.c.status.not_in(AT_REST))
+    return frozenset(connection.scalars(select(files.c.job_id).where(*wanted).distinct()))
+
+
+def note_travels(connection: Connection, travelled: Iterable[File]) -> None:
+    """Write what transfers have made of files."""
+    values_of = attrgetter(*_TRAVELLED)
+    rows = [dict(zip(_TRAVELLED, values_of(each), strict=True)) for each in travelled]
+    change_rows(connection, files, rows)
+
+
+def note_groups(connection: Connection, statuses: Mapping[str, str | None], now: datetime) -> None:
+    """Write the new word on groups to all of their files, of whatever jobs."""
+    rows = [{"group_id": group, "group_status": status} for group, status in statuses.items()]
+    change_rows(connection, files, rows, keys=["group_id"], same={"grouped_at": now})
+
+
+def renew(connection: Connection, written: Sequence[File]) -> None:
+    """Checkpoints that were written anew have to be uploaded again."""
+    rows = [
+        {
+            "job_id": each.job_id,
+            "lfn": each.lfn,
+            "status": FileStatus.RENEWED,
+            "path": each.path,
+            "size": each.size,
+            "checksum": each.checksum,
+        }
+        for each in written
+    ]
+    change_rows(connection, files, rows, files.c.kind == FileKind.CHECKPOINT, keys=["job_id", "lfn"])
+
+
+def pack(connection: Connection, parcels: Sequence[Sequence[File]]) -> list[File]:
+    """Each parcel becomes a file that is to be made, and its members are in it; returns all of these as they are now.
+
+    Nobody else may change files of these jobs meanwhile.
+    """
+    if not parcels:
+        return []
+    new = [packed_file(members) for members in parcels]
+    insert_new(connection, new)
+    made = _made(connection, {each.job_id for each in new})
+    members = [
+        replace(each, status=FileStatus.ZIPPED, packed_in=made[parcel.job_id, parcel.lfn].file_id)
+        for parcel, some in zip(new, parcels, strict=True)
+        for each in some
+    ]
+    rows = [{"file_id": each.file_id, "status": each.status, "packed_in": each.packed_in} for each in members]
+    change_rows(connection, files, rows)
+    return [*(made[each.job_id, each.lfn] for each in new), *members]
+
+
+def _made(connection: Connection, job_ids: Collection[int]) -> dict[tuple[int, str], File]:
+    some = of_jobs(connection, job_ids, [FileKind.ZIP_OUTPUT])
+    return {(each.job_id, each.lfn): each for found in some.values() for each in found}

@@ -12,7 +12,7 @@ from harvester.core.job_fetch import JobCounts
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.records import record_type
 from harvester.store import history
-from harvester.store.leases import JOB_REPORT, JOB_WORK, TOGETHER, ClaimTicket, claim_rows
+from harvester.store.leases import JOB_REPORT, JOB_WORK, TOGETHER, UNCLAIMED, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
@@ -213,6 +213,19 @@ def change_working(
 ) -> None:
     """Write what a worker made of its jobs; a job that has ended meanwhile keeps its end."""
     change_rows(connection, jobs, changes, _HAS_WORKER, same=same)
+
+
+def stage_early(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
+    """These jobs have outputs to be taken away while they run; those that are held are looked at by their holder."""
+    if job_ids:
+        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER, JOB_WORK.fence == UNCLAIMED)
+        connection.execute(mine.values(due=now))
+
+
+def rest_working(connection: Connection, dues: Mapping[int, datetime | None], fence: int) -> None:
+    """Let go of claimed jobs that still run: they are due then, or not before they have new outputs."""
+    rows = [{"job_id": job, "due": due} for job, due in dues.items()]
+    change_rows(connection, jobs, rows, JOB_WORK.fence == fence, _HAS_WORKER, same={"fence": UNCLAIMED})
 
 
 def note_submitted(connection: Connection, job_ids: Collection[int], now: datetime) -> None:

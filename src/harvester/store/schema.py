@@ -216,8 +216,21 @@ files = Table(
     Column("dataset", Told(500)),
     Column("endpoint", Told(255)),
     Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("url", Told()),
+    Column("worker_id", BigInteger),
+    Column("provenance", Told(64)),
+    Column("packed_in", BigInteger),
+    Column("group_id", Told(190)),
+    Column("group_status", Told(64)),
+    Column("grouped_at", UtcTime),
+    Column("objstore_id", BigInteger),
+    Column("path_convention", BigInteger),
+    Column("name_key", BigInteger),
     Index(None, "job_id"),
+    Index(None, "name_key"),
+    Index(None, "group_id"),
 )
+"""`name_key` is a number made of the LFN of an input, so that jobs with the same inputs find each other."""
 
 duties = Table(
     "duties",

@@ -1,10 +1,12 @@
-from harvester.core.files import INPUT_DONE, OUTPUT_DONE, FileKind, FileStatus
+from harvester.core.files import EVENT_KINDS, INBOUND, INPUT_KINDS, OUTBOUND, STAGED_KINDS, FileKind, FileStatus
 
 
-def test_file_kinds_are_the_words_of_the_shared_file_protocol():
-    assert {kind.value for kind in FileKind} == {"input", "output", "log", "checkpoint", "es_output", "zip_output"}
+def test_every_kind_of_file_has_one_way_to_go():
+    assert {*INPUT_KINDS, *STAGED_KINDS, FileKind.CHECKPOINT} == set(FileKind)
+    assert not INPUT_KINDS & STAGED_KINDS
+    assert EVENT_KINDS <= STAGED_KINDS
 
 
 def test_a_failed_file_is_done_either_way():
-    assert {FileStatus.READY, FileStatus.FAILED} == INPUT_DONE
-    assert {FileStatus.FINISHED, FileStatus.FAILED} == OUTPUT_DONE
+    assert {FileStatus.READY, FileStatus.FAILED} == INBOUND.done
+    assert {FileStatus.FINISHED, FileStatus.FAILED, FileStatus.ZIPPED} == OUTBOUND.done

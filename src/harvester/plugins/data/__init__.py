@@ -1,1 +1,1 @@
-"""Preparators and stagers, and how files are copied and summed up."""
+"""Preparators, stagers and zippers, and how files are copied, packed and summed up."""

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -48,11 +48,26 @@ def copy_verified(source: Path, destination: Path, *, size: int | None, checksum
         WrongContentError: the source is not as declared, or the disk does not return what was written.
         BusyError: another process or thread is copying to the same name, or has just given it to its file.
     """
+    return write_new(destination, lambda target: _fill(target, source, size, checksum), replace=replace)
+
+
+def write_new(destination: Path, fill: Callable[[BinaryIO], Content], *, replace: bool) -> Content:
+    """Write a file next to its new name, then give it the name.
+
+    Args:
+        destination: its new name.
+        fill: writes the content to an empty file, brings it to the disk and sums it up.
+        replace: whether a file that has the new name already is replaced.
+
+    Raises:
+        OSError: the file cannot be written, or what `fill` raises.
+        BusyError: another process or thread writes to the same name, or has just given it to its file.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{destination.name}.part")
     with _own(part) as target:
         try:
-            content = _fill(target, source, size, checksum)
+            content = fill(target)
             if not replace and destination.exists():
                 raise BusyError(f"{destination} has come into being during the transfer")
             part.replace(destination)

@@ -50,6 +50,31 @@ def normal_checksum(text: str) -> str | None:
     return None
 
 
+class Summary:
+    """Sums up what comes piece by piece."""
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._adler32 = zlib.adler32(b"")
+        self._md5 = hashlib.md5(usedforsecurity=False)
+
+    def add(self, piece: bytes) -> None:
+        """This comes next."""
+        self._size += len(piece)
+        self._adler32 = zlib.adler32(piece, self._adler32)
+        self._md5.update(piece)
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return self._size
+
+    @property
+    def content(self) -> Content:
+        """All so far."""
+        return Content(self._size, f"ad:{self._adler32:08x}", f"md:{self._md5.hexdigest()}")
+
+
 def read_content(source: BinaryIO, write: Callable[[bytes], object] = len, *, at_most: int = sys.maxsize) -> Content:
     """Read a file to its end in pieces and summarise it.
 
@@ -58,10 +83,8 @@ def read_content(source: BinaryIO, write: Callable[[bytes], object] = len, *, at
         write: is given every piece, so that copying and summing up are one pass.
         at_most: bytes after which the file ends for us, however it grows.
     """
-    size, adler32, md5 = 0, zlib.adler32(b""), hashlib.md5(usedforsecurity=False)
-    while piece := source.read(min(_CHUNK, at_most - size)):
+    summary = Summary()
+    while piece := source.read(min(_CHUNK, at_most - summary.size)):
         write(piece)
-        size += len(piece)
-        adler32 = zlib.adler32(piece, adler32)
-        md5.update(piece)
-    return Content(size, f"ad:{adler32:08x}", f"md:{md5.hexdigest()}")
+        summary.add(piece)
+    return summary.content

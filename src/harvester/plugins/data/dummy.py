@@ -1,9 +1,21 @@
-"""A preparator and a stager that move nothing: for queues whose workers reach their data themselves."""
+"""Plugins that move and pack nothing: for queues whose workers reach their data themselves."""
 
 from collections.abc import Sequence
 
 from harvester.core.files import File
-from harvester.plugins.api import Done, Failed, FileOutcome, Later, Moved, PluginSettings, Preparator, Stager
+from harvester.plugins.api import (
+    Done,
+    Failed,
+    FileOutcome,
+    Later,
+    Moved,
+    Packed,
+    Parcel,
+    PluginSettings,
+    Preparator,
+    Stager,
+    Zipper,
+)
 
 
 class DummyPreparator(Preparator[PluginSettings]):
@@ -28,3 +40,14 @@ class DummyStager(Stager[PluginSettings]):
     def check(self, files: Sequence[File]) -> Sequence[FileOutcome]:
         """All are stored, as the worker said."""
         return [Moved(file.path or file.lfn, file.size, file.checksum) for file in files]
+
+
+class DummyZipper(Zipper[PluginSettings]):
+    """Every parcel counts as made, at `dummypath/<lfn>`, as large as its members together."""
+
+    def pack(self, parcels: Sequence[Parcel]) -> Sequence[Packed | Later | Failed]:
+        """All are made; the checksum is that of nothing."""
+        return [
+            Packed(f"dummypath/{each.file.lfn}", sum(member.size or 0 for member in each.members), "ad:00000001")
+            for each in parcels
+        ]

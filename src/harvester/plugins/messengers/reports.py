@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from pydantic import JsonValue
 
 from harvester.core.errors import HarvesterError
-from harvester.core.files import FileKind
+from harvester.core.files import INPUT_KINDS, FileKind
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import ReportedFile
 from harvester.plugins.data.checksums import Content, normal_checksum, read_content
@@ -21,7 +21,8 @@ from harvester.plugins.tools.regular_files import open_regular
 _LARGEST: Final = 2**63 - 1
 _MOST_JOBS: Final = 1000
 _MOST_FILES: Final = 10_000
-_KINDS: Final = frozenset(FileKind) - {FileKind.INPUT}
+_KINDS: Final = frozenset(FileKind) - INPUT_KINDS
+_LONGEST_RANGE: Final = 255
 _GUID: Final = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 
 
@@ -183,7 +184,9 @@ def _read_entry(job_id: int, lfn: str, entry: Mapping[str, JsonValue], rules: Ou
     path = _inside(rules, str(entry["path"]))
     size, checksum = _size_and_checksum(path, entry, rules.checksums)
     guid = _read_guid(entry) or str(uuid.uuid5(uuid.NAMESPACE_URL, f"{rules.worker.marker}/{job_id}/{lfn}")).upper()
-    return ReportedFile(job_id, lfn, kind, str(path), size, checksum, guid)
+    return ReportedFile(
+        job_id, lfn, kind, str(path), size, checksum, guid, _read_is_zip(kind, entry), _read_event_range(entry)
+    )
 
 
 def _read_kind(entry: Mapping[str, JsonValue]) -> FileKind:
@@ -191,6 +194,20 @@ def _read_kind(entry: Mapping[str, JsonValue]) -> FileKind:
     if not isinstance(kind, str) or kind not in _KINDS:
         raise MalformedReportError(f"has no usable type: {str(kind)[:40]!r}")
     return FileKind(kind)
+
+
+def _read_is_zip(kind: FileKind, entry: Mapping[str, JsonValue]) -> bool | None:
+    """Only outputs of events may be packed, unless the worker says that they are, or must not be."""
+    if kind is not FileKind.ES_OUTPUT:
+        return kind is FileKind.ZIP_OUTPUT
+    said = entry.get("isZip")
+    return bool(said) if said in (0, 1) else None
+
+
+def _read_event_range(entry: Mapping[str, JsonValue]) -> str | None:
+    event_range = entry.get("eventRangeID")
+    is_one = isinstance(event_range, str) and event_range.isprintable() and len(event_range) <= _LONGEST_RANGE
+    return str(event_range) if is_one else None
 
 
 def _read_guid(entry: Mapping[str, JsonValue]) -> str | None:

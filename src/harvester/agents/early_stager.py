@@ -1,0 +1,37 @@
+"""Has outputs of events packed and taken away while their jobs still run: the server waits for the events in them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from harvester.agents.stager import StagerAgent
+from harvester.agents.transfers import Transfers, TransferUnit
+from harvester.core.files import AT_REST, EVENT_KINDS, File
+from harvester.store import files, jobs, leases
+from harvester.store.schema import JobPhase
+
+
+class EarlyStager(StagerAgent):
+    """See the module. It changes files alone; a job that ends meanwhile is left to the stager."""
+
+    name = "early stager"
+    phase = JobPhase.WORK
+    kinds = (EVENT_KINDS,)
+    jobs_have_ended = False
+
+    def commit(self, connection: Connection, unit: TransferUnit, result: Transfers) -> Sequence[str]:
+        """Jobs with outputs on their way are looked at again, the others when they have new ones."""
+        now = self.instance.clock()
+        unit = self.still_ours(connection, unit)
+        after = self.note_files(connection, unit, result, now)
+        again = files.jobs_with_open_outputs(connection, after.keys(), EVENT_KINDS)
+        dues = {job: now + self._pause(some, result) if job in again else None for job, some in after.items()}
+        jobs.rest_working(connection, dues, unit.claim.fence)
+        leases.give_back(connection, unit.claim, now)
+        return ("stager", self.name)
+
+    def _pause(self, known: Sequence[File], result: Transfers) -> timedelta:
+        """Not at all for files that have come meanwhile."""
+        all_at_rest = all(each.status in AT_REST for each in known)
+        return timedelta() if all_at_rest else self.pause(known, result)

@@ -1,0 +1,85 @@
+"""Files that are packed, travel together or are shared, on each engine."""
+
+from dataclasses import replace
+
+from store_tools import NOW, after, fetch
+
+from harvester.core.files import EVENT_KINDS, File, FileKind, FileStatus
+from harvester.store import files
+from harvester.store.engine import Database
+
+
+def pending(job: int, lfn: str, **more: object) -> File:
+    known = {"kind": FileKind.ES_OUTPUT, "status": FileStatus.PENDING, "worker_id": 5, "provenance": "p", **more}
+    return File(0, job, lfn, **known)
+
+
+def all_of(db: Database, *job_ids: int) -> list[File]:
+    with db.read() as connection:
+        found = files.of_jobs(connection, job_ids, list(FileKind))
+    return [each for job in job_ids for each in found[job]]
+
+
+def test_everything_about_a_file_is_kept(db: Database):
+    full = File(
+        0, 7, "a", FileKind.ZIP_OUTPUT, FileStatus.TRANSFERRING, "/a", 2**40, "ad:1", "g", "s", "d", "e", 3,
+        url="https://there/a", worker_id=2**40, provenance="p", packed_in=8, group_id="task", group_status="active",
+        grouped_at=NOW, objstore_id=117, path_convention=1000,
+    )  # fmt: skip
+    with db.write() as connection:
+        files.insert_new(connection, [full])
+    (found,) = all_of(db, 7)
+    assert replace(found, file_id=0) == full
+
+
+def test_parcels_become_files_with_members(db: Database):
+    with db.write() as connection:
+        files.insert_new(connection, [pending(7, "a"), pending(7, "b"), pending(7, "c"), pending(8, "a")])
+    first, second, _, other = all_of(db, 7, 8)
+    with db.write() as connection:
+        assert files.pack(connection, []) == []
+        made = files.pack(connection, [[first, second], [other]])
+    stored = {each.file_id: each for each in all_of(db, 7, 8)}
+    assert {each.file_id: each for each in made} == {key: each for key, each in stored.items() if each.lfn != "c"}
+    new = {each.job_id: each for each in made if each.kind is FileKind.ZIP_OUTPUT}
+    assert {each.lfn for each in new.values()} == {"panda.a.zip"}
+    assert [stored[each.file_id].packed_in for each in (first, second, other)] == [
+        new[7].file_id,
+        new[7].file_id,
+        new[8].file_id,
+    ]
+
+
+def test_a_checkpoint_that_is_written_again_is_renewed(db: Database):
+    point = File(0, 7, "point", FileKind.CHECKPOINT, FileStatus.DONE, "/old", 1, "ad:1")
+    with db.write() as connection:
+        files.insert_new(connection, [point, replace(point, kind=FileKind.OUTPUT)])
+        files.renew(connection, [replace(point, path="/new", size=2, checksum="ad:2")])
+    assert [(each.kind, each.status, each.path, each.size) for each in all_of(db, 7)] == [
+        (FileKind.CHECKPOINT, FileStatus.RENEWED, "/new", 2),
+        (FileKind.OUTPUT, FileStatus.DONE, "/old", 1),
+    ]
+
+
+def test_a_word_on_a_group_is_written_to_all_of_it(db: Database):
+    with db.write() as connection:
+        fetch(connection, 7, 8)
+        some = [pending(7, "a", group_id="x"), pending(8, "a", group_id="x"), pending(8, "b", group_id="y")]
+        files.insert_new(connection, some)
+        files.note_groups(connection, {}, NOW)
+        files.note_groups(connection, {"x": "active", "z": None}, after(minutes=1))
+    found = all_of(db, 7, 8)
+    assert [each.group_status for each in found] == ["active", "active", None]
+    assert [each.grouped_at for each in found] == [after(minutes=1), after(minutes=1), None]
+
+
+def test_jobs_with_outputs_to_be_made_or_moved(db: Database):
+    with db.write() as connection:
+        some = [
+            pending(1, "a"),
+            pending(2, "a", status=FileStatus.ZIPPED),
+            pending(3, "a", status=FileStatus.DEFINED),
+            pending(4, "a", status=FileStatus.DEFINED, kind=FileKind.LOG),
+        ]
+        files.insert_new(connection, some)
+        assert files.jobs_with_open_outputs(connection, [1, 2, 3, 4], EVENT_KINDS) == {3}
