@@ -14,7 +14,7 @@ from pathlib import Path
 import structlog
 
 from databases import Section, running_database
-from harvester.config.queues import load_queue_file
+from harvester.config.queue_loader import QueueLoader
 from harvester.config.service import Settings, load_settings
 from harvester.core.access_points import fill_access_point
 from harvester.panda.devserver import DevControl
@@ -98,9 +98,10 @@ class Site:
     def harvester(self, queues: Mapping[str, Block], sections: Mapping[str, Block] | None = None) -> Harvester:
         """The service in this process, not yet started."""
         settings = read_settings(self.configure(queues, sections))
-        known = load_queue_file(self.folder / "queues.json", ["ALL"], work_dir=self.folder / "work")
+        loader = QueueLoader(self.folder / "queues.json", settings.qconf, self.folder / "work")
+        known = loader.load()
         assert known.active, known.findings
-        return Harvester(settings, known)
+        return Harvester(settings, known, loader)
 
     def add_jobs(self, number: int, queue: str = QUEUE) -> None:
         """Put jobs without files into the server."""

@@ -25,6 +25,8 @@ from harvester.config.service import Settings
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
     "facts": "cacher",
+    "reloader": "queue_config_mapper",
+    "queue_configuration": "queue_config_mapper",
     "reconciler": "submitter",
     "listening": "monitor",
     "transfers": "stager",

@@ -31,6 +31,7 @@ from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.private_documents import PrivateDocuments
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
+from harvester.agents.reloader import QueueReloader
 from harvester.agents.runner import AgentRunner
 from harvester.agents.sizer import Sizer
 from harvester.agents.stager import StagerAgent
@@ -39,6 +40,7 @@ from harvester.agents.submitter import Submitter
 from harvester.agents.sweeper import Sweeper
 from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.config.cache_lines import read_lines
+from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, SteadyClock, utc_now
@@ -47,7 +49,7 @@ from harvester.panda.auth import AuthType, Credentials, credentials_for, load_ho
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import REBUILD, PluginPool
-from harvester.store import migrate, queues
+from harvester.store import migrate
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import Upkeep
 
@@ -161,24 +163,30 @@ class Harvester:
 
     Args:
         settings: the main configuration.
-        loaded: the queue configuration.
+        loaded: the queue configuration as it was read last.
+        loader: reads it again.
         clock: what time it is for the system; the instance has a steady one of its own.
         db: the database, if it is open already; it is closed with the service.
     """
 
     def __init__(
-        self, settings: Settings, loaded: LoadedQueues, *, clock: Clock = utc_now, db: Database | None = None
+        self,
+        settings: Settings,
+        loaded: LoadedQueues,
+        loader: QueueLoader,
+        *,
+        clock: Clock = utc_now,
+        db: Database | None = None,
     ) -> None:
         self.settings = settings
         self.host = socket.gethostname()
         self._clock = steady = SteadyClock(clock)
         self.db = db or open_database(settings)
         make_context = plugin_context(settings, steady, steady.ahead)
-        self.plugins = PluginPool(loaded.queues, make_context)
+        self.plugins = PluginPool(loaded.queues, make_context, loaded.active)
         self.upkeep = Upkeep(settings, self.db, steady, self.host, plugins=self.plugins, make_context=make_context)
         self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
         self.panda = panda_client(settings, steady)
-        self._active = loaded.active
         self._stopping = threading.Event()
         private = PrivateDocuments(Path(settings.master.work_dir) / "private")
         self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
@@ -190,13 +198,14 @@ class Harvester:
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
             for agent in _AGENTS
         ]
+        self.reloader = QueueReloader(instance, loader, loaded)
         self._duties = self._make_duties(instance, private)
         self._loops = self._make_loops(instance, steady())
         self._threads: list[threading.Thread] = []
 
     def _make_duties(self, instance: Instance, private: PrivateDocuments) -> list[Duty]:
         """What one process does for all."""
-        statistics = StatisticsReporter(instance, sorted(self._active))
+        statistics = StatisticsReporter(instance)
         lines, _ = read_lines(self.settings.cacher.data, os.environ)
         cacher = Cacher(instance, lines, Fetcher(self.panda, self.settings.pandacon), private)
         rounds: Sequence[tuple[str, float, Callable[[], None]]] = (
@@ -208,11 +217,12 @@ class Harvester:
         return [*ours, *self.upkeep.duties(instance, owner)]
 
     def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:
-        manager = CommandManager(instance, started)
+        manager, qconf = CommandManager(instance, started), self.settings.qconf
         return [
             _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
             _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
             _Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
+            _Loop(QueueReloader.name, qconf.check_interval, qconf.check_interval, self.reloader.round),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
             *(_Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
@@ -225,9 +235,8 @@ class Harvester:
         """
         self.housekeeper.register()
         self.facts.refresh()
-        with self.db.write() as connection:
-            queues.activate(connection, self._active, self._clock())
-        for problem in self.plugins.build_all(sorted(self._active)):
+        self.reloader.round()
+        for problem in self.plugins.build_all(sorted(self.plugins.active)):
             log.error("plugin cannot be used, work that needs it waits", problem=problem)
         for loop in self._loops:
             thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
@@ -236,7 +245,7 @@ class Harvester:
         spare_collector()
         for runner in self.runners:
             runner.start()
-        log.info("started", instance=self.settings.master.harvester_id, queues=len(self._active))
+        log.info("started", instance=self.settings.master.harvester_id, queues=len(self.plugins.active))
 
     def stop(self, seconds: float = 25.0) -> bool:
         """Finish the work in hand, or leave it to whoever comes next; False if some had to be left.

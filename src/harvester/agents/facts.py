@@ -13,6 +13,7 @@ import structlog
 from pydantic import JsonValue
 
 from harvester.agents.private_documents import PrivateDocuments
+from harvester.config.cache_lines import QUEUE_FACTS
 from harvester.core.clock import Clock
 from harvester.core.facts import QueueBook, QueueFacts, read_queues
 from harvester.store import cache
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 PERIOD: Final = 5.0
 """Seconds between two looks at the database."""
-QUEUES: Final = CacheKey("panda_queues.json")
+QUEUES: Final = CacheKey(QUEUE_FACTS)
 """The queues of the information system."""
 _MOST_TOLD: Final = 5
 
@@ -67,6 +68,11 @@ class Facts:
     def document(self, main_key: str, sub_key: str = "") -> JsonValue:
         """A document, which must not be changed; None if it never came."""
         return self._picture.documents.get(CacheKey(main_key, sub_key))
+
+    def digest(self, key: CacheKey) -> str:
+        """Tells one state of a document from the next; empty if it never came."""
+        state = self._picture.states.get(key)
+        return state.digest if state else cache.NOTHING
 
     def age(self, main_key: str, sub_key: str = "") -> timedelta | None:
         """For how long nobody has seen that a document is still so; None if it never came."""

@@ -1,6 +1,6 @@
 """Tells the server how many workers each pull queue has, which its own steering of queues needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from harvester.agents.base import Instance
@@ -19,10 +19,8 @@ class StatisticsReporter:
     name: Final = "statistics"
     period: Final = 300.0
 
-    def __init__(self, instance: Instance, queues: Sequence[str]) -> None:
+    def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        configured = instance.plugins.queues
-        self._queues = [name for name in queues if configured[name].map_type is MapType.NO_JOB]
 
     def round(self) -> None:
         """Report every pull queue, those without workers with zeros so that the server knows they are served.
@@ -31,12 +29,14 @@ class StatisticsReporter:
             PandaUnavailable: the server cannot be reached; the next round reports all again.
             PandaRefused: the server did not take all of them; it has the others.
         """
-        if not self._queues:
+        plugins = self._instance.plugins
+        pulling = sorted(name for name in plugins.active if plugins.queue(name).map_type is MapType.NO_JOB)
+        if not pulling:
             return
         with self._instance.db.read() as connection:
-            counts = worker_counts.by_type(connection, self._queues)
+            counts = worker_counts.by_type(connection, pulling)
         refusals: list[PandaRefused] = []
-        for queue in self._queues:
+        for queue in pulling:
             try:
                 self._instance.panda.report_worker_statistics(queue, _statistics(counts.get(queue, {})))
             except PandaRefused as refusal:

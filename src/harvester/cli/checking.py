@@ -8,6 +8,7 @@ from typing import Final
 
 import typer
 
+from harvester.cli.fetched import outside_of
 from harvester.cli.plugin_checks import check_plugin
 from harvester.cli.settings_checks import check_settings
 from harvester.cli.shown import number_of
@@ -24,7 +25,14 @@ _ORDER: Final = {severity: place for place, severity in enumerate(_COLOURS)}
 
 def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> list[Finding]:
     """Look at everything that `harvester run` would read, and go on after each mistake; the worst come first."""
-    found = check(config or None, queue_file, os.environ, check_plugin, check_settings)
+    found = check(
+        config or None,
+        queue_file,
+        os.environ,
+        check_plugin,
+        settings_checker=check_settings,
+        fetched=outside_of,
+    )
     return sorted(found, key=lambda each: (_ORDER[each.severity], each.file, each.line or 0))
 
 

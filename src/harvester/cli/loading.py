@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from harvester.cli.fetched import outside_of
 from harvester.cli.plugin_checks import check_plugin_at_start
 from harvester.config import sources
 from harvester.config.findings import Finding, Severity
-from harvester.config.queues import LoadedQueues, load_queue_file
+from harvester.config.queue_loader import QueueLoader
+from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded, Settings, load_settings
 from harvester.core.errors import HarvesterError
 
@@ -24,12 +26,14 @@ class Configuration:
     Attributes:
         settings: the main configuration.
         queues: the usable queues.
+        loader: reads them again.
         findings: what is wrong or worth knowing.
         files: where all that was read.
     """
 
     settings: Settings
     queues: LoadedQueues
+    loader: QueueLoader
     findings: tuple[Finding, ...]
     files: tuple[str, ...] = ()
 
@@ -43,26 +47,40 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
     loaded = load_settings(config or None, os.environ)
     settings = _usable(loaded)
     path = queue_file or sources.queue_file(settings.qconf.config_file, os.environ, config)
-    queues = load_queue_file(
-        path,
-        settings.qconf.queue_list,
-        work_dir=Path(settings.master.work_dir),
-        plugin_checker=check_plugin_at_start,
-        listed_at=loaded.listed_at,
-    )
+    work_dir = Path(settings.master.work_dir)
+    loader = QueueLoader(path, settings.qconf, work_dir, check_plugin_at_start, loaded.listed_at)
+    queues = loader.load(outside_of(settings))
     if not queues.readable:
         raise _unusable(queues.findings)
     entries = [entry for section in loaded.entries.values() for entry in section.values()]
     files = dict.fromkeys([*(entry.at.file for entry in entries), str(path)])
-    return Configuration(settings, queues, (*loaded.findings, *queues.findings), tuple(files))
+    return Configuration(settings, queues, loader, (*loaded.findings, *queues.findings), tuple(files))
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTroubles:
+    """What is wrong with the queue configuration as its sources are now.
+
+    Attributes:
+        left_out: queues that are configured with an error.
+        unreadable: why nothing could be read at all; empty if something could.
+    """
+
+    left_out: frozenset[str] = frozenset()
+    unreadable: str = ""
+
+
+def queue_troubles(config: Sequence[Path] | None) -> QueueTroubles:
+    """What a service that starts now would stumble over."""
+    try:
+        return QueueTroubles(load(config, None).queues.left_out)
+    except UnusableConfigurationError as error:
+        return QueueTroubles(unreadable=str(error))
 
 
 def left_out_now(config: Sequence[Path] | None) -> frozenset[str]:
     """The queues that are configured with an error, as the files are now; none if they cannot be read at all."""
-    try:
-        return load(config, None).queues.left_out
-    except UnusableConfigurationError:
-        return frozenset()
+    return queue_troubles(config).left_out
 
 
 def settings_of(config: Sequence[Path] | None) -> Settings:
@@ -74,13 +92,6 @@ def settings_of(config: Sequence[Path] | None) -> Settings:
     return _usable(load_settings(config or None, os.environ))
 
 
-def as_line(finding: Finding) -> str:
-    """A finding as one line: where, which key, what is wrong, what to write."""
-    place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
-    key = f" {finding.key}:" if finding.key else ""
-    return f"{place}:{key} {finding.problem}; {finding.advice}"
-
-
 def _usable(loaded: Loaded) -> Settings:
     if loaded.settings is None:
         raise _unusable(loaded.findings)
@@ -88,5 +99,5 @@ def _usable(loaded: Loaded) -> Settings:
 
 
 def _unusable(findings: Sequence[Finding]) -> UnusableConfigurationError:
-    errors = [as_line(each) for each in findings if each.severity is Severity.ERROR]
+    errors = [each.as_line() for each in findings if each.severity is Severity.ERROR]
     return UnusableConfigurationError("\n  ".join(["the configuration cannot be used:", *errors]))

@@ -9,6 +9,7 @@ import typer
 from sqlalchemy import Connection
 
 from harvester.cli.hosts import print_credentials
+from harvester.cli.loading import QueueTroubles
 from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
 from harvester.config.findings import nearest
@@ -43,6 +44,7 @@ class Overview:
     Attributes:
         at: when it was looked at.
         left_out: queues whose configuration has an error now.
+        unreadable: why the queue configuration cannot be read now; empty if it can.
         documents: what the cacher keeps, and what came of fetching it.
     """
 
@@ -52,23 +54,25 @@ class Overview:
     left_out: Sequence[str] = ()
     documents: Sequence[CacheState] = ()
     credentials: Sequence[CredentialRecord] = ()
+    unreadable: str = ""
 
 
-def look(connection: Connection, now: datetime, left_out: Iterable[str] = ()) -> Overview:
+def look(connection: Connection, now: datetime, troubles: QueueTroubles) -> Overview:
     """The instance as its database tells.
 
     Args:
         connection: to the database.
         now: what time it is.
-        left_out: queues whose configuration has an error.
+        troubles: what is wrong with the queue configuration.
     """
     return Overview(
         now,
         list_processes(connection, now),
         look_at_queues(connection, now),
-        sorted(left_out),
+        sorted(troubles.left_out),
         cache.states(connection),
         credentials.of_hosts(connection),
+        troubles.unreadable,
     )
 
 
@@ -102,6 +106,8 @@ def print_overview(overview: Overview) -> None:
     print_credentials(overview.credentials, overview.at)
     complaints = [line for each in overview.queues for line in _complaints(each)]
     complaints += map(words_of_left_out, overview.left_out)
+    if overview.unreadable:
+        complaints.append(f"a running service goes on with the queues that it has, for {overview.unreadable}")
     complaints += [_words_of_document(each) for each in overview.documents if each.problem]
     if complaints:
         typer.echo()
@@ -155,8 +161,8 @@ def _rest(processes: Sequence[Process]) -> list[str]:
 def words_of_left_out(name: str) -> str:
     """A queue whose configuration has an error."""
     return (
-        f"queue {name} is configured, but has an error: `harvester run` leaves it out when it starts; "
-        "`harvester check` tells what is wrong"
+        f"queue {name} is configured, but has an error: a service that starts leaves it out, one that runs goes on "
+        "with its last good configuration; `harvester check` tells what is wrong"
     )
 
 

@@ -49,13 +49,12 @@ def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
 def _log_findings(configuration: Configuration) -> None:
     import structlog  # noqa: PLC0415
 
-    from harvester.cli.loading import as_line  # noqa: PLC0415
     from harvester.config.findings import Severity  # noqa: PLC0415
 
     log = structlog.get_logger("harvester.config")
     tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.debug}
     for finding in configuration.findings:
-        tell[finding.severity](as_line(finding))
+        tell[finding.severity](finding.as_line())
     if not configuration.queues.active:
         log.warning("no queue is served: see the queue configuration and [qconf] queueList")
 
@@ -73,7 +72,7 @@ def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
     try:
         db = _patiently(stop, lambda: open_database(settings))
         _warn_of_others(settings, db)
-        harvester = Harvester(settings, configuration.queues, db=db)
+        harvester = Harvester(settings, configuration.queues, configuration.loader, db=db)
         _patiently(stop, harvester.start)
     except SQLAlchemyError as error:
         fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")

@@ -10,6 +10,8 @@ from harvester.config.values import Entry
 
 QUEUE_CONFIGURATION: Final = "queues_config_file"
 """The main key of the remote queue configuration."""
+QUEUE_FACTS: Final = "panda_queues.json"
+"""The main key of what the information system says of queues."""
 PANDA_METHODS: Final = ("get_resource_types", "get_job_stats", "get_job_stats_new", "get_worker_stats_from_panda")
 """What `panda_server:` may ask for, under the names that existing files write."""
 _SCHEMES: Final = ("file", "http", "https", "panda_cache", "panda_server")

@@ -8,8 +8,8 @@ from harvester.config.assembly import SectionText, build_section
 from harvester.config.findings import Finding, Findings, Location, Severity
 from harvester.config.instance_sections import Qconf
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
-from harvester.config.queues import load_queue_file
-from harvester.config.service import Loaded, load_settings
+from harvester.config.queue_loader import NOTHING, Outside, QueueLoader
+from harvester.config.service import Loaded, Settings, load_settings
 
 __all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "SettingsChecker", "Severity", "check"]
 
@@ -22,7 +22,9 @@ def check(
     queue_file: Path | None,
     environ: Mapping[str, str],
     plugin_checker: PluginChecker | None,
+    *,
     settings_checker: SettingsChecker | None = None,
+    fetched: Callable[[Settings], Outside] | None = None,
 ) -> list[Finding]:
     """Look at the whole configuration as the service would, and go on after each mistake.
 
@@ -32,14 +34,16 @@ def check(
         environ: the process environment.
         plugin_checker: knows the plugins; None accepts any name.
         settings_checker: looks at what a main configuration without errors names; None believes it.
+        fetched: tells what was fetched for the queues; None for nothing.
     """
     loaded = load_settings(config_paths, environ)
     findings = Findings()
     findings.extend(loaded.findings)
     if settings_checker and loaded.settings:
         findings.extend(settings_checker(loaded))
+    outside = fetched(loaded.settings) if fetched and loaded.settings else NOTHING
     path = queue_file or sources.queue_file(_qconf(loaded).config_file, environ, config_paths)
-    _check_queues(loaded, path, plugin_checker, findings)
+    _check_queues(loaded, path, plugin_checker, outside, findings)
     return list(findings.as_tuple())
 
 
@@ -47,16 +51,12 @@ def _check_queues(
     loaded: Loaded,
     path: Path,
     plugin_checker: PluginChecker | None,
+    outside: Outside,
     findings: Findings,
 ) -> None:
-    queues = load_queue_file(
-        path,
-        _qconf(loaded).queue_list,
-        work_dir=Path(loaded.settings.master.work_dir if loaded.settings else "harvester"),
-        plugin_checker=plugin_checker,
-        listed_at=loaded.listed_at,
-    )
-    findings.extend(queues.findings)
+    work_dir = Path(loaded.settings.master.work_dir if loaded.settings else "harvester")
+    loader = QueueLoader(path, _qconf(loaded), work_dir, plugin_checker, loaded.listed_at)
+    findings.extend(loader.load(outside).findings)
 
 
 def _qconf(loaded: Loaded) -> Qconf:

@@ -51,6 +51,12 @@ class Finding:
     problem: str
     advice: str
 
+    def as_line(self) -> str:
+        """The finding as one line: where, which key, what is wrong, what to write."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        key = f" {self.key}:" if self.key else ""
+        return f"{place}:{key} {self.problem}; {self.advice}"
+
 
 @dataclass(slots=True)
 class Findings:

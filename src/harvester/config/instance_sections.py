@@ -73,7 +73,6 @@ CaBundle = Annotated[
 
 _AS_MANY_AS_THREADS = Idle("every thread may send a request of its own")
 _NO_UPLOADS = Idle("nothing is uploaded")
-_NO_RESOLVER = Idle("there is no resolver")
 _PILOTS_READ_FILES = Later("no port is open; pilots find their jobs in the access points")
 _NO_DOOR = Idle("no port is open")
 _NOTHING_SHARED = Idle("the jobs of a task share no files")
@@ -251,27 +250,27 @@ class Qconf(Section):
 
     config_file: FilePath = "panda_queueconfig.json"
     """File with the queue configuration."""
-    config_from_cacher: Annotated[Flag, Later("only the local queue configuration is read")] = False
-    """Also take the cached remote queue configuration."""
+    config_from_cacher: Flag = False
+    """Also take the remote queue configuration, which a line `queues_config_file` of `[cacher] data` fetches."""
     queue_list: Words = ("ALL",)
-    """Queues to serve, one per line; `ALL` for all configured ones, `DYNAMIC` for these and, in a later version, those
-    of the resolver."""
-    resolver_module: Annotated[Text | None, Later("no queue, limit or status comes from a resolver")] = None
-    """Module of the resolver."""
-    resolver_class: Annotated[Text | None, _NO_RESOLVER] = None
-    """Class of the resolver."""
-    resolver_config: Annotated[JsonDict, _NO_RESOLVER] = Field(default={})
+    """Queues to serve, one per line; `ALL` for all configured ones, `DYNAMIC` for these and those that the resolver
+    gives to this instance."""
+    resolver_module: Text | None = None
+    """Module of the resolver, which asks the queues of CRIC, `panda_queues.json` of `[cacher] data`."""
+    resolver_class: Text | None = None
+    """Class of the resolver: `PandaQueuesDict`."""
+    resolver_config: Annotated[JsonDict, Idle("what was fetched is looked at every few seconds")] = Field(default={})
     """Parameters of the resolver."""
-    default_template_queue_name: Annotated[Text | None, _NO_RESOLVER] = None
-    """Template of a resolver's queue that names none."""
-    auto_blacklist: Annotated[Flag, Later("queues go offline by their own configuration only")] = False
-    """Take a queue offline when the resolver says so."""
-    pilot_version: Annotated[Text | None, Later("queues of all pilot versions are served")] = None
-    """Serve only queues with this pilot version."""
-    update_interval: Annotated[Seconds, Later("the configuration is read once, at start")] = 600
-    """Period of a full reload."""
-    check_interval: Annotated[Seconds, Idle("the configuration is read once, at start")] = 5
-    """Period of looking whether a reload was asked for."""
+    default_template_queue_name: Text | None = None
+    """Template of a resolver's queue that implies none."""
+    auto_blacklist: Flag = False
+    """Take a queue that states no `queueStatus` offline when the resolver says so, or gives it to somebody else."""
+    pilot_version: Text | None = None
+    """Serve only queues with this pilot version in CRIC, and those that CRIC does not know."""
+    update_interval: Annotated[Seconds, Field(gt=0)] = 600
+    """Longest time between two full reloads of the queue configuration."""
+    check_interval: Annotated[Seconds, Field(gt=0)] = 5
+    """Period of looking whether a source of the queue configuration has changed."""
 
 
 class Frontend(Section):

@@ -1,7 +1,10 @@
 """What a queue says about one of its plugins."""
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -46,6 +49,13 @@ class PluginBlock(BaseModel):
         """The plugin that talks to this one at another place, core reference §2.3."""
         herder = type(self).of(middleware, self.settings)
         return herder.model_copy(update={"original": self})
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The same for blocks that make the same plugin."""
+        original = self.original.fingerprint if self.original else None
+        text = json.dumps([self.module, self.name, self.plugin, dict(self.settings), original], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @property
     def label(self) -> str:

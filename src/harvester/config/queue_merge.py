@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
+from harvester.config.cache_lines import QUEUE_CONFIGURATION, QUEUE_FACTS
 from harvester.config.findings import Findings, Location, instead, is_comment
 from harvester.config.json_lines import JsonDocument, JsonPath
 from harvester.config.plugin_blocks import IDENTITY_KEYS
@@ -20,6 +21,10 @@ Attributes = Mapping[str, JsonValue]
 _LONGEST_NAME = 190
 _LONGEST_SHOWN = 60
 
+RESOLVER = f"{QUEUE_FACTS} (cached)"
+"""Where what the resolver says comes from."""
+REMOTE = f"{QUEUE_CONFIGURATION} (cached)"
+"""Where the remote configuration comes from."""
 TEMPLATE_NAME = "templateQueueName"
 TEMPLATE_FLAG = "isTemplateQueue"
 TEMPLATE_ENDING = "_TEMPLATE"
@@ -120,6 +125,18 @@ def merge_queues(sources: QueueSources, findings: Findings) -> dict[str, MergedQ
     return {name: _merge(name, [layers[name] for layers in by_strength if name in layers], templates) for name in names}
 
 
+def queue_names(document: JsonDocument | None) -> list[str]:
+    """All queues that a source has an entry for, whatever stands in it."""
+    if document is None or not isinstance(document.value, dict):
+        return []
+    entries = document.value.items()
+    return [name for name, value in entries if not is_comment(name) and not _looks_like_template(name, value)]
+
+
+def _looks_like_template(name: str, value: JsonValue) -> bool:
+    return name.endswith(TEMPLATE_ENDING) or (isinstance(value, dict) and value.get(TEMPLATE_FLAG) is True)
+
+
 def _split(document: JsonDocument | None, findings: Findings) -> tuple[dict[str, Layer], dict[str, Layer]]:
     """The templates and the queues of one source."""
     if document is None:
@@ -163,7 +180,7 @@ def _is_template(layer: Layer, findings: Findings) -> bool:
 
 
 def _dynamic_layers(queues: Mapping[str, Attributes]) -> dict[str, Layer]:
-    document = JsonDocument("resolver", {})
+    document = JsonDocument(RESOLVER, {})
     wanted = {TEMPLATE_NAME, *LIMIT_KEYS}
     return {
         name: Layer(document, name, {key: value for key, value in attributes.items() if key in wanted})

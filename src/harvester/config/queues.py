@@ -7,9 +7,9 @@ from pathlib import Path
 from harvester.config.findings import Finding, Findings, Location, instead
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_builder import build_queue
-from harvester.config.queue_merge import MergedQueue, QueueSources, merge_queues
+from harvester.config.queue_merge import Attributes, MergedQueue, QueueSources, merge_queues, queue_names
 from harvester.config.queue_model import ROLES, QueueConfig, RunMode
-from harvester.config.sources import read_json
+from harvester.config.resolver import DYNAMIC, Resolver
 from harvester.config.unserved import unserved_attribute
 from harvester.core.workers import MapType
 
@@ -22,12 +22,12 @@ __all__ = [
     "QueueConfig",
     "QueueSources",
     "RunMode",
-    "load_queue_file",
     "load_queues",
+    "nowhere",
 ]
 
-_DYNAMIC = "DYNAMIC"
-_EVERY_QUEUE = frozenset({"ALL", _DYNAMIC})
+_EVERY_QUEUE = frozenset({"ALL", DYNAMIC})
+_NO_RESOLVER = Resolver()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,9 @@ class LoadedQueues:
         findings: all that is wrong or worth knowing.
         readable: whether the source could be read at all; if not, that there are no queues means nothing.
         left_out: names of the queues that would be served but for an error.
+        refused: names of all queues that have an entry and no valid configuration.
+        raw: the merged attributes of the valid queues.
+        kept: names of queues that have an error and therefore are as they were before.
     """
 
     queues: Mapping[str, QueueConfig]
@@ -48,9 +51,13 @@ class LoadedQueues:
     findings: tuple[Finding, ...] = field(repr=False)
     readable: bool = True
     left_out: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    raw: Mapping[str, Attributes] = field(default_factory=dict, repr=False)
+    kept: frozenset[str] = frozenset()
 
 
-def _nowhere(_place: int) -> Location:
+def nowhere(_place: int) -> Location:
+    """For those who do not know where `[qconf] queueList` stands."""
     return Location("panda_harvester.cfg")
 
 
@@ -60,7 +67,8 @@ def load_queues(
     *,
     work_dir: Path,
     plugin_checker: PluginChecker | None = None,
-    listed_at: Callable[[int], Location] = _nowhere,
+    listed_at: Callable[[int], Location] = nowhere,
+    resolver: Resolver = _NO_RESOLVER,
 ) -> LoadedQueues:
     """Build all queues; a bad one is left out with its findings, the others stay.
 
@@ -70,47 +78,47 @@ def load_queues(
         work_dir: `[master] workDir`.
         plugin_checker: knows the plugins; without it any name is accepted.
         listed_at: where the n-th name of `queue_list` stands.
+        resolver: decides what the configuration leaves to it.
     """
     findings = Findings()
-    merged = merge_queues(sources, findings)
+    merged = _merge(sources, resolver, findings)
     built = {name: build_queue(queue, work_dir, findings, plugin_checker) for name, queue in merged.items()}
     queues = {name: queue for name, queue in built.items() if queue is not None}
     for place, name in enumerate(queue_list):
         _report_listed(name, merged, listed_at(place), findings)
-    wanted = _wanted(queues, queue_list)
+    wanted = [name for name in _wanted(queues, queue_list) if not resolver.refuses(name)]
     active = frozenset(name for name in wanted if _can_be_served(queues[name], merged[name], findings))
     for name in sorted(active):
         _report_missing_limit(queues[name], merged[name], findings)
-    refused = {name for name in merged if name not in queues and _is_listed(name, queue_list)}
-    left_out = frozenset({*refused, *wanted} - active)
-    return LoadedQueues(queues, active, findings.as_tuple(), left_out=left_out)
-
-
-def load_queue_file(
-    path: Path,
-    queue_list: Sequence[str],
-    *,
-    work_dir: Path,
-    plugin_checker: PluginChecker | None = None,
-    listed_at: Callable[[int], Location] = _nowhere,
-) -> LoadedQueues:
-    """`load_queues` from a local file alone."""
-    findings = Findings()
-    document = read_json(path, findings, "correct [qconf] configFile, or name the file with --queues")
-    if document is None or not isinstance(document.value, dict):
-        merge_queues(QueueSources(local=document), findings)
-        return LoadedQueues({}, frozenset(), findings.as_tuple(), readable=False)
-    loaded = load_queues(
-        QueueSources(local=document), queue_list, work_dir=work_dir, plugin_checker=plugin_checker, listed_at=listed_at
+    unbuilt = {name for name in merged if name not in queues and _is_listed(name, queue_list)}
+    return LoadedQueues(
+        queues,
+        active,
+        findings.as_tuple(),
+        left_out=frozenset({*unbuilt, *wanted} - active),
+        refused=frozenset({*_mentioned(sources, resolver), *merged} - queues.keys()),
+        raw={name: merged[name].raw for name in queues},
     )
-    return replace(loaded, findings=(*findings.as_tuple(), *loaded.findings))
+
+
+def _merge(sources: QueueSources, resolver: Resolver, findings: Findings) -> dict[str, MergedQueue]:
+    """All queues of the files and of the resolver, with what the latter decides of them."""
+    dynamic = {**resolver.queues(_configured(sources), findings), **sources.dynamic}
+    merged = merge_queues(replace(sources, dynamic=dynamic), findings)
+    return {name: resolver.completed(queue) for name, queue in merged.items()}
+
+
+def _configured(sources: QueueSources) -> list[str]:
+    return [*queue_names(sources.remote), *queue_names(sources.local)]
+
+
+def _mentioned(sources: QueueSources, resolver: Resolver) -> list[str]:
+    """The queues that any source has an entry for, whatever stands in it."""
+    return [*_configured(sources), *(facts.resource for facts in resolver.ours)]
 
 
 def _report_listed(name: str, merged: Mapping[str, MergedQueue], at: Location, findings: Findings) -> None:
-    if name == _DYNAMIC:
-        problem = "DYNAMIC counts as ALL: queues of a resolver come with a later version"
-        findings.warning(at, "qconf.queueList", problem, "write ALL, and configure the other queues")
-    elif name not in merged and name not in _EVERY_QUEUE:
+    if name not in merged and name not in _EVERY_QUEUE:
         advice = instead(name, merged, "configure the queue, or remove its name")
         findings.warning(at, "qconf.queueList", f"there is no queue {name}", advice)
 

@@ -36,6 +36,7 @@ from harvester.config.job_sections import (
     Zipper,
 )
 from harvester.config.log_areas import AREAS, area_named
+from harvester.config.resolver import report_resolver
 from harvester.config.setups import SetupProblem, SetupsFound, of_credential_lists, of_plugin_configs
 from harvester.config.upkeep_sections import Apfmon, Cacher, CredManager, FileSyncer, ServiceMonitor, Watcher
 from harvester.config.values import Entry, Expander
@@ -217,6 +218,7 @@ class _Builder:
         self._report_setups("credmanager", of_credential_lists(settings.credmanager, settings.pandacon.cert_file))
         self._report_setups("credmanager", of_plugin_configs(settings.credmanager.plugin_configs))
         self._report_setups("file_syncer", of_plugin_configs(settings.file_syncer.plugin_configs))
+        report_resolver(settings.qconf, settings.cacher.data, self._text("qconf").place, self._findings)
         return settings
 
     def _report_setups(self, section: str, found: SetupsFound) -> None:

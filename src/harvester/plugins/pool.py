@@ -1,8 +1,8 @@
-"""The plugins of every queue, built when first asked for and kept while the queue's configuration stays the same."""
+"""The plugins of every queue, built when first asked for and kept while the queue's block for them stays the same."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
@@ -29,7 +29,8 @@ log = structlog.get_logger(__name__)
 
 _GENERIC_ZIPPER: Final = "tar"
 
-_Key = tuple[str, Role]
+_Key = tuple[str, Role, str]
+"""Queue, role, and the fingerprint of the block."""
 
 REBUILD: Final = 10.0
 """Seconds from one attempt to build what could not be built to the next."""
@@ -37,6 +38,17 @@ _PATIENCE: Final = 5.0
 """Seconds that the plugins of a queue may take to be built before the others are served without it."""
 _MOMENT: Final = 1.0
 """Seconds that building usually takes at the most; nobody waits longer for what somebody else builds."""
+
+_ALWAYS: Final = (
+    Role.SUBMITTER,
+    Role.MONITOR,
+    Role.SWEEPER,
+    Role.MESSENGER,
+    Role.WORKER_MAKER,
+    Role.PREPARATOR,
+    Role.STAGER,
+)
+"""What every queue that is served needs at once."""
 
 
 class QueueUnknownError(HarvesterError):
@@ -63,10 +75,17 @@ class PluginPool:
     Args:
         queues: all valid queues by name.
         make_context: the context of a queue's plugins.
+        active: the queues that are served.
     """
 
-    def __init__(self, queues: Mapping[str, QueueConfig], make_context: Callable[[str], PluginContext]) -> None:
+    def __init__(
+        self,
+        queues: Mapping[str, QueueConfig],
+        make_context: Callable[[str], PluginContext],
+        active: frozenset[str] = frozenset(),
+    ) -> None:
         self._queues = queues
+        self._active = active
         self._make_context = make_context
         self._built: dict[_Key, Plugin[PluginSettings]] = {}
         self._begun: dict[_Key, _Building] = {}
@@ -76,8 +95,25 @@ class PluginPool:
 
     @property
     def queues(self) -> Mapping[str, QueueConfig]:
-        """All valid queues by name."""
+        """All valid queues by name, and those that were removed while they had work, as they were then."""
         return self._queues
+
+    @property
+    def active(self) -> frozenset[str]:
+        """The queues that get new jobs and new workers."""
+        return self._active
+
+    def replace(self, queues: Mapping[str, QueueConfig], active: frozenset[str]) -> None:
+        """Serve these queues from now on; removed ones are remembered, and plugins that nobody needs are forgotten."""
+        self._queues, self._active = {**self._queues, **queues}, active
+        needed = {
+            (name, role, block.fingerprint)
+            for name, queue in self._queues.items()
+            for role, block in _blocks(queue, tuple(Role))
+        }
+        with self._lock:
+            self._built = {key: plugin for key, plugin in self._built.items() if key in needed}
+            self._failed = {key: failure for key, failure in self._failed.items() if key in needed}
 
     def queue(self, name: str) -> QueueConfig:
         """The configuration of a queue.
@@ -95,8 +131,14 @@ class PluginPool:
         Returns:
             why some cannot be built; whoever needs one of those is told the same.
         """
-        turns = Turns(self._build_one, _PATIENCE)
-        problems = [problem for some in turns.run(queues).values() for problem in some]
+        known = self._queues
+        return self.prepare(known[name] for name in queues if name in known)
+
+    def prepare(self, queues: Iterable[QueueConfig]) -> list[str]:
+        """Build the plugins of configurations that are to be used, as `build_all` does."""
+        configs = {queue.queue_name: queue for queue in queues}
+        turns = Turns[str, list[str]](lambda name: self._build_one(configs[name]), _PATIENCE)
+        problems = [problem for some in turns.run(configs).values() for problem in some]
         return problems + [
             f"queue {name}: a plugin is not ready after {_PATIENCE:g} s; the queue is served once it is"
             for name in turns.late
@@ -117,29 +159,14 @@ class PluginPool:
             self._build_begun(key, block)
             log.info("plugin can be used now", queue=key[0], block=key[1].value, plugin=block.label)
 
-    def _build_one(self, queue: str) -> list[str]:
+    def _build_one(self, queue: QueueConfig) -> list[str]:
         problems: list[str] = []
-        for get in (
-            self.submitter,
-            self.monitor,
-            self.sweeper,
-            self.messenger,
-            self.worker_maker,
-            self.preparator,
-            self.stager,
-            *self._optional(queue),
-        ):
+        for role, block in _blocks(queue, _ahead(queue)):
             try:
-                get(queue)
+                self._get(queue.queue_name, role, block)
             except HarvesterError as error:
                 problems.append(str(error))
         return problems
-
-    def _optional(self, queue: str) -> Iterator[Callable[[str], Plugin[PluginSettings]]]:
-        """What only some queues need."""
-        config = self.queue(queue)
-        if config.zipper is not None or config.zip_per_mb is not None:
-            yield self.zipper
 
     def submitter(self, queue: str) -> Resource[PluginSettings]:
         """The resource that takes the queue's workers."""
@@ -171,12 +198,10 @@ class PluginPool:
 
     def zipper(self, queue: str) -> Zipper[PluginSettings]:
         """Packs the queue's output files: upstream's stagers do that too, so without a block theirs says where."""
-        config = self.queue(queue)
-        block = config.zipper or PluginBlock(plugin=_GENERIC_ZIPPER, settings=config.stager.settings)
-        return cast("Zipper[PluginSettings]", self._get(queue, Role.ZIPPER, block))
+        return cast("Zipper[PluginSettings]", self._get(queue, Role.ZIPPER, _zipper(self.queue(queue))))
 
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
-        key = (queue, role)
+        key = (queue, role, block.fingerprint)
         with self._lock:
             if plugin := self._known(key):
                 return plugin
@@ -199,7 +224,7 @@ class PluginPool:
 
     def _build_begun(self, key: _Key, block: PluginBlock) -> Plugin[PluginSettings]:
         try:
-            built = self._build(*key, block)
+            built = self._build(key[0], key[1], block)
         except HarvesterError as error:
             with self._lock:
                 self._failed[key] = block, str(error)
@@ -222,3 +247,19 @@ class PluginPool:
             raise UnusablePluginError(
                 f"queue {queue}, block {role}: {block.label} cannot be built: {type(error).__name__}: {error}"
             ) from error
+
+
+def _ahead(queue: QueueConfig) -> tuple[Role, ...]:
+    """What this queue needs at once."""
+    packs = queue.zipper is not None or queue.zip_per_mb is not None
+    return (*_ALWAYS, Role.ZIPPER) if packs else _ALWAYS
+
+
+def _zipper(queue: QueueConfig) -> PluginBlock:
+    return queue.zipper or PluginBlock(plugin=_GENERIC_ZIPPER, settings=queue.stager.settings)
+
+
+def _blocks(queue: QueueConfig, roles: Iterable[Role]) -> list[tuple[Role, PluginBlock]]:
+    """The blocks that the queue has for these roles."""
+    blocks = {**queue.blocks, Role.ZIPPER.value: _zipper(queue)}
+    return [(role, blocks[role.value]) for role in roles if role.value in blocks]

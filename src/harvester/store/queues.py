@@ -28,14 +28,24 @@ class QueueState:
     notes: tuple[Note, ...]
 
 
-def activate(connection: Connection, names: Collection[str], now: datetime) -> None:
-    """Exactly these queues are served from now on; the others keep what they hold and are still monitored."""
+def activate(
+    connection: Connection, names: Collection[str], now: datetime, urgent: Collection[str] | None = None
+) -> None:
+    """Exactly these queues are served from now on; the others keep what they hold and are still monitored.
+
+    Args:
+        connection: a write transaction.
+        names: the queues.
+        now: when the urgent ones are looked at.
+        urgent: those that nobody should wait for; None for all.
+    """
     insert_missing(connection, queues, [{"name": name} for name in sorted(names)])
-    connection.execute(update(queues).where(queues.c.name.not_in(names)).values(active=0))
-    connection.execute(update(queues).where(queues.c.name.in_(names)).values(active=1))
-    for pair in ("fetch_", "size_", "monitor_"):
+    connection.execute(update(queues).where(queues.c.name.not_in(names), queues.c.active == 1).values(active=0))
+    connection.execute(update(queues).where(queues.c.name.in_(names), queues.c.active == 0).values(active=1))
+    soon = names if urgent is None else urgent
+    for pair in ("fetch_", "size_", "monitor_") if soon else ():
         idle = queues.c[f"{pair}fence"] == 0
-        connection.execute(update(queues).where(queues.c.name.in_(names), idle).values({f"{pair}due": now}))
+        connection.execute(update(queues).where(queues.c.name.in_(soon), idle).values({f"{pair}due": now}))
 
 
 def states(connection: Connection) -> list[QueueState]:

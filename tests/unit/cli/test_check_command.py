@@ -8,7 +8,7 @@ import trustme
 from cli_tools import QUEUE, CommandLine
 from typer.testing import CliRunner
 
-from harvester.cli.loading import as_line, load
+from harvester.cli.loading import load
 from harvester.cli.main import app
 
 CERTIFICATE = trustme.CA().issue_cert("localhost")
@@ -145,7 +145,7 @@ def test_a_name_that_is_no_text_does_not_keep_the_service_from_running(call: Com
     call.queues.write_text(f'{{"\\ud800": {QUEUE}, "Q": {QUEUE}}}')
     configuration = load([call.config], None)
     assert configuration.queues.active == {"Q"}
-    assert "\n".join(map(as_line, configuration.findings)).encode()
+    assert "\n".join(each.as_line() for each in configuration.findings).encode()
 
 
 def test_what_the_terminal_cannot_show_is_escaped(call: CommandLine):

@@ -321,19 +321,19 @@ IN_MAIN = [
     ),
     *(
         Mistake(
-            f"{key} in a version without",
+            f"{key} and nothing to ask",
             key,
             f"qconf.{key}",
-            "comes with a later version",
-            f"[qconf]\n{key} = {value}",
+            says,
+            f"[qconf]\n{key} = {value}{more}",
             severity=WARNING,
         )
-        for key, value in (
-            ("configFromCacher", "True"),
-            ("resolverModule", "m"),
-            ("autoBlacklist", "True"),
-            ("pilotVersion", "3"),
-            ("updateInterval", "60"),
+        for key, value, says, more in (
+            ("configFromCacher", "True", "add queues_config_file|", ""),
+            ("resolverModule", "m", "add the line panda_queues.json|", "\nresolverClass = PandaQueuesDict"),
+            ("resolverClass", "Own", "write PandaQueuesDict", "\nresolverModule = m"),
+            ("autoBlacklist", "True", "set resolverModule", ""),
+            ("pilotVersion", "3", "add the line panda_queues.json|", ""),
         )
     ),
     *(

@@ -8,14 +8,15 @@ import pytest
 from pydantic import JsonValue
 
 from harvester.config.findings import Severity
+from harvester.config.instance_sections import Qconf
 from harvester.config.json_lines import JsonDocument, parse_json
+from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import (
     LoadedQueues,
     PluginBlock,
     QueueConfig,
     QueueSources,
     RunMode,
-    load_queue_file,
     load_queues,
 )
 from harvester.core.workers import MapType
@@ -272,9 +273,9 @@ def test_one_bad_queue_never_takes_the_others_down() -> None:
 def test_an_unreadable_file_is_not_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "q.json"
     path.write_text("{}")
-    assert load_queue_file(path, ("ALL",), work_dir=WORK_DIR).readable
+    assert QueueLoader(path, Qconf(), WORK_DIR).load().readable
     path.write_text('{"Q": ')
-    broken = load_queue_file(path, ("ALL",), work_dir=WORK_DIR)
+    broken = QueueLoader(path, Qconf(), WORK_DIR).load()
     assert not broken.readable
     assert [each.severity for each in broken.findings] == [Severity.ERROR]
 

@@ -170,8 +170,6 @@ def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
     loaded = load_settings([write(tmp_path / "c.cfg", LEGACY)], {"X509_USER_PROXY": "/tmp/x509"})
     later = {
         "qconf.configFromCacher",
-        "qconf.resolverModule",
-        "qconf.pilotVersion",
         "service_monitor.active",
         "apfmon.active",
     }

@@ -71,7 +71,7 @@ def test_that_two_need_first_at_the_same_time_is_built_once_for_both(
     first = threading.Thread(target=lambda: got.append(pool.stager("A")))
     first.start()
     assert begun.wait(LONG_ENOUGH)
-    building = pool._begun["A", Role.STAGER].ended
+    building = pool._begun["A", Role.STAGER, pool.queue("A").stager.fingerprint].ended
     monkeypatch.setattr(building, "wait", lambda timeout: (gate.set(), threading.Event.wait(building, timeout)))
     assert isinstance(pool.stager("A"), DummyStager)
     first.join(LONG_ENOUGH)
