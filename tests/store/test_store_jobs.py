@@ -212,7 +212,7 @@ def test_a_job_with_a_live_worker_is_known(db: Database):
         submit(connection, 2, job_ids=(2,))
         end(connection, 2)
         intend(connection, 3, job_ids=(3,), map_type=MapType.NO_JOB)
-        assert workers.live_of_jobs(connection, [1, 2, 3]) == {1: 1}
+        assert workers.live_of_jobs(connection, [1, 2, 3]) == {1: (1,)}
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------

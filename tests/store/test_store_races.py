@@ -82,7 +82,7 @@ def test_a_job_is_either_ended_or_given_a_worker(db: Database, other: Database, 
     db.transact(lambda connection: fetch_to(connection, JobPhase.SUBMIT, 1))
     race(db, other, first, second)
     with db.read() as connection:
-        has_worker = workers.live_of_jobs(connection, [1]) == {1: 1}
+        has_worker = workers.live_of_jobs(connection, [1]) == {1: (1,)}
     assert has_worker == (find_job(db, 1).status is not JobStatus.CANCELLED)
 
 

@@ -318,7 +318,7 @@ def test_nothing_of_a_removed_worker_is_left(db: Database):
         workers.request_kill(connection, dict.fromkeys([1, 2], Kill("cause")), NOW, "test")
         workers.remove(connection, [1], NOW)
         assert ids_of(workers.find(connection, [1, 2])) == [2]
-        assert workers.live_of_jobs(connection, [7, 8]) == {8: 2}
+        assert workers.live_of_jobs(connection, [7, 8]) == {8: (2,)}
         assert history.of(connection, history.Kind.WORKER, 1) == []
         assert len(history.of(connection, history.Kind.WORKER, 2)) == 1
 
@@ -349,7 +349,7 @@ def test_the_live_worker_of_a_job(db: Database):
         end(connection, 1)
         assert workers.live_of_jobs(connection, [7, 99]) == {}
         intend(connection, 2, job_ids=(7,))
-        assert workers.live_of_jobs(connection, [7, 99]) == {7: 2}
+        assert workers.live_of_jobs(connection, [7, 99]) == {7: (2,)}
 
 
 def test_what_pulling_workers_say_they_run(db: Database):

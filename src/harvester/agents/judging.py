@@ -20,12 +20,20 @@ _UPWARD = ("pilotErrorCode", "pilotErrorDiag", "exeErrorCode", "exeErrorDiag")
 
 @record_type
 class Observation:
-    """All that one round learned about one worker."""
+    """All that one round learned about one worker.
+
+    Attributes:
+        finished: whether its logs and outputs are gathered, once it has ended.
+        ended_alone: jobs that have ended while their worker goes on, and whose logs and outputs are gathered.
+        unsettled: whether there are others whose logs and outputs are not gathered yet.
+    """
 
     held: Held
     outcome: CheckOutcome
     news: News = NO_NEWS
     finished: Done | Later | Failed = _DONE
+    ended_alone: tuple[int, ...] = ()
+    unsettled: bool = False
 
     @property
     def has_started(self) -> bool:
@@ -37,6 +45,14 @@ class Observation:
     def has_ended(self) -> bool:
         """Whether the batch job is over."""
         return isinstance(self.outcome, Gone) or (isinstance(self.outcome, Seen) and self.outcome.status.is_final)
+
+    @property
+    def jobs_that_end(self) -> tuple[int, ...]:
+        """Jobs of a running worker that say they have ended; only those that share a worker end before it."""
+        if self.held.worker.map_type is not MapType.MANY_TO_ONE or self.has_ended:
+            return ()
+        told = self.news.attributes
+        return tuple(job for job in self.held.worker.job_ids if _reported_end(told.get(job, {})))
 
     @property
     def has_pushed_jobs(self) -> bool:
@@ -193,7 +209,8 @@ class JobChange:
 def judge_job(job: Job, seen: Observation, verdict: Verdict | None, now: datetime) -> JobChange | None:
     """What the worker's state and its own words make of a job; None if nothing has changed.
 
-    The worker's word on how the job ended wins over how the batch job ended (core reference §4.1).
+    The worker's word on how the job ended wins over how the batch job ended (core reference §4.1), and is enough where
+    jobs share a worker.
     """
     worker = seen.held.worker
     told = dict(seen.news.attributes.get(job.job_id, {}))
@@ -203,9 +220,10 @@ def judge_job(job: Job, seen: Observation, verdict: Verdict | None, now: datetim
     status, substatus = job_status_from_worker(state)
     meta_data = told.pop("metaData", None)
     attributes = {**job.attributes, **told}
-    if state.is_final:
-        reported = _REPORTED_ENDS.get(str(attributes.get("jobStatus")))
-        status = reported or status
+    if job.job_id in seen.ended_alone:
+        substatus = JobSubstatus.TO_TRANSFER
+    if state.is_final or substatus is JobSubstatus.TO_TRANSFER:
+        status = _reported_end(attributes) or status
         attributes = _with_error(attributes, seen.held, verdict, status)
     started_at = job.started_at or (verdict.started_at if verdict else worker.started_at)
     return JobChange(
@@ -216,6 +234,11 @@ def judge_job(job: Job, seen: Observation, verdict: Verdict | None, now: datetim
         started_at=started_at,
         ended_at=(job.ended_at or now) if status.is_final else None,
     )
+
+
+def _reported_end(attributes: Mapping[str, object]) -> JobStatus | None:
+    """How the worker says that a job has ended; None if it does not say so."""
+    return _REPORTED_ENDS.get(str(attributes.get("jobStatus")))
 
 
 def _with_error(

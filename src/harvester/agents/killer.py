@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace
-from harvester.agents.settling import cancel_jobs, record_missed
+from harvester.agents.settling import cancel_jobs_of, record_missed
 from harvester.agents.sweeper import REPEATABLE, Answers, SweepUnit, by_queue, said
 from harvester.plugins.api import Later
 from harvester.store import history, leases, workers
@@ -38,7 +38,7 @@ class Killer(Agent[SweepUnit, Answers]):
         unwanted = workers.condemned_intents(connection, ticket)
         reasons = [(each, "killed before it was submitted") for each in unwanted]
         record_missed(connection, self.instance, reasons, fence=UNCLAIMED, now=ticket.now, agent=self.name)
-        cancel_jobs(connection, [job for each in unwanted for job in each.job_ids], ticket.now, self.name)
+        cancel_jobs_of(connection, unwanted, ticket.now, self.name)
 
     def act(self, unit: SweepUnit) -> Answers:
         """Ask the resource."""

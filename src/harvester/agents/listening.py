@@ -149,11 +149,37 @@ class Listener:
         others: list[Observation] = []
         for each in seen:
             (ended if each.has_pushed_jobs and each.has_ended else others).append(each)
+        others = self._finish_jobs(messenger, others)
         if not ended:
             return others
         answers = self._instance.call(messenger.finish, self._assignments(ended), Later)
         finished = [replace(each, finished=answer) for each, answer in zip(ended, answers, strict=True)]
         return [*others, *self._collect(messenger, finished)]
+
+    def _finish_jobs(self, messenger: AnyMessenger, seen: list[Observation]) -> list[Observation]:
+        """The same for jobs that have ended while their worker goes on."""
+        ending = {each.held.worker.worker_id: each for each in seen if each.jobs_that_end}
+        if not ending:
+            return seen
+        alone = [
+            replace(each, held=replace(each.held, worker=replace(each.held.worker, job_ids=(job,))))
+            for each in ending.values()
+            for job in each.jobs_that_end
+        ]
+        answers = self._instance.call(messenger.finish, self._assignments(alone), Later)
+        gathered: dict[int, list[int]] = defaultdict(list)
+        unsettled: set[int] = set()
+        for each, answer in zip(alone, answers, strict=True):
+            if isinstance(answer, Later):
+                unsettled.add(each.held.worker.worker_id)
+            else:
+                gathered[each.held.worker.worker_id].extend(each.held.worker.job_ids)
+        told = [
+            replace(each, ended_alone=tuple(gathered[number]), unsettled=number in unsettled)
+            for number, each in ending.items()
+        ]
+        others = [each for each in seen if each.held.worker.worker_id not in ending]
+        return [*others, *self._collect(messenger, told)]
 
     def _assignments(self, ended: Sequence[Observation]) -> list[Assignment]:
         workers = [each.held.worker for each in ended]
@@ -173,7 +199,8 @@ def _by_queue(seen: Iterable[Observation]) -> dict[str, list[Observation]]:
 
 
 def _has_news(seen: Observation) -> bool:
-    return bool(seen.news.attributes or seen.news.files)
+    """Whether there is something to acknowledge: what a job waits with has to be told again."""
+    return bool(seen.news.attributes or seen.news.files) and not seen.unsettled
 
 
 def _unheard(seen: Observation, reason: str) -> Observation:
@@ -184,7 +211,8 @@ def _unheard(seen: Observation, reason: str) -> Observation:
 
 def _heard(seen: Observation, news: News) -> Observation:
     known = seen.news
-    return Observation(seen.held, seen.outcome, news if known is NO_NEWS else _joined(known, news), seen.finished)
+    told = news if known is NO_NEWS else _joined(known, news)
+    return Observation(seen.held, seen.outcome, told, seen.finished, seen.ended_alone, seen.unsettled)
 
 
 def _joined(first: News, more: News) -> News:

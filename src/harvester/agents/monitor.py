@@ -17,9 +17,9 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.complaints import Complaints
-from harvester.agents.judging import JobChange, Observation, Rules, Verdict, judge, judge_job, reason_to_kill, trusted
+from harvester.agents.job_changes import write_jobs
+from harvester.agents.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.agents.listening import Listener
-from harvester.agents.outputs import store_outputs
 from harvester.core.errors import HarvesterError
 from harvester.core.pacing import RoundPace
 from harvester.core.workers import Worker, WorkerStatus
@@ -30,9 +30,9 @@ from harvester.plugins.api import (
     Unknown,
 )
 from harvester.plugins.pool import PluginNotReadyError
-from harvester.store import history, jobs, leases, queues, workers
-from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, TOGETHER, Claim, ClaimTicket
-from harvester.store.schema import JobPhase, WorkerPhase
+from harvester.store import history, leases, queues, workers
+from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim, ClaimTicket
+from harvester.store.schema import WorkerPhase
 from harvester.store.workers import Held
 
 log = structlog.get_logger(__name__)
@@ -170,7 +170,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             verdicts = {id_: verdicts[id_] for each in seen if (id_ := each.held.worker.worker_id) in verdicts}
         self._write_workers(connection, seen, verdicts, now)
         self._write_unseen(connection, seen, now)
-        outputs = self._write_jobs(connection, seen, verdicts, now)
+        wakes = write_jobs(self.instance, connection, seen, verdicts, agent=self.name)
         condemned = self._write_kills(connection, seen, rules, now)
         workers.relate(connection, [(each.held.worker.worker_id, job) for each in seen for job in each.news.job_ids])
         changed = sorted({each.held.worker.queue for each in seen if _makes_room(each, verdicts)})
@@ -178,11 +178,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
         self._note(connection, seen, now)
         self._log_troubles(unit, seen)
-        return (
-            *(_WAKES if verdicts else ()),
-            *(("killer",) if condemned else ()),
-            *(("early stager",) if outputs else ()),
-        )
+        return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()), *wakes)
 
     def _pace(self, unit: MonitorUnit, result: Round, news: int) -> timedelta:
         """The time to the next round, between what the resource likes at most and the configuration at least."""
@@ -259,43 +255,6 @@ class Monitor(Agent[MonitorUnit, Round]):
         workers.mark_unseen(connection, [each.held.worker.worker_id for each in lost], now)
         workers.mark_unseen(connection, [each.held.worker.worker_id for each in back], None)
 
-    def _write_jobs(
-        self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict], now: datetime
-    ) -> bool:
-        """Returns whether there are outputs to be taken away from jobs that still run."""
-        concerned = {
-            job: each
-            for each in seen
-            if each.held.worker.worker_id in verdicts or each.news.attributes or each.news.files
-            if each.has_pushed_jobs
-            for job in each.held.worker.job_ids
-        }
-        if not concerned:
-            return False
-        working = jobs.find_working(connection, concerned)
-        ours = {job.job_id: concerned[job.job_id] for job in working}
-        told = [(each.held.worker, file) for each in seen for file in each.news.files if ours.get(file.job_id) is each]
-        has_early_outputs = store_outputs(self.instance, connection, told, now)
-        rows, events = [], []
-        for job in working:
-            each = concerned[job.job_id]
-            worker = each.held.worker
-            verdict = verdicts.get(worker.worker_id)
-            change = judge_job(job, each, verdict, now)
-            if change is None:
-                continue
-            rows.append(_job_row(job.job_id, change, now))
-            if (change.status, change.substatus) != (job.status, job.substatus):
-                cause = f"worker {worker.worker_id}: {verdict.cause if verdict else 'its own word'}"
-                became = f"{change.status}/{change.substatus}"
-                was = f"{job.status}/{job.substatus}"
-                events.append(history.Event(history.Kind.JOB, job.job_id, now, was, became, cause, self.name))
-        jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.WORK])
-        jobs.change_working(connection, [row for row in rows if row["phase"] is JobPhase.STAGE])
-        jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
-        history.record(connection, events)
-        return has_early_outputs
-
     def _write_kills(
         self, connection: Connection, seen: Sequence[Observation], rules: Mapping[str, Rules], now: datetime
     ) -> bool:
@@ -358,17 +317,3 @@ def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> 
     if isinstance(answer, Gone) and worker.submitted_at and worker.submitted_at > settled:
         return Unknown(f"just submitted and not listed yet: {answer.reason}")
     return answer
-
-
-def _job_row(job_id: int, change: JobChange, now: datetime) -> dict[str, object]:
-    row: dict[str, object] = {
-        "job_id": job_id,
-        "status": change.status,
-        "substatus": change.substatus,
-        "attributes": change.attributes,
-        "meta_data": change.meta_data,
-        "started_at": change.started_at,
-        "ended_at": change.ended_at,
-        "phase": JobPhase.WORK,
-    }
-    return row | {"phase": JobPhase.STAGE, "due": now} if change.status.is_final else row

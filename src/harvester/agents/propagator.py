@@ -169,17 +169,26 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         }.get(status, sweeper.keep_missed)
 
     def _obey_kills(self, connection: Connection, condemned: Sequence[Job], now: datetime) -> None:
-        """Jobs with a live worker end through it; the others end here (core reference §3.4 step 3).
+        """Jobs with live workers end through them; the others end here (core reference §3.4 step 3).
+
+        A worker that other jobs share goes on for them: the unwanted job ends here, whatever the worker says of it.
 
         The jobs are locked before their workers are looked up, so that the sizer cannot give them one in between.
         """
         if not condemned:
             return
         ids = jobs.lock_open(connection, [job.job_id for job in condemned])
+        jobs.stop_growing(connection, ids)
         live = workers.live_of_jobs(connection, ids)
-        kills = {worker: Kill(f"the server wants its job {job} killed") for job, worker in live.items()}
+        spared = workers.with_other_open_jobs(connection, {each for some in live.values() for each in some}, ids)
+        kills = {
+            worker: Kill(f"the server wants its job {job} killed")
+            for job, some in live.items()
+            for worker in some
+            if worker not in spared
+        }
         workers.request_kill(connection, kills, now, self.name)
-        cancel_jobs(connection, [job for job in ids if job not in live], now, self.name)
+        cancel_jobs(connection, [job for job in ids if kills.keys().isdisjoint(live.get(job, ()))], now, self.name)
 
 
 def _is_told(job: Job) -> bool:

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace, Unit
-from harvester.agents.settling import cancel_jobs, record_submitted, settle_absent
+from harvester.agents.settling import cancel_jobs_of, record_submitted, settle_absent
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
 from harvester.store import history, leases, queues, workers
@@ -93,7 +93,7 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         changes = [{"worker_id": each.worker.worker_id, "diagnostics": text[:500]} for each in absent]
         workers.settle(connection, changes, fence, {"due": now + _HOLD, "absences": 0})
         unwanted = [each.worker for each in absent if each.kill_error is not None]
-        cancel_jobs(connection, [job for worker in unwanted for job in worker.job_ids], now, self.name)
+        cancel_jobs_of(connection, unwanted, now, self.name)
         if absent:
             log.warning("submissions cannot be settled", queue=absent[0].worker.queue, workers=len(absent), why=reason)
 

@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.agents.job_changes import shared_job_row
+from harvester.agents.sharing import shared_state
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.core.workers import Worker, WorkerStatus
+from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import Refused, Submitted
-from harvester.store import history, jobs, leases, workers
+from harvester.store import history, jobs, leases, shared_workers, workers
 from harvester.store.leases import (
     JOB_REPORT,
     QUEUE_FETCH,
@@ -80,9 +82,7 @@ def settle_absent(
     record_missed(
         connection, instance, [(worker, answer.reason) for worker, answer in absent], fence=fence, now=now, agent=agent
     )
-    cancel_jobs(
-        connection, [job for worker, _ in absent if worker.worker_id in unwanted for job in worker.job_ids], now, agent
-    )
+    cancel_jobs_of(connection, [worker for worker, _ in absent if worker.worker_id in unwanted], now, agent)
     wanted = [(worker, answer) for worker, answer in absent if worker.worker_id not in unwanted]
     _release_jobs(connection, instance, wanted, now, agent)
 
@@ -117,6 +117,40 @@ def record_missed(
         leases.nudge_queues(connection, pair, names, now, timedelta(seconds=1))
 
 
+def cancel_jobs_of(connection: Connection, lost: Sequence[Worker], now: datetime, agent: str) -> None:
+    """End the jobs of workers that are not wanted and do not run, unless other workers share them."""
+    cancel_jobs(connection, _lost_for(connection, lost, now, agent), now, agent)
+
+
+def _lost_for(connection: Connection, lost: Sequence[Worker], now: datetime, agent: str) -> Collection[int]:
+    """The jobs for which nothing runs and nothing ever ran when these workers are lost.
+
+    A job that other workers share goes on with those that are live, or ends here as those that have ended made it.
+    """
+    own = {job for worker in lost if worker.map_type is not MapType.ONE_TO_MANY for job in worker.job_ids}
+    shared = {job for worker in lost if worker.map_type is MapType.ONE_TO_MANY for job in worker.job_ids}
+    if not shared:
+        return own
+    ids = {worker.worker_id for worker in lost}
+    working = jobs.find_working(connection, shared)
+    shares = shared_workers.shares(connection, [job.job_id for job in working])
+    rows, events = [], []
+    for job in working:
+        others = [each for each in shares[job.job_id] if each.worker_id not in ids]
+        state = shared_state(job, others, now)
+        if state.status is JobStatus.MISSED:
+            own.add(job.job_id)
+        elif state.status.is_final:
+            cause = "its last worker was never submitted, the others have ended"
+            rows.append(shared_job_row(job, state, cause, now))
+            became = f"{state.status}/{state.substatus}"
+            events.append(history.Event(history.Kind.JOB, job.job_id, now, job.substatus, became, cause, agent))
+    jobs.change_working(connection, rows)
+    jobs.trigger_reports(connection, [event.subject for event in events], now)
+    history.record(connection, events)
+    return own
+
+
 def cancel_jobs(connection: Connection, job_ids: Collection[int], now: datetime, agent: str) -> None:
     """End open jobs that are to be killed and for which nothing runs that would end them."""
     error = {"pilotErrorCode": PilotError.KILLED, "pilotErrorDiag": "killed before a worker ran it"}
@@ -138,7 +172,8 @@ def _release_jobs(
 
     A refusal that is not permanent is tried again `maxSubmissionAttempts` times in all (core reference §3.6 step 13).
     """
-    reasons = {job: answer for worker, answer in refused for job in worker.job_ids}
+    lost_for = frozenset(_lost_for(connection, [worker for worker, _ in refused], now, agent))
+    reasons = {job: answer for worker, answer in refused for job in worker.job_ids if job in lost_for}
     if not reasons:
         return
     most = {name: queue.max_submission_attempts for name, queue in instance.plugins.queues.items()}

@@ -3,7 +3,7 @@
 The intent charges the queue's budget before any resource is asked, so limits hold whatever happens later.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,20 +12,19 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.holds import leave_held
+from harvester.agents.intents import Intents, Planned, Unplanned
+from harvester.agents.matching import Matched, match, most_wanted, needs_matching
 from harvester.agents.queue_sizes import QueueSizes
 from harvester.config.queues import QueueConfig
-from harvester.core.access_points import fill_access_point
-from harvester.core.grouping import group_jobs
+from harvester.core.grouping import GroupRules, group_jobs
 from harvester.core.holds import HoldMode
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.kinds import Want, WorkerKind, said
 from harvester.core.labels import SLOTS, draw_label
 from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing
-from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
+from harvester.core.workers import MapType
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
-from harvester.store import history, jobs, leases, queues, workers
-from harvester.store.leases import BATCH, JOB_REPORT, QUEUE_SIZE, Claim, ClaimTicket
-from harvester.store.schema import JobPhase
+from harvester.store import history, jobs, leases, queues
+from harvester.store.leases import BATCH, QUEUE_SIZE, Claim, ClaimTicket
 
 _QUEUES_AT_ONCE: Final = 500
 _QUEUES_TO_SERVE: Final = 50
@@ -34,30 +33,14 @@ _QUEUES_TO_SERVE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class SizeUnit(Unit):
-    """One queue that gets new workers."""
-
-    sizing: Sizing
-    groups: Sequence[GroupToServe]
-
-
-@dataclass(frozen=True, slots=True)
-class _Unplanned:
-    """No worker is made for now; the jobs wait on.
+    """One queue that gets new workers.
 
     Attributes:
-        limit: what it does not fit into; empty if the worker maker could not be asked.
+        groups: the jobs that they are for; None where that is yet to be found out (`matching`).
     """
 
-    reason: str
-    limit: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What the queue's plugins say of its new workers: a plan for each, and where their access points are."""
-
-    plans: Sequence[WorkerPlan | Failed | _Unplanned]
-    template: str
+    sizing: Sizing
+    groups: Sequence[GroupToServe] | None
 
 
 class Sizer(Agent[SizeUnit, Planned]):
@@ -68,6 +51,7 @@ class Sizer(Agent[SizeUnit, Planned]):
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._queue_sizes = QueueSizes(instance)
+        self._intents = Intents(instance, self.name)
 
     @property
     def pace(self) -> Pace:
@@ -126,10 +110,14 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def _sizes(self, connection: Connection, names: Sequence[str], now: datetime) -> dict[str, Sizing]:
         known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
-        return self._queue_sizes.decide(connection, known, jobs.count_waiting(connection, names, now))
+        wanted = most_wanted(connection, known, jobs.count_waiting(connection, names, now), now)
+        return self._queue_sizes.decide(connection, known, wanted)
 
     def _unit(self, connection: Connection, name: str, sizing: Sizing, ticket: ClaimTicket) -> SizeUnit:
         queue = self.instance.plugins.queue(name)
+        claim = Claim(QUEUE_SIZE, [name], ticket.fence)
+        if needs_matching(queue):
+            return SizeUnit(claim, name, sizing, None)
         number = sizing.new_workers if sizing.limit in CYCLE_LIMITS else min(sizing.new_workers, BATCH)
         pull = queue.map_type is MapType.NO_JOB
         waiting = [] if pull else jobs.best_waiting(connection, name, number, ticket.now)
@@ -137,10 +125,12 @@ class Sizer(Agent[SizeUnit, Planned]):
         groups = [
             GroupToServe(group, {job.job_id: params[job.job_id] for job in group}, kind)
             for group, kind in zip(
-                group_jobs(queue.map_type, waiting, number), self._kinds(queue, sizing, number), strict=False
+                group_jobs(GroupRules(queue.map_type), waiting, number),
+                self._kinds(queue, sizing, number),
+                strict=False,
             )
         ]
-        return SizeUnit(Claim(QUEUE_SIZE, [name], ticket.fence), name, sizing, groups)
+        return SizeUnit(claim, name, sizing, groups)
 
     def _kinds(self, queue: QueueConfig, sizing: Sizing, number: int) -> Iterator[WorkerKind]:
         """What each new worker is for, as far as no job says it (core reference §4.9, §4.10)."""
@@ -155,40 +145,56 @@ class Sizer(Agent[SizeUnit, Planned]):
     def act(self, unit: SizeUnit) -> Planned:
         """Let the worker maker say what the workers look like; those that do not fit into a limit are not made."""
         plugins = self.instance.plugins
-        plans = self.instance.call(plugins.worker_maker(unit.about).make, unit.groups, _Unplanned)
+        matched, sizing = self._matched(unit)
+        plans = self.instance.call(plugins.worker_maker(unit.about).make, matched.groups, Unplanned)
         gate = Admission(unit.sizing.rooms)
-        return Planned([_admitted(plan, gate) for plan in plans], plugins.messenger(unit.about).access_point_template())
+        template = plugins.messenger(unit.about).access_point_template()
+        return Planned(matched.groups, [_admitted(plan, gate) for plan in plans], template, sizing, matched.at_once)
+
+    def _matched(self, unit: SizeUnit) -> tuple[Matched, Sizing]:
+        """The jobs for the new workers, and the decision as far as there are any."""
+        sizing = unit.sizing
+        if unit.groups is not None:
+            return Matched(unit.groups, sizing.reason), sizing
+        queue = self.instance.plugins.queue(unit.about)
+        matched = match(self.instance, queue, sizing.new_workers)
+        groups = [
+            replace(group, kind=kind)
+            for group, kind in zip(matched.groups, self._kinds(queue, sizing, len(matched.groups)), strict=True)
+        ]
+        if len(groups) < min(sizing.new_workers, BATCH):
+            sizing = replace(sizing, new_workers=len(groups), limit="jobs", reason=matched.reason)
+        return replace(matched, groups=groups), sizing
 
     def commit(self, connection: Connection, unit: SizeUnit, result: Planned) -> Sequence[str]:
         """Every planned worker is a row with an identifier, and its jobs are bound to it."""
         now = self.instance.clock()
-        due = now if self._is_more_wanted(unit, result) else self._next_look(now)
-        rest = self._rest(unit.sizing, now)
+        due = now if self._is_more_wanted(result) else self._next_look(now)
+        rest = self._rest(result.sizing, now)
         held = leases.let_queues_go(
             connection, QUEUE_SIZE, [unit.about], unit.claim.fence, due=due, now=now, not_before=rest
         )
         if not held:
             return ()
-        self._fail_unplanned(connection, unit, result, now)
-        intents = self._intents(connection, unit, result)
-        workers.insert_intents(connection, intents, now)
+        queue = self.instance.plugins.queue(unit.about)
+        intents = self._intents.store(connection, queue, result, self._next_look(now))
         history.record(
             connection,
             [
                 history.Event(
-                    history.Kind.WORKER, each.worker_id, now, None, each.status, unit.sizing.reason, self.name
+                    history.Kind.WORKER, each.worker_id, now, None, each.status, result.sizing.reason, self.name
                 )
                 for each in intents
             ],
         )
-        done = _carried_out(unit.sizing, result, len(intents))
+        done = _carried_out(result.sizing, result, len(intents))
         queues.note(connection, self.name, {unit.about: _note(done)}, now)
         return ("submitter", self.name)
 
-    def _is_more_wanted(self, unit: SizeUnit, result: Planned) -> bool:
+    def _is_more_wanted(self, result: Planned) -> bool:
         """Whether the decision is carried out only in part; what no plan could be had for waits for the next look."""
-        is_planned = not any(isinstance(plan, _Unplanned) for plan in result.plans)
-        return is_planned and len(unit.groups) < unit.sizing.new_workers
+        is_planned = not any(isinstance(plan, Unplanned) for plan in result.plans)
+        return is_planned and len(result.groups) < result.sizing.new_workers
 
     def _next_look(self, now: datetime) -> datetime:
         settings = self.instance.settings.submitter
@@ -201,90 +207,8 @@ class Sizer(Agent[SizeUnit, Planned]):
         interval = self.instance.settings.submitter.min_submission_interval
         return now + timedelta(seconds=interval) if interval else None
 
-    def _intents(self, connection: Connection, unit: SizeUnit, result: Planned) -> list[Worker]:
-        """Workers for the groups that have a plan and whose jobs nobody else has bound meanwhile."""
-        pairs = zip(unit.groups, result.plans, strict=True)
-        planned = [(group, plan) for group, plan in pairs if isinstance(plan, WorkerPlan)]
-        wanted = [job.job_id for group, _ in planned for job in group.jobs]
-        bound = jobs.bind(connection, wanted) if wanted else frozenset()
-        chosen = [(group, plan) for group, plan in planned if all(job.job_id in bound for job in group.jobs)]
-        ids = workers.allocate_ids(connection, len(chosen))
-        queue = self.instance.plugins.queue(unit.about)
-        return [
-            self._worker(queue, number, group, plan, result.template)
-            for number, (group, plan) in zip(ids, chosen, strict=True)
-        ]
 
-    def _worker(
-        self, queue: QueueConfig, worker_id: int, group: GroupToServe, plan: WorkerPlan, template: str
-    ) -> Worker:
-        reports_itself = (
-            queue.map_type is MapType.NO_JOB or queue.true_pilot or JobStatus.FINISHED.value in queue.no_heartbeat
-        )
-        return Worker(
-            worker_id=worker_id,
-            queue=queue.queue_name,
-            status=WorkerStatus.PENDING,
-            marker=marker_of(self.instance.id, worker_id),
-            map_type=queue.map_type,
-            job_ids=tuple(job.job_id for job in group.jobs),
-            cores=plan.cores,
-            ram_mb=plan.ram_mb,
-            disk_mb=plan.disk_mb,
-            walltime_s=plan.walltime_s,
-            job_type=plan.job_type,
-            resource_type=plan.resource_type,
-            pilot_type=plan.pilot_type,
-            access_point=self._access_point(template, queue, worker_id, plan),
-            sync_level=1 if reports_itself else None,
-        )
-
-    def _access_point(self, template: str, queue: QueueConfig, worker_id: int, plan: WorkerPlan) -> str:
-        known: Mapping[str, object] = {
-            "harvesterID": self.instance.id,
-            "workerID": worker_id,
-            "computingSite": queue.queue_name,
-            "mapType": queue.map_type,
-            "resourceType": plan.resource_type,
-            "jobType": plan.job_type,
-            "pilotType": plan.pilot_type,
-            "nCore": plan.cores,
-        }
-        return fill_access_point(template, worker_id, known)
-
-    def _fail_unplanned(self, connection: Connection, unit: SizeUnit, result: Planned, now: datetime) -> None:
-        failed: list[tuple[Job, str]] = [
-            (job, plan.reason)
-            for group, plan in zip(unit.groups, result.plans, strict=True)
-            if isinstance(plan, Failed)
-            for job in group.jobs
-        ]
-        if not failed:
-            return
-        jobs.bind(connection, [job.job_id for job, _ in failed])
-        changes = [
-            {
-                "job_id": job.job_id,
-                "status": JobStatus.FAILED,
-                "substatus": JobSubstatus.FAILED_TO_MAKE,
-                "attributes": {**job.attributes, "pilotErrorCode": PilotError.SETUP, "pilotErrorDiag": reason},
-                "ended_at": now,
-            }
-            for job, reason in failed
-        ]
-        jobs.change_working(connection, changes, {"phase": JobPhase.REPORT, **JOB_REPORT.set(now)})
-        history.record(
-            connection,
-            [
-                history.Event(
-                    history.Kind.JOB, job.job_id, now, job.substatus, JobSubstatus.FAILED_TO_MAKE, reason, self.name
-                )
-                for job, reason in failed
-            ],
-        )
-
-
-def _admitted(plan: WorkerPlan | Failed | _Unplanned, gate: Admission) -> WorkerPlan | Failed | _Unplanned:
+def _admitted(plan: WorkerPlan | Failed | Unplanned, gate: Admission) -> WorkerPlan | Failed | Unplanned:
     """The plan, unless it is one of a worker that is too large for what the limits on cores and memory leave."""
     if not isinstance(plan, WorkerPlan):
         return plan
@@ -292,12 +216,12 @@ def _admitted(plan: WorkerPlan | Failed | _Unplanned, gate: Admission) -> Worker
     if room is None:
         return plan
     size = f"{plan.cores} cores and {plan.ram_mb} MB"
-    return _Unplanned(f"{room.reason}, which leaves too little for another worker of {size}", room.limit)
+    return Unplanned(f"{room.reason}, which leaves too little for another worker of {size}", room.limit)
 
 
 def _carried_out(sizing: Sizing, result: Planned, made: int) -> Sizing:
     """The decision as it was carried out."""
-    left_out = next((plan for plan in result.plans if isinstance(plan, _Unplanned) and plan.limit), None)
+    left_out = next((plan for plan in result.plans if isinstance(plan, Unplanned) and plan.limit), None)
     if left_out is None:
         return sizing
     return replace(sizing, new_workers=made, limit=left_out.limit, reason=left_out.reason)

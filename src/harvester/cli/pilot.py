@@ -2,7 +2,8 @@
 
 A stand-alone script, and longer than a module should be because it has to be enough by itself wherever it is copied:
 `python3 -P pilot.py` on this machine or on a node of a cluster. Pushed, it finds its jobs in the access point (its
-working directory) and answers in files there; pulling (`--server`), it asks the server for one job and reports to it.
+working directory) or in directories of their own below it, and answers in files there; with `--ask` it asks for jobs by
+file as long as there are some. Pulling (`--server`), it asks the server for one job and reports to it.
 
 A job's `jobPars` say what to compute: `--primes-below N`, `--hash-chain N`, and `--exit-code N` to fail on purpose.
 """
@@ -36,6 +37,8 @@ PAYLOAD_FAILED = 1305
 """Pilot error code of a payload that ended with an error."""
 PASSING_TROUBLES = (10, 30)
 """Status codes of a server that timed out or has no database now; the call is repeated."""
+JOB_LIST = "worker_pandaids.json"
+JOB_REQUEST = "worker_requestjob.json"
 KILLED = 1144
 """Pilot error code of a job that the server wants killed."""
 
@@ -233,7 +236,67 @@ def heartbeat(path: Path) -> Iterator[None]:
 
 
 def run_pushed(place: Path, job_spec: str, records: Records) -> int:
-    """Run the jobs that Harvester put into the access point, and answer there; 0 if all went well."""
+    """Run the jobs that Harvester put into the access point or into directories of their own; 0 if all went well."""
+    own = [place / str(number) for number in listed_jobs(place) if (place / str(number) / job_spec).exists()]
+    return max(run_directory(each, job_spec, records) for each in own or [place])
+
+
+def listed_jobs(place: Path) -> list[int]:
+    """The jobs that Harvester says the worker has."""
+    try:
+        return [int(number) for number in json.loads((place / JOB_LIST).read_text(encoding="utf-8"))]
+    except (OSError, ValueError):
+        return []
+
+
+@dataclass(frozen=True)
+class Asker:
+    """A pilot that asks for jobs by file.
+
+    Attributes:
+        at_once: how many jobs it asks for each time.
+        wait: seconds to wait for them.
+        most: after so many jobs it asks no more.
+    """
+
+    place: Path
+    job_spec: str
+    at_once: int
+    wait: float
+    most: int
+
+    def run(self, records: Records) -> int:
+        """Ask, run and ask again until nothing comes; 0 if all that came went well."""
+        worst = done = 0
+        while done < self.most and (taken := self._take_some()):
+            worst = max(worst, *(run_directory(each, f"{self.job_spec}.taken", records) for each in taken))
+            done += len(taken)
+        say(f"{done} jobs came")
+        return worst
+
+    def _take_some(self) -> list[Path]:
+        """Directories of jobs that have come, none if none came in time."""
+        write_atomically(self.place / JOB_REQUEST, json.dumps({"nJobs": self.at_once}))
+        deadline = time.monotonic() + self.wait
+        while not (taken := self._take()) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return taken
+
+    def _take(self) -> list[Path]:
+        """Take the job files away, so that Harvester knows of the jobs that they are not given to anybody else."""
+        places = [self.place, *(self.place / str(number) for number in listed_jobs(self.place))]
+        return [each for each in places if self._is_taken(each)]
+
+    def _is_taken(self, directory: Path) -> bool:
+        try:
+            (directory / self.job_spec).rename(directory / f"{self.job_spec}.taken")
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def run_directory(place: Path, job_spec: str, records: Records) -> int:
+    """Run the jobs that a directory has, and answer there; 0 if all went well."""
     try:
         jobs: dict[str, JobParams] = json.loads((place / job_spec).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -419,7 +482,7 @@ def run_pulling(puller: Puller, place: Path, wait: float, records: Records) -> i
             say(f"queue {puller.queue} had no job for {wait:.0f} seconds")
             return 0
         job_id = int(str(job["PandaID"]))
-        write_atomically(place / "worker_pandaids.json", json.dumps([job_id]))
+        write_atomically(place / JOB_LIST, json.dumps([job_id]))
         return puller.run(job) if records.start(job_id) else 1
     except ServerError as error:
         say(str(error))
@@ -436,6 +499,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A small pilot that really runs small jobs.")
     parser.add_argument("directory", nargs="?", type=Path, default=Path(), help="access point (where it is started)")
     parser.add_argument("--job-spec", default="pandaJobData.out", help="name of the job file in the access point")
+    parser.add_argument("--ask", type=int, default=0, help="ask for so many jobs by file, again and again")
+    parser.add_argument("--most-jobs", type=int, default=1000, help="ask for no more after so many jobs (1000)")
     parser.add_argument("--server", help="URL of the server; the pilot then asks it for a job")
     parser.add_argument("--queue", help="queue to ask for")
     parser.add_argument("--harvester-id", default=os.environ.get("HARVESTER_ID", ""))
@@ -458,6 +523,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     journal = options.journal or (options.claims and options.claims / "journal")
     records = Records(options.claims, journal, options.worker_id)
     with heartbeat(place / "worker_heartbeat.json"):
+        if options.ask:
+            return Asker(place, options.job_spec, options.ask, options.wait, options.most_jobs).run(records)
         if not options.server:
             return run_pushed(place, options.job_spec, records)
         server = Server(options.server, options.patience)

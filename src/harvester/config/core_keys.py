@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from harvester.config.effects import CHECKS_IN_DATABASE, Idle, Later
+from harvester.config.effects import CHECKS_IN_DATABASE, Idle
 from harvester.config.fields import JsonFlag, Keyed, Kind, Minutes, Seconds, Text, better_number
 
 _QUOTED_NUMBER = re.compile(r'"\d+"(?!\s*:)')
@@ -38,9 +38,6 @@ CoreFactor = Annotated[
 ]
 AccessPoint = Annotated[str, Field(min_length=1), Kind("a path", sample='"/shared/directory/${workerID}"')]
 Names = Annotated[tuple[str, ...], Kind("a list of names", sample='["name"]')]
-
-
-_OTHER_MAP_TYPES = Idle("queues with that map type are not served")
 
 
 class SubmitterKeys(Keyed):
@@ -87,18 +84,18 @@ class WorkerMakerKeys(Keyed):
     """At most as many new workers as resources are ready."""
     static_workers: JsonCount | None = None
     """Workers to keep when no resource is ready, with `dynamicSizing`."""
-    skip_on_fail: Annotated[JsonFlag, Later("such jobs fail")] = False
+    skip_on_fail: JsonFlag = False
     """Jobs that no worker could be made for wait instead of failing."""
-    n_jobs_per_worker: Annotated[JsonPositive, _OTHER_MAP_TYPES] = 1
+    n_jobs_per_worker: JsonPositive = 1
     """Jobs per worker, with `ManyToOne`."""
-    n_workers_per_job: Annotated[JsonPositive, _OTHER_MAP_TYPES] = 1
-    """Workers per job, with `OneToMany`."""
+    n_workers_per_job: JsonPositive = 1
+    """Workers that a job has at once, with `OneToMany`."""
     n_ready_resources: JsonCount = 1
     """Resources that are ready, with `dynamicSizing`."""
-    max_workers_per_job_in_total: Annotated[JsonCount, _OTHER_MAP_TYPES] = 10
-    """Workers per job in all, with `OneToMany`."""
-    max_workers_per_job_per_cycle: Annotated[JsonCount | None, _OTHER_MAP_TYPES] = None
-    """New workers per job and cycle, with `OneToMany`."""
+    max_workers_per_job_in_total: JsonCount = 10
+    """Workers that a job ever gets, with `OneToMany`; 0 for no such limit."""
+    max_workers_per_job_per_cycle: JsonCount | None = None
+    """New workers per job and `[submitter] lookupTime`, with `OneToMany`; 0 for no such limit."""
 
 
 class CoreKeys(BaseModel):

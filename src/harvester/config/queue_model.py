@@ -92,9 +92,9 @@ class QueueConfig(Keyed):
     """Jobs to workers; with `NoJob` the workers fetch their jobs themselves."""
     run_mode: RunMode = RunMode.SELF
     """`self`: this instance decides how many workers there are. `slave`: the server does."""
-    use_job_late_binding: Annotated[JsonFlag, Later("a worker has its jobs when it is submitted")] = False
-    """Jobs are given to workers when these run, not when they are submitted."""
-    allow_job_mixture: Annotated[JsonFlag, Idle("a worker has one job")] = False
+    use_job_late_binding: JsonFlag = False
+    """Jobs are given to workers when these run and ask for them, not when they are submitted."""
+    allow_job_mixture: JsonFlag = False
     """Jobs of different tasks may share a worker."""
     max_submission_attempts: Count = 3
     """Attempts to submit a worker for one job."""

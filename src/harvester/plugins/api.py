@@ -386,7 +386,26 @@ class GroupToServe:
 
 
 class WorkerMaker(Plugin[SettingsT], ABC):
-    """Decides what a worker looks like."""
+    """Decides what a worker looks like, and if it likes how jobs and workers come together.
+
+    Where it does not like (None), the keys of its block decide that Harvester itself reads.
+    """
+
+    def jobs_per_worker(self, new_workers: int) -> int | None:  # noqa: ARG002 (for those who override it)
+        """How many jobs share a worker, with mapType ManyToOne; else `nJobsPerWorker`.
+
+        Args:
+            new_workers: how many new workers there may be.
+        """
+        return None
+
+    def workers_per_job(self, new_workers: int) -> int | None:  # noqa: ARG002 (for those who override it)
+        """How many workers a job has at once, with mapType OneToMany; else `nWorkersPerJob`."""
+        return None
+
+    def ready_resources(self) -> int | None:
+        """How many workers the resource would start at once, with `dynamicSizing`; else `nReadyResources`."""
+        return None
 
     @abstractmethod
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:

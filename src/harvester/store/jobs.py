@@ -6,14 +6,15 @@ from operator import attrgetter
 from typing import Final
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, Select, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, update
 
 from harvester.core.job_fetch import JobCounts
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.records import record_type
+from harvester.core.workers import FINAL_WORKER_STATUSES
 from harvester.store import history
 from harvester.store.leases import JOB_REPORT, JOB_WORK, TOGETHER, UNCLAIMED, ClaimTicket, claim_rows
-from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs
+from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
 
@@ -39,6 +40,8 @@ _JOB: Final = Selection([jobs.c[name] for name in _FIELDS])
 _ATTRIBUTES: Final = _FIELDS.index("attributes")
 _BEFORE_STAGING: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
 _IS_OPEN: Final = unindexed(jobs.c.phase).in_(_BEFORE_STAGING)
+_BEST_FIRST: Final = (jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
+_WORKERS_OF_JOB: Final = select(func.count()).select_from(job_workers).correlate(jobs)
 _HAS_WORKER: Final = unindexed(jobs.c.phase) == JobPhase.WORK
 
 
@@ -115,7 +118,7 @@ def count_waiting(connection: Connection, queues: Sequence[str], now: datetime) 
 def best_waiting(connection: Connection, queue: str, number: int, now: datetime) -> list[Job]:
     """The jobs of a queue that should get a worker next: highest priority first, then the oldest task."""
     waiting = and_(jobs.c.queue == queue, jobs.c.phase == JobPhase.SUBMIT, jobs.c.due <= now)
-    best = select(*_JOB.raw).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
+    best = select(*_JOB.raw).where(waiting).order_by(*_BEST_FIRST)
     return _found(connection, best.limit(number))
 
 
@@ -126,6 +129,79 @@ def bind(connection: Connection, job_ids: Sequence[int]) -> frozenset[int]:
     mine = update(jobs).where(one_of(connection, jobs.c.job_id, bound))
     connection.execute(mine.values(phase=JobPhase.WORK, **JOB_WORK.set(None)))
     return bound
+
+
+def unbind(connection: Connection, job_ids: Collection[int], now: datetime) -> None:
+    """These jobs have no worker after all; they wait for one again."""
+    if job_ids:
+        mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
+        again = {"status": JobStatus.STARTING, "substatus": JobSubstatus.PREPARED, "phase": JobPhase.SUBMIT}
+        connection.execute(mine.values(**again, grows_at=None, **JOB_WORK.set(now)))
+
+
+def set_cores(connection: Connection, cores: Mapping[int, int]) -> None:
+    """How many cores each job has, by its id."""
+    change_rows(connection, jobs, [{"job_id": job, "cores": number} for job, number in cores.items()])
+
+
+def postpone(connection: Connection, job_ids: Collection[int], due: datetime) -> None:
+    """Jobs that wait for a worker wait at least until then."""
+    waiting = and_(one_of(connection, jobs.c.job_id, job_ids), unindexed(jobs.c.phase) == JobPhase.SUBMIT)
+    connection.execute(update(jobs).where(waiting).values(JOB_WORK.set(due)))
+
+
+# ---- jobs with several workers ---------------------------------------------------------------------------------------
+
+
+def count_growing(connection: Connection, queues: Sequence[str], now: datetime) -> dict[str, int]:
+    """Jobs by queue that have workers and may get further ones now."""
+    query = select(jobs.c.queue, func.count()).where(jobs.c.queue.in_(queues), *_is_growing(now))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(jobs.c.queue))}
+
+
+def best_growing(connection: Connection, queue: str, number: int, now: datetime, in_total: int) -> list[Job]:
+    """The jobs of a queue that should get a further worker next, in the order of `best_waiting`.
+
+    Args:
+        connection: any transaction.
+        queue: their queue.
+        number: how many jobs at the most.
+        now: those that are to wait until later are left out.
+        in_total: a job that has had so many workers gets no more.
+    """
+    ever = _WORKERS_OF_JOB.where(job_workers.c.job_id == jobs.c.job_id).scalar_subquery()
+    query = select(*_JOB.raw).where(jobs.c.queue == queue, *_is_growing(now), ever < in_total)
+    return _found(connection, query.order_by(*_BEST_FIRST).limit(number))
+
+
+def _is_growing(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    live = _WORKERS_OF_JOB.join(workers, workers.c.worker_id == job_workers.c.worker_id).where(
+        job_workers.c.job_id == jobs.c.job_id, workers.c.status.not_in(FINAL_WORKER_STATUSES)
+    )
+    return jobs.c.phase == JobPhase.WORK, jobs.c.grows_at <= now, live.scalar_subquery() < jobs.c.workers_at_once
+
+
+def bind_shared(connection: Connection, at_once: Mapping[int, int], grows_at: datetime) -> frozenset[int]:
+    """Give jobs a worker each, or one more; returns those that may still have it, locked until the transaction ends.
+
+    Args:
+        connection: a write transaction.
+        at_once: how many live workers each job may have, by its id; the first number given to a job stays.
+        grows_at: when they may get further ones.
+    """
+    first = bind(connection, list(at_once))
+    rows = [{"job_id": job, "workers_at_once": at_once[job]} for job in first]
+    change_rows(connection, jobs, rows, same={"grows_at": grows_at})
+    more = and_(one_of(connection, jobs.c.job_id, at_once.keys() - first), _HAS_WORKER, jobs.c.grows_at.is_not(None))
+    grown = frozenset(connection.scalars(select(jobs.c.job_id).where(more).with_for_update()))
+    connection.execute(update(jobs).where(one_of(connection, jobs.c.job_id, grown)).values(grows_at=grows_at))
+    return first | grown
+
+
+def stop_growing(connection: Connection, job_ids: Collection[int]) -> None:
+    """These jobs get no further workers."""
+    mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), _HAS_WORKER)
+    connection.execute(mine.values(grows_at=None))
 
 
 def claim_phase(connection: Connection, phase: JobPhase, ticket: ClaimTicket) -> list[Job]:

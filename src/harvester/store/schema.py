@@ -15,7 +15,7 @@ from harvester.core.files import FileKind, FileStatus
 from harvester.core.holds import HoldMode
 from harvester.core.jobs import JobStatus, JobSubstatus
 from harvester.core.workers import MapType, WorkerStatus
-from harvester.store.types import EnumText, JsonText, Key, Told, UtcTime
+from harvester.store.types import EnumText, Flag, JsonText, Key, Told, UtcTime
 
 
 class JobPhase(StrEnum):
@@ -125,6 +125,8 @@ jobs = Table(
     Column("resource_type", Told(64)),
     Column("label", Told(64)),
     Column("submission_attempts", Integer, nullable=False, server_default="0"),
+    Column("workers_at_once", Integer),
+    Column("grows_at", UtcTime),
     Column("attributes", JsonText),
     Column("output_report", JsonText),
     Column("meta_data", Told()),
@@ -182,6 +184,8 @@ workers = Table(
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("absences", Integer, nullable=False, server_default="0"),
     Column("kill_error", Integer),
+    Column("late_binding", Flag, nullable=False, server_default="0"),
+    Column("jobs_asked", Integer, nullable=False, server_default="0"),
     Column("phase", EnumText(WorkerPhase), nullable=False),
     *_lease(""),
     *_lease("report_"),

@@ -97,6 +97,21 @@ class UtcTime(StoredAs[datetime]):
         return EPOCH + timedelta(microseconds=stored)
 
 
+class Flag(StoredAs[bool]):
+    """Yes or no, kept as 1 or 0."""
+
+    impl = Integer
+    cache_ok = True
+
+    def store(self, value: bool) -> int:  # noqa: FBT001 (the value itself)
+        """A number."""
+        return int(value)
+
+    def load(self, stored: int) -> bool:
+        """What it stands for."""
+        return bool(stored)
+
+
 class JsonText(StoredAs[object]):
     """An open-ended value as JSON text; never looked into by SQL."""
 

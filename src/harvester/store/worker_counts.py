@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, func, select
 
 from harvester.core.workers import WorkerStatus
-from harvester.store.schema import WorkerPhase, workers
+from harvester.store.schema import WorkerPhase, job_workers, workers
 
 WorkerKind = tuple[str | None, str | None]
 """Job type and resource type of a worker."""
@@ -43,6 +43,13 @@ def loads(connection: Connection, queues: Sequence[str]) -> dict[str, list[Load]
     for queue, status, resource_type, pilot_type, number, cores, ram_mb in connection.execute(query):
         found[queue].append(Load(status, resource_type, pilot_type, number, int(cores), int(ram_mb)))
     return found
+
+
+def jobless(connection: Connection, queue: str) -> int:
+    """Live workers of a queue to which no job was given, or that have fetched none."""
+    has_job = select(job_workers.c.job_id).where(job_workers.c.worker_id == workers.c.worker_id).exists()
+    query = select(func.count()).select_from(workers).where(workers.c.queue == queue, _IS_LIVE, ~has_job)
+    return connection.scalar(query) or 0
 
 
 def by_type(connection: Connection, queues: Collection[str]) -> dict[str, dict[WorkerKind, dict[WorkerStatus, int]]]:

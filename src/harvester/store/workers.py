@@ -302,15 +302,33 @@ def settle_kills(connection: Connection, worker_ids: Sequence[int], fence: int, 
     connection.execute(update(workers).where(mine, WORKER_KILL.fence == fence).values(WORKER_KILL.set(due)))
 
 
-def live_of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, int]:
-    """The live worker of each job that has one."""
+def live_of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The live workers of each job that has any."""
     live = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), _HAS_PUSHED_JOBS)
     query = (
         select(job_workers.c.job_id, job_workers.c.worker_id)
         .join(workers, workers.c.worker_id == job_workers.c.worker_id)
         .where(one_of(connection, job_workers.c.job_id, job_ids), live)
+        .order_by(job_workers.c.worker_id)
     )
-    return {row[0]: row[1] for row in connection.execute(query)}
+    found: dict[int, tuple[int, ...]] = {}
+    for job, worker in connection.execute(query):
+        found[job] = (*found.get(job, ()), worker)
+    return found
+
+
+def with_other_open_jobs(
+    connection: Connection, worker_ids: Collection[int], job_ids: Collection[int]
+) -> frozenset[int]:
+    """Which of these workers run a job besides these jobs."""
+    if not worker_ids:
+        return frozenset()
+    query = (
+        select(job_workers.c.worker_id, job_workers.c.job_id)
+        .join(jobs, jobs.c.job_id == job_workers.c.job_id)
+        .where(one_of(connection, job_workers.c.worker_id, worker_ids), unindexed(jobs.c.phase) == JobPhase.WORK)
+    )
+    return frozenset(worker for worker, job in connection.execute(query) if job not in job_ids)
 
 
 def relate(connection: Connection, relations: Iterable[tuple[int, int]]) -> None:

@@ -207,7 +207,7 @@ def test_the_servers_kill_hits_the_worker_that_got_the_job(world: World, submitt
     a_pilot_that_says_it_runs(world, job_id=1)
     world.work(Monitor)
     with world.db.read() as connection:
-        assert workers.live_of_jobs(connection, [1]) == {1: worker}
+        assert workers.live_of_jobs(connection, [1]) == {1: (worker,)}
 
 
 # ---- kills -----------------------------------------------------------------------------------------------------------

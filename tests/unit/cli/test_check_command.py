@@ -57,8 +57,6 @@ def test_a_wrong_setting_of_a_plugin_is_found_in_its_line(call: CommandLine):
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('"NoJob"', '"OneToMany", "nQueueLimitJob": 5', "Q.mapType"),
-        ('"NoJob"', '"ManyToOne", "nQueueLimitJob": 5', "Q.mapType"),
         ('"maxWorkers": 5', '"maxWorkers": 5, "runMode": "slave"', "Q.runMode"),
     ],
 )
@@ -72,14 +70,14 @@ def test_what_comes_with_a_later_version_is_said(call: CommandLine, old: str, ne
 
 
 def test_what_a_template_says_is_found_in_the_template(call: CommandLine):
-    template = QUEUE.replace('"NoJob"', '"ManyToOne", "nQueueLimitJob": 5').replace("{", '{"isTemplateQueue": true,', 1)
+    template = QUEUE.replace('"NoJob"', '"NoJob", "runMode": "slave"').replace("{", '{"isTemplateQueue": true,', 1)
     call.queues.write_text(f'{{"T": {template},\n"Q": {{"templateQueueName": "T"}}}}')
-    found = [each for each in json.loads(call("check", "--json").stdout) if each["key"] == "Q.mapType"]
+    found = [each for each in json.loads(call("check", "--json").stdout) if each["key"] == "Q.runMode"]
     assert found[0]["line"] == 2
 
 
 def test_only_queues_that_would_be_served_are_told_about_later_versions(call: CommandLine):
-    later = QUEUE.replace('"NoJob"', '"OneToMany"')
+    later = QUEUE.replace('"NoJob"', '"NoJob", "runMode": "slave"')
     call.queues.write_text(f'{{"Q": {QUEUE}, "P": {later}}}')
     call.config.write_text(call.config.read_text() + "[qconf]\nqueueList = Q\n")
     assert call("check").exit_code == 0

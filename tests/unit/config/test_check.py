@@ -410,8 +410,6 @@ IN_QUEUES = [
             queues=queue('"templateQueueName": ""')),
     Mistake("text instead of labels", '"rc_alrb"', "BAD.prioritizedProdSourceLabels", 'write ["rc_alrb"]',
             queues=queue('"prioritizedProdSourceLabels": "rc_alrb"')),
-    Mistake("map type of a later version", "OneToMany", "BAD.mapType", "comes with a later version",
-            queues=changed_queue('"NoJob"', '"OneToMany"')),
     Mistake("limit of waiting workers alone", "nQueueLimitWorker", "BAD.nQueueLimitWorker", "no workers are made",
             queues=changed_queue('"maxWorkers": 5', '"nQueueLimitWorker": 10'), severity=WARNING),
     Mistake("limit of waiting workers alone, with jobs", "WorkerMax", "BAD.nQueueLimitWorkerMax", "one worker waits",

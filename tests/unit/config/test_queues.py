@@ -204,7 +204,7 @@ def test_active_queues() -> None:
     assert set(load(entries, "A").queues) == {"A", "B", "C"}
 
 
-@pytest.mark.parametrize("asked", [{"mapType": "OneToMany"}, {"mapType": "ManyToOne"}, {"runMode": "slave"}])
+@pytest.mark.parametrize("asked", [{"useJobLateBinding": True}, {"runMode": "slave"}])
 def test_what_comes_later_is_told_of_the_queues_that_would_be_served(asked: dict[str, JsonValue]) -> None:
     queue = {"submitter": {"plugin": "local"}, **asked}
     entries = {"A": queue, "B": {**queue, "queueStatus": "offline"}, "C": queue, "D": {"submitter": queue["submitter"]}}

@@ -1,0 +1,131 @@
+"""Which waiting jobs the new workers of a queue are for, where a worker is not simply for the next one.
+
+That is where jobs share workers or workers share a job, and where workers get their jobs only when they run. It is
+looked up outside the sizer's claim, because the worker maker has a say in it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from harvester.agents.base import Instance
+from harvester.config.queues import QueueConfig
+from harvester.core.grouping import Group, GroupRules, Spread, group_jobs
+from harvester.core.jobs import Job
+from harvester.core.workers import MapType
+from harvester.plugins.api import GroupToServe
+from harvester.store import jobs, shared_workers, worker_counts
+from harvester.store.leases import BATCH
+
+_MANY: Final = 1000
+"""Workers that one job may want if nothing limits them; the limits of the queue then decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Groups of jobs, one for each new worker.
+
+    Attributes:
+        reason: why there are no more of them.
+        at_once: how many live workers a job may have, by its id, where workers share a job.
+    """
+
+    groups: Sequence[GroupToServe]
+    reason: str
+    at_once: Mapping[int, int] = field(default_factory=dict)
+
+
+def needs_matching(queue: QueueConfig) -> bool:
+    """Whether the new workers of the queue are not simply for one waiting job each, or for none."""
+    return queue.map_type in {MapType.ONE_TO_MANY, MapType.MANY_TO_ONE} or binds_late(queue)
+
+
+def binds_late(queue: QueueConfig) -> bool:
+    """Whether workers are submitted without jobs and get them when they ask; those of pull queues never do."""
+    return queue.use_job_late_binding and queue.map_type is not MapType.NO_JOB
+
+
+def group_rules(queue: QueueConfig, jobs_per_worker: int | None = None) -> GroupRules:
+    """How the jobs of the queue come together."""
+    return GroupRules(
+        queue.map_type, jobs_per_worker or queue.core.worker_maker.n_jobs_per_worker, queue.allow_job_mixture
+    )
+
+
+def spread_of(queue: QueueConfig, workers_per_job: int | None = None) -> Spread:
+    """How many workers a job of the queue may have."""
+    keys = queue.core.worker_maker
+    return Spread(
+        workers_per_job or keys.n_workers_per_job,
+        keys.max_workers_per_job_in_total,
+        keys.max_workers_per_job_per_cycle or 0,
+    )
+
+
+def most_wanted(
+    connection: Connection, queues: Mapping[str, QueueConfig], waiting: Mapping[str, int], now: datetime
+) -> dict[str, int]:
+    """How many workers the waiting jobs of each queue can want at the most."""
+    shared = [name for name, queue in queues.items() if queue.map_type is MapType.ONE_TO_MANY]
+    growing = jobs.count_growing(connection, shared, now) if shared else {}
+    most = {name: spread_of(queues[name]).in_total or _MANY for name in shared}
+    return {name: (waiting[name] + growing.get(name, 0)) * most.get(name, 1) for name in queues}
+
+
+def match(instance: Instance, queue: QueueConfig, new_workers: int) -> Matched:
+    """The groups for at most so many new workers, from what waits now."""
+    maker = instance.plugins.worker_maker(queue.queue_name)
+    number = min(new_workers, BATCH)
+    if queue.map_type is MapType.ONE_TO_MANY:
+        spread = spread_of(queue, maker.workers_per_job(number))
+        with instance.db.read() as connection:
+            return _match_shared_jobs(connection, queue, spread, number, instance.clock())
+    rules = group_rules(queue, maker.jobs_per_worker(number))
+    with instance.db.read() as connection:
+        return _match_jobs(connection, queue, rules, number, instance.clock())
+
+
+def _match_jobs(connection: Connection, queue: QueueConfig, rules: GroupRules, number: int, now: datetime) -> Matched:
+    name = queue.queue_name
+    jobless = worker_counts.jobless(connection, name) if binds_late(queue) else 0
+    per_worker = rules.jobs_per_worker if rules.map_type is MapType.MANY_TO_ONE else 1
+    waiting = jobs.best_waiting(connection, name, (number + jobless) * per_worker, now)
+    groups = group_jobs(rules, waiting, number + jobless)[jobless:]
+    wait = f"{len(waiting)} jobs wait, a worker takes {per_worker}"
+    return Matched(_to_serve(connection, groups), _with_jobless(wait, jobless))
+
+
+def _match_shared_jobs(
+    connection: Connection, queue: QueueConfig, spread: Spread, number: int, now: datetime
+) -> Matched:
+    name = queue.queue_name
+    jobless = worker_counts.jobless(connection, name) if binds_late(queue) else 0
+    candidates, rooms, at_once = candidates_to_share(connection, name, spread, number + jobless, now)
+    groups = group_jobs(group_rules(queue), candidates, number + jobless, rooms)[jobless:]
+    wanted = f"{len(candidates)} jobs want {sum(rooms.values())} more workers"
+    return Matched(_to_serve(connection, groups), _with_jobless(wanted, jobless), at_once)
+
+
+def candidates_to_share(
+    connection: Connection, queue: str, spread: Spread, number: int, now: datetime
+) -> tuple[list[Job], dict[int, int], dict[int, int]]:
+    """Jobs that may get a worker, or one more: best first, with how many each may get now and may have at once."""
+    open_jobs = jobs.best_waiting(connection, queue, number, now)
+    open_jobs += jobs.best_growing(connection, queue, number, now, spread.in_total or _MANY)
+    tallies = shared_workers.tallies(connection, [job.job_id for job in open_jobs])
+    at_once = {job: tally.at_once or spread.at_once for job, tally in tallies.items()}
+    rooms = {job: replace(spread, at_once=at_once[job]).room(tally.live, tally.ever) for job, tally in tallies.items()}
+    best_first = sorted(open_jobs, key=lambda job: (-job.priority, job.task_id or 0, job.job_id))
+    return [job for job in best_first if rooms.get(job.job_id)], rooms, at_once
+
+
+def _with_jobless(text: str, jobless: int) -> str:
+    return f"{text}; {jobless} workers without a job are there already" if jobless else text
+
+
+def _to_serve(connection: Connection, groups: Sequence[Group]) -> list[GroupToServe]:
+    params = jobs.params_of(connection, {job.job_id for group in groups for job in group})
+    return [GroupToServe(group, {job.job_id: params[job.job_id] for job in group}) for group in groups]

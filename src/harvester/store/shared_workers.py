@@ -1,0 +1,69 @@
+"""Workers by the jobs that they share (core reference §4.1, §4.4 OneToMany)."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, case, func, select
+
+from harvester.core.workers import FINAL_WORKER_STATUSES, WorkerStatus
+from harvester.store.schema import job_workers, jobs, workers
+from harvester.store.sets import one_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many workers a job has.
+
+    Attributes:
+        live: those that have not ended.
+        ever: all that it has had; while it is open none of them is forgotten.
+        at_once: how many live ones it may have; None before it got its first.
+    """
+
+    live: int
+    ever: int
+    at_once: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One worker of a job, as far as the job's own state depends on it."""
+
+    worker_id: int
+    status: WorkerStatus
+    cores: int
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+def tallies(connection: Connection, job_ids: Collection[int]) -> dict[int, Tally]:
+    """The workers of each job, counted."""
+    live = case((workers.c.status.not_in(FINAL_WORKER_STATUSES), 1), else_=0)
+    joined = jobs.outerjoin(job_workers, job_workers.c.job_id == jobs.c.job_id).outerjoin(
+        workers, workers.c.worker_id == job_workers.c.worker_id
+    )
+    counted = func.sum(case((workers.c.worker_id.is_(None), 0), else_=live))
+    query = (
+        select(jobs.c.job_id, counted, func.count(workers.c.worker_id), jobs.c.workers_at_once)
+        .select_from(joined)
+        .where(one_of(connection, jobs.c.job_id, job_ids))
+        .group_by(jobs.c.job_id, jobs.c.workers_at_once)
+    )
+    return {row[0]: Tally(int(row[1]), row[2], row[3]) for row in connection.execute(query)}
+
+
+def shares(connection: Connection, job_ids: Collection[int]) -> dict[int, list[Share]]:
+    """All workers of each job, ended ones included."""
+    columns = (workers.c.worker_id, workers.c.status, workers.c.cores, workers.c.started_at, workers.c.ended_at)
+    query = (
+        select(job_workers.c.job_id, *columns)
+        .join(workers, workers.c.worker_id == job_workers.c.worker_id)
+        .where(one_of(connection, job_workers.c.job_id, job_ids))
+        .order_by(workers.c.worker_id)
+    )
+    found: dict[int, list[Share]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row[0]].append(Share(*row[1:]))
+    return found
