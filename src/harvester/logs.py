@@ -37,6 +37,8 @@ _AGENTS: Final[Mapping[str, str]] = {
     "holds": "master",
     "runner": "master",
     "credential_manager": "cred_manager",
+    "service_propagator": "propagator",
+    "process_meter": "service_monitor",
 }
 """Agents and their parts whose lines are in a file that is not called like them."""
 _ROOMS: Final[Mapping[str, str]] = {
@@ -133,7 +135,7 @@ class _Levels:
 
     def allow(self, record: logging.LogRecord) -> bool:
         """Whether the line is wanted."""
-        return record.levelno >= self._by_area.get(_area(record), self._default)
+        return record.levelno >= self._by_area.get(area_of_record(record), self._default)
 
 
 class AreaFiles(logging.Handler):
@@ -149,7 +151,7 @@ class AreaFiles(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line; if that fails it is said once, until it works again."""
         try:
-            self._file(_area(record)).emit(record)
+            self._file(area_of_record(record)).emit(record)
         except OSError as error:
             if not self._broken:
                 with suppress(OSError):  # that may be on the same full disk
@@ -213,7 +215,8 @@ def _unwritable(place: Path) -> str:
     return ""
 
 
-def _area(record: logging.LogRecord) -> str:
+def area_of_record(record: logging.LogRecord) -> str:
+    """The area of a line on its way to the handlers."""
     agent = record.msg.get("agent", "") if isinstance(record.msg, dict) else ""
     return area_of(record.name, str(agent))
 

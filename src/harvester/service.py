@@ -51,7 +51,7 @@ from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.store import migrate
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
-from harvester.upkeep import Upkeep
+from harvester.upkeep import DIALOGS_PERIOD, Upkeep
 
 log = structlog.get_logger(__name__)
 
@@ -224,6 +224,7 @@ class Harvester:
             _Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
             _Loop(QueueReloader.name, qconf.check_interval, qconf.check_interval, self.reloader.round),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
+            _Loop("dialogs", DIALOGS_PERIOD, DIALOGS_PERIOD, self.upkeep.write_dialogs),
             *(_Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
 
@@ -233,6 +234,7 @@ class Harvester:
         Raises:
             StoreUnavailableError: the database cannot be reached.
         """
+        self.upkeep.listen()
         self.housekeeper.register()
         self.facts.refresh()
         self.reloader.round()
@@ -263,6 +265,7 @@ class Harvester:
             thread.join(max(end - time.monotonic(), 0.1))
         try:
             self.housekeeper.resign()
+            self.upkeep.stop_listening()
         except StoreUnavailableError as error:
             log.warning("claims are left to run out", error=str(error))
         if finished:

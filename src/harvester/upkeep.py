@@ -1,21 +1,30 @@
-"""The part of the composition root that keeps the instance itself in order: credentials, copies of files."""
+"""The part of the composition root that keeps the instance itself in order: credentials, files, messages."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 from harvester.agents.base import Instance
 from harvester.agents.credential_manager import CredentialKeeper, Manager
+from harvester.agents.dialogs import DialogBuffer
 from harvester.agents.duties import Duty
-from harvester.agents.file_syncer import FileSyncing
+from harvester.agents.file_syncer import FileSyncing, Syncer
+from harvester.agents.service_monitor import ServiceMonitor
+from harvester.agents.service_propagator import ServicePropagator
 from harvester.config.service import Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.core.clock import Clock
+from harvester.logs import area_of_record
 from harvester.plugins.api import PluginContext
 from harvester.plugins.names import Role
 from harvester.plugins.pool import PluginPool
 from harvester.plugins.setup_pool import SetupPool
 from harvester.store.engine import Database
 from harvester.store.leases import Owner
+
+DIALOGS_PERIOD: Final = 10.0
+"""Seconds that a complaint may wait in memory."""
 
 
 class Upkeep:
@@ -41,25 +50,58 @@ class Upkeep:
         make_context: Callable[[str], PluginContext],
     ) -> None:
         self._settings = settings
+        self._db = db
+        self._clock = clock
         self._host = host
+        self._dialogs = DialogBuffer(settings.propagator.min_message_level, area_of_record, clock)
         self._plugins = plugins
         self._make_context = make_context
         period = settings.credmanager.sleep_time
         managers: SetupPool[Manager] = SetupPool(Role.CREDENTIAL_MANAGER, self._context, self._credential_setups)
         self.credentials = CredentialKeeper(db, clock, host, managers, period)
-        self._syncing = FileSyncing(SetupPool(Role.FILE_SYNCER, self._context, self._syncer_setups))
+        syncers: SetupPool[Syncer] = SetupPool(Role.FILE_SYNCER, self._context, self._syncer_setups)
+        self._syncing = FileSyncing(syncers)
 
     def duties(self, instance: Instance, owner: Callable[[], Owner]) -> list[Duty]:
         """What one process of the instance, or of this host, does for all of them."""
-        settings = self._settings
-        on_this_host = (
+        settings, propagator = self._settings, ServicePropagator(instance)
+        on_this_host: list[tuple[str, float, Callable[[], None]]] = [
             (CredentialKeeper.name, settings.credmanager.sleep_time, self.credentials.round),
             (FileSyncing.name, settings.file_syncer.sleep_time, self._syncing.round),
-        )
-        return [
-            Duty(instance, owner, name=name, period=period, work=work, host=self._host)
-            for name, period, work in on_this_host
         ]
+        if settings.service_monitor.active:
+            volumes, period = settings.service_monitor.disk_volumes, settings.service_monitor.sleep_time
+            monitor = ServiceMonitor(self._db, self._clock, self._host, volumes)
+            on_this_host.append((ServiceMonitor.name, period, monitor.round))
+        report, period = propagator.round, settings.propagator.sleep_time
+        return [
+            Duty(instance, owner, name=ServicePropagator.name, period=period, work=report),
+            *(
+                Duty(instance, owner, name=name, period=period, work=work, host=self._host)
+                for name, period, work in on_this_host
+            ),
+        ]
+
+    def listen(self) -> None:
+        """Collect what is complained of from now on."""
+        logging.getLogger("harvester").addHandler(self._dialogs)
+
+    def stop_listening(self) -> None:
+        """Collect no more, and keep what was collected.
+
+        Raises:
+            StoreUnavailableError: the database is away.
+        """
+        logging.getLogger("harvester").removeHandler(self._dialogs)
+        self.write_dialogs()
+
+    def write_dialogs(self) -> None:
+        """Bring what was collected to the database.
+
+        Raises:
+            StoreUnavailableError: the database is away; nothing is lost.
+        """
+        self._dialogs.write(self._db)
 
     def _credential_setups(self) -> list[Setup]:
         settings, queues = self._settings, self._plugins.queues.values()

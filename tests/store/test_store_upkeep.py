@@ -1,10 +1,11 @@
-"""What the service knows of itself: credentials of its hosts."""
+"""What the service knows of itself: credentials of its hosts, measurements, messages."""
 
 from dataclasses import replace
 
 from store_tools import NOW, after
 
-from harvester.store import credentials
+from harvester.core.dialogs import Dialog, DialogLevel
+from harvester.store import credentials, dialogs, measurements
 from harvester.store.credentials import CredentialRecord
 from harvester.store.engine import Database
 
@@ -43,3 +44,66 @@ def test_of_a_long_path_the_end_is_kept_and_one_name_counts_once(db: Database):
     assert record.name.startswith("…")
     assert record.name.endswith("directory/proxy")
     assert (len(record.name), record.renewed_at) == (190, NOW)
+
+
+# ---- measurements ----------------------------------------------------------------------------------------------------
+
+
+def test_measurements_wait_until_they_are_reported_and_go_after_a_week(db: Database):
+    with db.write() as connection:
+        measurements.add(connection, "one", {"rss_mib": 1.5}, NOW)
+        measurements.add(connection, "two", {"cert_lifetime": {"/proxy": 81}}, after(minutes=1))
+        measurements.add(connection, "one", {"rss_mib": 2.5}, after(minutes=2))
+        waiting = measurements.unreported(connection, 2)
+        measurements.mark_reported(connection, [each.number for each in waiting])
+        left = measurements.unreported(connection, 10)
+    assert [(each.host, each.metrics) for each in waiting] == [
+        ("one", {"rss_mib": 1.5}),
+        ("two", {"cert_lifetime": {"/proxy": 81}}),
+    ]
+    assert [each.at for each in left] == [after(minutes=2)]
+    with db.read() as connection:
+        assert [(each.host, each.at) for each in measurements.latest(connection)] == [
+            ("two", after(minutes=1)),
+            ("one", after(minutes=2)),
+        ]
+    with db.write() as connection:
+        measurements.add(connection, "two", {}, after(days=8))
+        assert [each.at for each in measurements.latest(connection)] == [after(days=8)]
+
+
+# ---- messages --------------------------------------------------------------------------------------------------------
+
+
+def message(text: str, minutes: int = 0) -> Dialog:
+    return Dialog(after(minutes=minutes), "submitter", "queue=Q", DialogLevel.ERROR, text)
+
+
+def test_messages_have_numbers_that_are_never_used_again(db: Database):
+    with db.write() as connection:
+        dialogs.add(connection, [message("one"), message("two")], NOW)
+        first = dialogs.oldest(connection, 1)
+        both = dialogs.oldest(connection, 10)
+        dialogs.remove(connection, [number for number, _ in both])
+        dialogs.add(connection, [message("three")], NOW)
+        ((number, three),) = dialogs.oldest(connection, 10)
+    assert [each for _, each in first] == [message("one")]
+    assert number > max(old for old, _ in both)
+    assert three == message("three")
+
+
+def test_old_and_too_many_messages_are_dropped(db: Database):
+    with db.write() as connection:
+        dialogs.add(connection, [message("old")], NOW)
+        dialogs.add(connection, [message("new", minutes=61)], after(minutes=61))
+        assert [each.message for _, each in dialogs.oldest(connection, 10)] == ["new"]
+        dialogs.add(connection, [message(f"{each}", minutes=61) for each in range(1500)], after(minutes=61))
+        kept = dialogs.oldest(connection, 2000)
+    assert (len(kept), kept[0][1].message, kept[-1][1].message) == (1000, "500", "1499")
+
+
+def test_words_that_no_database_takes_do_no_harm(db: Database):
+    with db.write() as connection:
+        dialogs.add(connection, [message("a\x00b\ud800" + "x" * 600)], NOW)
+        ((_, told),) = dialogs.oldest(connection, 10)
+    assert len(told.message) == 500

@@ -116,7 +116,7 @@ class CredentialKeeper:
 
     def _tell(self, record: CredentialRecord) -> None:
         view = outlook(record.valid_until, record.problem, record.checked_at)
-        about = {"agent": self.name, "credential": record.name, "setup": record.setup}
+        about = {"agent": self.name, "file": record.name, "setup": record.setup}
         if view.gravity is Gravity.ERROR:
             log.error("credential is in danger", problem=view.words, **about)
         elif view.gravity is Gravity.WARNING:

@@ -8,7 +8,7 @@ from typing import Final
 import typer
 from sqlalchemy import Connection
 
-from harvester.cli.hosts import print_credentials
+from harvester.cli.hosts import print_credentials, print_measurements
 from harvester.cli.loading import QueueTroubles
 from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
@@ -16,9 +16,10 @@ from harvester.config.findings import nearest
 from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import cache, credentials, holds, jobs, queues, worker_counts
+from harvester.store import cache, credentials, holds, jobs, measurements, queues, worker_counts
 from harvester.store.cache import CacheState
 from harvester.store.credentials import CredentialRecord
+from harvester.store.measurements import Measurement
 from harvester.store.queues import Note
 
 _ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
@@ -55,6 +56,7 @@ class Overview:
     documents: Sequence[CacheState] = ()
     credentials: Sequence[CredentialRecord] = ()
     unreadable: str = ""
+    measurements: Sequence[Measurement] = ()
 
 
 def look(connection: Connection, now: datetime, troubles: QueueTroubles) -> Overview:
@@ -73,6 +75,7 @@ def look(connection: Connection, now: datetime, troubles: QueueTroubles) -> Over
         cache.states(connection),
         credentials.of_hosts(connection),
         troubles.unreadable,
+        measurements.latest(connection),
     )
 
 
@@ -99,6 +102,7 @@ def print_overview(overview: Overview) -> None:
     for each in overview.processes:
         state = "runs" if each.alive else "is dead, or has not spoken in time"
         typer.echo(f"process {each.pid} on {each.host} {state}, since {moment(each.since)}")
+    print_measurements(overview.measurements)
     for line in _rest(overview.processes):
         typer.echo(line)
     typer.echo()

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from harvester.config.effects import ALL_AT_ONCE, NO_EVENTS, Idle, Later
+from harvester.config.effects import ALL_AT_ONCE, NO_EVENTS
 from harvester.config.fields import Count, Flag, Kind, Positive, Seconds, Section
 
 _WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
@@ -83,12 +83,10 @@ class Propagator(Section):
     """Workers per cycle."""
     n_workers_in_bulk: Bulk = 100
     """Workers per request. At most 100 go into one; a larger number counts as 100."""
-    max_dialogs: Annotated[Count, Idle("no dialog messages are sent")] = 50
+    max_dialogs: Count = 50
     """Dialog messages per cycle."""
-    min_message_level: Annotated[
-        Literal["DEBUG", "INFO", "WARNING", "ERROR"], Later("the server gets no dialog messages, see the log files")
-    ] = "WARNING"
-    """Log lines from this level on are sent as dialog messages."""
+    min_message_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    """Log lines from this level on are sent as dialog messages, if they are logged at all."""
     lock_interval: Seconds = 600
     """Lease on jobs and dialog messages."""
     update_interval: Seconds = 1800

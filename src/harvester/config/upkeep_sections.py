@@ -1,6 +1,7 @@
 """The sections of the agents that keep the instance itself in order, core reference §1.8."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -8,7 +9,6 @@ from harvester.config.effects import Idle, Later
 from harvester.config.fields import (
     CommaList,
     Count,
-    FilePath,
     Flag,
     Lines,
     Minutes,
@@ -22,7 +22,6 @@ from harvester.config.fields import (
 )
 
 _NO_WATCH = Idle("nothing is watched")
-_NO_MEASUREMENTS = Idle("nothing is measured")
 _NO_APFMON = Idle("no pilot factory monitor is told about workers")
 
 
@@ -107,13 +106,13 @@ class Cacher(Section):
 class ServiceMonitor(Section):
     """`[service_monitor]`: measures this instance and its host."""
 
-    active: Annotated[Flag, Later("nothing is measured, and the server gets no measurements")] = False
+    unused: ClassVar[Mapping[str, str]] = {"pidfile": "the processes of an instance are in its database"}
+
+    active: Flag = False
     """Whether it runs."""
-    disk_volumes: Annotated[CommaList, Field(alias="disk_volumes"), _NO_MEASUREMENTS] = ()
+    disk_volumes: Annotated[CommaList, Field(alias="disk_volumes")] = ()
     """Volumes to measure, each `/<name>`."""
-    pidfile: Annotated[FilePath | None, _NO_MEASUREMENTS] = None
-    """File with the process id, where it is not given at start."""
-    sleep_time: Annotated[Seconds, _NO_MEASUREMENTS] = 300
+    sleep_time: Seconds = 300
     """Pause between measurements."""
 
 

@@ -10,6 +10,8 @@ import structlog
 from pydantic import JsonValue
 
 from harvester.core.clock import Clock, utc_now
+from harvester.core.dialogs import Dialog
+from harvester.core.measuring import Metrics, text_of
 from harvester.panda.auth import Credentials
 from harvester.panda.criteria import criteria_to_wire
 from harvester.panda.delivery import Delivery
@@ -29,13 +31,14 @@ from harvester.panda.messages import (
     parse_job_status,
 )
 from harvester.panda.tempo import Tempo
-from harvester.panda.text import clip, worker_time
+from harvester.panda.text import clip, precise_time, worker_time
 from harvester.panda.transport import Terms, Transport
 
 DEFAULT_TIMEOUT = 180.0
 DEFAULT_RETRIES = 2
 _ENTRIES_PER_CALL = 100
 """Safe for `job/get_status`, whose URL may not pass 8 kB, and what the bulk calls are used to."""
+_LONGEST_METRICS = 4000
 _NOT_STORED = "the server answered that it did not store the worker; see the log of its harvester API"
 _NO_JOBS = "No jobs in PanDA"
 """Also the answer for an unknown queue and while the database is down: no error, and no proof of emptiness."""
@@ -232,6 +235,17 @@ class PandaClient:
         both = {"publicKey": "public_key", "privateKey": "private_key"}
         return {**pair, **{old: pair[new] for old, new in both.items() if new in pair}}
 
+    def update_service_metrics(self, measured: Sequence[tuple[datetime, str, Metrics]]) -> None:
+        """Report measurements of hosts, each with its moment."""
+        rows: list[JsonValue] = [
+            [precise_time(at), host, text_of(metrics, _LONGEST_METRICS)] for at, host, metrics in measured
+        ]
+        self._tell("harvester/update_service_metrics", metrics=rows)
+
+    def add_dialogs(self, numbered: Sequence[tuple[int, Dialog]]) -> None:
+        """Report messages; one whose number the server knows takes the old one's place."""
+        self._tell("harvester/add_dialogs", dialogs=[_dialog_to_wire(number, each) for number, each in numbered])
+
     def _report(self, method: str, arguments: Mapping[str, JsonValue], *, probe: bool) -> JsonValue:
         everything = {"harvester_id": self.instance_id, **arguments}
         with self._tempos[method].call(probe=probe) as patience:
@@ -240,6 +254,17 @@ class PandaClient:
 
     def _tell(self, method: str, **arguments: JsonValue) -> JsonValue:
         return self._transport.post(method, {"harvester_id": self.instance_id, **arguments}, repeatable=True)
+
+
+def _dialog_to_wire(number: int, dialog: Dialog) -> JsonValue:
+    return {
+        "diagID": number,
+        "moduleName": clip(dialog.module, 100),
+        "identifier": clip(dialog.identifier, 100),
+        "creationTime": precise_time(dialog.at),
+        "messageLevel": dialog.level.value,
+        "diagMessage": clip(dialog.message, 500),
+    }
 
 
 def _bulk(wanted: int) -> int:

@@ -18,7 +18,12 @@ def clip(text: str, limit: int) -> str:
 
 def worker_time(moment: datetime) -> str:
     """Give the one form in which worker and instance times are parsed: prefix and fraction are mandatory."""
-    return f"datetime/{moment.astimezone(UTC).replace(tzinfo=None).isoformat(' ', 'microseconds')}"
+    return f"datetime/{precise_time(moment)}"
+
+
+def precise_time(moment: datetime) -> str:
+    """Give the form of times of messages and measurements: the fraction is mandatory."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def job_time(text: str) -> str | None:

@@ -105,7 +105,7 @@ def test_a_failed_renewal_is_told_while_the_old_credential_still_lasts(world: Wo
     assert record.valid_until == NOW + DAY
     assert record.problem == "it cannot be renewed: the VOMS server is down"
     (line,) = lines
-    assert (line["log_level"], line["credential"]) == ("warning", "proxy")
+    assert (line["log_level"], line["file"]) == ("warning", "proxy")
     assert "lasts 24.0 more hours" in line["problem"]
 
 

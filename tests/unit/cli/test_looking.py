@@ -11,7 +11,7 @@ from harvester.core.clock import utc_now
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.local.processes import birth_of
-from harvester.store import cache, credentials, history, jobs, leases, queues, workers
+from harvester.store import cache, credentials, history, jobs, leases, measurements, queues, workers
 from harvester.store.cache import Attempt, CacheKey
 from harvester.store.credentials import CredentialRecord
 from harvester.store.engine import Database
@@ -67,6 +67,13 @@ class TestOfAFilledDatabase:
         assert "/bad on here: lasts 4.0 more hours; the VOMS server is down" in shown
         told = json.loads(call("status", "--json").stdout)
         assert [each["problem"] for each in told["credentials"]] == ["the VOMS server is down", ""]
+
+    def test_status_tells_what_was_measured(self, call: CommandLine, filled: Database):
+        with filled.write() as connection:
+            measurements.add(connection, "here", {"rss_mib": 310.5, "cert_lifetime": {"/p": 5}}, NOW)
+        assert "measured on here at 2026-03-01 12:00:00: rss_mib 310.5\n" in call("status").stdout
+        (told,) = json.loads(call("status", "--json").stdout)["measurements"]
+        assert told["metrics"] == {"rss_mib": 310.5, "cert_lifetime": {"/p": 5}}
 
     def test_a_problem_is_told_whoever_has_it(self, call: CommandLine, filled: Database):
         with filled.write() as connection:

@@ -64,6 +64,18 @@ def test_dialogs_must_fit_their_columns(server: DevServer, *, change: dict[str, 
     assert (answer["success"], answer["data"]) == (fits, None)
 
 
+def test_messages_and_metrics_are_kept(server: DevServer):
+    beat(server)
+    for text in ("old", "new"):
+        dialogs = [DIALOG | {"diagMessage": text}, DIALOG | {"diagID": 78}]
+        call(server.url, "harvester/add_dialogs", harvester_id="h", dialogs=dialogs)
+    call(server.url, "harvester/update_service_metrics", harvester_id="h", metrics=[[WHEN, "host", "{}"]])
+    with DevControl(server.url) as control:
+        (known,) = control.instances()
+    assert known["dialogs"] == {"77": DIALOG | {"diagMessage": "new"}, "78": DIALOG | {"diagID": 78}}
+    assert known["metrics"] == [[WHEN, "host", "{}"]]
+
+
 @pytest.mark.parametrize("name", sorted(DIALOG))
 def test_a_dialog_needs_all_its_keys(server: DevServer, name: str):
     beat(server)

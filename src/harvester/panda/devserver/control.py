@@ -75,6 +75,10 @@ class DevControl:
         """Give workers with the fields that were last reported."""
         return _ROWS.validate_python(self._get("workers"))
 
+    def instances(self) -> list[Row]:
+        """Give instances with their last metrics and messages."""
+        return _ROWS.validate_python(self._get("instances"))
+
     def kill_jobs(self, job_ids: Sequence[int]) -> None:
         """Order jobs killed."""
         self._post("kill", {"job_ids": list(job_ids)})

@@ -87,6 +87,7 @@ class Door:
             ("POST", "kill"): self._kill,
             ("GET", "summary"): self._summary,
             ("GET", "workers"): self._workers,
+            ("GET", "instances"): self._instances,
             ("POST", "commands"): self._order,
             ("GET", "commands"): self._commands,
             ("POST", "faults"): self._switch_fault,
@@ -140,6 +141,10 @@ class Door:
     def _workers(self, _: Mapping[str, JsonValue]) -> JsonValue:
         with self.state.turn():
             return [worker.to_record() for worker in self.state.workers.all()]
+
+    def _instances(self, _: Mapping[str, JsonValue]) -> JsonValue:
+        with self.state.turn():
+            return [instance.to_record() for instance in self.state.instances.all()]
 
     def _order(self, arguments: Mapping[str, JsonValue]) -> JsonValue:
         order = _NewCommand.model_validate(arguments)

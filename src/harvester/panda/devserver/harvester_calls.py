@@ -15,6 +15,7 @@ from harvester.panda.devserver.records import Instance
 STATISTICS_LIFETIME = 4 * 3600.0
 _STATISTICS = TypeAdapter(dict[str, dict[str, dict[str, int]]], config=ConfigDict(strict=True))
 _LONGEST_METRICS = 4000
+_KEPT = 1000
 _DIALOG: Mapping[str, Column] = {
     "diagID": number,
     "moduleName": text(100),
@@ -108,11 +109,11 @@ def _age(entry: dict[str, JsonValue], now: float) -> float:
 
 @method("POST", "harvester/update_service_metrics")
 def update_service_metrics(call: Call, harvester_id: str, metrics: list[JsonValue]) -> Answer:
-    """Count service metrics; the answer tells nothing of their number."""
+    """Keep service metrics; the answer tells nothing of their number."""
     if not all(map(_is_metric, metrics)):
         raise DatabaseProblem("metrics")
     instance = _instance(call, harvester_id)
-    instance.metrics += len(metrics)
+    instance.metrics = [*instance.metrics, *metrics][-_KEPT:]
     call.state.instances.keep(instance)
     return ok([True])
 
@@ -127,19 +128,19 @@ def _is_metric(entry: JsonValue) -> bool:
 
 @method("POST", "harvester/add_dialogs")
 def add_dialogs(call: Call, harvester_id: str, dialogs: list[JsonValue]) -> Answer:
-    """Count dialog messages; one that does not fit fails the call."""
-    for entry in dialogs:
-        _check_dialog(entry)
+    """Keep dialog messages; one that does not fit fails the call."""
+    checked = {_number_of(entry): entry for entry in dialogs}
     instance = _instance(call, harvester_id)
-    instance.dialogs += len(dialogs)
+    instance.dialogs = dict([*(instance.dialogs | checked).items()][-_KEPT:])
     call.state.instances.keep(instance)
     return ok()
 
 
-def _check_dialog(entry: JsonValue) -> None:
-    if not isinstance(entry, dict) or not entry.keys() >= _DIALOG.keys():
+def _number_of(dialog: JsonValue) -> str:
+    if not isinstance(dialog, dict) or not dialog.keys() >= _DIALOG.keys():
         raise DatabaseProblem("dialogs")
-    check(_DIALOG, {name: entry[name] for name in _DIALOG})
+    check(_DIALOG, {name: dialog[name] for name in _DIALOG})
+    return str(dialog["diagID"])
 
 
 @method("POST", "harvester/acquire_commands", production=True)

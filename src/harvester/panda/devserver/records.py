@@ -110,7 +110,12 @@ class CommandRecord(Record):
 
 @dataclass(slots=True)
 class Instance(Record):
-    """One Harvester instance, known since its first heartbeat."""
+    """One Harvester instance, known since its first heartbeat.
+
+    Attributes:
+        metrics: the last service metrics, as they came.
+        dialogs: the last messages by their number; one of the same number takes the old one's place.
+    """
 
     harvester_id: str
     first_beat: float
@@ -119,8 +124,8 @@ class Instance(Record):
     columns: dict[str, JsonValue] = field(default_factory=dict)
     locks: list[JsonValue] = field(default_factory=list)
     statistics: dict[str, JsonValue] = field(default_factory=dict)
-    metrics: int = 0
-    dialogs: int = 0
+    metrics: list[JsonValue] = field(default_factory=list)
+    dialogs: dict[str, JsonValue] = field(default_factory=dict)
 
     def serves(self, queue: str) -> bool:
         """Whether it has said anything about a queue: a lock on its commands, or its statistics."""

@@ -1,0 +1,36 @@
+"""No secret leaves in a message."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harvester.core.dialogs import without_secrets
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cannot read -----BEGIN PRIVATE KEY-----\nHUSH\n-----END PRIVATE KEY----- of it",
+        "cut -----BEGIN CERTIFICATE-----\nHUSH",
+        "https://me:HUSH@host/path is away",
+        "sent Authorization: Bearer HUSH to it",
+        "token eyJHUSHhbGciOi.eyJzdWIiHUSH.HUSH refused",
+        "password=HUSH",
+        "mailPassword: HUSH",
+        '{"client_secret": "HUSH", "x": 1}',
+        "API_KEY = HUSH",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(text: str):
+    assert "HUSH" not in without_secrets(text)
+
+
+def test_ordinary_words_are_kept():
+    text = "queue Q: 17 workers; see /var/log/x and https://host:25443/api/v1 (token file /t is empty)"
+    assert without_secrets(text) == text
+
+
+@given(st.text(max_size=300))
+def test_hiding_twice_changes_nothing(text: str):
+    once = without_secrets(text)
+    assert without_secrets(once) == once
