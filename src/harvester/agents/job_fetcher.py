@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
+from harvester.agents.auxiliary import with_auxiliary_inputs
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.holds import leave_held
 from harvester.agents.lines import Line
@@ -109,6 +110,8 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
     def act(self, unit: FetchUnit) -> Acquired:
         """Ask the server."""
         queue = self.instance.plugins.queue(unit.about)
+        if queue.extractor is not None:
+            self.instance.plugins.extractor(unit.about)  # without it no job may be taken
         with self.line.asking():
             acquired = self.instance.panda.acquire_jobs(
                 site=queue.site_name,
@@ -118,6 +121,8 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
                 computing_element=self.instance.host,
                 criteria=queue.get_job_criteria or {},
             )
+        if queue.extractor is not None:
+            acquired = with_auxiliary_inputs(self.instance, queue, acquired)
         for refused in acquired.refused:
             log.error("job refused", queue=unit.about, job=refused.job_id, reason=str(refused))
         return acquired
@@ -129,7 +134,9 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         new += [jobs.NewJob(job, {}) for bad in result.refused if (job := _refused(bad, unit.about))]
         stored = set(jobs.insert_fetched(connection, new, now))
         offers = [offer for offer in result.offers if offer.job_id in stored]
-        files.insert_new(connection, [each for offer in offers for each in _input_files(offer)])
+        config = self.instance.plugins.queues.get(unit.about)
+        endpoint = config.ddm_endpoint_in if config else None
+        files.insert_new(connection, [each for offer in offers for each in _input_files(offer, endpoint)])
         cause = f"queue {unit.about} had room for {unit.wanted} jobs"
         history.record(
             connection,
@@ -175,20 +182,22 @@ def _refused(bad: BadJob, queue: str) -> Job | None:
     )
 
 
-def _input_files(offer: JobOffer) -> list[File]:
+def _input_files(offer: JobOffer, endpoint: str | None) -> list[File]:
+    """The inputs of a job; those that the queue brings to one endpoint for all of its jobs are of that endpoint."""
     return [
         File(
             file_id=0,
             job_id=offer.job_id,
             lfn=each.lfn,
-            kind=FileKind.INPUT,
+            kind=FileKind.INPUT if each.url is None else FileKind.AUX_INPUT,
             status=FileStatus.TO_PREPARE,
             size=each.size,
             checksum=each.checksum,
             guid=each.guid,
             scope=each.scope,
             dataset=each.dataset,
-            endpoint=each.endpoint,
+            endpoint=each.endpoint if each.url is not None else endpoint or each.endpoint,
+            url=each.url,
         )
         for each in offer.input_files
     ]

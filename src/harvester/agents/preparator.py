@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import chain
+from typing import Final
 
 from sqlalchemy import Connection
 
+from harvester.agents import shared_inputs
+from harvester.agents.auxiliary import use_local_images
 from harvester.agents.base import Pace
 from harvester.agents.transfers import Limits, Mover, Step, TransferAgent, Transfers, TransferUnit, cause
 from harvester.core.files import INBOUND, File, FileKind, FileStatus
@@ -13,13 +17,16 @@ from harvester.store import history, jobs, leases
 from harvester.store.leases import QUEUE_SIZE, TOGETHER
 from harvester.store.schema import JobPhase
 
+_WAIT_FOR_OTHERS: Final = timedelta(seconds=15)
+"""How long a job waits for inputs that others have brought, if nobody calls it; so long it takes to note their end."""
+
 
 class PreparatorAgent(TransferAgent):
     """See the module."""
 
     name = "preparator"
     phase = JobPhase.PREPARE
-    kinds = (frozenset({FileKind.INPUT}),)
+    kinds = (frozenset({FileKind.INPUT}), frozenset({FileKind.AUX_INPUT}))
     course = INBOUND
 
     @property
@@ -40,9 +47,14 @@ class PreparatorAgent(TransferAgent):
             look_again=section.check_interval,
         )
 
-    def mover(self, queue: str, kinds: frozenset[FileKind]) -> Mover:  # noqa: ARG002
-        """The queue's preparator."""
-        return self.instance.plugins.preparator(queue)
+    def mover(self, queue: str, kinds: frozenset[FileKind]) -> Mover:
+        """The queue's preparator, or the one for auxiliary inputs."""
+        plugins = self.instance.plugins
+        return plugins.aux_preparator(queue) if FileKind.AUX_INPUT in kinds else plugins.preparator(queue)
+
+    def arrange(self, connection: Connection, unit: TransferUnit) -> TransferUnit:
+        """Inputs that other jobs have, or have brought, are taken from them."""
+        return shared_inputs.arrange(self.instance, connection, unit)
 
     def commit(self, connection: Connection, unit: TransferUnit, result: Transfers) -> Sequence[str]:
         """Jobs with all inputs ready wait for a worker; one lost input fails its job."""
@@ -57,7 +69,10 @@ class PreparatorAgent(TransferAgent):
             if became != job.substatus:
                 why = cause("input", after[job.job_id], result)
                 events.append(history.Event(history.Kind.JOB, job.job_id, now, job.substatus, became, why, self.name))
+        ready = [int(str(each["job_id"])) for each in changes if each["phase"] is JobPhase.SUBMIT]
+        use_local_images(connection, {job: after[job] for job in ready})
         jobs.change_held(connection, changes, unit.claim.fence)
+        shared_inputs.call_waiting(self.instance, connection, unit.about, chain(*after.values()), now)
         jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
         history.record(connection, events)
         leases.nudge_queues(connection, QUEUE_SIZE, [unit.about], now, timedelta())
@@ -82,3 +97,9 @@ class PreparatorAgent(TransferAgent):
             return change | {"substatus": JobSubstatus.PREPARED, "phase": JobPhase.SUBMIT, "due": now}
         again = now + self.pause(inputs, result)
         return change | {"substatus": JobSubstatus.PREPARING, "phase": JobPhase.PREPARE, "due": again}
+
+    def pause(self, some: Sequence[File], result: Transfers) -> timedelta:
+        """Longer for jobs that only wait for others."""
+        pause = super().pause(some, result)
+        own = {each.status for each in some} & {FileStatus.TO_PREPARE, FileStatus.TRIGGERED}
+        return pause if own else max(pause, _WAIT_FOR_OTHERS)

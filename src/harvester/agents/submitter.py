@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.failpoints import reach
 from harvester.agents.settling import record_submitted, settle_absent
-from harvester.core.files import File, FileKind
+from harvester.core.files import INPUT_KINDS, File
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Later, Refused, SubmitOutcome, Submitted, Unclear
 from harvester.store import files, history, jobs, leases, queues, workers
@@ -68,7 +68,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         wanted = workers.claim_intents(connection, replace(ticket, busy=ticket.busy | paused))
         job_ids = [job for each in wanted for job in each.job_ids]
         params = jobs.params_of(connection, job_ids) if job_ids else {}
-        inputs = files.of_jobs(connection, job_ids, [FileKind.INPUT]) if job_ids else {}
+        inputs = files.of_jobs(connection, job_ids, INPUT_KINDS) if job_ids else {}
         by_queue: dict[str, list[Assignment]] = defaultdict(list)
         for each in wanted:
             by_queue[each.queue].append(_assignment(each, params, inputs))

@@ -107,8 +107,8 @@ class QueueConfig(Keyed):
     zip_per_mb: Annotated[Count | None, Field(alias="zipPerMB")] = None
     """Output files of events are packed into files of at most this many megabytes; 0 for one per worker. A job may say
     otherwise."""
-    ddm_endpoint_in: Annotated[Text | None, Later("each job brings its own inputs")] = None
-    """Storage endpoint of input files; inputs are shared by the jobs of one endpoint."""
+    ddm_endpoint_in: Text | None = None
+    """Storage endpoint that input files are brought to; jobs share those of one endpoint, each is brought once."""
     prefetch_events: Annotated[JsonFlag, NO_EVENTS] = True
     """Event ranges are asked for at submission."""
     init_events_multiplier: Annotated[Count, Field(alias="initEventsMultipler"), _LATER_EVENTS] = 2
@@ -182,12 +182,10 @@ class QueueConfig(Keyed):
     """May hold submission back."""
     zipper: Block | None = None
     """Packs output files; `tar` with the settings of the stager when not set."""
-    aux_preparator: Annotated[
-        Block | None, Field(alias="aux_preparator"), Later("auxiliary inputs are not brought")
-    ] = None
+    aux_preparator: Annotated[Block | None, Field(alias="aux_preparator")] = None
     """Brings auxiliary inputs."""
-    extractor: Annotated[Block | None, Later("auxiliary inputs are not looked for")] = None
-    """Finds auxiliary inputs in job parameters."""
+    extractor: Block | None = None
+    """Finds auxiliary inputs in job parameters; they need an `aux_preparator`."""
     resource: Annotated[Block | None, Later("no plugin is told about the resource")] = None
     """Tells other plugins about the resource."""
     credmanagers: PluginDicts = Field(default=(), repr=False)

@@ -28,7 +28,7 @@ _PARALLEL_INPUT_LISTS = ("GUID", "fsize", "checksum", "scopeIn", "realDatasetsIn
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """One input; `size` in bytes, `checksum` as `ad:xxxxxxxx` or md5."""
+    """One input; `size` in bytes, `checksum` as `ad:xxxxxxxx` or md5, `url` where it comes from if it is auxiliary."""
 
     lfn: str
     guid: str | None
@@ -37,6 +37,7 @@ class InputFile:
     scope: str | None
     dataset: str | None
     endpoint: str | None
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,19 @@ def zip_per_mb_of(params: Mapping[str, JsonValue]) -> int | None:
     """How large files may be that outputs of the job are packed into, in megabytes; None if it does not say."""
     limit = whole(params.get("zipPerMB"))
     return limit if limit is not None and limit >= 0 else None
+
+
+def with_local_images(params: Mapping[str, JsonValue], paths: Mapping[str, str]) -> dict[str, JsonValue]:
+    """The job with the paths of container images that were brought, by URL (core reference, appendix A)."""
+    changed = {key: _local(value, paths) if key == "container_name" else value for key, value in params.items()}
+    options = changed.get("containerOptions")
+    if isinstance(options, dict) and "containerImage" in options:
+        changed["containerOptions"] = {**options, "containerImage": _local(options["containerImage"], paths)}
+    return changed
+
+
+def _local(value: JsonValue, paths: Mapping[str, str]) -> JsonValue:
+    return paths.get(value, value) if isinstance(value, str) else value
 
 
 class _Reader:

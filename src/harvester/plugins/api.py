@@ -416,6 +416,36 @@ class WorkerMaker(Plugin[SettingsT], ABC):
 
 
 @record_type
+class AuxiliaryInput:
+    """A file that a job needs besides its declared inputs, such as a sandbox or a container image."""
+
+    lfn: str
+    url: str
+    scope: str = "aux_input"
+
+
+@record_type
+class Extracted:
+    """What a job needs besides.
+
+    Attributes:
+        inputs: files to be brought by the queue's `aux_preparator`.
+        params: what is added to the job's dictionary.
+    """
+
+    inputs: Sequence[AuxiliaryInput] = ()
+    params: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+class Extractor(Plugin[SettingsT], ABC):
+    """Finds auxiliary inputs in jobs that have just come."""
+
+    @abstractmethod
+    def extract(self, jobs: Sequence[Mapping[str, JsonValue]]) -> Sequence[Extracted | Failed]:
+        """What each job needs, told from the server's dictionary; a job that Failed goes back to the server."""
+
+
+@record_type
 class Moved:
     """A file is where it should be.
 

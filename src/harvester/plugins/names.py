@@ -48,6 +48,7 @@ _RESOURCES: Final = {
 _PREPARATORS: Final = {
     "copy": "harvester.plugins.data.copying:CopyPreparator",
     "dummy": "harvester.plugins.data.dummy:DummyPreparator",
+    "rse_direct": "harvester.plugins.data.rse_direct:RseDirectPreparator",
 }
 
 OURS: Final[Mapping[Role, Mapping[str, str]]] = {
@@ -57,16 +58,18 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.MESSENGER: {"shared_file": "harvester.plugins.messengers.shared_file:SharedFileMessenger"},
     Role.WORKER_MAKER: {"simple": "harvester.plugins.workermakers.simple:SimpleWorkerMaker"},
     Role.PREPARATOR: _PREPARATORS,
-    Role.AUX_PREPARATOR: _PREPARATORS,
+    Role.AUX_PREPARATOR: {**_PREPARATORS, "auxiliary": "harvester.plugins.data.auxiliary:AuxiliaryPreparator"},
     Role.STAGER: {
         "copy": "harvester.plugins.data.copying:CopyStager",
         "dummy": "harvester.plugins.data.dummy:DummyStager",
+        "rse_direct": "harvester.plugins.data.dummy:DummyStager",
     },
     Role.CREDENTIAL_MANAGER: {
         "dummy": "harvester.plugins.credentials.dummy:DummyCredentialManager",
         "voms_proxy": "harvester.plugins.credentials.voms_proxy:VomsProxyManager",
     },
     Role.FILE_SYNCER: {"git": "harvester.plugins.filesyncers.git:GitFileSyncer"},
+    Role.EXTRACTOR: {"auxiliary": "harvester.plugins.data.extracting:AuxiliaryExtractor"},
     Role.ZIPPER: {
         "dummy": "harvester.plugins.data.dummy:DummyZipper",
         "tar": "harvester.plugins.data.packing:TarZipper",
@@ -113,8 +116,8 @@ class UpstreamPlugin:
 
     def plugin_for(self, role: Role) -> str:
         """The short name of what does its work in a role; upstream's stagers all pack in the same way."""
-        packs_only = role is Role.ZIPPER and Role.STAGER in self.roles and self.plugin not in OURS[role]
-        return "tar" if packs_only else self.plugin
+        is_stager = self.roles == _ROLES["harvesterstager"]
+        return "tar" if is_stager and role is Role.ZIPPER and self.plugin not in OURS[role] else self.plugin
 
     @property
     def is_built(self) -> bool:

@@ -12,6 +12,7 @@ import structlog
 from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
+    Extractor,
     Messenger,
     Plugin,
     PluginContext,
@@ -47,8 +48,10 @@ _ALWAYS: Final = (
     Role.WORKER_MAKER,
     Role.PREPARATOR,
     Role.STAGER,
+    Role.EXTRACTOR,
+    Role.AUX_PREPARATOR,
 )
-"""What every queue that is served needs at once."""
+"""What a queue that is served needs at once, as far as it has a block for it."""
 
 
 class QueueUnknownError(HarvesterError):
@@ -191,6 +194,27 @@ class PluginPool:
     def preparator(self, queue: str) -> Preparator[PluginSettings]:
         """Brings the queue's input files."""
         return cast("Preparator[PluginSettings]", self._get(queue, Role.PREPARATOR, self.queue(queue).preparator))
+
+    def aux_preparator(self, queue: str) -> Preparator[PluginSettings]:
+        """Brings the queue's auxiliary inputs.
+
+        Raises:
+            UnusablePluginError: the queue has none.
+        """
+        return cast("Preparator[PluginSettings]", self._get(queue, *self._block_of(queue, Role.AUX_PREPARATOR)))
+
+    def extractor(self, queue: str) -> Extractor[PluginSettings]:
+        """Finds auxiliary inputs in the queue's jobs.
+
+        Raises:
+            UnusablePluginError: the queue has none.
+        """
+        return cast("Extractor[PluginSettings]", self._get(queue, *self._block_of(queue, Role.EXTRACTOR)))
+
+    def _block_of(self, queue: str, role: Role) -> tuple[Role, PluginBlock]:
+        if block := self.queue(queue).blocks.get(role):
+            return role, block
+        raise UnusablePluginError(f"queue {queue} has no block {role}; add one, jobs with auxiliary inputs need it")
 
     def stager(self, queue: str) -> Stager[PluginSettings]:
         """Takes the queue's output files away."""

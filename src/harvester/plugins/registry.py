@@ -25,6 +25,7 @@ from harvester.config.setting_problems import setting_problems
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     CredentialManager,
+    Extractor,
     FileSyncer,
     Messenger,
     Plugin,
@@ -67,6 +68,7 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.CREDENTIAL_MANAGER: CredentialManager,
     Role.FILE_SYNCER: FileSyncer,
     Role.ZIPPER: Zipper,
+    Role.EXTRACTOR: Extractor,
 }
 
 

@@ -38,7 +38,8 @@ _FIELDS: Final = (
     "objstore_id",
     "path_convention",
 )
-_COLUMNS: Final = tuple(files.c[name] for name in _FIELDS)
+COLUMNS: Final = tuple(files.c[name] for name in _FIELDS)
+"""What a file is made of, in its order."""
 _NEW: Final = attrgetter(*_FIELDS[1:])
 _TRAVELLED: Final = (
     "file_id",
@@ -82,7 +83,7 @@ def of_jobs(connection: Connection, job_ids: Collection[int], kinds: Collection[
     """Files of the given kinds by job; a job without any has an empty list."""
     wanted = (one_of(connection, files.c.job_id, job_ids), files.c.kind.in_(kinds))
     found: dict[int, list[File]] = {job: [] for job in job_ids}
-    for row in connection.execute(select(*_COLUMNS).where(*wanted).order_by(files.c.file_id)):
+    for row in connection.execute(select(*COLUMNS).where(*wanted).order_by(files.c.file_id)):
         found[row[1]].append(File(*row))
     return found
 

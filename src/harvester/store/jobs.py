@@ -248,6 +248,11 @@ def params_of(connection: Connection, job_ids: Collection[int]) -> dict[int, Map
     return {row[0]: row[1] for row in rows}
 
 
+def change_params(connection: Connection, params: Mapping[int, Mapping[str, JsonValue]]) -> None:
+    """Write other dictionaries for jobs that have some."""
+    change_rows(connection, job_params, [{"job_id": job, "params": each} for job, each in params.items()])
+
+
 def listed(connection: Connection, *, queue: str | None, status: JobStatus | None, limit: int) -> list[Job]:
     """Jobs for a person to look at, newest first."""
     query = select(*_JOB.raw)

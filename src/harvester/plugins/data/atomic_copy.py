@@ -65,7 +65,7 @@ def write_new(destination: Path, fill: Callable[[BinaryIO], Content], *, replace
     """
     destination.parent.mkdir(parents=True, exist_ok=True)
     part = destination.with_name(f".{destination.name}.part")
-    with _own(part) as target:
+    with own(part) as target:
         try:
             content = fill(target)
             if not replace and destination.exists():
@@ -79,7 +79,7 @@ def write_new(destination: Path, fill: Callable[[BinaryIO], Content], *, replace
 
 
 @contextmanager
-def _own(part: Path) -> Iterator[BinaryIO]:
+def own(part: Path) -> Iterator[BinaryIO]:
     """The temporary file, emptied and locked: the lock ends with its owner, however that ends."""
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(part, flags, 0o644), "r+b") as target:

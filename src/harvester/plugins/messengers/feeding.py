@@ -13,7 +13,7 @@ from xml.sax.saxutils import quoteattr
 
 from pydantic import JsonValue
 
-from harvester.core.files import File
+from harvester.core.files import File, FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
 from harvester.plugins.messengers.access_point_files import HopelessError, job_directories, write_atomically
@@ -97,7 +97,7 @@ def _feed_directory(directory: str, assignment: Assignment, job_ids: Sequence[in
     inputs = {file.lfn: file for job_id in job_ids for file in assignment.input_files.get(job_id, ())}
     for file in inputs.values():
         _link(Path(directory), file, rules.names)
-    write_atomically(f"{directory}/{rules.names.pool_catalog}", _pool_catalog(inputs.values()))
+    write_atomically(f"{directory}/{rules.names.pool_catalog}", _pool_catalog(_events(inputs.values())))
     params = {job_id: _job_params(assignment, job_id, strip=rules.strip) for job_id in job_ids}
     text = _form(params) if rules.form_encoded else json.dumps({str(job_id): each for job_id, each in params.items()})
     write_atomically(f"{directory}/{rules.names.job_spec}", text, private=True)
@@ -143,6 +143,11 @@ def _link(directory: Path, file: File, names: FileNames) -> None:
     link = directory / file.lfn
     link.unlink(missing_ok=True)
     link.symlink_to(file.path)
+
+
+def _events(inputs: Iterable[File]) -> Iterable[File]:
+    """The inputs that hold events, which alone are catalogued."""
+    return (file for file in inputs if file.kind is not FileKind.AUX_INPUT)
 
 
 def _pool_catalog(inputs: Iterable[File]) -> str:

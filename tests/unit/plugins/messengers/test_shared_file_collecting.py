@@ -87,7 +87,7 @@ def test_outputs_are_told_until_acknowledged(
     output = place.write_text("out.root", "Wikipedia")
     entry = {"path": str(output), "type": "output", "fsize": 9, "chksum": "11e60398", "guid": "AB-1"}
     place.write("event_status.dump.json", {"101": [entry]})
-    told = (ReportedFile(101, "out.root", FileKind.OUTPUT, str(output), 9, "ad:11e60398", "AB-1"),)
+    told = (ReportedFile(101, "out.root", FileKind.OUTPUT, str(output), 9, "ad:11e60398", "AB-1", is_zip=False),)
     assert look().files == look().files == told
     assert "event_status.dump.json.read" in place.names()
 

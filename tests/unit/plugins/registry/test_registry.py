@@ -99,11 +99,16 @@ class TestUpstreamNames:
     def test_every_name_resolves_or_is_planned(self, known: UpstreamPlugin):
         for role in known.roles:
             block = PluginBlock(module=known.module, name=known.name)
-            if known.plugin in OURS.get(role, {}):
-                assert resolve(role, block) is resolve(role, PluginBlock(plugin=known.plugin))
+            plugin = known.plugin_for(role)
+            if plugin in OURS.get(role, {}):
+                assert resolve(role, block) is resolve(role, PluginBlock(plugin=plugin))
             else:
                 with pytest.raises(NotBuiltYetError, match=known.name):
                     resolve(role, block)
+
+    def test_upstreams_stagers_pack_as_its_zipper_does(self):
+        stager = UPSTREAM["pandaharvester.harvesterstager.rucio_stager", "RucioStager"]
+        assert (stager.plugin_for(Role.STAGER), stager.plugin_for(Role.ZIPPER)) == ("rucio", "tar")
 
     def test_slurm_has_one_resource_for_all_its_names(self):
         names = [
