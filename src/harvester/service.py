@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -150,12 +150,14 @@ class _Loop:
     Attributes:
         period: seconds between two rounds.
         retry: seconds until the next round after one that failed.
+        nudged: set when the next round has to come at once.
     """
 
     name: str
     period: float
     retry: float
     round: Callable[[], None]
+    nudged: threading.Event = field(default_factory=threading.Event)
 
 
 class Harvester:
@@ -188,10 +190,11 @@ class Harvester:
         self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
         self.panda = panda_client(settings, steady)
         self._stopping = threading.Event()
+        self._wake = Wakeups()
         private = PrivateDocuments(Path(settings.master.work_dir) / "private")
         self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
         instance = Instance(
-            settings, self.plugins, self.db, self.panda, steady, Wakeups(), self.host, self.facts, ahead=steady.ahead
+            settings, self.plugins, self.db, self.panda, steady, self._wake, self.host, self.facts, ahead=steady.ahead
         )
         self.housekeeper = Housekeeper(self.db, steady, self.host)
         self.runners = [
@@ -241,6 +244,7 @@ class Harvester:
         for problem in self.plugins.build_all(sorted(self.plugins.active)):
             log.error("plugin cannot be used, work that needs it waits", problem=problem)
         for loop in self._loops:
+            self._wake.listen(loop.name, loop.nudged.set)
             thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
             thread.start()
             self._threads.append(thread)
@@ -261,6 +265,8 @@ class Harvester:
         drained = [runner.drain(max(end - time.monotonic(), 0)) for runner in self.runners]
         finished = all(drained)
         self._stopping.set()
+        for loop in self._loops:
+            loop.nudged.set()
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0.1))
         try:
@@ -284,7 +290,8 @@ class Harvester:
                 log.warning("round failed, it is tried again", agent=loop.name, error=str(error))
             except Exception:  # the loop's edge: whatever it is, the next round gets its chance
                 log.exception("round failed, it is tried again", agent=loop.name)
-            self._stopping.wait(pause)
+            loop.nudged.wait(pause)
+            loop.nudged.clear()
 
 
 def spare_collector() -> None:

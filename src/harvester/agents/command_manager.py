@@ -13,17 +13,25 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.agents.statistics import StatisticsReporter
+from harvester.config.queues import RunMode
 from harvester.core.jobs import Kill
+from harvester.core.kinds import WorkerKind, said
+from harvester.core.worker_orders import OrderedQueue, read_order, share_order
 from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
 from harvester.panda.errors import PandaRefused
-from harvester.store import commands, workers
+from harvester.panda.messages import CommandLock
+from harvester.store import commands, duties, leases, orders, workers
 from harvester.store.commands import StoredCommand
+from harvester.store.leases import QUEUE_SIZE
 
 log = structlog.get_logger(__name__)
 
 _HEARTBEAT: Final = timedelta(minutes=10)
 _AFTER_REFUSAL: Final = timedelta(minutes=1)
 _AT_ONCE: Final = 1000
+_SET_NUMBERS: Final = "SET_N_WORKERS_JOBTYPE"
+_REPORT: Final = "REPORT_WORKER_STATS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,8 @@ class CommandManager:
         self._instance = instance
         self._started = started
         self._next_heartbeat = started
+        self._known_locks: Sequence[CommandLock] = ()
+        """The commands of which the server knows that it may give them."""
         self._unsaved: list[StoredCommand] = []
         """Received and not stored yet: the server gives each command only once."""
 
@@ -64,12 +74,26 @@ class CommandManager:
         if now < self._next_heartbeat:
             return
         try:
-            self._instance.panda.heartbeat(start_time=self._started, version=version("harvester"), commit="")
+            locks = self._locks()
+            self._instance.panda.heartbeat(
+                start_time=self._started,
+                version=version("harvester"),
+                commit="",
+                commands=() if locks == self._known_locks else locks,
+            )
         except PandaRefused as error:
             log.warning("heartbeat refused; check that harvester_id is registered at the server", reason=str(error))
             self._next_heartbeat = now + _AFTER_REFUSAL
         else:
+            self._known_locks = locks
             self._next_heartbeat = now + _HEARTBEAT
+
+    def _locks(self) -> list[CommandLock]:
+        """The commands that the server may give for queues in slave mode."""
+        slaves = [queue for queue in self._instance.plugins.queues.values() if queue.run_mode is RunMode.SLAVE]
+        reports = {queue.site_name: CommandLock(_REPORT, queue.site_name, queue.resource_type) for queue in slaves}
+        numbers = [CommandLock(_SET_NUMBERS, queue.site_name, queue.resource_type) for queue in slaves]
+        return [*reports.values(), *numbers]
 
     def _receive(self) -> None:
         self._save()
@@ -97,9 +121,33 @@ class CommandManager:
             now = self._instance.clock()
             kills = {worker: kill for each in pending for worker, kill in _ordered_kills(connection, each).items()}
             marked = workers.request_kill(connection, kills, now, self.name)
+            self._take_orders(connection, pending, now)
+            if any(each.name == _REPORT for each in pending):
+                duties.hasten(connection, StatisticsReporter.name, now)
             commands.finish(connection, [each.command_id for each in pending], now)
         log.info("obeyed the server", commands=[each.name for each in pending], workers_to_kill=len(marked))
-        self._instance.wake("killer")
+        self._instance.wake("killer", "sizer", StatisticsReporter.name)
+
+    def _take_orders(self, connection: Connection, pending: Sequence[StoredCommand], now: datetime) -> None:
+        """Remember how many workers the server wants; of several orders for a site the last one counts."""
+        ordered: dict[str, dict[WorkerKind, int]] = {}
+        for command in pending:
+            if command.name == _SET_NUMBERS:
+                ordered |= self._shares(command)
+        orders.replace(connection, ordered, now)
+        leases.nudge_queues(connection, QUEUE_SIZE, sorted(ordered), now, timedelta())
+
+    def _shares(self, command: StoredCommand) -> dict[str, dict[WorkerKind, int]]:
+        queues = [
+            OrderedQueue(queue.queue_name, WorkerKind(said(queue.job_type), said(queue.resource_type)))
+            for queue in self._instance.plugins.queues.values()
+            if queue.run_mode is RunMode.SLAVE and command.target in {queue.site_name, queue.queue_name}
+        ]
+        if not queues:
+            log.warning(
+                "workers ordered for a site without a queue in slave mode, nothing is done", site=command.target
+            )
+        return share_order(read_order(command.params), queues)
 
     def _acknowledge(self) -> None:
         with self._instance.db.read() as connection:
@@ -118,6 +166,8 @@ def _ordered_kills(connection: Connection, command: StoredCommand) -> dict[int, 
             condemned = _matching(connection, command)
         case "SYNC_WORKERS_KILL":
             condemned = [each for each in _sequence(command.params) if isinstance(each, int)]
+        case name if name in {_SET_NUMBERS, _REPORT}:
+            return {}
         case _:
             log.warning("command not understood, it is acknowledged and dropped", command=command.name)
             return {}

@@ -1,21 +1,22 @@
 """From the plans of new workers to the stored intents to submit them, with their jobs bound."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
 from harvester.agents.matching import binds_late
-from harvester.config.queues import QueueConfig
+from harvester.config.queues import QueueConfig, RunMode
 from harvester.core.access_points import fill_access_point
 from harvester.core.facts import whole_number
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import Sizing
 from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
-from harvester.store import history, jobs, workers
+from harvester.store import history, jobs, orders, workers
 from harvester.store.leases import JOB_REPORT
 from harvester.store.schema import JobPhase
 
@@ -77,6 +78,9 @@ class Intents:
         pairs = zip(planned.groups, planned.plans, strict=True)
         wanted = [(group, plan) for group, plan in pairs if isinstance(plan, WorkerPlan)]
         bound = self._bind(connection, queue, wanted, planned.at_once, next_look)
+        if queue.run_mode is RunMode.SLAVE:
+            made = Counter(replace(group.kind, label=None) for group, _ in bound)
+            orders.consume(connection, queue.queue_name, made)
         ids = workers.allocate_ids(connection, len(bound))
         intents = [
             self._worker(queue, number, group, plan, planned.template)

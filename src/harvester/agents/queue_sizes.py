@@ -1,22 +1,51 @@
 """How many workers queues get: what has to be known for it is read here, and decided in `core`."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
-from harvester.config.queues import QueueConfig
+from harvester.config.queues import QueueConfig, RunMode
 from harvester.core import statistics
-from harvester.core.demand import PullRules, of_activated_jobs, of_waiting_jobs
+from harvester.core.demand import (
+    Prioritized,
+    PullRules,
+    of_activated_jobs,
+    of_order,
+    of_waiting_jobs,
+    room_for_jobs,
+)
+from harvester.core.facts import QueueFacts
+from harvester.core.kinds import Want
 from harvester.core.limits import Room, WorkerCounts, WorkerLimits
+from harvester.core.resource_types import RESOURCE_TYPES, ResourceTypes, read_resource_types, requirement_of
 from harvester.core.sizing import NO_CEILING, NO_END, Demand, Sizing, size_workers
+from harvester.core.worker_orders import Order
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, WorkerStatus
-from harvester.store import worker_counts
+from harvester.store import orders, worker_counts
 from harvester.store.worker_counts import Load
 
 _CLOSED: Final = frozenset({"offline", "standby", "maintenance"})
 """What the information system says of queues that get no workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """What is there for a queue.
+
+    Attributes:
+        waiting: workers that its jobs could have.
+        ordered: by the server, in slave mode.
+        loads: its workers by kind, where they are looked at so closely.
+    """
+
+    counts: WorkerCounts
+    waiting: int
+    ordered: Order | None
+    loads: Sequence[Load]
 
 
 class QueueSizes:
@@ -36,17 +65,22 @@ class QueueSizes:
             waiting: workers that the jobs of each queue could have.
         """
         limits = {name: self._limits(queue) for name, queue in queues.items()}
-        weighed = [name for name, mine in limits.items() if mine.counts_resources]
-        counts = self._counts(connection, [name for name in limits if name not in weighed])
-        counts |= {name: _weighed(loads) for name, loads in _loads(connection, weighed).items()}
+        slaves = [name for name, queue in queues.items() if queue.run_mode is RunMode.SLAVE]
+        ordered = orders.of(connection, slaves) if slaves else {}
+        weighed = [name for name in queues if name in ordered or limits[name].counts_resources]
+        loads = worker_counts.loads(connection, weighed) if weighed else {}
+        plain = [name for name in queues if name not in loads]
+        counts = {name: _weighed(mine) for name, mine in loads.items()}
+        live = worker_counts.live(connection, plain) if plain else {}
+        counts |= {name: _counted(by_status) for name, by_status in live.items()}
         return {
-            name: self._decide(queue, limits[name], counts[name], waiting.get(name, 0))
+            name: self._decide(
+                queue,
+                limits[name],
+                _Present(counts[name], waiting.get(name, 0), ordered.get(name), loads.get(name, ())),
+            )
             for name, queue in queues.items()
         }
-
-    def _counts(self, connection: Connection, names: list[str]) -> dict[str, WorkerCounts]:
-        live = worker_counts.live(connection, names) if names else {}
-        return {name: _counted(by_status) for name, by_status in live.items()}
 
     def _limits(self, queue: QueueConfig) -> WorkerLimits:
         return WorkerLimits(
@@ -64,14 +98,19 @@ class QueueSizes:
             ram_min=queue.n_queue_limit_worker_memory_min,
         )
 
-    def _decide(self, queue: QueueConfig, limits: WorkerLimits, counts: WorkerCounts, waiting: int) -> Sizing:
+    def _decide(self, queue: QueueConfig, limits: WorkerLimits, present: _Present) -> Sizing:
         pulls = queue.map_type is MapType.NO_JOB
         if closed := self._closed(queue):
             return closed
         if pulls and limits.total <= 0:
             return NO_CEILING
-        demand = self._activated(queue, counts) if pulls else of_waiting_jobs(waiting)
-        return size_workers(limits, counts, demand, list(_ready_room(queue, counts)))
+        further = list(_ready_room(queue, present.counts))
+        if present.ordered is None:
+            demand = self._activated(queue, present.counts) if pulls else of_waiting_jobs(present.waiting)
+        else:
+            demand = self._ordered(queue, present.ordered, present.loads)
+            further += [] if pulls else [room_for_jobs(present.waiting)]
+        return size_workers(limits, present.counts, demand, further)
 
     def _closed(self, queue: QueueConfig) -> Sizing | None:
         facts = self._instance.facts.of(queue.queue_name)
@@ -90,6 +129,21 @@ class QueueSizes:
             none_without_jobs=settings.no_pilots_when_no_active_jobs if own is None else own,
         )
         return of_activated_jobs(statistics.activated_jobs(document, _names(queue)), rules, counts)
+
+    def _ordered(self, queue: QueueConfig, order: Order, loads: Iterable[Load]) -> Demand:
+        """What the server ordered; where CRIC knows the queue, with what a worker of each type takes."""
+        document = self._instance.facts.document(statistics.JOBS_BY_LABEL)
+        first = Prioritized(
+            queue.prioritized_prod_source_labels,
+            statistics.activated_by_label(document, _names(queue)),
+            _queued_pilots(loads),
+        )
+        demand = of_order(order, 1 / self._core_factor(queue), first)
+        facts = self._instance.facts.of(queue.queue_name)
+        if facts is None:
+            return demand
+        types = read_resource_types(self._instance.facts.document(RESOURCE_TYPES))
+        return replace(demand, wants=tuple(_sized(want, facts, types) for want in demand.wants))
 
     def _activate_factor(self, queue: QueueConfig) -> float:
         factor = self._instance.settings.submitter.activate_worker_factor
@@ -130,8 +184,18 @@ def _ready_room(queue: QueueConfig, counts: WorkerCounts) -> Iterable[Room]:
         yield Room(ready, "workerMaker.nReadyResources", f"{ready} resources are ready")
 
 
-def _loads(connection: Connection, names: list[str]) -> dict[str, list[Load]]:
-    return worker_counts.loads(connection, names) if names else {}
+def _sized(want: Want, facts: QueueFacts, types: ResourceTypes) -> Want:
+    need = requirement_of(facts, want.kind.resource_type, types)
+    return replace(want, cores=need.cores, ram_mb=need.ram_mb)
+
+
+def _queued_pilots(loads: Iterable[Load]) -> dict[str | None, Counter[str | None]]:
+    """Workers that wait, by resource type and type of pilot."""
+    found: dict[str | None, Counter[str | None]] = defaultdict(Counter)
+    for load in loads:
+        if load.status in QUEUED_WORKER_STATUSES:
+            found[load.resource_type][load.pilot_type] += load.number
+    return found
 
 
 def _counted(by_status: Mapping[WorkerStatus, int]) -> WorkerCounts:

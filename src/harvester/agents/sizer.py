@@ -20,7 +20,7 @@ from harvester.core.grouping import GroupRules, group_jobs
 from harvester.core.holds import HoldMode
 from harvester.core.kinds import Want, WorkerKind, said
 from harvester.core.labels import SLOTS, draw_label
-from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing
+from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing, by_resource_type
 from harvester.core.workers import MapType
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
 from harvester.store import history, jobs, leases, queues
@@ -228,4 +228,6 @@ def _carried_out(sizing: Sizing, result: Planned, made: int) -> Sizing:
 
 
 def _note(sizing: Sizing) -> dict[str, object]:
-    return {"new_workers": sizing.new_workers, "limit": sizing.limit, "text": sizing.reason}
+    by_type = by_resource_type(sizing.shares)
+    told = {"by_type": by_type} if by_type else {}
+    return {"new_workers": sizing.new_workers, "limit": sizing.limit, "text": sizing.reason, **told}

@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from harvester.agents.base import Instance
+from harvester.core.kinds import said
+from harvester.core.worker_orders import Order
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.panda.errors import PandaRefused
-from harvester.store import worker_counts
+from harvester.store import orders, worker_counts
 from harvester.store.worker_counts import WorkerKind
 
 _NOTHING: Final = {"running": 0, "submitted": 0, "finished": 0, "to_submit": 0}
-_NO_TYPE: Final = frozenset({None, "ANY", "Undefined"})
+Table = dict[str, dict[str, dict[str, int]]]
+"""Numbers of workers by job type, resource type and status."""
 
 
 class StatisticsReporter:
@@ -35,23 +38,33 @@ class StatisticsReporter:
             return
         with self._instance.db.read() as connection:
             counts = worker_counts.by_type(connection, pulling)
+            ordered = orders.of(connection, pulling)
         refusals: list[PandaRefused] = []
         for queue in pulling:
             try:
-                self._instance.panda.report_worker_statistics(queue, _statistics(counts.get(queue, {})))
+                self._instance.panda.report_worker_statistics(queue, _statistics(counts.get(queue, {}), ordered[queue]))
             except PandaRefused as refusal:
                 refusals.append(refusal)
         if refusals:
             raise refusals[0]
 
 
-def _statistics(counts: Mapping[WorkerKind, Mapping[WorkerStatus, int]]) -> dict[str, dict[str, dict[str, int]]]:
-    table: dict[str, dict[str, dict[str, int]]] = {}
+def _statistics(counts: Mapping[WorkerKind, Mapping[WorkerStatus, int]], ordered: Order) -> Table:
+    table: Table = {}
     for (job_type, resource_type), by_status in counts.items():
-        if resource_type is None or resource_type in _NO_TYPE:
-            continue
-        numbers = table.setdefault(job_type or "managed", {}).setdefault(resource_type, dict(_NOTHING))
-        numbers["running"] += by_status.get(WorkerStatus.RUNNING, 0)
-        numbers["submitted"] += by_status.get(WorkerStatus.SUBMITTED, 0)
-        numbers["finished"] += by_status.get(WorkerStatus.FINISHED, 0)
+        if numbers := _numbers(table, job_type, resource_type):
+            numbers["running"] += by_status.get(WorkerStatus.RUNNING, 0)
+            numbers["submitted"] += by_status.get(WorkerStatus.SUBMITTED, 0)
+            numbers["finished"] += by_status.get(WorkerStatus.FINISHED, 0)
+    for kind, number in ordered.items():
+        if numbers := _numbers(table, kind.job_type, kind.resource_type):
+            numbers["to_submit"] += number
     return table or {"managed": {"SCORE": dict(_NOTHING)}}
+
+
+def _numbers(table: Table, job_type: str | None, resource_type: str | None) -> dict[str, int] | None:
+    """The line of a kind of worker, which is made if need be; None for kinds that the server has no line for."""
+    if said(resource_type) is None:
+        return None
+    by_type = table.setdefault(job_type or "managed", {})
+    return by_type.setdefault(str(resource_type), dict(_NOTHING))

@@ -36,6 +36,9 @@ _JOBS_IN: Final[Mapping[JobPhase, str]] = {
 _LIMITS: Final[Mapping[str, str]] = {
     "jobs": "limited by the jobs that there are",
     "no limit set": "limited to one waiting worker",
+    "order of the server": "as many as the server ordered",
+    "activated jobs": "limited by the jobs that the server has activated",
+    "queue status": "closed by the information system",
 }
 """What decided, where that is no key of the configuration."""
 _WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {
@@ -88,9 +91,21 @@ def _jobs(phases: Mapping[JobPhase, int]) -> Iterator[str]:
 def _said(note: Note) -> str:
     parts = [_decision(note), text_of(note)]
     if limit := note.note.get("limit"):
-        parts.append(_LIMITS.get(str(limit), f"limited by {limit}"))
+        parts.append(_limited_by(limit))
+    parts += _by_type(note.note.get("by_type"))
     lead = _LEADS.get(note.agent, note.agent.capitalize())
     return f"{lead}: {'; '.join(part for part in parts if part)} (since {moment(note.since)})."
+
+
+def _limited_by(limit: object) -> str:
+    return _LIMITS.get(str(limit), f"limited by {limit}")
+
+
+def _by_type(numbers: object) -> Iterator[str]:
+    """What each resource type got, where the server ordered by type."""
+    for name, told in numbers.items() if isinstance(numbers, Mapping) else ():
+        if isinstance(told, Mapping):
+            yield f"{told.get('new')} of {told.get('wanted')} {cell(name)}, {_limited_by(told.get('limit'))}"
 
 
 def _decision(note: Note) -> str:

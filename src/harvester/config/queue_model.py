@@ -86,12 +86,14 @@ class QueueConfig(Keyed):
     """Source label of the jobs."""
     prod_source_label_random_weights_permille: Weights = Field(default={})
     """Labels asked for instead, each in so many of 1000 cases."""
-    prioritized_prod_source_labels: Annotated[Labels, Later("the priority of a job alone counts")] = ("rc_alrb",)
-    """Labels whose jobs get workers first."""
+    prioritized_prod_source_labels: Labels = ("rc_alrb",)
+    """Labels whose jobs get workers first, out of those that the server orders (`runMode` `slave`). Needs the server's
+    statistics of jobs by label, `job_statistics_new.json` of the cacher."""
     map_type: MapType = MapType.ONE_TO_ONE
     """Jobs to workers; with `NoJob` the workers fetch their jobs themselves."""
     run_mode: RunMode = RunMode.SELF
-    """`self`: this instance decides how many workers there are. `slave`: the server does."""
+    """`self`: this instance decides how many workers there are. `slave`: the server orders them, and the limits of the
+    queue cap what it orders."""
     use_job_late_binding: JsonFlag = False
     """Jobs are given to workers when these run and ask for them, not when they are submitted."""
     allow_job_mixture: JsonFlag = False

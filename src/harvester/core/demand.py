@@ -2,20 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from harvester.core.kinds import Want, WorkerKind
 from harvester.core.labels import PilotType, label_of_pilots, pilot_type_of
-from harvester.core.limits import WorkerCounts
+from harvester.core.limits import Room, WorkerCounts
 from harvester.core.sizing import Demand
+from harvester.core.worker_orders import Order
 
-Ordered = Mapping[WorkerKind, int]
-"""Workers that the server ordered, by job and resource type."""
+_JOBS: Final = "jobs"
 
 
 def of_waiting_jobs(number: int) -> Demand:
     """A worker for each job that is prepared and has none."""
-    wait = "1 job waits" if number == 1 else f"{number} jobs wait"
-    return Demand((Want(number),), "jobs", f"{wait} for a worker")
+    return Demand((Want(number),), _JOBS, _waiting(number))
+
+
+def room_for_jobs(number: int) -> Room:
+    """Where workers are ordered that need jobs, not more of them than there are jobs."""
+    return Room(number, _JOBS, _waiting(number))
+
+
+def _waiting(number: int) -> str:
+    return "1 job waits for a worker" if number == 1 else f"{number} jobs wait for a worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +78,10 @@ class Prioritized:
 
     labels: Sequence[str] = ()
     activated: Mapping[str | None, Mapping[str, int]] = field(default_factory=dict)
-    queued: Mapping[str | None, Mapping[PilotType | None, int]] = field(default_factory=dict)
+    queued: Mapping[str | None, Mapping[str | None, int]] = field(default_factory=dict)
 
 
-def of_order(ordered: Ordered, factor: float, first: Prioritized) -> Demand:
+def of_order(ordered: Order, factor: float, first: Prioritized) -> Demand:
     """What the server ordered and has not got yet; pilots for labels that go first are taken out of it.
 
     Args:

@@ -10,6 +10,8 @@ from typing import Final
 
 from harvester.core.facts import QueueFacts, whole_number
 
+RESOURCE_TYPES: Final = "resource_types.json"
+"""The document that tells them."""
 SINGLE_CORE: Final = "SCORE"
 MULTI_CORE: Final = "MCORE"
 _USUAL_RAM: Final = 2000

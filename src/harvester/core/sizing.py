@@ -120,6 +120,18 @@ def _decider(demand: Demand, shares: Shares, places: Sequence[int]) -> tuple[str
     return fullest.limit, fullest.reason
 
 
+def by_resource_type(shares: Sequence[Share]) -> dict[str, dict[str, int | str]]:
+    """What each resource type got of what was wanted of it, and what kept it from more."""
+    found: dict[str, dict[str, int | str]] = {}
+    for share in shares:
+        if name := share.kind.resource_type:
+            known = found.get(name, {"wanted": 0, "new": 0})
+            wanted, new = int(known["wanted"]) + share.wanted, int(known["new"]) + share.number
+            limit = known.get("limit", share.limit) if share.number == share.wanted else share.limit
+            found[name] = {"wanted": wanted, "new": new, "limit": limit}
+    return found
+
+
 class Admission:
     """Lets workers in, one after the other, as long as they fit."""
 

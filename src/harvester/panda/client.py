@@ -19,6 +19,7 @@ from harvester.panda.errors import BadJob, PandaRefused
 from harvester.panda.messages import (
     Acquired,
     Command,
+    CommandLock,
     JobOffer,
     JobReply,
     JobReport,
@@ -105,17 +106,27 @@ class PandaClient:
             return False
         return True
 
-    def heartbeat(self, *, start_time: datetime, version: str, commit: str) -> None:
+    def heartbeat(
+        self, *, start_time: datetime, version: str, commit: str, commands: Sequence[CommandLock] = ()
+    ) -> None:
         """Say that this instance lives, each time with everything about it.
 
         The first beat of a new instance makes its row, is reported as failed, and its data are not stored: so a
         refused beat is sent once more.
+
+        Args:
+            start_time: when this process began.
+            version: of the software.
+            commit: likewise.
+            commands: which commands the server may give from now on; none leaves it as it is.
         """
         data: dict[str, JsonValue] = {
             "startTime": worker_time(start_time),
             "sw_version": clip(version, 50),
             "commit_stamp": clip(commit, 100),
         }
+        if commands:
+            data["commands"] = [lock.to_wire() for lock in commands]
         try:
             self._tell("harvester/heartbeat", data=data)
         except PandaRefused:

@@ -18,6 +18,7 @@ __all__ = [
     "Acquired",
     "BadJob",
     "Command",
+    "CommandLock",
     "InputFile",
     "JobOffer",
     "JobReply",
@@ -90,6 +91,19 @@ class Command:
     target: str | None = None
     params: JsonValue = field(default=None, hash=False)
     ack_requested: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLock:
+    """A command that the server may give to this Harvester, about the workers of a site."""
+
+    name: str
+    site: str
+    resource_type: str
+
+    def to_wire(self) -> dict[str, JsonValue]:
+        """As an entry of a heartbeat's `commands`."""
+        return {"command": self.name, "computingSite": self.site, "resourceType": self.resource_type}
 
 
 def parse_job_reply(raw: JsonValue) -> JobReply:

@@ -244,6 +244,17 @@ duties = Table(
 )
 """Rounds that one process of the instance does for all."""
 
+ordered_workers = Table(
+    "ordered_workers",
+    metadata,
+    Column("queue", _NAME, primary_key=True),
+    Column("job_type", String(64), primary_key=True),
+    Column("resource_type", String(64), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("ordered_at", UtcTime, nullable=False),
+)
+"""What the server wants queues in slave mode to get, less what they got since."""
+
 holds = Table(
     "holds",
     metadata,

@@ -23,6 +23,8 @@ from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.kinds import WorkerKind
+from harvester.core.labels import pilot_type_of
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.panda import Credentials, PandaClient
 from harvester.plugins.api import (
@@ -159,10 +161,15 @@ class FakeWorkerMaker(WorkerMaker[PluginSettings]):
         self.fails: set[int] = set()
 
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
-        return [Failed("no worker is large enough") if self._fails(group) else WorkerPlan(cores=4) for group in groups]
+        return [Failed("no worker is large enough") if self._fails(group) else _plan(group.kind) for group in groups]
 
     def _fails(self, group: GroupToServe) -> bool:
         return not self.fails.isdisjoint(job.job_id for job in group.jobs)
+
+
+def _plan(kind: WorkerKind) -> WorkerPlan:
+    pilot = pilot_type_of(kind.label)
+    return WorkerPlan(cores=4, job_type=kind.job_type, resource_type=kind.resource_type, pilot_type=pilot)
 
 
 class FakePool(PluginPool):
@@ -172,6 +179,10 @@ class FakePool(PluginPool):
         super().__init__(queues, lambda queue: PluginContext("test", queue, lambda: NOW, Path()))
         self.known = queues
         self._plugins = plugins
+
+    @property
+    def active(self) -> frozenset[str]:
+        return frozenset(self.known)
 
     def _get(self, _queue: str, role: Role, _block: object) -> Plugin[Any]:
         return self._plugins[role]

@@ -57,7 +57,7 @@ def test_a_wrong_setting_of_a_plugin_is_found_in_its_line(call: CommandLine):
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('"maxWorkers": 5', '"maxWorkers": 5, "runMode": "slave"', "Q.runMode"),
+        ('"NoJob"', '"OneToOne", "nQueueLimitJob": 5, "useJobLateBinding": true', "Q.useJobLateBinding"),
     ],
 )
 def test_what_comes_with_a_later_version_is_said(call: CommandLine, old: str, new: str, key: str):
@@ -70,14 +70,16 @@ def test_what_comes_with_a_later_version_is_said(call: CommandLine, old: str, ne
 
 
 def test_what_a_template_says_is_found_in_the_template(call: CommandLine):
-    template = QUEUE.replace('"NoJob"', '"NoJob", "runMode": "slave"').replace("{", '{"isTemplateQueue": true,', 1)
+    template = QUEUE.replace('"NoJob"', '"OneToOne", "nQueueLimitJob": 5, "useJobLateBinding": true').replace(
+        "{", '{"isTemplateQueue": true,', 1
+    )
     call.queues.write_text(f'{{"T": {template},\n"Q": {{"templateQueueName": "T"}}}}')
-    found = [each for each in json.loads(call("check", "--json").stdout) if each["key"] == "Q.runMode"]
+    found = [each for each in json.loads(call("check", "--json").stdout) if each["key"] == "Q.useJobLateBinding"]
     assert found[0]["line"] == 2
 
 
 def test_only_queues_that_would_be_served_are_told_about_later_versions(call: CommandLine):
-    later = QUEUE.replace('"NoJob"', '"NoJob", "runMode": "slave"')
+    later = QUEUE.replace('"NoJob"', '"OneToOne", "nQueueLimitJob": 5, "useJobLateBinding": true')
     call.queues.write_text(f'{{"Q": {QUEUE}, "P": {later}}}')
     call.config.write_text(call.config.read_text() + "[qconf]\nqueueList = Q\n")
     assert call("check").exit_code == 0

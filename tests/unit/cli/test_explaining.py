@@ -62,3 +62,10 @@ def test_a_queue_out_of_service_says_why_that_may_be():
 def test_words_of_others_cannot_steer_the_terminal():
     hostile = replace(WORKER, worker=replace(WORKER.worker, diagnostics="\x1b[2J gone"))
     assert not any("\x1b" in line for line in explain_worker(hostile))
+
+
+def test_what_each_resource_type_got_of_an_order_is_told():
+    by_type = {"MCORE": {"wanted": 2, "new": 1, "limit": "nQueueLimitWorker"}}
+    note = Note("sizer", NOW, {"new_workers": 1, "text": "4 of 5 workers are queued", "by_type": by_type})
+    words = explain_queue(replace(QUEUE, notes=[note]), {})
+    assert any("1 of 2 MCORE, limited by nQueueLimitWorker" in line for line in words)

@@ -204,7 +204,7 @@ def test_active_queues() -> None:
     assert set(load(entries, "A").queues) == {"A", "B", "C"}
 
 
-@pytest.mark.parametrize("asked", [{"useJobLateBinding": True}, {"runMode": "slave"}])
+@pytest.mark.parametrize("asked", [{"useJobLateBinding": True}])
 def test_what_comes_later_is_told_of_the_queues_that_would_be_served(asked: dict[str, JsonValue]) -> None:
     queue = {"submitter": {"plugin": "local"}, **asked}
     entries = {"A": queue, "B": {**queue, "queueStatus": "offline"}, "C": queue, "D": {"submitter": queue["submitter"]}}
@@ -304,5 +304,7 @@ def test_a_queue_that_would_look_stuck_is_told_once(attributes: dict[str, JsonVa
 
 def test_queues_with_an_error_are_known_by_name() -> None:
     good = {"submitter": {"plugin": "local"}}
-    loaded = load({"GOOD": good, "BAD": {}, "LATER": {**good, "runMode": "slave"}, "OTHER": {}}, "GOOD", "BAD", "LATER")
+    loaded = load(
+        {"GOOD": good, "BAD": {}, "LATER": {**good, "useJobLateBinding": True}, "OTHER": {}}, "GOOD", "BAD", "LATER"
+    )
     assert loaded.left_out == {"BAD", "LATER"}

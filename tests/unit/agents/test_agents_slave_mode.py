@@ -1,0 +1,138 @@
+"""Queues for which the server says how many workers there are."""
+
+from datetime import timedelta
+
+import pytest
+from pydantic import JsonValue
+from world import NOW, QUEUE, World
+
+from harvester.agents.command_manager import CommandManager
+from harvester.agents.sizer import Sizer
+from harvester.agents.statistics import StatisticsReporter
+from harvester.panda.devserver import DevControl
+from harvester.store import duties
+
+SET = f"SET_N_WORKERS_JOBTYPE:{QUEUE}"
+SLAVE = {"runMode": "slave", "mapType": "NoJob", "workerMaker": {"plugin": "simple"}}
+
+
+@pytest.fixture
+def slave(served: World) -> World:
+    served.serve(QUEUE, **SLAVE)
+    return served
+
+
+def order(world: World, control: DevControl, params: JsonValue, command: str = SET) -> None:
+    """The server gives a command, and the instance obeys."""
+    control.order("test", command, params)
+    CommandManager(world.instance, NOW).round()
+
+
+def statistics_of(control: DevControl) -> dict[str, JsonValue]:
+    """What the server knows of the workers of the queue."""
+    (instance,) = control.instances()
+    statistics = instance["statistics"]
+    assert isinstance(statistics, dict)
+    told = statistics[QUEUE]
+    assert isinstance(told, dict)
+    return told
+
+
+def made(world: World) -> int:
+    """How many workers there are after the sizer's next look."""
+    world.clock.forward(hours=1)
+    world.work(Sizer)
+    return len(world.workers())
+
+
+def test_a_queue_gets_what_was_ordered_once(slave: World, control: DevControl):
+    assert made(slave) == 0
+    assert slave.note_of("sizer")["text"] == "the server has ordered no more workers"
+    order(slave, control, {"managed": {"SCORE": 3, "MCORE": 2}})
+    assert made(slave) == 5
+    assert made(slave) == 5
+
+
+def test_an_order_is_seen_at_once(slave: World, control: DevControl):
+    slave.work(Sizer)
+    order(slave, control, {"managed": {"SCORE": 1}})
+    slave.work(Sizer)
+    assert len(slave.workers()) == 1
+
+
+def test_the_limits_of_the_queue_cap_the_order(slave: World, control: DevControl):
+    slave.serve(QUEUE, **SLAVE, nQueueLimitWorker=3)
+    order(slave, control, {"managed": {"SCORE": 4, "MCORE": 2}})
+    assert made(slave) == 3
+    note = slave.note_of("sizer")
+    assert (note["new_workers"], note["limit"]) == (3, "nQueueLimitWorker")
+    assert note["by_type"] == {
+        "MCORE": {"wanted": 2, "new": 1, "limit": "nQueueLimitWorker"},
+        "SCORE": {"wanted": 4, "new": 2, "limit": "nQueueLimitWorker"},
+    }
+    slave.serve(QUEUE, **SLAVE, nQueueLimitWorker=5)
+    assert made(slave) == 5
+
+
+def test_a_new_order_replaces_the_rest_of_the_old_one(slave: World, control: DevControl):
+    slave.serve(QUEUE, **SLAVE, nQueueLimitWorker=2)
+    order(slave, control, {"managed": {"SCORE": 9}})
+    assert made(slave) == 2
+    slave.serve(QUEUE, **SLAVE)
+    order(slave, control, {"managed": {"MCORE": 1}})
+    assert made(slave) == 3
+    assert [worker.resource_type for worker in slave.workers()] == ["SCORE", "SCORE", "MCORE"]
+
+
+def test_labels_that_go_first_get_their_pilots(slave: World, control: DevControl):
+    slave.tell(
+        "job_statistics_new.json", {QUEUE: {"SCORE": {"rc_alrb": {"activated": 2}, "managed": {"activated": 9}}}}
+    )
+    order(slave, control, {"managed": {"SCORE": 3}})
+    assert made(slave) == 3
+    assert sorted(str(worker.pilot_type) for worker in slave.workers()) == ["ALRB", "ALRB", "None"]
+
+
+def test_what_the_server_ordered_is_told_with_the_statistics(slave: World, control: DevControl):
+    slave.serve(QUEUE, **SLAVE, nQueueLimitWorker=1)
+    order(slave, control, {"managed": {"SCORE": 3}})
+    made(slave)
+    StatisticsReporter(slave.instance).round()
+    numbers: JsonValue = {"running": 0, "submitted": 0, "finished": 0, "to_submit": 2}
+    assert statistics_of(control)["counts"] == {"managed": {"SCORE": numbers}}
+
+
+def test_statistics_are_reported_at_once_when_the_server_asks(slave: World, control: DevControl):
+    with slave.db.write() as connection:
+        duties.take(connection, StatisticsReporter.name, 1, now=slave.clock(), until=slave.clock())
+        duties.put_down(connection, StatisticsReporter.name, 1, slave.clock() + timedelta(minutes=5))
+    order(slave, control, None, f"REPORT_WORKER_STATS:{QUEUE}")
+    with slave.db.write() as connection:
+        assert duties.take(connection, StatisticsReporter.name, 2, now=slave.clock(), until=slave.clock())
+
+
+def test_an_order_for_a_queue_that_decides_itself_is_told(
+    served: World, control: DevControl, capsys: pytest.CaptureFixture[str]
+):
+    order(served, control, {"managed": {"SCORE": 3}})
+    assert "without a queue in slave mode" in capsys.readouterr().out
+    assert [command["state"] for command in control.commands()] == ["retrieved"]
+
+
+def test_jobs_limit_the_order_where_workers_need_them(served: World, control: DevControl):
+    served.serve(QUEUE, runMode="slave", mapType="OneToOne")
+    served.give_jobs(1, 2)
+    order(served, control, {"managed": {"SCORE": 9}})
+    assert made(served) == 2
+    served.give_jobs(3)
+    order(served, control, {"managed": {}})
+    assert made(served) == 2
+
+
+def test_the_server_knows_which_commands_it_may_give(slave: World, control: DevControl):
+    CommandManager(slave.instance, NOW).round()
+    (instance,) = control.instances()
+    assert instance["locks"] == [
+        {"command": "REPORT_WORKER_STATS", "computingSite": QUEUE, "resourceType": "ANY"},
+        {"command": "SET_N_WORKERS_JOBTYPE", "computingSite": QUEUE, "resourceType": "ANY"},
+    ]
