@@ -30,6 +30,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "reconciler": "submitter",
     "listening": "monitor",
     "transfers": "stager",
+    "change_watcher": "monitor",
     "worker_propagator": "propagator",
     "statistics": "propagator",
     "killer": "sweeper",

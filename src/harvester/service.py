@@ -17,6 +17,7 @@ from sqlalchemy import URL
 
 from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.cacher import Cacher
+from harvester.agents.change_watcher import ChangeWatcher
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.duties import LOOK, Duty
 from harvester.agents.early_stager import EarlyStager
@@ -211,10 +212,14 @@ class Harvester:
         statistics = StatisticsReporter(instance)
         lines, _ = read_lines(self.settings.cacher.data, os.environ)
         cacher = Cacher(instance, lines, Fetcher(self.panda, self.settings.pandacon), private)
-        rounds: Sequence[tuple[str, float, Callable[[], None]]] = (
+        rounds: list[tuple[str, float, Callable[[], None]]] = [
             (StatisticsReporter.name, StatisticsReporter.period, statistics.round),
             (Cacher.name, self.settings.cacher.sleep_time, cacher.round),
-        )
+        ]
+        monitor = self.settings.monitor
+        if monitor.event_based_enable:
+            changes = ChangeWatcher(instance, plugin_context(self.settings, self._clock, self._clock.ahead)(""))
+            rounds.append((ChangeWatcher.name, monitor.event_based_check_interval, changes.round))
         owner = self.housekeeper.owner
         ours = [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
         return [*ours, *self.upkeep.duties(instance, owner)]

@@ -29,6 +29,7 @@ def test_at_random_moments(site: Site, seed: int):
     judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
 
 
+@pytest.mark.shows("pandacon.timeout")
 def test_while_the_server_says_nothing(site: Site):
     site.configure({QUEUE: local_push(site)}, {"pandacon": {"timeout": 60}})
     site.server.control.add_jobs(some_jobs(JOBS))

@@ -84,8 +84,8 @@ def _service(queue: QueueOverview) -> str:
 
 def _jobs(phases: Mapping[JobPhase, int]) -> Iterator[str]:
     for phase, words in _JOBS_IN.items():
-        if phase is JobPhase.SWEEP or phases.get(phase):
-            yield f"{words}: {phases.get(phase, 0)}."
+        if number := phases.get(phase):
+            yield f"{words}: {number}."
 
 
 def _said(note: Note) -> str:

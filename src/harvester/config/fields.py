@@ -136,11 +136,15 @@ PluginConfigs = Annotated[
 
 
 class Keyed(BaseModel):
-    """A value that is written as keys."""
+    """A value that is written as keys.
+
+    `unused` names keys that existing files contain and that need no value here, with the reason.
+    """
 
     model_config = ConfigDict(
         frozen=True, populate_by_name=True, extra="ignore", alias_generator=to_camel, use_attribute_docstrings=True
     )
+    unused: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def by_key(cls) -> dict[str, FieldInfo]:
@@ -171,13 +175,8 @@ class Keyed(BaseModel):
 
 
 class Section(Keyed):
-    """A section of the main configuration.
+    """A section of the main configuration; `advice` says what to do when it is refused as a whole."""
 
-    `unused` names keys that existing files contain and that need no value here, with the reason; `advice` says what to
-    do when the section as a whole is refused.
-    """
-
-    unused: ClassVar[Mapping[str, str]] = {}
     advice: ClassVar[str] = ""
 
 

@@ -4,10 +4,10 @@
 """
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
-from types import MappingProxyType, NoneType, UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
@@ -39,26 +39,26 @@ def _lines() -> Iterator[str]:
     for name, model in section_models().items():
         where = " (in `panda_common.cfg`)" if name == "logger" else ""
         yield from ("", f"### `[{name}]`{where}", "", _sentence(model.__doc__), "")
-        yield from _table(model, model.unused)
+        yield from _table(model)
     yield from ("", "### `[log_level]`", "", "One key per logger, as in `monitor = INFO`.")
     for name, reason in UNUSED_SECTIONS.items():
         yield from ("", f"### `[{name}]`", "", f"Accepted and not used: {reason}.")
     yield from ("", "## Attributes of a queue", "")
-    yield from _table(QueueConfig, QueueConfig.unused)
+    yield from _table(QueueConfig)
     yield from ("", "## Keys of plugin blocks that Harvester itself reads")
     for role, keys in CORE_KEYS.items():
         yield from ("", f"### `{role}`", "")
         yield from _table(keys)
 
 
-def _table(model: type[Keyed], unused: Mapping[str, str] = MappingProxyType({})) -> Iterable[str]:
+def _table(model: type[Keyed]) -> Iterable[str]:
     yield from _HEAD
     instead = {key: f" Comes with a later version; until then {text}." for key, text in model.later().items()}
     instead |= {key: f" Does nothing in this version: {reason}." for key, reason in model.idle().items()}
     for key, field in model.by_key().items():
         meaning = " ".join((field.description or "").split())
         yield _row(f"`{key}`", _value(field), _default(key, field), f"{meaning}{instead.get(key, '')}")
-    for key, reason in unused.items():
+    for key, reason in model.unused.items():
         yield _row(f"`{key}`", "", "", f"accepted and not used: {reason}")
 
 

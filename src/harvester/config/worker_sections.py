@@ -46,7 +46,7 @@ WorkerFactor = Annotated[
 
 
 _ASKED_ONCE = Idle("the batch system is asked once for all workers of a queue")
-_LOOKED_AT = Idle("all workers are looked at every `checkInterval`")
+_CHECKED_AT_ONCE = Idle("what changed is checked at once, with all workers of its queue")
 
 
 class Submitter(Section):
@@ -122,19 +122,19 @@ class Monitor(Section):
     """Plugins keep the answers of the batch system for a while."""
     plugin_cache_refresh_interval: Annotated[Seconds | None, _ASKED_ONCE] = None
     """How long they keep them; `checkInterval` when not set."""
-    event_based_enable: Annotated[Flag, _LOOKED_AT] = False
-    """Plugins tell which workers changed."""
-    event_based_plugins: Annotated[PluginConfigs, _LOOKED_AT] = ()
+    event_based_enable: Flag = False
+    """Plugins tell which workers changed, and the queues of these are checked at once."""
+    event_based_plugins: PluginConfigs = ()
     """The plugins that do."""
-    event_based_check_interval: Annotated[Seconds, _LOOKED_AT] = 300
+    event_based_check_interval: Seconds = 300
     """Period of asking them."""
-    event_based_time_window: Annotated[Seconds, _LOOKED_AT] = 450
+    event_based_time_window: Seconds = 450
     """How far back they are asked."""
-    event_based_check_max_events: Annotated[Positive, _LOOKED_AT] = 500
+    event_based_check_max_events: Annotated[Positive, _CHECKED_AT_ONCE] = 500
     """Events per cycle."""
-    event_based_event_lifetime: Annotated[Seconds, _LOOKED_AT] = 1800
+    event_based_event_lifetime: Annotated[Seconds, _CHECKED_AT_ONCE] = 1800
     """Older events are dropped."""
-    event_based_remove_max_events: Annotated[Positive, _LOOKED_AT] = 2000
+    event_based_remove_max_events: Annotated[Positive, _CHECKED_AT_ONCE] = 2000
     """Events dropped per cycle."""
     fifo_module: Annotated[Text | None, CHECKS_IN_DATABASE] = None
     """`[fifo] fifoModule` of the monitor alone."""

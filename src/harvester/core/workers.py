@@ -133,3 +133,9 @@ class Worker:
 def marker_of(instance: str, worker_id: int) -> str:
     """The text that identifies a worker's batch job on the resource."""
     return f"{instance}-{worker_id}"
+
+
+def worker_of(instance: str, marker: str) -> int | None:
+    """The worker that a marker identifies; None if it is of another instance, or no marker."""
+    number = marker.removeprefix(f"{instance}-")
+    return int(number) if number != marker and number.isascii() and number.isdigit() else None

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
@@ -268,6 +268,15 @@ class Resource(Plugin[SettingsT], ABC):
     @abstractmethod
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """Remove what `submit` left behind for ended workers, except the access point, which the messenger owns."""
+
+
+@runtime_checkable
+class TellsChanges(Protocol):
+    """A resource that can say quickly what changed; `[monitor] eventBasedPlugins` names it."""
+
+    def changed(self, within: timedelta) -> Sequence[str]:
+        """Markers of batch jobs whose state has changed in this time; some too many do no harm."""
+        ...
 
 
 # ---- messengers: how a worker without network talks to Harvester -----------------------------------------------------

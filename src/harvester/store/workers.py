@@ -195,6 +195,12 @@ def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
     return [_held(values) for values in _HELD.read(connection, select(*_HELD.raw).where(here))]
 
 
+def monitored_queues_of(connection: Connection, worker_ids: Collection[int]) -> list[str]:
+    """The queues of those of the workers that the resource holds."""
+    held = (one_of(connection, workers.c.worker_id, worker_ids), unindexed(workers.c.phase) == WorkerPhase.MONITOR)
+    return sorted(connection.scalars(select(workers.c.queue).where(*held).distinct()))
+
+
 def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
     """Workers by id; those that do not exist are left out."""
     query = select(*_HELD.raw).where(one_of(connection, workers.c.worker_id, worker_ids))

@@ -66,6 +66,7 @@ def test_a_bad_answer_never_replaces_a_good_one(source: Source, bad: str):
     assert source.state().problem == ""
 
 
+@pytest.mark.shows("cacher.refreshInterval")
 def test_what_is_young_is_not_fetched_again(source: Source):
     source.say("[1]")
     source.say("[2]", minutes=9)
@@ -84,6 +85,7 @@ def test_trouble_is_told_once_and_so_is_its_end(source: Source, capsys: pytest.C
     assert told.count("is fetched again") == 1
 
 
+@pytest.mark.shows("cacher.data")
 def test_a_copy_goes_to_the_dump_file(source: Source):
     dump = source.directory / "dump.json"
     source.ask(f"queues.json||file:{source.file}|{dump}")

@@ -52,6 +52,7 @@ def waiting(world: World, limit: int = 2000) -> list[Dialog]:
         return [each for _, each in dialogs.oldest(connection, limit)]
 
 
+@pytest.mark.shows("propagator.minMessageLevel")
 def test_a_complaint_says_who_about_what_and_how_bad(world: World, buffer: DialogBuffer):
     log().warning("submission failed", queue="SITE_A", worker=17, error="no route to host")
     log("plugins.slurm.cluster").error("listing failed")
@@ -129,6 +130,7 @@ def instance_of(control: DevControl) -> dict[str, Any]:
     return cast("dict[str, Any]", known)
 
 
+@pytest.mark.shows("propagator.maxDialogs")
 def test_the_server_gets_each_message_once_and_so_many_at_a_time(served: World, control: DevControl):
     served.configure(propagator={"maxDialogs": 2})
     texts = ["one", "two", "three"]

@@ -107,6 +107,7 @@ def test_a_process_that_dies_at_it_makes_nobody_wait(world: World, traffic: Traf
     assert traffic.preparator.started == [["a"]]
 
 
+@pytest.mark.shows("queue.ddmEndpointIn")
 def test_other_scopes_and_endpoints_are_other_files(world: World, traffic: Traffic):
     traffic.fetch(1, shared(1))
     traffic.fetch(2, an_input(2, "a", endpoint=ENDPOINT, scope="other"))
@@ -181,6 +182,7 @@ def test_auxiliary_inputs_are_brought_by_their_own_preparator_and_images_used(
     assert params_of(served, job_id)["container_name"] == "/moved/image:1"
 
 
+@pytest.mark.shows("queue.extractor")
 def test_a_job_whose_auxiliary_inputs_cannot_be_told_goes_back(
     served: World, control: DevControl, aided: Traffic, extractor: ToldExtractor
 ):
@@ -199,6 +201,7 @@ def test_an_extractor_that_raises_costs_no_job_its_answer(
     assert aided.files(job_id) == {}
 
 
+@pytest.mark.shows("queue.aux_preparator")
 def test_without_an_auxiliary_preparator_such_jobs_go_back(served: World, control: DevControl, aided: Traffic):
     served.serve(QUEUE, extractor={"plugin": "auxiliary"})
     job_id = fetch_one(served, control)

@@ -68,6 +68,7 @@ def states(world: World) -> list[tuple[JobStatus, JobSubstatus]]:
 # ---- jobs that share a worker ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("queue.allowJobMixture", "block workerMaker.nJobsPerWorker")
 def test_only_full_groups_get_a_worker_and_the_rest_waits(many_to_one: World):
     world = many_to_one
     world.give_jobs(*range(1, 9))
@@ -163,6 +164,7 @@ def test_an_unwanted_job_does_not_take_the_others_of_its_worker_along(many_to_on
 # ---- workers that share a job ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.shows("block workerMaker.nWorkersPerJob")
 def test_a_job_gets_as_many_workers_as_it_may_have_at_once(one_to_many: World):
     world = one_to_many
     world.give_jobs(1, 2)
@@ -171,6 +173,7 @@ def test_a_job_gets_as_many_workers_as_it_may_have_at_once(one_to_many: World):
     assert size_again(world) == 6
 
 
+@pytest.mark.shows("block workerMaker.maxWorkersPerJobPerCycle")
 def test_no_more_workers_in_a_cycle_than_the_job_may_get(world: World):
     keys = {"plugin": "simple", "nWorkersPerJob": 5, "maxWorkersPerJobPerCycle": 2}
     world.serve(QUEUE, mapType="OneToMany", workerMaker=keys)
@@ -183,6 +186,7 @@ def test_no_more_workers_in_a_cycle_than_the_job_may_get(world: World):
     assert made == [2, 4, 5, 5]
 
 
+@pytest.mark.shows("block workerMaker.maxWorkersPerJobInTotal")
 def test_an_ended_worker_is_replaced_until_the_job_has_had_all_its_workers(one_to_many: World):
     world = one_to_many
     first, *_ = start(world, 1)

@@ -236,6 +236,7 @@ def test_what_is_to_be_killed_is_not_condemned_again(world: World, submitted: Su
     assert world.woken.count("killer") == 1
 
 
+@pytest.mark.shows("monitor.postProcessTimeout")
 def test_outputs_that_are_late_hold_the_end_back(world: World, submitted: Submitted):
     world.configure(monitor={"postProcessTimeout": 0})
     worker = submitted()

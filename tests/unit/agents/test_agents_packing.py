@@ -33,6 +33,7 @@ def phase_of(world: World, job_id: int) -> JobPhase:
         return connection.scalar(select(job_table.c.phase).where(job_table.c.job_id == job_id))
 
 
+@pytest.mark.shows("queue.zipPerMB")
 def test_an_ended_job_has_its_pending_files_packed_and_only_the_packed_one_moved(world: World, traffic: Traffic):
     world.serve(QUEUE, zipPerMB=0)
     traffic.end(1, pending(1, "a"), pending(1, "b"), an_output(1, "log"))
@@ -73,6 +74,7 @@ def test_what_cannot_be_packed_at_all_fails_the_job_and_says_why(world: World, t
     assert "panda.a.zip: a is not there" in world.job(1).attributes["pilotErrorDiag"]
 
 
+@pytest.mark.shows("zipper.usePostZipping", "queue.zipper")
 def test_two_steps_of_packing(world: World, traffic: Traffic):
     world.configure(zipper={"usePostZipping": True})
     world.serve(QUEUE, zipPerMB=0)
@@ -84,6 +86,7 @@ def test_two_steps_of_packing(world: World, traffic: Traffic):
     assert traffic.zipper.begun == ["panda.a.zip"]
 
 
+@pytest.mark.shows("zipper.maxFilesPerJobToZip")
 def test_the_limit_of_parcels_per_job_and_call(world: World, traffic: Traffic):
     world.configure(zipper={"maxFilesPerJobToZip": 2})
     world.serve(QUEUE, zipPerMB=1)

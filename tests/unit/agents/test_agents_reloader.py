@@ -80,6 +80,7 @@ def test_nothing_new_costs_nothing(reloads: Reloads, monkeypatch: pytest.MonkeyP
     assert statements == []
 
 
+@pytest.mark.shows("qconf.updateInterval")
 def test_everything_is_read_again_now_and_then(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
     read: list[int] = []
     load = QueueLoader.load

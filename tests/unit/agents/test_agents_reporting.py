@@ -134,6 +134,7 @@ def test_a_job_to_be_killed_that_has_no_worker_ends_at_once(served: World, contr
     assert phase_of(served, job) is JobPhase.SWEEP
 
 
+@pytest.mark.shows("queue.noHeartbeat", "queue.truePilot")
 def test_jobs_that_somebody_else_reports_are_only_asked_about(served: World, control: DevControl):
     served.serve(QUEUE, noHeartbeat="running,transferring,finished,failed")
     job = given_job(served, control, JobPhase.WORK, status=JobStatus.RUNNING, substatus=JobSubstatus.RUNNING)

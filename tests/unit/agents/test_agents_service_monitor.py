@@ -67,6 +67,7 @@ def test_a_volume_is_as_full_as_df_says():
     assert volume_percent("no-such-volume") is None
 
 
+@pytest.mark.shows("service_monitor.disk_volumes")
 def test_a_measurement_has_processes_volumes_and_credentials(world: World, clock: MovingClock):
     with world.db.write() as connection:
         for pid, birth in ((os.getpid(), birth_of(os.getpid()) or ""), (1, "of another process with this number")):

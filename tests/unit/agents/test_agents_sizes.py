@@ -28,6 +28,11 @@ def pulling(**more: object) -> dict[str, object]:
     return {"mapType": "NoJob", "maxWorkers": 50, "nQueueLimitWorker": None, **more}
 
 
+@pytest.mark.shows(
+    "queue.nQueueLimitWorkerCores", "queue.nQueueLimitWorkerMemory", "block workerMaker.dynamicSizing",
+    "block workerMaker.staticWorkers", "block workerMaker.nReadyResources", "queue.nQueueLimitWorkerMemoryRatio",
+    "queue.nQueueLimitWorkerMemoryMin",
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("attributes", "number", "limit"),
     [
@@ -36,6 +41,8 @@ def pulling(**more: object) -> dict[str, object]:
         ({"nQueueLimitWorkerMemory": 3}, 3, "nQueueLimitWorkerMemory"),
         ({"nQueueLimitWorkerRatio": 50}, 1, "nQueueLimitWorkerRatio"),
         ({"nQueueLimitWorkerRatio": 50, "nQueueLimitWorkerMin": 7}, 7, "nQueueLimitWorkerMin"),
+        ({"nQueueLimitWorkerMemoryRatio": 50, "nQueueLimitWorkerMemoryMin": 4}, 4, "nQueueLimitWorkerMemoryMin"),
+        ({"nQueueLimitWorkerMemoryRatio": 50}, 1, "nQueueLimitWorkerMemoryRatio"),
         ({"maxNewWorkersPerCycle": 4}, 4, "maxNewWorkersPerCycle"),
         ({"workerMaker": {"plugin": "simple", "dynamicSizing": True, "nReadyResources": 6}}, 6,
          "workerMaker.nReadyResources"),
@@ -66,6 +73,7 @@ def test_jobs_whose_worker_does_not_fit_wait_on(world: World):
     assert world.note_of("sizer")["limit"] == "nQueueLimitWorkerCores"
 
 
+@pytest.mark.shows("queue.nQueueLimitWorkerRatio", "queue.nQueueLimitWorkerMin")
 def test_shares_are_of_what_runs(world: World):
     assert sized(world, **pulling(nQueueLimitWorkerMin=8, nQueueLimitWorkerRatio=25))[0] == 8
     run(world, range(1, 9))
@@ -85,6 +93,9 @@ def run(world: World, worker_ids: range) -> None:
         )
 
 
+@pytest.mark.shows(
+    "submitter.noPilotsWhenNoActiveJobs", "block submitter.noPilotsWhenNoActiveJobs", "block submitter.nCoreFactor",
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("statistics", "section", "submitter", "number"),
     [
@@ -108,6 +119,7 @@ def test_pull_queues_follow_the_activated_jobs(
     assert sized(world, **pulling(submitter={"plugin": "dummy", **submitter}))[0] == number
 
 
+@pytest.mark.shows("submitter.activateWorkerFactor")
 def test_the_factor_can_follow_the_instances_that_serve_the_queue(world: World):
     world.configure(submitter={"activateWorkerFactor": "auto"})
     world.tell("job_statistics.json", {QUEUE: {"activated": 9}})
@@ -122,6 +134,7 @@ def test_queues_that_the_information_system_closes_get_none(world: World, status
     assert status in str(world.note_of("sizer")["text"])
 
 
+@pytest.mark.shows("queue.prodSourceLabelRandomWeightsPermille")
 def test_labels_are_drawn_for_workers_without_jobs(world: World):
     world.configure()
     slots = iter([5, 500, 5])
@@ -148,6 +161,7 @@ def test_core_factors(configured: int | Mapping[str, Mapping[str, int]], kind: s
     assert core_factor(configured, "managed", kind) == factor
 
 
+@pytest.mark.shows("queue.nQueueLimitJob")
 def test_jobs_are_fetched_up_to_their_limits_and_no_further(served: World, control: DevControl):
     control.add_jobs([{"site": QUEUE, "coreCount": 4} for _ in range(20)])
     served.serve(QUEUE, nQueueLimitJobCores=16, nQueueLimitJob=10)
@@ -160,6 +174,7 @@ def test_jobs_are_fetched_up_to_their_limits_and_no_further(served: World, contr
     assert served.note_of("job fetcher")["limit"] == "nQueueLimitJobCores"
 
 
+@pytest.mark.shows("queue.prodSourceLabelRandomWeightsPermille")
 def test_jobs_are_asked_for_by_drawn_labels(served: World, control: DevControl):
     control.add_jobs([{"site": QUEUE, "prodSourceLabel": "rc_test2"}, {"site": QUEUE, "prodSourceLabel": "managed"}])
     served.instance = replace(served.instance, draw=lambda _: 0)

@@ -45,6 +45,7 @@ def made(world: World) -> int:
     return len(world.workers())
 
 
+@pytest.mark.shows("queue.runMode")
 def test_a_queue_gets_what_was_ordered_once(slave: World, control: DevControl):
     assert made(slave) == 0
     assert slave.note_of("sizer")["text"] == "the server has ordered no more workers"
@@ -84,6 +85,7 @@ def test_a_new_order_replaces_the_rest_of_the_old_one(slave: World, control: Dev
     assert [worker.resource_type for worker in slave.workers()] == ["SCORE", "SCORE", "MCORE"]
 
 
+@pytest.mark.shows("queue.prioritizedProdSourceLabels")
 def test_labels_that_go_first_get_their_pilots(slave: World, control: DevControl):
     slave.tell(
         "job_statistics_new.json", {QUEUE: {"SCORE": {"rc_alrb": {"activated": 2}, "managed": {"activated": 9}}}}

@@ -87,6 +87,7 @@ def test_why_a_worker_was_made_is_kept(world: World, waiting: Callable[..., list
     assert world.note_of("sizer")["limit"] == "jobs"
 
 
+@pytest.mark.shows("queue.maxWorkers", "queue.nQueueLimitWorker")
 @pytest.mark.parametrize(
     ("limits", "made"),
     [
@@ -109,6 +110,7 @@ def test_limits_hold_from_the_moment_of_the_intent(
         assert len(world.workers()) == made
 
 
+@pytest.mark.shows("queue.mapType")
 def test_pull_queues_get_workers_without_jobs(world: World):
     world.serve(QUEUE, mapType="NoJob", nQueueLimitWorker=2)
     world.work(Sizer)
@@ -156,6 +158,7 @@ def test_after_a_cycle_that_was_cut_short_the_next_workers_wait_for_the_next_cyc
     assert made == [1, 1, 2, 2]
 
 
+@pytest.mark.shows("submitter.maxNewWorkers", "queue.maxNewWorkersPerCycle")
 def test_a_cycle_of_more_than_one_batch_keeps_its_limit(world: World):
     world.serve(
         QUEUE, mapType="NoJob", maxWorkers=100_000, nQueueLimitWorker=100_000, maxNewWorkersPerCycle=BATCH + 500
@@ -166,6 +169,7 @@ def test_a_cycle_of_more_than_one_batch_keeps_its_limit(world: World):
     assert len(world.workers()) == BATCH + 500
 
 
+@pytest.mark.shows("submitter.minSubmissionInterval")
 def test_submissions_keep_their_distance(world: World, waiting: Callable[..., list[int]]):
     world.configure(submitter={"minSubmissionInterval": 3600})
     waiting(1)
@@ -231,6 +235,7 @@ def test_a_refusal_frees_the_job_for_another_try(world: World, intended: Callabl
     assert world.workers()[-1].job_ids == (1,)
 
 
+@pytest.mark.shows("queue.maxSubmissionAttempts")
 def test_a_job_is_given_up_after_its_tries(world: World, intended: Callable[[int], list[int]]):
     world.serve(QUEUE, maxSubmissionAttempts=2)
     intended(1)

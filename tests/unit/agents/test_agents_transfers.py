@@ -25,6 +25,7 @@ def seconds_to_next(world: World, phase: JobPhase) -> float:
     return (due - world.clock()).total_seconds()
 
 
+@pytest.mark.shows("preparator.maxFilesPerJobToPrepare")
 def test_no_more_files_of_a_job_are_started_at_once_than_configured(world: World, traffic: Traffic):
     world.configure(preparator={"maxFilesPerJobToPrepare": 2})
     traffic.fetch(1, *(an_input(1, f"f{number}") for number in range(5)))
@@ -32,6 +33,7 @@ def test_no_more_files_of_a_job_are_started_at_once_than_configured(world: World
     assert traffic.preparator.started == [["f0", "f1"], ["f2", "f3"], ["f4"]]
 
 
+@pytest.mark.shows("stager.maxFilesPerJobToCheck")
 def test_no_more_files_of_a_job_are_asked_for_at_once_than_configured_and_all_have_their_turn(
     world: World, traffic: Traffic
 ):
@@ -58,6 +60,7 @@ def test_the_next_files_follow_at_once_but_not_if_the_plugin_cannot_be_asked(wor
     assert seconds_to_next(world, JobPhase.PREPARE) == 5
 
 
+@pytest.mark.shows("stager.maxJobsToTrigger")
 def test_a_call_has_no_more_jobs_than_configured(world: World, traffic: Traffic):
     world.configure(stager={"maxJobsToTrigger": 2})
     for job in range(1, 6):
@@ -74,6 +77,7 @@ def test_jobs_without_files_are_one_unit_and_ask_nobody(world: World, traffic: T
     assert traffic.stager.started == []
 
 
+@pytest.mark.shows("preparator.checkInterval", "preparator.triggerInterval")
 @pytest.mark.parametrize(("start", "interval"), [(Later("busy"), 2), (None, 3)])
 def test_starting_and_asking_have_their_own_intervals(
     world: World, traffic: Traffic, start: Later | None, interval: int

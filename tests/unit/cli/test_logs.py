@@ -1,4 +1,6 @@
 import logging
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -92,6 +94,7 @@ def test_words_of_others_cannot_forge_a_line(tmp_path: Path) -> None:
     assert len((tmp_path / "panda-master.log").read_text().splitlines()) == 1
 
 
+@pytest.mark.shows("logger.log_level")
 def test_libraries_are_heard_only_when_they_warn(tmp_path: Path) -> None:
     set_up_logs(settings(tmp_path))
     logging.getLogger("httpcore").debug("authorization: Bearer abc")
@@ -108,6 +111,9 @@ def test_a_traceback_follows_its_line(tmp_path: Path) -> None:
     assert "ValueError: invalid literal" in (tmp_path / "panda-stager.log").read_text()
 
 
+@pytest.mark.shows(
+    "logger.logdir", "logger.rotating_policy", "logger.rotating_max_size", "logger.rotating_backup_count"
+)
 def test_files_are_rotated_by_size(tmp_path: Path) -> None:
     set_up_logs(settings(tmp_path, rotating_policy="size", rotating_max_size=1, rotating_backup_count=2))
     log = structlog.get_logger("harvester.service")
@@ -115,6 +121,30 @@ def test_files_are_rotated_by_size(tmp_path: Path) -> None:
         log.info("x" * 600_000)
     assert (tmp_path / "panda-master.log.2").exists()
     assert not (tmp_path / "panda-master.log.3").exists()
+
+
+@pytest.mark.shows("logger.rotating_interval")
+def test_files_are_rotated_by_time(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path, rotating_policy="time", rotating_interval=24, rotating_backup_count=2))
+    yesterday = time.time() - 86_401
+    structlog.get_logger("harvester.service").info("before")
+    for handler in logging.getLogger().handlers:
+        handler.close()
+    os.utime(tmp_path / "panda-master.log", (yesterday, yesterday))
+    set_up_logs(settings(tmp_path, rotating_policy="time", rotating_interval=24, rotating_backup_count=2))
+    structlog.get_logger("harvester.service").info("after")
+    assert "before" not in (tmp_path / "panda-master.log").read_text()
+    assert [path.name for path in tmp_path.glob("panda-master.log.*")] != []
+
+
+@pytest.mark.shows("db.verbose")
+@pytest.mark.parametrize("verbose", [False, True])
+def test_statements_are_logged_only_if_that_is_wanted(tmp_path: Path, *, verbose: bool) -> None:
+    wanted = settings(tmp_path)
+    set_up_logs(wanted.model_copy(update={"db": wanted.db.model_copy(update={"verbose": verbose})}))
+    logging.getLogger("sqlalchemy.engine").info("SELECT 1")
+    path = tmp_path / "panda-db_proxy.log"
+    assert (path.exists() and "SELECT 1" in path.read_text()) is verbose
 
 
 def test_an_unusable_log_directory_is_said_and_standard_error_is_used(

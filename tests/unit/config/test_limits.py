@@ -51,6 +51,7 @@ def test_workers_that_fetch_their_own_jobs_have_no_limit_of_jobs() -> None:
     assert built(stated).n_queue_limit_job == 5
 
 
+@pytest.mark.shows("queue.nQueueLimitWorkerMax")
 @pytest.mark.parametrize(
     ("stated", "limits"),
     [
@@ -65,5 +66,6 @@ def test_examples(stated: Stated, limits: tuple[int, int | None]) -> None:
     assert (queue.max_workers, queue.n_queue_limit_worker) == limits
 
 
+@pytest.mark.shows("queue.nQueueLimitJobMax")
 def test_older_name_of_the_job_limit() -> None:
     assert built({"nQueueLimitJobMax": 7}).n_queue_limit_job == 7

@@ -54,6 +54,7 @@ def test_nothing_to_read_at_all_is_no_empty_configuration(tmp_path: Path):
     assert Files(tmp_path, **RESOLVER).load(None).readable
 
 
+@pytest.mark.shows("qconf.configFromCacher")
 def test_remote_queues_are_merged_under_the_local_ones(tmp_path: Path):
     files = Files(tmp_path, configFromCacher=True)
     remote = {"X_TEMPLATE": GOOD, "A": {"templateQueueName": "X_TEMPLATE", "maxWorkers": 7}, "B": GOOD}

@@ -45,6 +45,15 @@ def one(attributes: Mapping[str, object], name: str = "Q") -> QueueConfig:
     return loaded.queues[name]
 
 
+@pytest.mark.shows(
+    "queue.submitter",
+    "queue.monitor",
+    "queue.sweeper",
+    "queue.workerMaker",
+    "queue.messenger",
+    "queue.preparator",
+    "queue.stager",
+)
 def test_a_submitter_is_enough() -> None:
     loaded = load({"Q": {"nQueueLimitJob": 3, "submitter": {"plugin": "slurm", "partition": "p"}}})
     queue = loaded.queues["Q"]
@@ -98,12 +107,14 @@ def test_a_name_with_a_resource_type() -> None:
     assert (queue.site_name, queue.site_family, queue.resource_type) == ("SITE", "SITE", "SCORE")
 
 
+@pytest.mark.shows("queue.siteName")
 def test_explicit_names_win() -> None:
     queue = one({"siteName": "S", "resourceType": "MCORE"}, "SITE/SCORE")
     assert (queue.site_name, queue.site_family, queue.resource_type) == ("S", "SITE", "MCORE")
     assert one({"siteFamily": "F"}, "SITE/SCORE").site_family == "F"
 
 
+@pytest.mark.shows("queue.templateQueueName")
 def test_merge_order_and_blocks() -> None:
     template = {
         **UPSTREAM,
@@ -152,6 +163,7 @@ def test_templates_are_no_queues() -> None:
     assert loaded.findings == ()
 
 
+@pytest.mark.shows("queue.common")
 def test_common_fills_in_and_never_overrides() -> None:
     queue = one({"common": {"a": 1, "b": 1, "name": "no"}, "submitter": {"plugin": "local", "b": 2}})
     assert queue.submitter.settings == {"a": 1, "b": 2}
@@ -195,6 +207,7 @@ def test_attributes(attributes: dict[str, JsonValue], name: str, value: object) 
     assert getattr(one(attributes), name) == value
 
 
+@pytest.mark.shows("qconf.queueList", "queue.queueStatus")
 def test_active_queues() -> None:
     queue = {"submitter": {"plugin": "local"}}
     entries = {"A": queue, "B": {**queue, "queueStatus": "OFFLINE"}, "C": queue, "D": {}}
@@ -204,6 +217,7 @@ def test_active_queues() -> None:
     assert set(load(entries, "A").queues) == {"A", "B", "C"}
 
 
+@pytest.mark.shows("queue.useJobLateBinding")
 @pytest.mark.parametrize("asked", [{"useJobLateBinding": True}])
 def test_what_comes_later_is_told_of_the_queues_that_would_be_served(asked: dict[str, JsonValue]) -> None:
     queue = {"submitter": {"plugin": "local"}, **asked}

@@ -42,6 +42,7 @@ def errors(loaded: LoadedQueues) -> list[str]:
     ]
 
 
+@pytest.mark.shows("qconf.defaultTemplateQueueName")
 @pytest.mark.parametrize(
     ("entry", "qconf", "label"),
     [
@@ -79,6 +80,7 @@ def test_queues_of_others_are_no_queues_of_ours():
     assert not load({"A": {"harvester": "other"}, "B": {"pilot_manager": "APF"}}).queues
 
 
+@pytest.mark.shows("qconf.resolverModule", "qconf.resolverClass")
 def test_without_dynamic_or_resolver_only_configured_queues_count():
     for qconf in ({"queueList": ["ALL"]}, {"resolverModule": None}, {"resolverClass": "Own"}):
         loaded = load({"SITE": {}}, {"LOCAL": PLUGINS}, **qconf)
@@ -119,6 +121,7 @@ def test_a_queue_that_the_server_steers():
     assert load({"SITE": steered}, {"SITE": PLUGINS}, queueList=["ALL"]).queues["SITE"].run_mode is RunMode.SELF
 
 
+@pytest.mark.shows("qconf.autoBlacklist")
 @pytest.mark.parametrize(
     ("entry", "stated", "active"),
     [
@@ -138,6 +141,7 @@ def test_offline_by_the_resolver(entry: dict[str, Any], stated: str | None, acti
     assert set(load({"SITE": entry}, {"SITE": queue}).queues) == {"SITE"}
 
 
+@pytest.mark.shows("qconf.pilotVersion")
 def test_the_pilot_version_counts_with_or_without_resolver():
     queues = {"NEW": {"pilot_version": "3"}, "OLD": {"pilot_version": 2}, "SILENT": {}}
     entries = dict.fromkeys((*queues, "UNKNOWN"), PLUGINS)

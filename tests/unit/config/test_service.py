@@ -291,6 +291,7 @@ def test_logs_follow_panda_common(tmp_path: Path) -> None:
     assert (logger.logdir, logger.log_level, logger.rotating_policy) == ("/l", "INFO", "size")
 
 
+@pytest.mark.shows("pandacon.server_api_url_ssl", "pandacon.pandaURLSSL", "pandacon.server_api_url")
 @pytest.mark.parametrize(
     ("stated", "url"),
     [

@@ -33,6 +33,10 @@ def queue_with(**attributes: JsonValue) -> QueueConfig:
     return queue
 
 
+@pytest.mark.shows(
+    "credmanager.moduleName", "credmanager.className", "credmanager.inCertFile", "credmanager.outCertFile",
+    "credmanager.voms",
+)  # fmt: skip
 def test_parallel_lists_are_paired_in_their_order():
     lists = section(
         moduleName=[MODULE, MODULE], className=["NoVomsCredManager"] * 2, inCertFile=["/in", "/in"],
@@ -45,6 +49,7 @@ def test_parallel_lists_are_paired_in_their_order():
     ]
 
 
+@pytest.mark.shows("credmanager.certFile")
 def test_the_certificate_of_the_server_is_made_where_no_other_is_named():
     lists = section(moduleName=MODULE, className="NoVomsCredManager", certFile="/in", voms="vo")
     (found,) = of_credential_lists(lists, "/cert")
@@ -60,6 +65,7 @@ def test_a_short_list_leaves_plugins_out_and_says_so(missing: str):
     assert found.problem == "has 1 plugins, but only 0 of them have all other entries"
 
 
+@pytest.mark.shows("credmanager.pluginConfigs", "file_syncer.pluginConfigs")
 def test_one_plugin_has_several_setups():
     configs: list[dict[str, JsonValue]] = [
         {"module": MODULE, "name": "C", "configs": {"production": {"outCertFile": "/a"}, "pilot": {}}}
@@ -85,15 +91,16 @@ def test_an_entry_without_setups_is_told(entry: dict[str, JsonValue], words: str
     assert words in found.problem
 
 
-def test_placeholders_of_a_queue_are_filled_in():
-    queue = queue_with(
-        common={"k8s_namespace": "here", "ports": [1, 2], "count": 7},
-        credmanagers=[
-            {"plugin": "dummy", "outCertFile": "/p/${queueName}-${harvesterID}-${common.k8s_namespace}-${common.count}",
-             "ports": "${common.ports}"}
-        ],
-    )  # fmt: skip
-    (found,) = of_queue(queue, "credmanagers", queue.credmanagers, "inst")
+@pytest.mark.shows("queue.credmanagers", "queue.file_syncer")
+@pytest.mark.parametrize("attribute", ["credmanagers", "file_syncer"])
+def test_placeholders_of_a_queue_are_filled_in(attribute: str):
+    plugin = {
+        "plugin": "dummy",
+        "outCertFile": "/p/${queueName}-${harvesterID}-${common.k8s_namespace}-${common.count}",
+        "ports": "${common.ports}",
+    }
+    queue = queue_with(common={"k8s_namespace": "here", "ports": [1, 2], "count": 7}, **{attribute: [plugin]})
+    (found,) = of_queue(queue, attribute, getattr(queue, attribute), "inst")
     assert isinstance(found, Setup)
     assert found.block.settings == {
         "setup_name": "Q",

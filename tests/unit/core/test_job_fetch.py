@@ -21,6 +21,10 @@ limits = st.builds(
 counts = st.builds(JobCounts, starting=numbers, running=numbers, starting_cores=numbers, running_cores=numbers)
 
 
+@pytest.mark.shows(
+    "queue.nQueueLimitJobRatio", "queue.nQueueLimitJobMin", "queue.nQueueLimitJobCores",
+    "queue.nQueueLimitJobCoresRatio", "queue.nQueueLimitJobCoresMin",
+)  # fmt: skip
 @pytest.mark.parametrize(
     ("given_limits", "given_counts", "jobs", "limit"),
     [

@@ -51,6 +51,7 @@ def jobs(number: int) -> Demand:
     return Demand((Want(number),), "jobs", f"{number} jobs wait for a worker")
 
 
+@pytest.mark.shows("queue.nQueueLimitWorkerCoresRatio", "queue.nQueueLimitWorkerCoresMin")
 @pytest.mark.parametrize(
     ("given_limits", "given_counts", "demand", "new_workers", "limit"),
     [

@@ -139,6 +139,12 @@ class Ledger:
             for marker, state, pid, birth, exit_code, remark, start, end in rows
         }
 
+    def changed_since(self, moment: float) -> list[str]:
+        """Markers of the workers that were started or have ended since then."""
+        with self._transaction(write=False) as db:
+            query = "SELECT marker FROM workers WHERE started_at >= :moment OR ended_at >= :moment"
+            return [row[0] for row in db.execute(query, {"moment": moment})]
+
     def startable(self) -> int:
         """How many of the next queued workers the free cores would take."""
         with self._transaction(write=False) as db:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from signal import SIGTERM
 from typing import ClassVar, Final
@@ -117,6 +117,12 @@ class LocalResource(Resource[LocalSettings]):
         except (LedgerError, OSError) as error:
             return [Unknown(self._trouble(error))] * len(workers)
         return [self._outcome(worker, lines.get(worker.marker), trouble) for worker in workers]
+
+    def changed(self, within: timedelta) -> Sequence[str]:
+        """Workers that were started or have ended in this time."""
+        if not self._directory.exists():
+            return []
+        return Ledger(self._directory).changed_since((self.context.file_time() - within).timestamp())
 
     def kill(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """Cancel what is queued and tell the keepers of the rest; a keeper allows its worker `killGrace` seconds."""

@@ -84,6 +84,7 @@ def test_feeding_again_starts_afresh(messenger: SharedFileMessenger, place: Plac
     assert place.names() == {"pandaJobData.out", "worker_pandaids.json", "PoolFileCatalog_H.xml"}
 
 
+@pytest.mark.shows("block messenger.accessPoint")
 def test_an_access_point_that_workers_share_is_neither_emptied_nor_removed(make_messenger: MakeMessenger, place: Place):
     messenger = make_messenger(accessPoint=str(place.directory))
     place.write("of_somebody_else", 1)
@@ -99,6 +100,7 @@ def test_bulky_parameters_stay_away_if_asked(make_messenger: MakeMessenger, plac
     assert place.read("pandaJobData.out") == {"101": {"PandaID": 101, "scopeOut": "o"}}
 
 
+@pytest.mark.shows("block messenger.jobSpecFileName")
 def test_a_url_encoded_job(make_messenger: MakeMessenger, place: Place):
     messenger = make_messenger(jobSpecFileFormat="cgi", jobSpecFileName="pandaJobData.out")
     messenger.feed([place.assignment({"jobPars": "a=b&c ü", "secrets": {"k": 1}})])

@@ -76,6 +76,7 @@ def test_a_worker_that_asks_for_nothing_gets_the_least() -> None:
     assert [values[name] for name in names] == [1, 1, 1, 1, 1, 1]
 
 
+@pytest.mark.shows("block submitter.nCorePerNode")
 def test_the_queue_overrides_the_workers_cores() -> None:
     values = _values(nCore=16, nCorePerNode=0)
     assert (values["nCoreTotal"], values["nCorePerNode"], values["nNode"]) == (16, 16, 1)

@@ -50,6 +50,7 @@ def test_only_the_listed_attributes_of_jobs_count():
     assert (plan.cores, plan.ram_mb, plan.walltime_s) == (4, 16000, 60)
 
 
+@pytest.mark.shows("queue.jobType", "queue.resourceType")
 def test_a_worker_without_jobs_is_as_the_queue_says():
     block: dict[str, JsonValue] = {"nCore": 8, "prodSourceLabel": "ptest", "jobType": "managed"}
     assert _make(block, GroupToServe(), GroupToServe()) == 2 * [
@@ -57,6 +58,7 @@ def test_a_worker_without_jobs_is_as_the_queue_says():
     ]
 
 
+@pytest.mark.shows("queue.prodSourceLabel")
 @pytest.mark.parametrize(
     ("block", "job_type"),
     [({}, "managed"), ({"prodSourceLabel": "user"}, "user"), ({"prodSourceLabel": "user", "jobType": "x"}, "x")],

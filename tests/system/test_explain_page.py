@@ -1,0 +1,158 @@
+"""The examples of `docs/explain.md` are what a real service says: each is provoked, asked for, and compared.
+
+Times, ports, directories and authors differ from run to run; `HARVESTER_WRITE_PAGES=1` writes the page anew.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from system_harness.judges import local_batch_jobs
+from system_harness.queues import QUEUE, local_pull, local_push
+from system_harness.site import Row, Sections, Site
+
+pytestmark = pytest.mark.system
+
+PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
+SLEEPS = ["/bin/sleep", "600"]
+CORES = 2
+
+
+@dataclass(frozen=True)
+class Case:
+    """One reason.
+
+    Attributes:
+        title: as on the page.
+        queue: what the queue has beside the ordinary.
+        says: words of the explanation that show that the reason is there.
+        provoke: what happens after the start.
+        push: whether Harvester fetches the jobs.
+    """
+
+    title: str
+    says: str
+    queue: Row = field(default_factory=dict)
+    sections: Sections = field(default_factory=dict)
+    provoke: Callable[[Site], None] | None = None
+    push: bool = False
+
+
+def harvester(site: Site, *words: str) -> str:
+    command = [sys.executable, "-m", "harvester", *words, "--config", str(site.configuration)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def pause(site: Site) -> None:
+    harvester(site, "queue", "pause", QUEUE, "--reason", "the file system is full", "--until", "6h")
+
+
+def lose_the_server(site: Site) -> None:
+    site.server.go_away()
+
+
+def lose_the_resource(site: Site) -> None:
+    site.until(lambda: len(local_batch_jobs(site)) == CORES, "workers run")
+    ledger = site.directory / "resource" / "workers.db"
+    ledger.rename(ledger.with_name("hidden"))
+    ledger.mkdir()
+
+
+def take_offline(site: Site) -> None:
+    site.until(lambda: len(local_batch_jobs(site)) == CORES, "workers run")
+    assert site.terminate() == 0
+    site.take_offline()
+    site.start()
+
+
+def break_the_configuration(site: Site) -> None:
+    site.until_logged("started")
+    assert site.terminate() == 0
+    queues = json.loads(site.queue_file.read_text())
+    queues[QUEUE]["maxWorkers"] = "many"
+    site.queue_file.write_text(json.dumps(queues))
+
+
+CASES = [
+    Case("Enough workers wait in the batch system", "limited by nQueueLimitWorker", {"nQueueLimitWorker": 2}),
+    Case("There are as many workers as there may be", "limited by maxWorkers", {"maxWorkers": 4}),
+    Case("There are no jobs", "limited by the jobs that there are", push=True),
+    Case(
+        "New workers come a few at a time",
+        "limited by maxNewWorkersPerCycle",
+        {"maxNewWorkersPerCycle": 1},
+        {"submitter": {"lookupTime": 3600}},
+    ),
+    Case("Somebody paused the queue", "the file system is full", provoke=pause),
+    Case("The resource takes nothing", "nothing was taken", {"workerMaker": {"plugin": "simple", "nCore": 4}}),
+    Case("The server does not answer", "no connection", provoke=lose_the_server, push=True),
+    Case(
+        "The resource cannot be asked",
+        "not all workers could be checked",
+        {"maxWorkers": CORES},
+        provoke=lose_the_resource,
+    ),
+    Case("The queue is offline", "is not served", {"maxWorkers": CORES}, provoke=take_offline),
+    Case("The configuration has an error", "has an error", {"maxWorkers": 0}, provoke=break_the_configuration),
+]
+
+
+def configured(site: Site, case: Case) -> None:
+    queue = local_push(site) if case.push else local_pull(site)
+    queue |= {"maxWorkers": 10, "nQueueLimitWorker": 10, **case.queue}
+    submitter = queue["submitter"]
+    own = case.queue.get("submitter", {})
+    assert isinstance(submitter, dict)
+    assert isinstance(own, dict)
+    queue["submitter"] = {**submitter, "command": SLEEPS, **own, "cores": CORES}
+    site.configure({QUEUE: queue}, case.sections)
+
+
+def masked(text: str, site: Site | None = None) -> str:
+    """What differs from run to run is replaced by what stands on the page."""
+    if site is not None:
+        text = text.replace(str(site.directory), "/home/harvester")
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-01 12:00:00", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-03-01 12:00 UTC", text)
+    text = re.sub(r"of \d+ submissions?", "of 3 submissions", re.sub(r"\d+ missed", "30 missed", text))
+    text = re.sub(r"by [\w.-]+@[\w.-]+ since", "by operator@edge since", text)
+    return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:25443", text)
+
+
+def on_page(title: str) -> str:
+    found = re.search(rf"## {re.escape(title)}\n.*?```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert found, f"docs/explain.md has no example under the heading {title}"
+    return found[1]
+
+
+def write(title: str, text: str) -> None:
+    page = PAGE.read_text()
+    PAGE.write_text(page.replace(f"```console\n{on_page(title)}```", f"```console\n{text}```"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_an_example_is_what_is_said(site: Site, case: Case):
+    configured(site, case)
+    site.start()
+    site.until_logged("started")
+    if case.provoke is not None:
+        case.provoke(site)
+    told: list[str] = []
+
+    def settled() -> bool:
+        """The reason is there, and nothing changes any more."""
+        told.append(masked(harvester(site, "queue", "explain", QUEUE), site))
+        return case.says in told[-1] and told[-1:] * 3 == told[-3:]
+
+    site.until(settled, f"{case.says} in\n{told[-1:]}")
+    shown = f"$ harvester queue explain {QUEUE}\n{told[-1]}"
+    if os.environ.get("HARVESTER_WRITE_PAGES"):
+        write(case.title, shown)
+    assert on_page(case.title) == shown

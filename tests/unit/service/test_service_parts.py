@@ -1,0 +1,128 @@
+"""What the composition root makes of the main configuration."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from harvester.cli.loading import load
+from harvester.config.queue_loader import QueueLoader
+from harvester.config.queues import LoadedQueues
+from harvester.config.service import Settings
+from harvester.core.clock import utc_now
+from harvester.panda.errors import CredentialError
+from harvester.service import Harvester, database_url, open_database, panda_client, plugin_context
+
+
+def settings_with(**sections: object) -> Settings:
+    panda = {"server_api_url_ssl": "https://127.0.0.1:1/api/v1"}
+    return Settings.model_validate({"master": {"harvester_id": "test"}, "pandacon": panda, **sections})
+
+
+@pytest.mark.shows("db.engine", "db.host", "db.port", "db.user", "db.password", "db.schema")
+@pytest.mark.parametrize(("engine", "port"), [("mariadb", 3306), ("postgresql", 5432)])
+def test_a_database_server_is_reached_as_the_configuration_says(engine: str, port: int):
+    pytest.importorskip("mysql.connector" if engine == "mariadb" else "psycopg")
+    section = {"engine": engine, "host": "db.example.org", "user": "harry", "password": "secret", "schema": "HARVESTER"}
+    url = database_url(settings_with(db=section))
+    assert (url.host, url.port, url.username, url.password, url.database) == (
+        "db.example.org", port, "harry", "secret", "HARVESTER",
+    )  # fmt: skip
+    assert database_url(settings_with(db={**section, "port": 7})).port == 7
+
+
+@pytest.mark.shows("db.database_filename", "db.nConnections")
+def test_the_embedded_database_is_one_file_with_so_many_connections(tmp_path: Path):
+    section = {"engine": "sqlite", "database_filename": str(tmp_path / "deep" / "h.db"), "nConnections": 2}
+    db = open_database(settings_with(db=section))
+    with db.read() as first, db.read() as second:
+        assert first.scalar(text("SELECT 1")) == second.scalar(text("SELECT 1"))
+    assert (tmp_path / "deep" / "h.db").is_file()
+    db.close()
+
+
+@pytest.mark.shows("master.workDir", "master.harvester_id")
+def test_plugins_keep_their_state_below_the_work_directory(tmp_path: Path):
+    settings = settings_with(master={"harvester_id": "here", "workDir": str(tmp_path)})
+    context = plugin_context(settings, utc_now)("Q")
+    assert (context.instance, context.queue) == ("here", "Q")
+    assert context.state_dir.is_dir()
+    assert tmp_path in context.state_dir.parents
+
+
+@pytest.mark.shows(
+    "pandacon.cert_file", "pandacon.key_file", "pandacon.ca_cert", "pandacon.auth_token", "pandacon.auth_type",
+    "pandacon.auth_origin", "pandacon.multihost_auth_config",
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("section", "named"),
+    [
+        ({"cert_file": "/no/cert", "key_file": "/no/cert"}, "/no/cert"),
+        ({"cert_file": "/no/cert", "key_file": "/no/key"}, "/no/"),
+        ({"ca_cert": "/no/ca"}, "/no/ca"),
+        ({"auth_type": "oidc", "auth_token": "file:/no/token", "auth_origin": "vo"}, "/no/token"),
+        ({"auth_type": "oidc", "auth_token": "x"}, "auth_origin"),
+        ({"multihost_auth_config": "/no/table"}, "/no/table"),
+    ],
+)
+def test_credentials_that_cannot_be_used_are_named(section: dict[str, str], named: str):
+    with pytest.raises(CredentialError, match=named):
+        panda_client(settings_with(pandacon={"server_api_url_ssl": "https://127.0.0.1:1/api/v1", **section}))
+
+
+def periods(directory: Path, **sections: object) -> dict[str, float]:
+    """What is done again and again, and how often."""
+    master = {"harvester_id": "test", "workDir": str(directory)}
+    db = {"database_filename": str(directory / "harvester.db")}
+    settings = settings_with(master=master, db=db, **sections)
+    loader = QueueLoader(directory / "queues.json", settings.qconf, directory)
+    service = Harvester(settings, LoadedQueues({}, frozenset(), ()), loader)
+    found = {each.name: each.period for each in (*service._loops, *service._duties)}
+    service.panda.close()
+    service.db.close()
+    return found
+
+
+@pytest.mark.shows(
+    "commandmanager.sleepTime", "cacher.sleepTime", "monitor.eventBasedCheckInterval", "credmanager.sleepTime",
+    "file_syncer.sleepTime", "qconf.checkInterval", "service_monitor.sleepTime", "service_monitor.active",
+)  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "section", "keys"),
+    [
+        ("command manager", "commandmanager", {"sleepTime": 77}),
+        ("cacher", "cacher", {"sleepTime": 77}),
+        ("change watcher", "monitor", {"eventBasedEnable": True, "eventBasedCheckInterval": 77}),
+        ("cred manager", "credmanager", {"sleepTime": 77}),
+        ("file syncer", "file_syncer", {"sleepTime": 77}),
+        ("queue configuration", "qconf", {"checkInterval": 77}),
+        ("service monitor", "service_monitor", {"active": True, "sleepTime": 77}),
+    ],
+)
+def test_rounds_have_the_period_of_their_section(tmp_path: Path, name: str, section: str, keys: dict[str, object]):
+    found = periods(tmp_path, **{section: keys})
+    assert [period for each, period in found.items() if each.startswith(name)] == [77]
+
+
+@pytest.mark.shows("monitor.eventBasedEnable")
+def test_changes_are_watched_only_if_that_is_wanted(tmp_path: Path):
+    assert "change watcher" not in periods(tmp_path)
+
+
+@pytest.mark.shows("zipper.nThreadsForZip")
+def test_plugins_may_pack_with_so_many_threads(tmp_path: Path):
+    master = {"harvester_id": "here", "workDir": str(tmp_path)}
+    context = plugin_context(settings_with(master=master, zipper={"nThreadsForZip": 3}), utc_now)("Q")
+    assert context.packing_threads == 3
+
+
+@pytest.mark.shows("qconf.configFile")
+def test_queues_come_from_the_file_that_is_named(tmp_path: Path):
+    place = tmp_path / "elsewhere.json"
+    place.write_text('{"Q": {"submitter": {"plugin": "dummy"}, "maxWorkers": 1, "nQueueLimitJob": 1}}')
+    main = tmp_path / "panda_harvester.cfg"
+    main.write_text(
+        "[master]\nharvester_id = test\n[pandacon]\nserver_api_url_ssl = https://127.0.0.1:1/api/v1\n"
+        f"[qconf]\nconfigFile = {place}\nqueueList = ALL\n"
+    )
+    assert set(load([main], None).queues.active) == {"Q"}
