@@ -50,7 +50,7 @@ from harvester.panda.auth import AuthType, Credentials, credentials_for, load_ho
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import REBUILD, PluginPool
-from harvester.store import migrate
+from harvester.store import migrate, workers
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import DIALOGS_PERIOD, Upkeep
 
@@ -241,9 +241,12 @@ class Harvester:
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
+            PandaUnavailable: a new database needs to know which ids of workers the server has seen.
         """
         self.upkeep.listen()
         self.housekeeper.register()
+        if self.settings.db.sync_max_worker_id:
+            self._continue_worker_ids()
         self.facts.refresh()
         self.reloader.round()
         for problem in self.plugins.build_all(sorted(self.plugins.active)):
@@ -257,6 +260,16 @@ class Harvester:
         for runner in self.runners:
             runner.start()
         log.info("started", instance=self.settings.master.harvester_id, queues=len(self.plugins.active))
+
+    def _continue_worker_ids(self) -> None:
+        """A new database goes on where the one before it ended, as far as the server knows."""
+        with self.db.read() as connection:
+            if workers.has_allocated_ids(connection):
+                return
+        highest = self.panda.highest_worker_id()
+        with self.db.write() as connection:
+            workers.begin_ids_after(connection, highest)
+        log.info("ids of workers begin where the server knows of none", highest=highest)
 
     def stop(self, seconds: float = 25.0) -> bool:
         """Finish the work in hand, or leave it to whoever comes next; False if some had to be left.

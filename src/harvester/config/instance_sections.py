@@ -133,11 +133,7 @@ class Db(Section):
     """Its port: 3306 for MariaDB, 5432 for PostgreSQL when not set."""
     reconnect_timeout: Annotated[Seconds, Idle("a lost connection is tried again until the database is back")] = 300
     """A lost connection is tried again for this long."""
-    sync_max_worker_id: Annotated[
-        Flag,
-        Field(alias="syncMaxWorkerID"),
-        Later("the first worker of a new database has the id 1, also where the server knows higher ones"),
-    ] = False
+    sync_max_worker_id: Annotated[Flag, Field(alias="syncMaxWorkerID")] = False
     """A new database starts after the highest worker id that the server knows."""
 
 

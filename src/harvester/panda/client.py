@@ -221,6 +221,17 @@ class PandaClient:
         plain = {job: {kind: dict(counts) for kind, counts in kinds.items()} for job, kinds in statistics.items()}
         self._tell("harvester/report_worker_statistics", panda_queue=queue, statistics=json.dumps(plain))
 
+    def highest_worker_id(self) -> int:
+        """The highest id of a worker that the server knows of this instance; 0 if it knows none.
+
+        The server answers alike whether it knows none or cannot tell (panda-protocol §4.5).
+        """
+        try:
+            highest = self._transport.get("harvester/get_current_worker_id", {"harvester_id": self.instance_id})
+        except PandaRefused:
+            return 0
+        return highest if isinstance(highest, int) and highest > 0 else 0
+
     def resource_types(self) -> JsonValue:
         """Ask for the kinds of workers that unified queues have (panda-protocol §10.3)."""
         return self._transport.get("metaconfig/get_resource_types", {})

@@ -89,11 +89,21 @@ class Held:
     kill_error: PilotError | None
 
 
+def has_allocated_ids(connection: Connection) -> bool:
+    """Whether this database has ever given a worker its id."""
+    return connection.scalar(select(counters.c.value).where(counters.c.name == "worker_id")) is not None
+
+
+def begin_ids_after(connection: Connection, highest: int) -> None:
+    """The first worker of a new database gets an id above this; a counter that there is already stays as it is."""
+    insert_missing(connection, counters, [{"name": "worker_id", "value": highest}])
+
+
 def allocate_ids(connection: Connection, number: int) -> range:
     """Worker ids that nobody else has or will get."""
     mine = update(counters).where(counters.c.name == "worker_id").values(value=counters.c.value + number)
     if connection.execute(mine).rowcount == 0:
-        insert_missing(connection, counters, [{"name": "worker_id", "value": 0}])
+        begin_ids_after(connection, 0)
         connection.execute(mine)
     last = connection.scalar(select(counters.c.value).where(counters.c.name == "worker_id"))
     if last is None:

@@ -1,5 +1,6 @@
 """What the composition root makes of the main configuration."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,12 @@ from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import utc_now
+from harvester.panda import Credentials, PandaClient
+from harvester.panda.devserver import DevServer
 from harvester.panda.errors import CredentialError
+from harvester.panda.reports import WorkerReport
 from harvester.service import Harvester, database_url, open_database, panda_client, plugin_context
+from harvester.store import workers
 
 
 def settings_with(**sections: object) -> Settings:
@@ -70,13 +75,19 @@ def test_credentials_that_cannot_be_used_are_named(section: dict[str, str], name
         panda_client(settings_with(pandacon={"server_api_url_ssl": "https://127.0.0.1:1/api/v1", **section}))
 
 
-def periods(directory: Path, **sections: object) -> dict[str, float]:
-    """What is done again and again, and how often."""
+def made(directory: Path, **sections: Mapping[str, object]) -> Harvester:
+    """A service without queues."""
     master = {"harvester_id": "test", "workDir": str(directory)}
-    db = {"database_filename": str(directory / "harvester.db")}
+    db = {"database_filename": str(directory / "harvester.db"), **sections.pop("db", {})}
     settings = settings_with(master=master, db=db, **sections)
-    loader = QueueLoader(directory / "queues.json", settings.qconf, directory)
-    service = Harvester(settings, LoadedQueues({}, frozenset(), ()), loader)
+    queues = directory / "queues.json"
+    queues.write_text("{}")
+    return Harvester(settings, LoadedQueues({}, frozenset(), ()), QueueLoader(queues, settings.qconf, directory))
+
+
+def periods(directory: Path, **sections: Mapping[str, object]) -> dict[str, float]:
+    """What is done again and again, and how often."""
+    service = made(directory, **sections)
     found = {each.name: each.period for each in (*service._loops, *service._duties)}
     service.panda.close()
     service.db.close()
@@ -126,3 +137,16 @@ def test_queues_come_from_the_file_that_is_named(tmp_path: Path):
         f"[qconf]\nconfigFile = {place}\nqueueList = ALL\n"
     )
     assert set(load([main], None).queues.active) == {"Q"}
+
+
+@pytest.mark.shows("db.syncMaxWorkerID")
+@pytest.mark.parametrize(("syncs", "first"), [(True, 42), (False, 1)])
+def test_a_new_database_goes_on_after_the_ids_that_the_server_knows(tmp_path: Path, *, syncs: bool, first: int):
+    with DevServer() as server, PandaClient(server.url, Credentials(), "test") as panda:
+        panda.heartbeat(start_time=utc_now(), version="1", commit="")
+        panda.update_workers([WorkerReport(41, "finished", computing_site="Q")])
+        service = made(tmp_path, db={"syncMaxWorkerID": syncs}, pandacon={"server_api_url_ssl": server.url})
+        service.start()
+        with service.db.write() as connection:
+            assert workers.allocate_ids(connection, 1)[0] == first
+        assert service.stop()
