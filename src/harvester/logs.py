@@ -26,6 +26,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
     "facts": "cacher",
     "reloader": "queue_config_mapper",
+    "config_versions": "queue_config_mapper",
     "queue_configuration": "queue_config_mapper",
     "reconciler": "submitter",
     "listening": "monitor",

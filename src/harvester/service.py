@@ -19,6 +19,7 @@ from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.cacher import Cacher
 from harvester.agents.change_watcher import ChangeWatcher
 from harvester.agents.command_manager import CommandManager
+from harvester.agents.config_versions import ConfigVersions
 from harvester.agents.duties import LOOK, Duty
 from harvester.agents.early_stager import EarlyStager
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
@@ -186,7 +187,9 @@ class Harvester:
         self._clock = steady = SteadyClock(clock)
         self.db = db or open_database(settings)
         make_context = plugin_context(settings, steady, steady.ahead)
-        self.plugins = PluginPool(loaded.queues, make_context, loaded.active)
+        self.plugins = PluginPool(
+            loaded.queues, make_context, loaded.active, keeps_versions=settings.master.dynamic_plugin_change
+        )
         self.upkeep = Upkeep(settings, self.db, steady, self.host, plugins=self.plugins, make_context=make_context)
         self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
         self.panda = panda_client(settings, steady)
@@ -202,7 +205,8 @@ class Harvester:
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
             for agent in _AGENTS
         ]
-        self.reloader = QueueReloader(instance, loader, loaded)
+        versions = ConfigVersions(self.db, steady, Path(settings.master.work_dir))
+        self.reloader = QueueReloader(instance, loader, loaded, versions)
         self._duties = self._make_duties(instance, private)
         self._loops = self._make_loops(instance, steady())
         self._threads: list[threading.Thread] = []

@@ -165,6 +165,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
             cores=offer.cores,
             resource_type=offer.resource_type,
             label=offer.prod_source_label,
+            config_version=self.instance.plugins.version(queue),
         )
 
 

@@ -49,6 +49,7 @@ class MonitorUnit(Unit):
     """Queues whose workers are on one endpoint."""
 
     queues: Sequence[str]
+    endpoint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,28 +92,32 @@ class Monitor(Agent[MonitorUnit, Round]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[MonitorUnit]:
         """Queues that are due, by endpoint; those without a usable monitor plugin are told and left alone."""
         names = leases.claim_queues(connection, QUEUE_MONITOR, replace(ticket, limit=_QUEUES_AT_ONCE))
-        by_endpoint: dict[str, list[str]] = defaultdict(list)
+        by_endpoint: dict[tuple[str, str], list[str]] = defaultdict(list)
         broken: dict[str, str] = {}
         unready: list[str] = []
         for name in names:
             try:
-                resource = self.instance.plugins.monitor(name)
+                endpoint = self._endpoint(name)
             except PluginNotReadyError:
                 unready.append(name)
             except HarvesterError as error:
                 broken[name] = str(error)
             else:
                 apart = f", queue {name} alone" if self._listener.is_late(name) else ""
-                by_endpoint[f"{type(resource).__name__} {resource.endpoint}{apart}"].append(name)
+                by_endpoint[endpoint, apart].append(name)
         if unready:
             soon = ticket.now + _UNTIL_READY
             leases.let_queues_go(connection, QUEUE_MONITOR, unready, ticket.fence, due=soon, now=ticket.now)
         if broken:
             self._leave(connection, broken, ticket)
         return [
-            MonitorUnit(Claim(QUEUE_MONITOR, some, ticket.fence), endpoint, some)
-            for endpoint, some in by_endpoint.items()
+            MonitorUnit(Claim(QUEUE_MONITOR, some, ticket.fence), f"{endpoint}{apart}", some, endpoint)
+            for (endpoint, apart), some in by_endpoint.items()
         ]
+
+    def _endpoint(self, queue: str) -> str:
+        resource = self.instance.plugins.monitor(queue)
+        return f"{type(resource).__name__} {resource.endpoint}"
 
     def _leave(self, connection: Connection, broken: Mapping[str, str], ticket: ClaimTicket) -> None:
         later = ticket.now + timedelta(seconds=self.instance.settings.monitor.check_interval)
@@ -127,22 +132,31 @@ class Monitor(Agent[MonitorUnit, Round]):
         clock = self.instance.clock
         began = clock()
         with self.instance.db.read() as connection:
-            held = workers.monitored(connection, unit.queues)
+            found = workers.monitored(connection, unit.queues)
+        there = self._still_there(unit)
+        held = found if len(there) == len(unit.queues) else [each for each in found if each.worker.queue in there]
         asked = clock()
-        outcomes = self._check(unit, held)
+        outcomes = self._check(there, held)
         took = clock() - asked
         seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
         heard = self._listener.listen(seen, alone=len(unit.queues) == 1)
         return Round(heard, took, clock() - began - took)
 
-    def _check(self, unit: MonitorUnit, held: Sequence[Held]) -> dict[int, CheckOutcome]:
+    def _still_there(self, unit: MonitorUnit) -> Sequence[str]:
+        """The queues that are still asked about at this endpoint: their configuration may have changed meanwhile.
+
+        Looked at after the workers were read, so that no worker is unknown where it is asked about.
+        """
+        return [name for name in unit.queues if self._endpoint(name) == unit.endpoint]
+
+    def _check(self, queues: Sequence[str], held: Sequence[Held]) -> dict[int, CheckOutcome]:
         ended: dict[int, CheckOutcome] = {
             each.worker.worker_id: Seen(each.batch_end) for each in held if each.batch_end is not None
         }
         asked = [each.worker for each in held if each.batch_end is None]
         if not asked:
             return ended
-        resource = self.instance.plugins.monitor(unit.queues[0])
+        resource = self.instance.plugins.monitor(queues[0])
         answers = map(trusted, self.instance.call(resource.check, asked, Unknown))
         settled = self.instance.clock() - timedelta(seconds=resource.settle_seconds)
         return ended | {

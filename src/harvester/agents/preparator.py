@@ -47,10 +47,11 @@ class PreparatorAgent(TransferAgent):
             look_again=section.check_interval,
         )
 
-    def mover(self, queue: str, kinds: frozenset[FileKind]) -> Mover:
+    def mover(self, unit: TransferUnit, kinds: frozenset[FileKind]) -> Mover:
         """The queue's preparator, or the one for auxiliary inputs."""
         plugins = self.instance.plugins
-        return plugins.aux_preparator(queue) if FileKind.AUX_INPUT in kinds else plugins.preparator(queue)
+        brings = plugins.aux_preparator if FileKind.AUX_INPUT in kinds else plugins.preparator
+        return brings(unit.about, unit.version)
 
     def arrange(self, connection: Connection, unit: TransferUnit) -> TransferUnit:
         """Inputs that other jobs have, or have brought, are taken from them."""

@@ -5,25 +5,27 @@ system, and takes over what has: plugins of changed queues are built anew, those
 keeps its last good configuration, and one that was removed the last that it had, until its work has ended.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from harvester.agents.base import Instance
+from harvester.agents.config_versions import ConfigVersions
 from harvester.agents.facts import QUEUES
 from harvester.config.cache_lines import QUEUE_CONFIGURATION
 from harvester.config.findings import Finding, Severity
 from harvester.config.queue_changes import QueueChanges
 from harvester.config.queue_loader import Outside, QueueLoader, Stamp, with_last_good
 from harvester.config.queues import LoadedQueues
-from harvester.store import queues
+from harvester.store import leases, queues
 from harvester.store.cache import CacheKey
 
 log = structlog.get_logger(__name__)
 
 _REMOTE: Final = CacheKey(QUEUE_CONFIGURATION)
+_LEEWAY: Final = timedelta(seconds=2)
 _WOKEN: Final = ("sizer", "job fetcher", "monitor")
 
 _State = tuple[Stamp, str, str]
@@ -37,17 +39,21 @@ class QueueReloader:
         instance: its plugins serve the queues.
         loader: reads the sources.
         loaded: what it read last.
+        versions: knows what work was begun with.
     """
 
     name: Final = "queue configuration"
 
-    def __init__(self, instance: Instance, loader: QueueLoader, loaded: LoadedQueues) -> None:
+    def __init__(self, instance: Instance, loader: QueueLoader, loaded: LoadedQueues, versions: ConfigVersions) -> None:
         self._instance = instance
         self._loader = loader
         self._loaded = loaded
-        self._told = frozenset(loaded.findings)
+        self._versions = versions
+        self._numbers: Mapping[str, int] = {}
+        self._told = loaded
         self._state: _State = (loader.stamp_read, "", "")
-        self._full_at = instance.clock() + self._full_period
+        self._full_at: datetime | None = None
+        self._waiting: tuple[LoadedQueues, datetime] | None = None
         self._unwritten: frozenset[str] | None = loaded.active
         """Queues to look at soon, unless the database knows already which are served."""
 
@@ -55,17 +61,21 @@ class QueueReloader:
         """Take over what has changed.
 
         Raises:
-            StoreUnavailableError: the database is away; it is told as soon as it is back.
+            StoreUnavailableError: the database is away; what is left is done as soon as it is back.
         """
         state, now = self._present_state(), self._instance.clock()
-        if state != self._state or now >= self._full_at:
-            self._reload()
-            self._state, self._full_at = state, now + self._full_period
+        is_full = self._full_at is not None and now >= self._full_at
+        if state != self._state or is_full:
+            self._reload(now)
+            self._state = state
+        if self._waiting and now >= self._waiting[1]:
+            self._take_over(self._waiting[0])
+        if is_full or self._full_at is None:
+            self._confirm()
+            self._full_at = now + timedelta(seconds=self._loader.qconf.update_interval)
+        elif self._versions.follow(self._loaded):
+            self._serve()
         self._write()
-
-    @property
-    def _full_period(self) -> timedelta:
-        return timedelta(seconds=self._loader.qconf.update_interval)
 
     def _present_state(self) -> _State:
         """Only what counts: the queues of the information system change often, and few instances read them."""
@@ -77,23 +87,46 @@ class QueueReloader:
             facts.digest(QUEUES) if reads_book else "",
         )
 
-    def _reload(self) -> None:
+    def _reload(self, now: datetime) -> None:
+        """Read all sources, and take over what they say, at once or when all processes can know of it."""
         facts = self._instance.facts
         outside = Outside(facts.document(_REMOTE.main), facts.book)
         loaded = with_last_good(self._loader.load(outside), self._loaded)
         self._tell(loaded)
-        changes = QueueChanges.between(self._loaded, loaded)
-        if changes:
-            self._take_over(loaded, changes)
-        self._loaded = loaded
+        if not QueueChanges.between(self._loaded, loaded):
+            self._loaded, self._waiting = loaded, None
+            return
+        numbers = self._versions.register(loaded)
+        changed = any(self._numbers.get(name, number) != number for name, number in numbers.items())
+        self._waiting = loaded, now + (self._until_heard() if changed else timedelta())
 
-    def _take_over(self, loaded: LoadedQueues, changes: QueueChanges) -> None:
+    def _until_heard(self) -> timedelta:
+        """How long the other processes need to learn of a version, before a worker of it may meet them."""
+        with self._instance.db.read() as connection:
+            is_alone = len(leases.list_owners(connection)) < 2  # noqa: PLR2004 (this process and another)
+        return timedelta() if is_alone else timedelta(seconds=self._loader.qconf.check_interval) + _LEEWAY
+
+    def _take_over(self, loaded: LoadedQueues) -> None:
+        changes = QueueChanges.between(self._loaded, loaded)
         fresh = [loaded.queues[name] for name in sorted(changes.concerned)]
         for problem in self._instance.plugins.prepare(fresh):
             log.error("plugin cannot be used, work that needs it waits", problem=problem)
-        self._instance.plugins.replace(loaded.queues, loaded.active)
+        self._numbers = self._versions.register(loaded)
+        self._loaded, self._waiting = loaded, None
+        self._versions.follow(loaded)
+        self._serve()
         self._unwritten = (self._unwritten or frozenset()) | (changes.concerned & loaded.active)
         log.info("queue configuration taken over", **changes.words())
+
+    def _confirm(self) -> None:
+        """Say which versions are in use, and forget those that are not."""
+        self._numbers = self._versions.register(self._loaded)
+        self._versions.follow(self._loaded)
+        self._versions.forget_unused()
+        self._serve()
+
+    def _serve(self) -> None:
+        self._instance.plugins.replace(self._versions.served(self._loaded, self._numbers))
 
     def _write(self) -> None:
         """All processes know from the database which queues are served."""
@@ -107,14 +140,14 @@ class QueueReloader:
 
     def _tell(self, loaded: LoadedQueues) -> None:
         """What is wrong is told once."""
-        fresh = [finding for finding in loaded.findings if finding not in self._told]
-        self._told = frozenset(loaded.findings)
-        _log(fresh)
-        kept = sorted(loaded.kept - self._loaded.kept)
+        last, self._told = self._told, loaded
+        known = frozenset(last.findings)
+        _log([finding for finding in loaded.findings if finding not in known])
+        kept = sorted(loaded.kept - last.kept)
         if kept:
             advice = "correct what the lines above name; `harvester check` tells it again"
             log.error("queues go on with their last good configuration", queues=", ".join(kept), advice=advice)
-        mended = sorted(self._loaded.kept - loaded.kept)
+        mended = sorted(last.kept - loaded.kept)
         if mended:
             log.info("queues follow their present configuration again", queues=", ".join(mended))
 

@@ -65,9 +65,9 @@ class StagerAgent(TransferAgent):
             look_again=section.check_interval,
         )
 
-    def mover(self, queue: str, kinds: frozenset[FileKind]) -> Mover:  # noqa: ARG002 (one plugin moves all)
+    def mover(self, unit: TransferUnit, kinds: frozenset[FileKind]) -> Mover:  # noqa: ARG002 (one plugin moves all)
         """The queue's stager."""
-        return self.instance.plugins.stager(queue)
+        return self.instance.plugins.stager(unit.about, unit.version)
 
     def arrange(self, connection: Connection, unit: TransferUnit) -> TransferUnit:
         """Files that wait to be packed together are put into parcels."""

@@ -74,11 +74,13 @@ class TransferUnit(Unit):
 
     Attributes:
         access_points: directories by worker, where files are to be packed.
+        version: of the queue's configuration, if the jobs need other plugins than those of the present one.
     """
 
     jobs: Sequence[Job]
     files: Mapping[int, Sequence[File]]
     access_points: Mapping[int, str] = field(default_factory=dict)
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,8 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
         """As configured."""
 
     @abstractmethod
-    def mover(self, queue: str, kinds: frozenset[FileKind]) -> Mover:
-        """The plugin of a queue for one of the sets of kinds."""
+    def mover(self, unit: TransferUnit, kinds: frozenset[FileKind]) -> Mover:
+        """The plugin of the unit's queue for one of the sets of kinds."""
 
     def horizon(self, connection: Connection) -> datetime | None:
         """When the next job is due."""
@@ -150,13 +152,20 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
         return unit
 
     def _divided(self, whole: TransferUnit) -> list[TransferUnit]:
-        together: dict[tuple[str, Step], list[Job]] = defaultdict(list)
+        together: dict[tuple[str, int | None, Step], list[Job]] = defaultdict(list)
         for job in whole.jobs:
-            together[job.queue, self._next_step(whole.files[job.job_id])].append(job)
+            version = self.instance.plugins.own_version(job.queue, job.config_version)
+            together[job.queue, version, self._next_step(whole.files[job.job_id])].append(job)
         most = self.limits.jobs
         return [
-            replace(whole, claim=replace(whole.claim, keys=[job.job_id for job in some]), about=queue, jobs=some)
-            for (queue, step), every in together.items()
+            replace(
+                whole,
+                claim=replace(whole.claim, keys=[job.job_id for job in some]),
+                about=queue,
+                jobs=some,
+                version=version,
+            )
+            for (queue, version, step), every in together.items()
             for some in _pieces(every, most.get(step, len(every)))
         ]
 
@@ -185,7 +194,7 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
         for kinds in self.kinds:
             wanted = [self._wanted(unit.files[job.job_id], kinds) for job in unit.jobs]
             if any(wanted):
-                self._move(self.mover(unit.about, kinds), wanted, triggered, checked)
+                self._move(self.mover(unit, kinds), wanted, triggered, checked)
         return Transfers(triggered, checked)
 
     def _wanted(self, some: Sequence[File], kinds: frozenset[FileKind]) -> list[File]:

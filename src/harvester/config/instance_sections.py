@@ -96,9 +96,9 @@ class Master(Section):
     dynamic_plugin_change: Annotated[
         Flag,
         Field(alias="dynamic_plugin_change"),
-        Idle("jobs and workers follow the queue configuration that was read at start"),
     ] = True
-    """True: jobs and workers keep the queue configuration they were made with. False: they follow the present one."""
+    """True: jobs and workers keep the plugins, with their settings, that their queue had when they were made. False:
+    they follow the present ones. Limits and time-outs always are the present ones."""
     extra_plugin_configs: Annotated[
         JsonDict, Later("plugins take their parameters from the queue configuration alone")
     ] = Field(default={})

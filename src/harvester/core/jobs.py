@@ -82,6 +82,7 @@ class Job:
         attributes: what the worker said of it, in the server's camelCase names.
         output_report: outputs to report, by LFN: `{"guid", "fsize", "adler32"}`.
         submission_attempts: how many workers could not be submitted for it.
+        config_version: the version of its queue's configuration that it was fetched with; None counts as the present.
     """
 
     job_id: int
@@ -100,6 +101,7 @@ class Job:
     meta_data: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    config_version: int | None = None
 
 
 _FROM_WORKER: Final[Mapping[WorkerStatus, tuple[JobStatus, JobSubstatus]]] = {

@@ -96,6 +96,7 @@ class Worker:
         diagnostics: the last thing the resource said of it.
         log_urls: where its logs can be read: `stdOut`, `stdErr`, `batchLog`, `jdl`.
         unseen_since: since when every check of it answered "unknown"; None after a good check.
+        config_version: the version of its queue's configuration that it was made with; None counts as the present one.
     """
 
     worker_id: int
@@ -128,6 +129,7 @@ class Worker:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     unseen_since: datetime | None = None
+    config_version: int | None = None
 
 
 def marker_of(instance: str, worker_id: int) -> str:

@@ -2,14 +2,16 @@
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import structlog
 
 from harvester.config.queues import PluginBlock, QueueConfig
+from harvester.config.served_queues import ServedQueues
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     Extractor,
@@ -23,7 +25,9 @@ from harvester.plugins.api import (
     WorkerMaker,
     Zipper,
 )
+from harvester.plugins.calling import PluginCalls
 from harvester.plugins.registry import Role, UnusablePluginError, build
+from harvester.plugins.routing import RoutedMessenger, RoutedResource, Routes
 from harvester.plugins.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -53,6 +57,30 @@ _ALWAYS: Final = (
 )
 """What a queue that is served needs at once, as far as it has a block for it."""
 
+_OF_WORKERS: Final = (Role.SUBMITTER, Role.MONITOR, Role.SWEEPER, Role.MESSENGER)
+_OF_JOBS: Final = (Role.PREPARATOR, Role.AUX_PREPARATOR, Role.STAGER)
+_ROUTED: Final = (*_OF_WORKERS, *_OF_JOBS)
+"""Plugins that work may keep when the queue gets others: what they hold is known to nobody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """One state of the queue configuration, looked at as the agents need it.
+
+    Attributes:
+        known: all queues by name.
+        others: by queue and role, the blocks of versions that make other plugins than the present one.
+    """
+
+    served: ServedQueues
+    known: Mapping[str, QueueConfig]
+    others: Mapping[tuple[str, Role], Mapping[int, PluginBlock]]
+
+    @classmethod
+    def of(cls, served: ServedQueues, routed: Iterable[Role] = ()) -> "_View":
+        others = {(queue, role): blocks for role in routed for queue, blocks in served.other_blocks(role.value).items()}
+        return cls(served, served.known(), others)
+
 
 class QueueUnknownError(HarvesterError):
     """Work belongs to a queue that the configuration no longer has."""
@@ -79,6 +107,8 @@ class PluginPool:
         queues: all valid queues by name.
         make_context: the context of a queue's plugins.
         active: the queues that are served.
+        keeps_versions: whether work stays with the plugins that it was begun with; otherwise it follows the present
+            ones.
     """
 
     def __init__(
@@ -86,34 +116,51 @@ class PluginPool:
         queues: Mapping[str, QueueConfig],
         make_context: Callable[[str], PluginContext],
         active: frozenset[str] = frozenset(),
+        *,
+        keeps_versions: bool = True,
     ) -> None:
-        self._queues = queues
-        self._active = active
         self._make_context = make_context
+        self._keeps_versions = keeps_versions
+        self._view = _View.of(ServedQueues(queues, active))
         self._built: dict[_Key, Plugin[PluginSettings]] = {}
         self._begun: dict[_Key, _Building] = {}
         self._failed: dict[_Key, tuple[PluginBlock, str]] = {}
         """What could not be built, and why."""
+        self._calls: dict[int | None, PluginCalls] = defaultdict(PluginCalls)
+        """For routed plugins, by version."""
         self._lock = threading.Lock()
 
     @property
     def queues(self) -> Mapping[str, QueueConfig]:
         """All valid queues by name, and those that were removed while they had work, as they were then."""
-        return self._queues
+        return self._view.known
 
     @property
     def active(self) -> frozenset[str]:
         """The queues that get new jobs and new workers."""
-        return self._active
+        return self._view.served.active
 
-    def replace(self, queues: Mapping[str, QueueConfig], active: frozenset[str]) -> None:
-        """Serve these queues from now on; removed ones are remembered, and plugins that nobody needs are forgotten."""
-        self._queues, self._active = {**self._queues, **queues}, active
+    def version(self, queue: str) -> int | None:
+        """The number of the configuration that new jobs and workers of a queue keep; None if nobody counts."""
+        return self._view.served.versions.get(queue)
+
+    def own_version(self, queue: str, version: int | None) -> int | None:
+        """The version whose plugins a job needs if the present ones are others; None for the present ones."""
+        others = self._view.others
+        if not others or version is None:
+            return None
+        return version if any(version in others.get((queue, role), {}) for role in _OF_JOBS) else None
+
+    def replace(self, served: ServedQueues) -> None:
+        """Serve these queues from now on; plugins that nobody needs are forgotten."""
+        view = _View.of(served, routed=_ROUTED if self._keeps_versions else ())
+        configs = [*view.known.values(), *served.kept.values()]
         needed = {
-            (name, role, block.fingerprint)
-            for name, queue in self._queues.items()
+            (queue.queue_name, role, block.fingerprint)
+            for queue in configs
             for role, block in _blocks(queue, tuple(Role))
         }
+        self._view = view
         with self._lock:
             self._built = {key: plugin for key, plugin in self._built.items() if key in needed}
             self._failed = {key: failure for key, failure in self._failed.items() if key in needed}
@@ -124,7 +171,7 @@ class PluginPool:
         Raises:
             QueueUnknownError: it is not configured (any more).
         """
-        if config := self._queues.get(name):
+        if config := self._view.known.get(name):
             return config
         raise QueueUnknownError(f"queue {name} is not in the queue configuration; put it back until its work has ended")
 
@@ -134,7 +181,7 @@ class PluginPool:
         Returns:
             why some cannot be built; whoever needs one of those is told the same.
         """
-        known = self._queues
+        known = self._view.known
         return self.prepare(known[name] for name in queues if name in known)
 
     def prepare(self, queues: Iterable[QueueConfig]) -> list[str]:
@@ -173,35 +220,39 @@ class PluginPool:
 
     def submitter(self, queue: str) -> Resource[PluginSettings]:
         """The resource that takes the queue's workers."""
-        return cast("Resource[PluginSettings]", self._get(queue, Role.SUBMITTER, self.queue(queue).submitter))
+        return self._resource(queue, Role.SUBMITTER, self.queue(queue).submitter)
 
     def monitor(self, queue: str) -> Resource[PluginSettings]:
         """The resource that is asked about the queue's workers."""
-        return cast("Resource[PluginSettings]", self._get(queue, Role.MONITOR, self.queue(queue).monitor))
+        return self._resource(queue, Role.MONITOR, self.queue(queue).monitor)
 
     def sweeper(self, queue: str) -> Resource[PluginSettings]:
         """The resource that kills and cleans up after the queue's workers."""
-        return cast("Resource[PluginSettings]", self._get(queue, Role.SWEEPER, self.queue(queue).sweeper))
+        return self._resource(queue, Role.SWEEPER, self.queue(queue).sweeper)
 
     def messenger(self, queue: str) -> Messenger[PluginSettings]:
         """Talks to the queue's workers."""
-        return cast("Messenger[PluginSettings]", self._get(queue, Role.MESSENGER, self.queue(queue).messenger))
+        block = self.queue(queue).messenger
+        routes: Routes[Messenger[PluginSettings]] | None = self._routes(queue, Role.MESSENGER, block)
+        if routes:
+            return RoutedMessenger(routes, self._make_context(queue))
+        return cast("Messenger[PluginSettings]", self._get(queue, Role.MESSENGER, block))
 
     def worker_maker(self, queue: str) -> WorkerMaker[PluginSettings]:
         """Decides what the queue's workers look like."""
         return cast("WorkerMaker[PluginSettings]", self._get(queue, Role.WORKER_MAKER, self.queue(queue).worker_maker))
 
-    def preparator(self, queue: str) -> Preparator[PluginSettings]:
-        """Brings the queue's input files."""
-        return cast("Preparator[PluginSettings]", self._get(queue, Role.PREPARATOR, self.queue(queue).preparator))
+    def preparator(self, queue: str, version: int | None = None) -> Preparator[PluginSettings]:
+        """Brings the input files of the queue's jobs, of the present version or another."""
+        return cast("Preparator[PluginSettings]", self._of_version(queue, Role.PREPARATOR, version))
 
-    def aux_preparator(self, queue: str) -> Preparator[PluginSettings]:
-        """Brings the queue's auxiliary inputs.
+    def aux_preparator(self, queue: str, version: int | None = None) -> Preparator[PluginSettings]:
+        """Brings auxiliary inputs of the queue's jobs, of the present version or another.
 
         Raises:
             UnusablePluginError: the queue has none.
         """
-        return cast("Preparator[PluginSettings]", self._get(queue, *self._block_of(queue, Role.AUX_PREPARATOR)))
+        return cast("Preparator[PluginSettings]", self._of_version(queue, Role.AUX_PREPARATOR, version))
 
     def extractor(self, queue: str) -> Extractor[PluginSettings]:
         """Finds auxiliary inputs in the queue's jobs.
@@ -209,20 +260,47 @@ class PluginPool:
         Raises:
             UnusablePluginError: the queue has none.
         """
-        return cast("Extractor[PluginSettings]", self._get(queue, *self._block_of(queue, Role.EXTRACTOR)))
+        return cast("Extractor[PluginSettings]", self._of_version(queue, Role.EXTRACTOR, None))
 
-    def _block_of(self, queue: str, role: Role) -> tuple[Role, PluginBlock]:
-        if block := self.queue(queue).blocks.get(role):
-            return role, block
-        raise UnusablePluginError(f"queue {queue} has no block {role}; add one, jobs with auxiliary inputs need it")
-
-    def stager(self, queue: str) -> Stager[PluginSettings]:
-        """Takes the queue's output files away."""
-        return cast("Stager[PluginSettings]", self._get(queue, Role.STAGER, self.queue(queue).stager))
+    def stager(self, queue: str, version: int | None = None) -> Stager[PluginSettings]:
+        """Takes the output files of the queue's jobs away, of the present version or another."""
+        return cast("Stager[PluginSettings]", self._of_version(queue, Role.STAGER, version))
 
     def zipper(self, queue: str) -> Zipper[PluginSettings]:
         """Packs the queue's output files: upstream's stagers do that too, so without a block theirs says where."""
         return cast("Zipper[PluginSettings]", self._get(queue, Role.ZIPPER, _zipper(self.queue(queue))))
+
+    def _resource(self, queue: str, role: Role, block: PluginBlock) -> Resource[PluginSettings]:
+        routes: Routes[Resource[PluginSettings]] | None = self._routes(queue, role, block)
+        if routes:
+            return RoutedResource(routes, self._make_context(queue))
+        return cast("Resource[PluginSettings]", self._get(queue, role, block))
+
+    def _routes(self, queue: str, role: Role, block: PluginBlock) -> Routes[Any] | None:
+        """The plugins of all versions; None if the present one serves them all."""
+        others = self._view.others.get((queue, role))
+        if not others:
+            return None
+        blocks: list[tuple[int | None, PluginBlock]] = [(None, block), *others.items()]
+        plugins = {version: self._get_or_reason(queue, role, each) for version, each in blocks}
+        routes: Routes[Any] = Routes(plugins, self._calls.__getitem__)
+        return routes if routes.able else None
+
+    def _get_or_reason(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings] | str:
+        try:
+            return self._get(queue, role, block)
+        except UnusablePluginError as error:
+            return str(error)
+
+    def _of_version(self, queue: str, role: Role, version: int | None) -> Plugin[PluginSettings]:
+        others = self._view.others.get((queue, role), {})
+        block = None if version is None else others.get(version)
+        return self._get(queue, role, block or self._block_of(queue, role))
+
+    def _block_of(self, queue: str, role: Role) -> PluginBlock:
+        if block := self.queue(queue).blocks.get(role):
+            return block
+        raise UnusablePluginError(f"queue {queue} has no block {role}; add one, jobs with auxiliary inputs need it")
 
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
         key = (queue, role, block.fingerprint)

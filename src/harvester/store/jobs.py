@@ -35,6 +35,7 @@ _FIELDS: Final = (
     "meta_data",
     "started_at",
     "ended_at",
+    "config_version",
 )
 _JOB: Final = Selection([jobs.c[name] for name in _FIELDS])
 _ATTRIBUTES: Final = _FIELDS.index("attributes")

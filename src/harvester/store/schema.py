@@ -9,7 +9,7 @@ of their own.
 
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 from harvester.core.files import FileKind, FileStatus
 from harvester.core.holds import HoldMode
@@ -111,6 +111,19 @@ queue_notes = Table(
     Column("note", JsonText, nullable=False),
 )
 
+queue_versions = Table(
+    "queue_versions",
+    metadata,
+    Column("version", Key, primary_key=True, autoincrement=True),
+    Column("queue", _NAME, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("config", JsonText, nullable=False),
+    Column("confirmed_at", UtcTime, nullable=False),
+    UniqueConstraint("queue", "digest"),
+    sqlite_autoincrement=True,  # jobs and workers may still have the number of a version that was deleted
+)
+"""Configurations of queues that jobs and workers may have been made with, without secrets."""
+
 jobs = Table(
     "jobs",
     metadata,
@@ -133,6 +146,7 @@ jobs = Table(
     Column("fetched_at", UtcTime, nullable=False),
     Column("started_at", UtcTime),
     Column("ended_at", UtcTime),
+    Column("config_version", BigInteger),
     Column("phase", EnumText(JobPhase), nullable=False),
     *_lease(""),
     *_lease("report_"),
@@ -186,6 +200,7 @@ workers = Table(
     Column("kill_error", Integer),
     Column("late_binding", Flag, nullable=False, server_default="0"),
     Column("jobs_asked", Integer, nullable=False, server_default="0"),
+    Column("config_version", BigInteger),
     Column("phase", EnumText(WorkerPhase), nullable=False),
     *_lease(""),
     *_lease("report_"),

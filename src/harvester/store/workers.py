@@ -56,6 +56,7 @@ _FIELDS: Final = (
     "started_at",
     "ended_at",
     "unseen_since",
+    "config_version",
 )
 _JOB_IDS: Final = (
     select(func.aggregate_strings(cast(job_workers.c.job_id, String), ","))

@@ -10,10 +10,12 @@ import pytest
 from sqlalchemy import event
 from world import World
 
+from harvester.agents.config_versions import ConfigVersions
 from harvester.agents.reloader import QueueReloader
 from harvester.config.queue_loader import QueueLoader
 from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import PluginPool
+from harvester.plugins.routing import RoutedResource
 from harvester.store import queues
 
 QUEUE = {"mapType": "NoJob", "submitter": {"plugin": "dummy"}, "maxWorkers": 1}
@@ -23,7 +25,7 @@ OURS = {"pilot_manager": "Harvester", "harvester": "test"}
 class Reloads:
     """An instance with real plugins and a file that a test writes."""
 
-    def __init__(self, world: World, directory: Path, **qconf: Any) -> None:  # noqa: ANN401 (any key)
+    def __init__(self, world: World, directory: Path, *, keeps_versions: bool = True, **qconf: Any) -> None:  # noqa: ANN401 (any key)
         self.world = world
         self.file = directory / "queues.json"
         self.file.write_text("{}")
@@ -31,10 +33,14 @@ class Reloads:
         loader = QueueLoader(self.file, world.settings.qconf, directory)
         loaded = loader.load()
         self.pool = PluginPool(
-            loaded.queues, lambda name: PluginContext("test", name, world.clock, directory), loaded.active
+            loaded.queues,
+            lambda name: PluginContext("test", name, world.clock, directory),
+            loaded.active,
+            keeps_versions=keeps_versions,
         )
         object.__setattr__(world.instance, "plugins", self.pool)
-        self.reloader = QueueReloader(world.instance, loader, loaded)
+        self.versions = ConfigVersions(world.db, world.clock, directory)
+        self.reloader = QueueReloader(world.instance, loader, loaded, self.versions)
         self.reloader.round()
         self._stamp = 1
 
@@ -70,14 +76,15 @@ def test_queues_come_change_and_go(reloads: Reloads):
     assert reloads.active() == {"B"}
 
 
-def test_nothing_new_costs_nothing(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_new_costs_one_small_statement(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
     reloads.say({"A": QUEUE})
     statements: list[str] = []
     event.listen(reloads.world.db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
     monkeypatch.setattr(QueueLoader, "load", lambda *_: pytest.fail("it was read again"))
     for _ in range(100):
         reloads.look()
-    assert statements == []
+    assert len(statements) == 100
+    assert {each.partition(" ")[0] for each in statements} == {"SELECT"}
 
 
 @pytest.mark.shows("qconf.updateInterval")
@@ -97,7 +104,10 @@ def test_only_plugins_whose_block_has_changed_are_built_anew(reloads: Reloads):
     before = {name: (pool.submitter(name), pool.stager(name)) for name in "AB"}
     changed = {**QUEUE, "maxWorkers": 9, "submitter": {"plugin": "dummy", "x": 1}}
     reloads.say({"A": changed, "B": {**QUEUE, "maxWorkers": 9}})
-    assert pool.submitter("A") is not before["A"][0]
+    after = pool.submitter("A")
+    assert isinstance(after, RoutedResource)
+    assert after._routes.present is not before["A"][0]
+    assert [each is before["A"][0] for each in after._routes.able] == [False, True]
     assert pool.stager("A") is before["A"][1]
     assert (pool.submitter("B"), pool.stager("B")) == before["B"]
 
