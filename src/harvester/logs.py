@@ -32,6 +32,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "listening": "monitor",
     "transfers": "stager",
     "change_watcher": "monitor",
+    "disk_cleaner": "sweeper",
     "worker_propagator": "propagator",
     "statistics": "propagator",
     "killer": "sweeper",

@@ -8,6 +8,7 @@ from typing import Final
 from harvester.agents.base import Instance
 from harvester.agents.credential_manager import CredentialKeeper, Manager
 from harvester.agents.dialogs import DialogBuffer
+from harvester.agents.disk_cleaner import DiskCleaner
 from harvester.agents.duties import Duty
 from harvester.agents.file_syncer import FileSyncing, Syncer
 from harvester.agents.service_monitor import ServiceMonitor
@@ -73,6 +74,10 @@ class Upkeep:
             volumes, period = settings.service_monitor.disk_volumes, settings.service_monitor.sleep_time
             monitor = ServiceMonitor(self._db, self._clock, self._host, volumes)
             on_this_host.append((ServiceMonitor.name, period, monitor.round))
+        sweeper = settings.sweeper
+        if sweeper.disk_clean_up_interval and sweeper.disk_high_watermark:
+            cleaner = DiskCleaner(self._db, sweeper.disk_high_watermark)
+            on_this_host.append((DiskCleaner.name, 3600 * sweeper.disk_clean_up_interval, cleaner.round))
         report, period = propagator.round, settings.propagator.sleep_time
         return [
             Duty(instance, owner, name=ServicePropagator.name, period=period, work=report),

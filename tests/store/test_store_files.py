@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 
+from sqlalchemy import select, update
 from store_tools import NOW, after, fetch
 
 from harvester.core.files import EVENT_KINDS, File, FileKind, FileStatus
-from harvester.store import files
+from harvester.store import files, jobs, shared_inputs
 from harvester.store.engine import Database
+from harvester.store.schema import jobs as job_table
+from harvester.store.shared_inputs import InputState
 
 
 def pending(job: int, lfn: str, **more: object) -> File:
@@ -83,3 +86,51 @@ def test_jobs_with_outputs_to_be_made_or_moved(db: Database):
         ]
         files.insert_new(connection, some)
         assert files.jobs_with_open_outputs(connection, [1, 2, 3, 4], EVENT_KINDS) == {3}
+
+
+# ---- shared inputs ---------------------------------------------------------------------------------------------------
+
+
+def an_input(job: int, status: FileStatus, lfn: str = "a", **more: object) -> File:
+    return File(0, job, lfn, FileKind.INPUT, status, scope="s", endpoint="E", **more)
+
+
+def test_how_an_input_stands_in_each_queue(db: Database):
+    with db.write() as connection:
+        fetch(connection, 1, 2, 3, 4)
+        fetch(connection, 5, queue="THERE")
+        statuses = (FileStatus.TO_PREPARE, FileStatus.PREPARING, FileStatus.TRIGGERED, FileStatus.READY)
+        files.insert_new(connection, [an_input(job, status) for job, status in enumerate(statuses, 1)])
+        files.insert_new(connection, [an_input(5, FileStatus.TRIGGERED), an_input(5, FileStatus.READY, "b")])
+        jobs.cancel(connection, {1: {}}, NOW)
+    first, second, third, ready, elsewhere, _ = all_of(db, 1, 2, 3, 4, 5)
+    with db.read() as connection:
+        states = {each.queue: each for each in shared_inputs.states_of(connection, ["a", "other"])}
+        assert shared_inputs.find(connection, [ready.file_id]) == {ready.file_id: ready}
+        assert shared_inputs.needed(connection, ["a", "b", "c"]) == {"a", "b"}
+    here = InputState("a", "s", "E", "HERE", ready.file_id, third.file_id, second.file_id)
+    assert states == {
+        "HERE": here,
+        "THERE": InputState("a", "s", "E", "THERE", None, elsewhere.file_id, None),
+    }
+    assert first.file_id < second.file_id
+
+
+def test_jobs_that_have_ended_need_no_input_and_have_none_to_give(db: Database):
+    with db.write() as connection:
+        fetch(connection, 1)
+        files.insert_new(connection, [an_input(1, FileStatus.READY)])
+        jobs.cancel(connection, {1: {}}, NOW)
+        (state,) = shared_inputs.states_of(connection, ["a"])
+        assert (state.ready, state.moving, state.waiting) == (None, None, None)
+        assert shared_inputs.needed(connection, ["a"]) == frozenset()
+
+
+def test_whoever_waits_for_an_input_is_called(db: Database):
+    with db.write() as connection:
+        fetch(connection, 1, 2)
+        files.insert_new(connection, [an_input(1, FileStatus.PREPARING), an_input(2, FileStatus.TO_PREPARE)])
+        connection.execute(update(job_table).values(due=after(hours=1)))
+        shared_inputs.call_waiting(connection, ["a"], NOW)
+        dues = dict(connection.execute(select(job_table.c.job_id, job_table.c.due)).all())
+    assert dues == {1: NOW, 2: after(hours=1)}

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from harvester.config.effects import ALL_AT_ONCE, CHECKS_IN_DATABASE, Idle, Later
+from harvester.config.effects import ALL_AT_ONCE, CHECKS_IN_DATABASE, Idle
 from harvester.config.fields import (
     Count,
     FilePath,
@@ -25,6 +25,7 @@ from harvester.config.fields import (
     Section,
     Text,
 )
+from harvester.config.watermarks import Watermarks
 
 
 def _factor(value: object) -> object:
@@ -173,9 +174,10 @@ class Sweeper(Section):
     """How long cancelled workers are kept."""
     keep_missed: Hours = 24
     """How long missed workers are kept."""
-    keep_pending: Annotated[Hours, Idle("`keepMissed` counts for them")] = 24
+    keep_pending: Annotated[Hours, Idle("none stays so: they end as missed, and `keepMissed` counts")] = 24
     """How long workers that were never submitted are kept."""
-    disk_clean_up_interval: Annotated[Hours | None, Idle("no directory is kept below a size")] = None
-    """Period of removing old directories; needs `diskHighWatermark`."""
-    disk_high_watermark: Annotated[Text | None, Later("no directory is kept below a size")] = None
-    """`directory|GB,directory|GB`: the oldest contents go when a directory holds more."""
+    disk_clean_up_interval: Hours | None = None
+    """Period of looking at the directories of `diskHighWatermark`; each host looks at its own."""
+    disk_high_watermark: Watermarks = ()
+    """`directory|GB,directory|GB`: the oldest files go when a directory holds more, except inputs that jobs still need.
+    Needs `diskCleanUpInterval`."""

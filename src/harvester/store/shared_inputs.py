@@ -63,6 +63,13 @@ def find(connection: Connection, file_ids: Collection[int]) -> dict[int, File]:
     return {row[0]: File(*row) for row in rows}
 
 
+def needed(connection: Connection, lfns: Collection[str]) -> frozenset[str]:
+    """Those of the names that are inputs of jobs that have not ended."""
+    wanted = one_of(connection, files.c.name_key, {number_of_name(each) for each in lfns})
+    query = select(files.c.lfn).join_from(files, jobs, files.c.job_id == jobs.c.job_id).distinct()
+    return frozenset(connection.scalars(query.where(wanted, unindexed(jobs.c.phase).in_(_OPEN))))
+
+
 def call_waiting(connection: Connection, lfns: Collection[str], now: datetime) -> None:
     """Jobs that wait for inputs of these names to be brought by others look again now."""
     wanted = one_of(connection, files.c.name_key, {number_of_name(each) for each in lfns})

@@ -350,7 +350,6 @@ IN_MAIN = [
             ("portNumber = 25081", "frontend.portNumber", "no port is open"),
             ("secretFile = /s", "frontend.secretFile", "no port is open"),
             ("eventStatusDumpXmlFile = o.xml", "payload_interaction.eventStatusDumpXmlFile", "as JSON only"),
-            ("diskHighWatermark = /d|100", "sweeper.diskHighWatermark", "no directory is kept below a size"),
             ("actions = email", "watcher.actions", "see harvester status"),
             ("moduleName = m", "credmanager.moduleName", "only 0 of them have all other entries"),
             ("active = True", "apfmon.active", "no pilot factory monitor"),
