@@ -25,9 +25,9 @@ class BatchJob:
     ended_at: float | None
 
 
-def local_batch_jobs(site: Site) -> list[BatchJob]:
-    """The ledger of the local resource."""
-    path = site.directory / "resource" / "workers.db"
+def local_batch_jobs(site: Site, resource: str = "resource") -> list[BatchJob]:
+    """The ledger of a local resource."""
+    path = site.directory / resource / "workers.db"
     if not path.exists():
         return []
     with closing(sqlite3.connect(path, timeout=30)) as ledger:

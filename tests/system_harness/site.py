@@ -74,7 +74,13 @@ class Site:
     def configure(self, queues: Mapping[str, JsonValue], sections: Sections | None = None) -> None:
         """Write both configuration files; `sections` is laid over what every site has."""
         self.configuration.write_text(_as_text(self._own_sections(), _QUICK, sections or {}))
-        self.queue_file.write_text(json.dumps(queues, indent=1))
+        self.configure_queues(queues)
+
+    def configure_queues(self, queues: Mapping[str, JsonValue]) -> None:
+        """Put another queue configuration in place, whole at once; a running Harvester takes it over."""
+        new = self.queue_file.with_suffix(".new")
+        new.write_text(json.dumps(queues, indent=1))
+        new.replace(self.queue_file)
 
     @property
     def configuration(self) -> Path:

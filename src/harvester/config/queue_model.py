@@ -60,7 +60,7 @@ class QueueConfig(Keyed):
     unused: ClassVar[Mapping[str, str]] = {
         "queueName": "the key of the entry",
         "uniqueName": "the name of the queue tells its workers apart",
-        "configID": "jobs and workers follow the present configuration",
+        "configID": "versions are counted by themselves",
         "nNewWorkers": "counted by the submitter",
         "pilotTypeRandomWeightsPermille": "labels have weights: `prodSourceLabelRandomWeightsPermille`",
     }
