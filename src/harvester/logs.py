@@ -42,6 +42,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "credential_manager": "cred_manager",
     "service_propagator": "propagator",
     "process_meter": "service_monitor",
+    "alarm_mail": "watcher",
 }
 """Agents and their parts whose lines are in a file that is not called like them."""
 _ROOMS: Final[Mapping[str, str]] = {

@@ -40,6 +40,7 @@ from harvester.agents.stager import StagerAgent
 from harvester.agents.statistics import StatisticsReporter
 from harvester.agents.submitter import Submitter
 from harvester.agents.sweeper import Sweeper
+from harvester.agents.watcher import Watcher, signs_of
 from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.config.cache_lines import read_lines
 from harvester.config.queue_loader import QueueLoader
@@ -47,6 +48,7 @@ from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, SteadyClock, utc_now
 from harvester.core.errors import HarvesterError
+from harvester.core.watching import Sign
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
@@ -153,6 +155,7 @@ class _Loop:
         period: seconds between two rounds.
         retry: seconds until the next round after one that failed.
         nudged: set when the next round has to come at once.
+        patience: seconds that a round may take before it looks stuck.
     """
 
     name: str
@@ -160,6 +163,7 @@ class _Loop:
     retry: float
     round: Callable[[], None]
     nudged: threading.Event = field(default_factory=threading.Event)
+    patience: float = 600.0
 
 
 class Harvester:
@@ -207,9 +211,11 @@ class Harvester:
         ]
         versions = ConfigVersions(self.db, steady, Path(settings.master.work_dir))
         self.reloader = QueueReloader(instance, loader, loaded, versions)
+        self.watcher = self.upkeep.watcher(self._signs)
         self._duties = self._make_duties(instance, private)
         self._loops = self._make_loops(instance, steady())
         self._threads: list[threading.Thread] = []
+        self._rounds_ended: dict[str, float] = {}
 
     def _make_duties(self, instance: Instance, private: PrivateDocuments) -> list[Duty]:
         """What one process does for all."""
@@ -229,7 +235,7 @@ class Harvester:
         return [*ours, *self.upkeep.duties(instance, owner)]
 
     def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:
-        manager, qconf = CommandManager(instance, started), self.settings.qconf
+        manager, qconf, watching = CommandManager(instance, started), self.settings.qconf, self.settings.watcher
         return [
             _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
             _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
@@ -237,8 +243,20 @@ class Harvester:
             _Loop(QueueReloader.name, qconf.check_interval, qconf.check_interval, self.reloader.round),
             _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
             _Loop("dialogs", DIALOGS_PERIOD, DIALOGS_PERIOD, self.upkeep.write_dialogs),
+            _Loop(Watcher.name, watching.sleep_time, 60.0, self.watcher.round),
             *(_Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
+
+    def _signs(self) -> list[Sign]:
+        """How agents and loops do."""
+        now = time.monotonic()
+        ended = self._rounds_ended
+        loops = [
+            Sign(each.name, now - ended[each.name], each.period + each.patience)
+            for each in self._loops
+            if each.name in ended
+        ]
+        return [*signs_of(self.runners, self.db, self._clock), *loops]
 
     def start(self) -> None:
         """Take over from dead predecessors and let the agents work.
@@ -304,6 +322,7 @@ class Harvester:
 
     def _repeat(self, loop: _Loop) -> None:
         while not self._stopping.is_set():
+            self._rounds_ended[loop.name] = time.monotonic()
             pause = min(loop.retry, loop.period)
             try:
                 loop.round()

@@ -1,10 +1,12 @@
 """The part of the composition root that keeps the instance itself in order: credentials, files, messages."""
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
+from harvester.agents.alarm_mail import AlarmMail
 from harvester.agents.base import Instance
 from harvester.agents.credential_manager import CredentialKeeper, Manager
 from harvester.agents.dialogs import DialogBuffer
@@ -13,10 +15,12 @@ from harvester.agents.duties import Duty
 from harvester.agents.file_syncer import FileSyncing, Syncer
 from harvester.agents.service_monitor import ServiceMonitor
 from harvester.agents.service_propagator import ServicePropagator
+from harvester.agents.watcher import Watcher, end_this_process
 from harvester.config.service import Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.core.clock import Clock
-from harvester.logs import area_of_record
+from harvester.core.watching import Sign
+from harvester.logs import area_of, area_of_record
 from harvester.plugins.api import PluginContext
 from harvester.plugins.names import Role
 from harvester.plugins.pool import PluginPool
@@ -87,6 +91,12 @@ class Upkeep:
             ),
         ]
 
+    def watcher(self, signs: Callable[[], Iterable[Sign]]) -> Watcher:
+        """What watches the parts of this process."""
+        instance = self._settings.master.harvester_id
+        mail = AlarmMail(self._settings, f"Harvester {instance} on {self._host}, process {os.getpid()},")
+        return Watcher(self._settings, signs, _area_of_part, mail=mail, end=end_this_process)
+
     def listen(self) -> None:
         """Collect what is complained of from now on."""
         logging.getLogger("harvester").addHandler(self._dialogs)
@@ -119,3 +129,7 @@ class Upkeep:
 
     def _context(self, setup: Setup) -> PluginContext:
         return replace(self._make_context(setup.queue), setup=setup.name)
+
+
+def _area_of_part(name: str) -> str:
+    return area_of("", name)

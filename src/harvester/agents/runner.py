@@ -104,6 +104,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._lock = threading.Lock()
         self._in_hand: dict[int, _InHand[UnitT]] = {}
         self._fruitless = 0
+        self._looked = tick()
         self._dispatcher = threading.Thread(target=self._dispatch, name=agent.name, daemon=True)
 
     def start(self) -> None:
@@ -111,6 +112,18 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self.agent.instance.wake.listen(self.agent.name, self._wake.set)
         self._wake.set()
         self._dispatcher.start()
+
+    @property
+    def silence(self) -> float:
+        """Seconds since it last looked for work, or knew that it need not."""
+        return self._tick() - self._looked
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing keeps it from taking what is due: no work in hand, no rest, no trouble with the server."""
+        line = self.agent.line
+        with self._lock:
+            return not self._in_hand and not self.health.resting and not (line and line.is_in_trouble)
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -177,11 +190,15 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _look(self) -> tuple[Sequence[UnitT], float]:
         """Work, or the seconds until there may be some; being woken ends these early."""
         line = self.agent.line
-        if not self._is_alive() or not self._has_room() or (line and not line.is_open):
+        if not self._is_alive() or not self._has_room():
+            return (), _BLOCKED_NAP
+        if line and not line.is_open:
+            self._looked = self._tick()
             return (), _BLOCKED_NAP
         now = self.agent.instance.clock()
         with self._db.read() as connection:
             horizon = self.agent.horizon(connection)
+        self._looked = self._tick()
         pace = self.agent.pace
         longest = min(pace.ceiling, _LONGEST_NAP)
         if horizon is None or horizon > now:

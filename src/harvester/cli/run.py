@@ -44,6 +44,8 @@ def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
     harvester = _started(configuration, stop)
     stop.wait()
     harvester.stop(_STOP_SECONDS)
+    if harvester.watcher.has_ended_the_process:
+        raise typer.Exit(1)  # not an end that was wished for: whoever watches over the service starts it again
 
 
 def _log_findings(configuration: Configuration) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pydantic import JsonValue
 from pydantic_core import ErrorDetails
@@ -9,6 +10,20 @@ from pydantic_core import ErrorDetails
 from harvester.config.fields import Kind
 from harvester.config.findings import instead, nearest, shown
 from harvester.config.json_lines import JsonPath
+
+
+@dataclass(frozen=True, slots=True)
+class KeyProblem:
+    """What is wrong with a key that is accepted all the same, or with a part of its value.
+
+    Attributes:
+        key: of its section or queue.
+    """
+
+    key: str
+    problem: str
+    advice: str
+
 
 _WANTED = {
     "int_": "a whole number",

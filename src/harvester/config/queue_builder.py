@@ -21,10 +21,10 @@ from harvester.config.plugin_blocks import (
     PluginProblem,
     identity_problem,
 )
-from harvester.config.problems import later_key, unknown_key, wrong_value
+from harvester.config.problems import KeyProblem, later_key, unknown_key, wrong_value
 from harvester.config.queue_merge import TEMPLATE_FLAG, MergedQueue
 from harvester.config.queue_model import LIMIT_KEYS, ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig, python_name
-from harvester.config.setups import SetupProblem, of_queue
+from harvester.config.setups import of_queue
 from harvester.core.workers import MapType
 
 _QUEUE_STATUSES = ("online", "offline", "test", "brokeroff", "standby", "maintenance", "paused")
@@ -103,7 +103,7 @@ class _Builder:
         """One that cannot be used keeps no queue out of service: somebody else may care for what it would do."""
         at, key = self.merged.find(role)
         for found in of_queue(queue, role, getattr(queue, role), ""):
-            if isinstance(found, SetupProblem):
+            if isinstance(found, KeyProblem):
                 self.findings.warning(at, key, found.problem, found.advice)
                 continue
             for said in check(queue.queue_name, role, found.block):

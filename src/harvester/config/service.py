@@ -1,7 +1,7 @@
 """`panda_harvester.cfg` and `panda_common.cfg` as one typed value."""
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +36,9 @@ from harvester.config.job_sections import (
     Zipper,
 )
 from harvester.config.log_areas import AREAS, area_named
+from harvester.config.problems import KeyProblem
 from harvester.config.resolver import report_resolver
-from harvester.config.setups import SetupProblem, SetupsFound, of_credential_lists, of_plugin_configs
+from harvester.config.setups import of_credential_lists, of_plugin_configs
 from harvester.config.upkeep_sections import Apfmon, Cacher, CredManager, FileSyncer, ServiceMonitor, Watcher
 from harvester.config.values import Entry, Expander
 from harvester.config.worker_sections import Monitor, Submitter, Sweeper
@@ -215,15 +216,17 @@ class _Builder:
         self._report_missing_authorities(settings.pandacon)
         entry = self._entries.get("cacher", {}).get("data")
         report_lines(settings.cacher.data, entry, environ, self._findings)
-        self._report_setups("credmanager", of_credential_lists(settings.credmanager, settings.pandacon.cert_file))
-        self._report_setups("credmanager", of_plugin_configs(settings.credmanager.plugin_configs))
-        self._report_setups("file_syncer", of_plugin_configs(settings.file_syncer.plugin_configs))
+        self._report_keys("credmanager", of_credential_lists(settings.credmanager, settings.pandacon.cert_file))
+        self._report_keys("credmanager", of_plugin_configs(settings.credmanager.plugin_configs))
+        self._report_keys("file_syncer", of_plugin_configs(settings.file_syncer.plugin_configs))
+        self._report_keys("watcher", settings.watcher.problems())
         report_resolver(settings.qconf, settings.cacher.data, self._text("qconf").place, self._findings)
         return settings
 
-    def _report_setups(self, section: str, found: SetupsFound) -> None:
+    def _report_keys(self, section: str, found: Iterable[object]) -> None:
+        """Warn of the problems among what was found in a section."""
         for each in found:
-            if isinstance(each, SetupProblem):
+            if isinstance(each, KeyProblem):
                 entry = self._entries.get(section, {}).get(each.key)
                 at = entry.at if entry else self._text(section).at
                 self._findings.warning(at, f"{section}.{each.key}", each.problem, each.advice)

@@ -12,6 +12,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from harvester.config.plugin_blocks import PluginBlock, identity_problem
+from harvester.config.problems import KeyProblem
 from harvester.config.queue_model import QueueConfig
 from harvester.config.upkeep_sections import CredManager, FileSyncer
 
@@ -35,20 +36,7 @@ class Setup:
     block: PluginBlock
 
 
-@dataclass(frozen=True, slots=True)
-class SetupProblem:
-    """Why an entry is no set-up; the others are not concerned.
-
-    Attributes:
-        key: of its section or queue.
-    """
-
-    key: str
-    problem: str
-    advice: str
-
-
-SetupsFound = list[Setup | SetupProblem]
+SetupsFound = list[Setup | KeyProblem]
 
 
 def credential_setups(
@@ -92,7 +80,7 @@ def of_credential_lists(section: CredManager, cert_file: str | None) -> SetupsFo
     if number < len(section.module_name):
         problem = f"has {len(section.module_name)} plugins, but only {number} of them have all other entries"
         advice = "write as many lines for className, inCertFile, outCertFile and voms"
-        found.append(SetupProblem("moduleName", problem, advice))
+        found.append(KeyProblem("moduleName", problem, advice))
     return found
 
 
@@ -106,14 +94,14 @@ def of_plugin_configs(configs: Sequence[Mapping[str, JsonValue]]) -> SetupsFound
     return [each for place, entry in enumerate(configs, start=1) for each in _of_config(place, entry)]
 
 
-def _of_config(place: int, entry: Mapping[str, JsonValue]) -> Iterator[Setup | SetupProblem]:
+def _of_config(place: int, entry: Mapping[str, JsonValue]) -> Iterator[Setup | KeyProblem]:
     if problem := identity_problem(entry):
-        yield SetupProblem("pluginConfigs", f"entry {place} {problem}", 'write "module" and "name", or "plugin" alone')
+        yield KeyProblem("pluginConfigs", f"entry {place} {problem}", 'write "module" and "name", or "plugin" alone')
         return
     setups = entry.get("configs")
     if not isinstance(setups, dict) or not all(isinstance(each, dict) for each in setups.values()):
         problem = f'entry {place} has no "configs" of the form {{set-up: {{parameter: value}}}}, so it does nothing'
-        yield SetupProblem("pluginConfigs", problem, 'write "configs": {"name of the set-up": {…}}')
+        yield KeyProblem("pluginConfigs", problem, 'write "configs": {"name of the set-up": {…}}')
         return
     identity = {key: value for key, value in entry.items() if key != "configs"}
     for name, settings in setups.items():
@@ -138,16 +126,16 @@ def of_queue(queue: QueueConfig, key: str, listed: Sequence[Mapping[str, JsonVal
 
 def _of_queue(
     queue: QueueConfig, key: str, place: int, entry: Mapping[str, JsonValue], instance: str
-) -> Setup | SetupProblem:
+) -> Setup | KeyProblem:
     if problem := identity_problem(entry):
-        return SetupProblem(key, f"entry {place} {problem}", 'write "module" and "name", or "plugin" alone')
+        return KeyProblem(key, f"entry {place} {problem}", 'write "module" and "name", or "plugin" alone')
     known: dict[str, JsonValue] = {"harvesterID": instance, "queueName": queue.queue_name}
     known |= {f"{_COMMON}{name}": value for name, value in queue.common.items()}
     filled = {name: _filled(value, known) for name, value in entry.items()}
     if missing := sorted({name for value in filled.values() for name in _left_in(value)}):
         words = ", ".join(f"${{{name}}}" for name in missing)
         problem = f"entry {place} has {words}, which stands for nothing here"
-        return SetupProblem(key, problem, "write ${harvesterID}, ${queueName} or ${common.KEY} with a key of common")
+        return KeyProblem(key, problem, "write ${harvesterID}, ${queueName} or ${common.KEY} with a key of common")
     given = {"setup_name": queue.queue_name, "queueName": queue.queue_name}
     return Setup(queue.queue_name, queue.queue_name, key, PluginBlock.of({**given, **filled}, {}, entry))
 

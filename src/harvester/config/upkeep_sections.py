@@ -1,7 +1,7 @@
 """The sections of the agents that keep the instance itself in order, core reference §1.8."""
 
-from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
@@ -20,44 +20,57 @@ from harvester.config.fields import (
     Section,
     Text,
 )
+from harvester.config.findings import instead
+from harvester.config.problems import KeyProblem
 
-_NO_WATCH = Idle("nothing is watched")
+ACTIONS: Final = ("email", "terminate", "kill")
+"""What `[watcher] actions` may say."""
 _NO_APFMON = Idle("no pilot factory monitor is told about workers")
 
 
 class Watcher(Section):
-    """`[watcher]`: notices that an agent is stuck."""
+    """`[watcher]`: notices that a part of the service is stuck."""
 
-    log_file_name_list: Annotated[CommaList, _NO_WATCH] = ("panda-db_proxy.log",)
-    """Log files to watch, in the log directory."""
-    max_stalled: Annotated[Seconds, _NO_WATCH] = 300
-    """Longest silence; 0 for no such test."""
-    n_messages: Annotated[Count, _NO_WATCH] = 1000
-    """Lines looked at for `maxDuration`; 0 for no such test."""
-    max_duration: Annotated[Seconds, _NO_WATCH] = 600
-    """Longest time for that many lines; 0 for no such test."""
-    check_interval: Annotated[Seconds, _NO_WATCH] = 180
-    """Period of the tests."""
-    sleep_time: Annotated[Seconds, _NO_WATCH] = 60
+    log_file_name_list: CommaList = ("panda-db_proxy.log",)
+    """The parts to watch, by the logs that they write: `panda-monitor.log` for the monitor, `panda-db_proxy.log` and
+    logs that do not exist here for all parts."""
+    max_stalled: Seconds = 300
+    """Longest time without looking for work; 0 for no such test."""
+    n_messages: Count = 1000
+    """0 for no test of `maxDuration`; other values make no difference."""
+    max_duration: Seconds = 600
+    """Longest time that work may wait for an agent that could take it; 0 for no such test."""
+    check_interval: Seconds = 180
+    """Period of the tests; the first one comes so long after the start."""
+    sleep_time: Seconds = 60
     """Pause between cycles."""
-    actions: Annotated[CommaList, Later("nobody is told, see `harvester status`")] = ()
-    """What to do: `email`, `kill`, `terminate`."""
-    passphrase_env: Annotated[Text, _NO_WATCH] = "HARVESTER_WATCHER_PASSPHRASE"  # noqa: S105 -- the name of a variable, no secret
-    """Environment variable with the pass-phrase of the mail account."""
-    mail_server: Annotated[Text | None, _NO_WATCH] = None
+    actions: CommaList = ()
+    """What to do besides logging it: `email`, `terminate` (this process stops), `kill` (it stops, and is killed if it
+    has not stopped after a minute)."""
+    passphrase_env: Text = "HARVESTER_WATCHER_PASSPHRASE"  # noqa: S105 -- the name of a variable, no secret
+    """Environment variable with the pass-phrase of `mailUser` and `mailPassword`, if they are encrypted."""
+    mail_server: Text | None = None
     """Mail server."""
-    mail_port: Annotated[Port | None, _NO_WATCH] = None
-    """Its port."""
-    mail_use_ssl: Annotated[Flag, Field(alias="mailUseSSL"), _NO_WATCH] = False
-    """Mail goes over TLS."""
-    mail_user: Annotated[Secret | None, _NO_WATCH] = None
-    """Account, encrypted."""
-    mail_password: Annotated[Secret | None, _NO_WATCH] = None
-    """Its password, encrypted."""
-    mail_from: Annotated[Text | None, _NO_WATCH] = None
-    """Sender."""
-    mail_to: Annotated[CommaList, _NO_WATCH] = ()
+    mail_port: Port | None = None
+    """Its port; 25 when not set."""
+    mail_use_ssl: Annotated[Flag, Field(alias="mailUseSSL")] = False
+    """Mail goes over TLS (STARTTLS)."""
+    mail_user: Secret | None = None
+    """Account, plain or encrypted."""
+    mail_password: Secret | None = None
+    """Its password, plain or encrypted."""
+    mail_from: Text | None = None
+    """Sender; the first receiver when not set."""
+    mail_to: CommaList = ()
     """Receivers."""
+
+    def problems(self) -> Iterator[KeyProblem]:
+        """Actions that nobody knows, and mail that nobody would get."""
+        for action in self.actions:
+            if action not in ACTIONS:
+                yield KeyProblem("actions", f"there is no action {action}", instead(action, ACTIONS, "remove it"))
+        if "email" in self.actions and not (self.mail_server and self.mail_to):
+            yield KeyProblem("actions", "email needs a mail server and receivers", "write mailServer and mailTo")
 
 
 class CredManager(Section):

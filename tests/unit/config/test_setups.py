@@ -6,12 +6,12 @@ import pytest
 from pydantic import JsonValue
 
 from harvester.config.findings import Findings
+from harvester.config.problems import KeyProblem
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queue_model import QueueConfig
 from harvester.config.setups import (
     Setup,
-    SetupProblem,
     credential_setups,
     of_credential_lists,
     of_plugin_configs,
@@ -61,7 +61,7 @@ def test_the_certificate_of_the_server_is_made_where_no_other_is_named():
 def test_a_short_list_leaves_plugins_out_and_says_so(missing: str):
     keys = {"moduleName": MODULE, "className": "C", "inCertFile": "/in", "outCertFile": "/out", "voms": "vo"}
     (found,) = of_credential_lists(section(**{key: each for key, each in keys.items() if key != missing}), None)
-    assert isinstance(found, SetupProblem)
+    assert isinstance(found, KeyProblem)
     assert found.problem == "has 1 plugins, but only 0 of them have all other entries"
 
 
@@ -87,7 +87,7 @@ def test_one_plugin_has_several_setups():
 )
 def test_an_entry_without_setups_is_told(entry: dict[str, JsonValue], words: str):
     (found,) = of_plugin_configs([entry])
-    assert isinstance(found, SetupProblem)
+    assert isinstance(found, KeyProblem)
     assert words in found.problem
 
 
@@ -113,7 +113,7 @@ def test_placeholders_of_a_queue_are_filled_in(attribute: str):
 def test_a_placeholder_that_stands_for_nothing_is_told():
     queue = queue_with(credmanagers=[{"plugin": "dummy", "outCertFile": "/p/${common.nowhere}"}])
     (found,) = of_queue(queue, "credmanagers", queue.credmanagers, "inst")
-    assert isinstance(found, SetupProblem)
+    assert isinstance(found, KeyProblem)
     assert "${common.nowhere}" in found.problem
 
 

@@ -97,6 +97,7 @@ def periods(directory: Path, **sections: Mapping[str, object]) -> dict[str, floa
 @pytest.mark.shows(
     "commandmanager.sleepTime", "cacher.sleepTime", "monitor.eventBasedCheckInterval", "credmanager.sleepTime",
     "file_syncer.sleepTime", "qconf.checkInterval", "service_monitor.sleepTime", "service_monitor.active",
+    "watcher.sleepTime",
 )  # fmt: skip
 @pytest.mark.parametrize(
     ("name", "section", "keys"),
@@ -108,6 +109,7 @@ def periods(directory: Path, **sections: Mapping[str, object]) -> dict[str, floa
         ("file syncer", "file_syncer", {"sleepTime": 77}),
         ("queue configuration", "qconf", {"checkInterval": 77}),
         ("service monitor", "service_monitor", {"active": True, "sleepTime": 77}),
+        ("watcher", "watcher", {"sleepTime": 77}),
     ],
 )
 def test_rounds_have_the_period_of_their_section(tmp_path: Path, name: str, section: str, keys: dict[str, object]):
