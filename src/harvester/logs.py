@@ -30,6 +30,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "queue_configuration": "queue_config_mapper",
     "reconciler": "submitter",
     "listening": "monitor",
+    "sight_guard": "monitor",
     "transfers": "stager",
     "change_watcher": "monitor",
     "disk_cleaner": "sweeper",

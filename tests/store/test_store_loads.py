@@ -1,7 +1,7 @@
 """What limits on cores, memory and running jobs count."""
 
 from sqlalchemy import update
-from store_tools import NOW, a_job, claim_intents, end, intend, submit
+from store_tools import NOW, a_job, after, claim_intents, end, intend, submit
 
 from harvester.core.job_fetch import JobCounts
 from harvester.core.jobs import JobStatus
@@ -11,7 +11,8 @@ from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
-from harvester.store.worker_counts import Load
+from harvester.store.schema import workers as worker_table
+from harvester.store.worker_counts import Load, Missed
 
 
 def test_live_workers_are_weighed_by_kind(db: Database):
@@ -47,3 +48,16 @@ def test_jobs_are_weighed_until_their_outputs_are_stored(db: Database):
             "HERE": JobCounts(starting=3, running=1, starting_cores=12, running_cores=4),
             "THERE": JobCounts(),
         }
+
+
+def test_failed_submissions_are_counted_by_window_and_element(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2, 3, 4)
+        end(connection, 1, 2, status=WorkerStatus.MISSED)
+        end(connection, 3)
+        connection.execute(update(worker_table).where(worker_table.c.worker_id == 1).values(computing_element="ce1"))
+        moments = [NOW, after(seconds=1)]
+        found = worker_counts.missed(connection, ["HERE", "THERE"], moments)
+        assert sorted(found["HERE"], key=str) == [Missed("ce1", (1, 0)), Missed(None, (1, 0))]
+        assert found["THERE"] == []
+        assert worker_counts.missed(connection, ["HERE"], []) == {"HERE": []}

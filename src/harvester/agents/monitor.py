@@ -20,6 +20,7 @@ from harvester.agents.complaints import Complaints
 from harvester.agents.job_changes import write_jobs
 from harvester.agents.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.agents.listening import Listener
+from harvester.agents.sight_guard import NotListedYet, guard_sight
 from harvester.core.errors import HarvesterError
 from harvester.core.pacing import RoundPace
 from harvester.core.workers import Worker, WorkerStatus
@@ -190,6 +191,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         changed = sorted({each.held.worker.queue for each in seen if _makes_room(each, verdicts)})
         for pair in (QUEUE_SIZE, QUEUE_FETCH):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
+        guard_sight(connection, seen, now)
         self._note(connection, seen, now)
         self._log_troubles(unit, seen)
         return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()), *wakes)
@@ -329,5 +331,5 @@ def _makes_room(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
 def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> CheckOutcome:
     """A batch job submitted a moment ago may be missing from a listing without being gone."""
     if isinstance(answer, Gone) and worker.submitted_at and worker.submitted_at > settled:
-        return Unknown(f"just submitted and not listed yet: {answer.reason}")
+        return NotListedYet(f"just submitted and not listed yet: {answer.reason}")
     return answer

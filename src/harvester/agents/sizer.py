@@ -15,6 +15,7 @@ from harvester.agents.holds import leave_held
 from harvester.agents.intents import Intents, Planned, Unplanned
 from harvester.agents.matching import Matched, match, most_wanted, needs_matching
 from harvester.agents.queue_sizes import QueueSizes
+from harvester.agents.throttling import Throttling
 from harvester.config.queues import QueueConfig
 from harvester.core.grouping import GroupRules, group_jobs
 from harvester.core.holds import HoldMode
@@ -51,6 +52,7 @@ class Sizer(Agent[SizeUnit, Planned]):
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
         self._queue_sizes = QueueSizes(instance)
+        self._throttling = Throttling(instance)
         self._intents = Intents(instance, self.name)
 
     @property
@@ -145,10 +147,12 @@ class Sizer(Agent[SizeUnit, Planned]):
     def act(self, unit: SizeUnit) -> Planned:
         """Let the worker maker say what the workers look like; those that do not fit into a limit are not made."""
         plugins = self.instance.plugins
+        template = plugins.messenger(unit.about).access_point_template()
+        if objection := self._throttling.objection(unit.about):
+            return Planned((), (), template, Sizing(0, "throttler", objection))
         matched, sizing = self._matched(unit)
         plans = self.instance.call(plugins.worker_maker(unit.about).make, matched.groups, Unplanned)
         gate = Admission(unit.sizing.rooms)
-        template = plugins.messenger(unit.about).access_point_template()
         return Planned(matched.groups, [_admitted(plan, gate) for plan in plans], template, sizing, matched.at_once)
 
     def _matched(self, unit: SizeUnit) -> tuple[Matched, Sizing]:

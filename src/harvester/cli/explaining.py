@@ -39,6 +39,8 @@ _LIMITS: Final[Mapping[str, str]] = {
     "order of the server": "as many as the server ordered",
     "activated jobs": "limited by the jobs that the server has activated",
     "queue status": "closed by the information system",
+    "circuit breaker": "stopped because its workers are out of sight",
+    "throttler": "held back by the throttler",
 }
 """What decided, where that is no key of the configuration."""
 _WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {

@@ -49,8 +49,8 @@ class SubmitterKeys(Keyed):
     """Cores of a node."""
     no_pilots_when_no_active_jobs: JsonFlag | None = None
     """`[submitter] noPilotsWhenNoActiveJobs` of this queue."""
-    computing_elements: Annotated[Names, Idle("nothing is limited by computing element")] = ()
-    """Computing elements that workers go to."""
+    computing_elements: Names = ()
+    """Computing elements that workers go to; throttlers may count failed submissions by them."""
     ce_endpoint: Annotated[Text | None, Idle("no pilot factory monitor is told about workers")] = None
     """Their address, for a pilot factory monitor."""
 

@@ -69,8 +69,9 @@ class QueueConfig(Keyed):
     """Its name, the key of the entry."""
     site_name: Text
     """Site; the part of the name before `/` when not set."""
-    site_family: Annotated[Text, Idle("nothing is limited by family")]
-    """Family of sites; the part of the name before `/` when not set."""
+    site_family: Text
+    """Family of sites, whose workers the throttler `tiny` limits together; the part of the name before `/` when not
+    set."""
     panda_queue_name: Annotated[Text | None, Idle("workers are told the name of the queue")] = None
     """Name of the PanDA queue, from the resolver; the site when there is none."""
     queue_status: Text = "online"
@@ -180,8 +181,8 @@ class QueueConfig(Keyed):
     """Brings input files; `dummy` when not set."""
     stager: Block
     """Takes output files away; `dummy` when not set."""
-    throttler: Annotated[Block | None, Later("nothing holds submission back")] = None
-    """May hold submission back."""
+    throttler: Block | None = None
+    """May hold submission back, while too many submissions fail or a site family has enough workers."""
     zipper: Block | None = None
     """Packs output files; `tar` with the settings of the stager when not set."""
     aux_preparator: Annotated[Block | None, Field(alias="aux_preparator")] = None

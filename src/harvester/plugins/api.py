@@ -16,7 +16,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -419,6 +419,47 @@ class WorkerMaker(Plugin[SettingsT], ABC):
     @abstractmethod
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
         """One plan per group; Failed fails the jobs of that group (`failed_to_make`)."""
+
+
+# ---- throttlers ------------------------------------------------------------------------------------------------------
+
+
+class MissedLevel(StrEnum):
+    """Which submissions count together: of a site, of a queue, or of the queues that use a computing element."""
+
+    SITE = "site"
+    QUEUE = "pq"
+    ELEMENT = "ce"
+
+
+@record_type
+class QueueLoad:
+    """What a throttler may judge a queue by.
+
+    Attributes:
+        missed: workers that could not be submitted, by level and by the minutes that the throttler asked about.
+        queued: workers of all queues of the site family that wait, with their cores.
+        running: likewise, those that run.
+    """
+
+    missed: Mapping[tuple[MissedLevel, float], int] = field(default_factory=dict)
+    queued: int = 0
+    running: int = 0
+    queued_cores: int = 0
+    running_cores: int = 0
+
+
+class Throttler(Plugin[SettingsT], ABC):
+    """Holds submission back where it would only make things worse; asked before workers are made."""
+
+    @property
+    @abstractmethod
+    def windows(self) -> frozenset[float]:
+        """How many minutes back it wants to know of submissions that failed."""
+
+    @abstractmethod
+    def judge(self, loads: Sequence[QueueLoad]) -> Sequence[Done | Later]:
+        """Later for a queue that gets no new workers for now."""
 
 
 # ---- data ------------------------------------------------------------------------------------------------------------

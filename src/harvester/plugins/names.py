@@ -68,6 +68,10 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
         "dummy": "harvester.plugins.credentials.dummy:DummyCredentialManager",
         "voms_proxy": "harvester.plugins.credentials.voms_proxy:VomsProxyManager",
     },
+    Role.THROTTLER: {
+        "simple": "harvester.plugins.throttlers.simple:SimpleThrottler",
+        "tiny": "harvester.plugins.throttlers.tiny:TinyThrottler",
+    },
     Role.FILE_SYNCER: {"git": "harvester.plugins.filesyncers.git:GitFileSyncer"},
     Role.EXTRACTOR: {"auxiliary": "harvester.plugins.data.extracting:AuxiliaryExtractor"},
     Role.ZIPPER: {

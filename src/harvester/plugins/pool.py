@@ -22,6 +22,7 @@ from harvester.plugins.api import (
     Preparator,
     Resource,
     Stager,
+    Throttler,
     WorkerMaker,
     Zipper,
 )
@@ -54,6 +55,7 @@ _ALWAYS: Final = (
     Role.STAGER,
     Role.EXTRACTOR,
     Role.AUX_PREPARATOR,
+    Role.THROTTLER,
 )
 """What a queue that is served needs at once, as far as it has a block for it."""
 
@@ -262,6 +264,14 @@ class PluginPool:
         """
         return cast("Extractor[PluginSettings]", self._of_version(queue, Role.EXTRACTOR, None))
 
+    def throttler(self, queue: str) -> Throttler[PluginSettings]:
+        """Says whether the queue may get new workers.
+
+        Raises:
+            UnusablePluginError: the queue has none.
+        """
+        return cast("Throttler[PluginSettings]", self._of_version(queue, Role.THROTTLER, None))
+
     def stager(self, queue: str, version: int | None = None) -> Stager[PluginSettings]:
         """Takes the output files of the queue's jobs away, of the present version or another."""
         return cast("Stager[PluginSettings]", self._of_version(queue, Role.STAGER, version))
@@ -300,7 +310,7 @@ class PluginPool:
     def _block_of(self, queue: str, role: Role) -> PluginBlock:
         if block := self.queue(queue).blocks.get(role):
             return block
-        raise UnusablePluginError(f"queue {queue} has no block {role}; add one, jobs with auxiliary inputs need it")
+        raise UnusablePluginError(f"queue {queue} has no block {role}; add one")
 
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
         key = (queue, role, block.fingerprint)

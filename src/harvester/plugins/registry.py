@@ -34,6 +34,7 @@ from harvester.plugins.api import (
     Preparator,
     Resource,
     Stager,
+    Throttler,
     WorkerMaker,
     Zipper,
 )
@@ -69,6 +70,7 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.FILE_SYNCER: FileSyncer,
     Role.ZIPPER: Zipper,
     Role.EXTRACTOR: Extractor,
+    Role.THROTTLER: Throttler,
 }
 
 

@@ -274,6 +274,13 @@ def let_queues_go(
     return held
 
 
+def rest_queues(connection: Connection, pair: Pair, names: Sequence[str], until: datetime) -> None:
+    """Nothing makes these queues due before then; who holds one loses it, and what he decided about it is refused."""
+    if names:
+        rested = update(queues).where(queues.c.name.in_(names))
+        connection.execute(rested.values({**pair.set(until), f"{pair.prefix}not_before": until}))
+
+
 def nudge_queues(connection: Connection, pair: Pair, names: Sequence[str], now: datetime, by: timedelta) -> None:
     """Make queues due not later than `by` from now; one that is held becomes due again when it is let go."""
     if not names:

@@ -1,9 +1,10 @@
 """How many workers there are, by what decisions, reports and people want to know."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, case, func, select
 
 from harvester.core.workers import WorkerStatus
 from harvester.store.schema import WorkerPhase, job_workers, workers
@@ -50,6 +51,27 @@ def jobless(connection: Connection, queue: str) -> int:
     has_job = select(job_workers.c.job_id).where(job_workers.c.worker_id == workers.c.worker_id).exists()
     query = select(func.count()).select_from(workers).where(workers.c.queue == queue, _IS_LIVE, ~has_job)
     return connection.scalar(query) or 0
+
+
+class Missed(NamedTuple):
+    """Workers of a queue that could not be submitted, by computing element and for each of the moments asked about."""
+
+    element: str | None
+    numbers: tuple[int, ...]
+
+
+def missed(connection: Connection, queues: Sequence[str], moments: Sequence[datetime]) -> dict[str, list[Missed]]:
+    """Workers of these queues that could not be submitted since each of these moments."""
+    found: dict[str, list[Missed]] = {queue: [] for queue in queues}
+    if not moments:
+        return found
+    where = (workers.c.phase == WorkerPhase.SWEEP, workers.c.status == WorkerStatus.MISSED)
+    kinds = (workers.c.queue, workers.c.computing_element)
+    sums = [func.sum(case((workers.c.ended_at >= moment, 1), else_=0)) for moment in moments]
+    query = select(*kinds, *sums).where(workers.c.queue.in_(queues), *where).group_by(*kinds)
+    for queue, element, *numbers in connection.execute(query):
+        found[queue].append(Missed(element, tuple(map(int, numbers))))
+    return found
 
 
 def by_type(connection: Connection, queues: Collection[str]) -> dict[str, dict[WorkerKind, dict[WorkerStatus, int]]]:

@@ -416,8 +416,6 @@ IN_QUEUES = [
             queues=queue('"walltimeLimit": 3600'), severity=WARNING),
     Mistake("events of a later version", "scatteredEvents", "BAD.scatteredEvents", "no event ranges",
             queues=queue('"scatteredEvents": true'), severity=WARNING),
-    Mistake("throttler of a later version", '"throttler"', "BAD.throttler", "comes with a later version",
-            queues=queue('"throttler": {"plugin": "simple"}'), severity=WARNING),
     Mistake("name that is no text", "ud800", "BAD\\ud800", "no text",
             queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD\\ud800": {ONE_LINE}}}'),
     Mistake("name of two lines", "BAD", "BAD\\n2", "no text",

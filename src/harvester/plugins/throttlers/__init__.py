@@ -1,0 +1,1 @@
+"""Throttlers: hold submission back where it would only make things worse."""
