@@ -23,6 +23,7 @@ pytestmark = pytest.mark.system
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 SLEEPS = ["/bin/sleep", "600"]
 CORES = 2
+MOST = 10
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,17 @@ def break_the_configuration(site: Site) -> None:
     site.queue_file.write_text(json.dumps(queues))
 
 
+def go_to_standby(site: Site) -> None:
+    site.until(lambda: len(local_batch_jobs(site)) == MOST, "workers are there")
+    known = {"nickname": QUEUE, "panda_resource": QUEUE, "status": "standby", "pilot_manager": "Harvester"}
+    (site.directory / "cric.json").write_text(json.dumps({QUEUE: known}))
+
+
+def order_workers(site: Site) -> None:
+    site.until_logged("started")
+    site.server.control.order(site.instance, f"SET_N_WORKERS_JOBTYPE:{QUEUE}", {"managed": {"SCORE": 3}})
+
+
 CASES = [
     Case("Enough workers wait in the batch system", "limited by nQueueLimitWorker", {"nQueueLimitWorker": 2}),
     Case("There are as many workers as there may be", "limited by maxWorkers", {"maxWorkers": 4}),
@@ -99,6 +111,13 @@ CASES = [
         {"maxWorkers": CORES},
         provoke=lose_the_resource,
     ),
+    Case("The server orders workers", "ordered", {"runMode": "slave"}, provoke=order_workers),
+    Case(
+        "The information system says standby",
+        "standby",
+        sections={"cacher": {"data": "panda_queues.json||file:{directory}/cric.json", "sleepTime": 1}},
+        provoke=go_to_standby,
+    ),
     Case("The queue is offline", "is not served", {"maxWorkers": CORES}, provoke=take_offline),
     Case("The configuration has an error", "has an error", {"maxWorkers": 0}, provoke=break_the_configuration),
 ]
@@ -106,13 +125,17 @@ CASES = [
 
 def configured(site: Site, case: Case) -> None:
     queue = local_push(site) if case.push else local_pull(site)
-    queue |= {"maxWorkers": 10, "nQueueLimitWorker": 10, **case.queue}
+    queue |= {"maxWorkers": MOST, "nQueueLimitWorker": MOST, **case.queue}
     submitter = queue["submitter"]
     own = case.queue.get("submitter", {})
     assert isinstance(submitter, dict)
     assert isinstance(own, dict)
     queue["submitter"] = {**submitter, "command": SLEEPS, **own, "cores": CORES}
-    site.configure({QUEUE: queue}, case.sections)
+    placed = {
+        section: {key: str(value).format(directory=site.directory) for key, value in keys.items()}
+        for section, keys in case.sections.items()
+    }
+    site.configure({QUEUE: queue}, placed)
 
 
 def masked(text: str, site: Site | None = None) -> str:

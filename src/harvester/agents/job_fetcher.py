@@ -17,6 +17,7 @@ from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.job_fetch import JobCounts, JobLimits, JobRequest, size_job_fetch
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.labels import SLOTS, draw_label
+from harvester.core.workers import MapType
 from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
 from harvester.panda.offers import JobOffer
@@ -68,13 +69,18 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         full = [name for name in names if name not in sizes or sizes[name].jobs == 0]
         later = ticket.now + timedelta(seconds=self.instance.settings.jobfetcher.lookup_time)
         leases.let_queues_go(connection, QUEUE_FETCH, full, ticket.fence, due=later, now=ticket.now)
-        notes = {name: {"limit": size.limit, "text": size.reason} for name, size in sizes.items() if name in full}
+        notes = {name: self._why_full(name, size) for name, size in sizes.items() if name in full}
         queues.note(connection, self.name, notes, ticket.now)
         return [
             FetchUnit(Claim(QUEUE_FETCH, [name], ticket.fence), name, sizes[name].jobs)
             for name in names
             if name not in full
         ]
+
+    def _why_full(self, queue: str, size: JobRequest) -> dict[str, str]:
+        if self.instance.plugins.queue(queue).map_type is MapType.NO_JOB:
+            return {"text": "its workers fetch their jobs themselves"}
+        return {"limit": size.limit, "text": size.reason}
 
     def _sizes(self, connection: Connection, names: Sequence[str]) -> dict[str, JobRequest]:
         known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}

@@ -346,7 +346,6 @@ IN_MAIN = [
             severity=WARNING,
         )
         for line, key, says in (
-            ("syncMaxWorkerID = True", "db.syncMaxWorkerID", "has the id 1"),
             ("portNumber = 25081", "frontend.portNumber", "no port is open"),
             ("secretFile = /s", "frontend.secretFile", "no port is open"),
             ("eventStatusDumpXmlFile = o.xml", "payload_interaction.eventStatusDumpXmlFile", "as JSON only"),
