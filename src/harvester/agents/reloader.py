@@ -124,6 +124,8 @@ class QueueReloader:
         self._versions.follow(self._loaded)
         self._versions.forget_unused()
         self._serve()
+        with self._instance.db.write() as connection:
+            queues.leave_alone(connection, self._instance.plugins.queues)
 
     def _serve(self) -> None:
         self._instance.plugins.replace(self._versions.served(self._loaded, self._numbers))

@@ -90,13 +90,14 @@ def load_queues(
     active = frozenset(name for name in wanted if _can_be_served(queues[name], merged[name], findings))
     for name in sorted(active):
         _report_missing_limit(queues[name], merged[name], findings)
-    unbuilt = {name for name in merged if name not in queues and _is_listed(name, queue_list)}
+    refused = {*_mentioned(sources, resolver), *merged} - queues.keys()
+    unbuilt = {name for name in refused if _is_listed(name, queue_list)}
     return LoadedQueues(
         queues,
         active,
         findings.as_tuple(),
         left_out=frozenset({*unbuilt, *wanted} - active),
-        refused=frozenset({*_mentioned(sources, resolver), *merged} - queues.keys()),
+        refused=frozenset(refused),
         raw={name: merged[name].raw for name in queues},
     )
 

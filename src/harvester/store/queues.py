@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, select, update
 
-from harvester.store.schema import queue_notes, queues
+from harvester.store.schema import queue_notes, queues, workers
 from harvester.store.sets import change_rows, insert_missing
 
 
@@ -46,6 +46,13 @@ def activate(
     for pair in ("fetch_", "size_", "monitor_") if soon else ():
         idle = queues.c[f"{pair}fence"] == 0
         connection.execute(update(queues).where(queues.c.name.in_(soon), idle).values({f"{pair}due": now}))
+
+
+def leave_alone(connection: Connection, known: Collection[str]) -> None:
+    """Queues that no configuration knows and that hold no workers are not watched any more, until they come back."""
+    held = select(workers.c.worker_id).where(workers.c.queue == queues.c.name).exists()
+    gone = (queues.c.name.not_in(known), queues.c.monitor_due.is_not(None), queues.c.monitor_fence == 0, ~held)
+    connection.execute(update(queues).where(*gone).values(monitor_due=None))
 
 
 def states(connection: Connection) -> list[QueueState]:

@@ -1,5 +1,6 @@
 """Jobs and workers stay with the configuration they were made with, across changes, restarts and processes."""
 
+import inspect
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ from world import World
 
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import Messenger, Resource
 from harvester.plugins.registry import UnusablePluginError
-from harvester.plugins.routing import RoutedResource
+from harvester.plugins.routing import RoutedMessenger, RoutedResource
 from harvester.store import jobs, leases, queue_versions, workers
 
 OTHER = {**QUEUE, "submitter": {"plugin": "dummy", "x": 1}}
@@ -137,6 +139,22 @@ def test_jobs_keep_their_stager(reloads: Reloads, world: World):
     assert reloads.pool.own_version("A", first) is None
 
 
+def test_a_queue_that_is_gone_is_left_alone_and_one_with_workers_is_not(reloads: Reloads, world: World):
+    def watched() -> list[str]:
+        with world.db.read() as connection:
+            rows = connection.exec_driver_sql("SELECT name FROM queues WHERE monitor_due IS NOT NULL")
+            return [row[0] for row in rows]
+
+    reloads.say({"A": QUEUE, "B": QUEUE})
+    intend(world, 1, None, "B")
+    reloads.say({})
+    reloads.look(seconds=700)
+    reloads.look(seconds=700)
+    assert watched() == ["B"]
+    reloads.say({"A": QUEUE})
+    assert set(watched()) == {"A", "B"}
+
+
 def test_a_former_plugin_that_cannot_be_had_leaves_its_workers_alone(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
     reloads.say({"A": QUEUE})
     version = reloads.pool.version("A")
@@ -152,3 +170,14 @@ def test_a_former_plugin_that_cannot_be_had_leaves_its_workers_alone(reloads: Re
     resource = reloads.pool.monitor("A")
     worker = Worker(1, "A", WorkerStatus.RUNNING, "test-1", batch_id="b", config_version=version)
     assert [str(each) for each in resource.check([worker])] == ["Unknown(reason='gone')"]
+
+
+@pytest.mark.parametrize(("contract", "router"), [(Resource, RoutedResource), (Messenger, RoutedMessenger)])
+def test_no_verb_of_the_contract_is_forgotten(contract: type, router: type):
+    def verbs(of: type) -> set[str]:
+        members = inspect.getmembers(of, inspect.isfunction)
+        return {
+            name for name, each in members if not name.startswith("_") and each.__qualname__.startswith(of.__name__)
+        }
+
+    assert verbs(router) >= verbs(contract)

@@ -1,7 +1,6 @@
 """Workers of several versions of a queue's configuration, each dealt with by its own plugins."""
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -200,17 +199,6 @@ def test_messengers_too():
     assert messenger.access_point_template() == "/now"
     with pytest.raises(UnusablePluginError, match="gone"):
         posts("gone", v1=one).access_point_template()
-
-
-@pytest.mark.parametrize(("contract", "router"), [(Resource, RoutedResource), (Messenger, RoutedMessenger)])
-def test_no_verb_of_the_contract_is_forgotten(contract: type, router: type):
-    def verbs(of: type) -> set[str]:
-        members: list[tuple[str, Callable[..., object]]] = inspect.getmembers(of, inspect.isfunction)
-        return {
-            name for name, each in members if not name.startswith("_") and each.__qualname__.startswith(of.__name__)
-        }
-
-    assert verbs(router) >= verbs(contract)
 
 
 def test_a_failed_submission_is_searched():
