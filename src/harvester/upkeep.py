@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from harvester.agents.alarm_mail import AlarmMail
+from harvester.agents.apfmon import ApfMonitor
 from harvester.agents.base import Instance
 from harvester.agents.credential_manager import CredentialKeeper, Manager
 from harvester.agents.dialogs import DialogBuffer
@@ -82,9 +83,13 @@ class Upkeep:
         if sweeper.disk_clean_up_interval and sweeper.disk_high_watermark:
             cleaner = DiskCleaner(self._db, sweeper.disk_high_watermark)
             on_this_host.append((DiskCleaner.name, 3600 * sweeper.disk_clean_up_interval, cleaner.round))
-        report, period = propagator.round, settings.propagator.sleep_time
+        for_all: list[tuple[str, float, Callable[[], None]]] = [
+            (ServicePropagator.name, settings.propagator.sleep_time, propagator.round)
+        ]
+        if settings.apfmon.active:
+            for_all.append((ApfMonitor.name, ApfMonitor.period, ApfMonitor(instance).round))
         return [
-            Duty(instance, owner, name=ServicePropagator.name, period=period, work=report),
+            *(Duty(instance, owner, name=name, period=period, work=work) for name, period, work in for_all),
             *(
                 Duty(instance, owner, name=name, period=period, work=work, host=self._host)
                 for name, period, work in on_this_host

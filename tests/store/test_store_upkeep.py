@@ -5,7 +5,7 @@ from dataclasses import replace
 from store_tools import NOW, after
 
 from harvester.core.dialogs import Dialog, DialogLevel
-from harvester.store import credentials, dialogs, measurements
+from harvester.store import credentials, dialogs, history, marks, measurements
 from harvester.store.credentials import CredentialRecord
 from harvester.store.engine import Database
 
@@ -107,3 +107,23 @@ def test_words_that_no_database_takes_do_no_harm(db: Database):
         dialogs.add(connection, [message("a\x00b\ud800" + "x" * 600)], NOW)
         ((_, told),) = dialogs.oldest(connection, 10)
     assert len(told.message) == 500
+
+
+# ---- how far the history was read ------------------------------------------------------------------------------------
+
+
+def happened(kind: history.Kind, *subjects: int) -> list[history.Event]:
+    return [history.Event(kind, subject, NOW, None, "running", "test", "monitor") for subject in subjects]
+
+
+def test_changes_are_read_once_beginning_with_what_comes_next(db: Database):
+    with db.write() as connection:
+        history.record(connection, happened(history.Kind.WORKER, 1))
+        start = marks.place(connection, "reader")
+        history.record(connection, happened(history.Kind.WORKER, 3, 2, 3))
+        history.record(connection, happened(history.Kind.JOB, 4))
+        assert marks.place(connection, "reader") == start
+        last, changed = marks.changed_workers(connection, start, 10)
+        assert changed == [2, 3]
+        marks.move(connection, "reader", last)
+        assert marks.changed_workers(connection, marks.place(connection, "reader"), 10) == (last, [])

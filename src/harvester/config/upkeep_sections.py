@@ -5,7 +5,6 @@ from typing import Annotated, ClassVar, Final
 
 from pydantic import Field
 
-from harvester.config.effects import Idle, Later
 from harvester.config.fields import (
     CommaList,
     Count,
@@ -25,7 +24,6 @@ from harvester.config.problems import KeyProblem
 
 ACTIONS: Final = ("email", "terminate", "kill")
 """What `[watcher] actions` may say."""
-_NO_APFMON = Idle("no pilot factory monitor is told about workers")
 
 
 class Watcher(Section):
@@ -132,9 +130,9 @@ class ServiceMonitor(Section):
 class Apfmon(Section):
     """`[apfmon]`: tells a pilot factory monitor about workers."""
 
-    active: Annotated[Flag, Later("no pilot factory monitor is told about workers")] = False
+    active: Flag = False
     """Whether it runs."""
-    base_url: Annotated[Text, Field(alias="base_url"), _NO_APFMON] = "http://apfmon.lancs.ac.uk/api"
+    base_url: Annotated[Text, Field(alias="base_url")] = "http://apfmon.lancs.ac.uk/api"
     """Its address."""
-    worker_timeout: Annotated[Number | None, Field(alias="worker_timeout"), _NO_APFMON] = None
+    worker_timeout: Annotated[Number | None, Field(alias="worker_timeout")] = None
     """Time-out of all its calls in seconds; 0.5, 0.2 and 1 for creating, updating and labels when not set."""

@@ -352,7 +352,6 @@ IN_MAIN = [
             ("actions = email", "watcher.actions", "write mailServer and mailTo"),
             ("actions = mail", "watcher.actions", "write email"),
             ("moduleName = m", "credmanager.moduleName", "only 0 of them have all other entries"),
-            ("active = True", "apfmon.active", "no pilot factory monitor"),
             ("nJobsInBulk = 1000", "propagator.nJobsInBulk", "write 100"),
             ("nWorkersInBulk = 101", "propagator.nWorkersInBulk", "write 100"),
         )

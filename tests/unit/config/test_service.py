@@ -170,7 +170,6 @@ def test_an_existing_file_has_no_mistakes(tmp_path: Path) -> None:
     loaded = load_settings([write(tmp_path / "c.cfg", LEGACY)], {"X509_USER_PROXY": "/tmp/x509"})
     later = {
         "qconf.configFromCacher",
-        "apfmon.active",
     }
     assert {(each.key, each.severity) for each in loaded.findings} == {(key, Severity.WARNING) for key in later}
     settings = loaded.settings

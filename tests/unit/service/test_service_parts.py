@@ -117,6 +117,12 @@ def test_rounds_have_the_period_of_their_section(tmp_path: Path, name: str, sect
     assert [period for each, period in found.items() if each.startswith(name)] == [77]
 
 
+@pytest.mark.shows("apfmon.active")
+def test_a_pilot_factory_monitor_is_told_only_if_that_is_wanted(tmp_path: Path):
+    assert "apfmon" not in periods(tmp_path)
+    assert "apfmon" in periods(tmp_path, apfmon={"active": True})
+
+
 @pytest.mark.shows("monitor.eventBasedEnable")
 def test_changes_are_watched_only_if_that_is_wanted(tmp_path: Path):
     assert "change watcher" not in periods(tmp_path)

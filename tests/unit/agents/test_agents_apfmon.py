@@ -1,0 +1,120 @@
+"""A pilot factory monitor hears of workers, and its failures hurt nobody."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+from world import MovingClock, World
+
+from harvester.agents.apfmon import ApfMonitor
+from harvester.agents.monitor import Monitor
+from harvester.agents.sizer import Sizer
+from harvester.agents.submitter import Submitter
+from harvester.core.workers import WorkerStatus
+from harvester.plugins.api import Seen, Submitted
+
+
+@dataclass
+class Spectator(httpx2.BaseTransport):
+    """Keeps what it is told."""
+
+    fails: bool = False
+    told: list[tuple[str, str, object]] = field(default_factory=list)
+    timeouts: set[float] = field(default_factory=set)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        if self.fails:
+            raise httpx2.ConnectError("no route to host")
+        text = request.read().decode()
+        body = json.loads(text) if request.method == "PUT" else text
+        self.told.append((request.method, request.url.path.removeprefix("/api/"), body))
+        self.timeouts.add(request.extensions["timeout"]["read"])
+        return httpx2.Response(200)
+
+    def take(self) -> list[tuple[str, str, object]]:
+        taken, self.told = self.told, []
+        return taken
+
+
+@pytest.fixture
+def spectator() -> Spectator:
+    return Spectator()
+
+
+def monitor(world: World, spectator: Spectator, **keys: object) -> ApfMonitor:
+    world.configure(apfmon={"active": True, "base_url": "http://monitor/api", **keys})
+    watching = ApfMonitor(world.instance, spectator)
+    watching.round()
+    return watching
+
+
+def submit(world: World) -> None:
+    world.give_jobs(1)
+    world.work(Sizer)
+    worker = world.workers()[0].worker_id
+    ce = "ce1.example.org:9619"
+    world.resource.outcomes[worker] = Submitted("b1", computing_element=ce, log_urls={"stdOut": "http://h/out"})
+    world.work(Submitter)
+
+
+def see(world: World, status: WorkerStatus) -> None:
+    world.resource.states[world.workers()[0].worker_id] = Seen(status)
+    world.clock.forward(minutes=10)
+    world.work(Monitor)
+
+
+@pytest.mark.shows("apfmon.base_url")
+def test_it_hears_of_the_factory_and_of_each_change_of_a_worker(world: World, spectator: Spectator):
+    watching = monitor(world, spectator)
+    assert [path for _, path, _ in spectator.take()] == ["factories/test"]
+    submit(world)
+    watching.round()
+    (_, label_path, labels), (_, job_path, jobs), state = spectator.take()
+    assert (label_path, job_path) == ("labels", "jobs")
+    label = {"name": "HERE-ce1", "wmsqueue": "HERE", "ce_queue_id": "ce1.example.org:9619", "factory": "test"}
+    assert labels == [label]
+    assert isinstance(jobs, list)
+    (entry,) = jobs
+    assert isinstance(entry, Mapping)
+    assert (entry["cid"], entry["label"], entry["stdouturl"]) == ("b1", "HERE-ce1", "http://h/out")
+    assert state == ("POST", "jobs/test:b1", "state=created")
+    see(world, WorkerStatus.RUNNING)
+    watching.round()
+    assert spectator.take() == [("POST", "jobs/test:b1", "state=running")]
+    watching.round()
+    assert spectator.take() == []
+
+
+def test_factory_and_labels_are_told_every_hour(world: World, spectator: Spectator, clock: MovingClock):
+    watching = monitor(world, spectator)
+    clock.forward(minutes=59)
+    watching.round()
+    clock.forward(minutes=1)
+    watching.round()
+    assert [path for _, path, _ in spectator.take()] == ["factories/test"] * 2
+
+
+def test_one_that_is_away_hurts_nobody_and_old_news_is_not_told_later(world: World, spectator: Spectator):
+    watching = monitor(world, spectator)
+    spectator.take()
+    submit(world)
+    spectator.fails = True
+    with capture_logs() as lines:
+        world.clock.forward(hours=2)
+        watching.round()
+    assert [line["event"] for line in lines] == ["the pilot factory monitor was not told"]
+    spectator.fails = False
+    watching.round()
+    assert [path for _, path, _ in spectator.take()] == ["factories/test"]
+
+
+@pytest.mark.shows("apfmon.worker_timeout")
+@pytest.mark.parametrize(("keys", "timeouts"), [({}, {1.0, 0.5, 0.2}), ({"worker_timeout": 7}, {7.0})])
+def test_nobody_waits_long_for_it(world: World, spectator: Spectator, keys: dict[str, object], timeouts: set[float]):
+    watching = monitor(world, spectator, **keys)
+    submit(world)
+    watching.round()
+    assert spectator.timeouts == timeouts
