@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Final
 
 from sqlalchemy import Connection
@@ -19,12 +20,14 @@ from harvester.core.demand import (
     room_for_jobs,
 )
 from harvester.core.facts import QueueFacts
-from harvester.core.kinds import Want
+from harvester.core.kinds import Want, WorkerKind, said
 from harvester.core.limits import Room, WorkerCounts, WorkerLimits
 from harvester.core.resource_types import RESOURCE_TYPES, ResourceTypes, read_resource_types, requirement_of
 from harvester.core.sizing import NO_CEILING, NO_END, Demand, Sizing, size_workers
+from harvester.core.slots import Slot, slot_of
 from harvester.core.worker_orders import Order
 from harvester.core.workers import QUEUED_WORKER_STATUSES, MapType, WorkerStatus
+from harvester.plugins.api import GroupToServe
 from harvester.store import orders, worker_counts
 from harvester.store.worker_counts import Load
 
@@ -155,6 +158,26 @@ class QueueSizes:
         facts = self._instance.facts.of(queue.queue_name)
         kind = queue.resource_type if facts is not None and facts.is_unified else "Undefined"
         return core_factor(queue.core.submitter.n_core_factor, "managed", kind)
+
+
+def with_slots(instance: Instance, queue: str, groups: Sequence[GroupToServe]) -> Sequence[GroupToServe]:
+    """The groups with what a worker takes by the information system, if that knows the queue."""
+    facts = instance.facts.of(queue)
+    if facts is None:
+        return groups
+    types = read_resource_types(instance.facts.document(RESOURCE_TYPES))
+
+    @cache
+    def slot(kind: WorkerKind, has_jobs: bool) -> Slot:  # noqa: FBT001 (cached by place)
+        return slot_of(facts, kind, types, has_jobs=has_jobs)
+
+    return [replace(group, slot=slot(_kind(group), bool(group.jobs))) for group in groups]
+
+
+def _kind(group: GroupToServe) -> WorkerKind:
+    """What the jobs are, else what is wanted."""
+    own = said(group.jobs[0].resource_type) if group.jobs else None
+    return replace(group.kind, resource_type=own) if own else group.kind
 
 
 def core_factor(configured: int | Mapping[str, Mapping[str, int]], job_type: str, resource_type: str) -> int:

@@ -14,7 +14,7 @@ from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.holds import leave_held
 from harvester.agents.intents import Intents, Planned, Unplanned
 from harvester.agents.matching import Matched, match, most_wanted, needs_matching
-from harvester.agents.queue_sizes import QueueSizes
+from harvester.agents.queue_sizes import QueueSizes, with_slots
 from harvester.agents.throttling import Throttling
 from harvester.config.queues import QueueConfig
 from harvester.core.grouping import GroupRules, group_jobs
@@ -151,6 +151,7 @@ class Sizer(Agent[SizeUnit, Planned]):
         if objection := self._throttling.objection(unit.about):
             return Planned((), (), template, Sizing(0, "throttler", objection))
         matched, sizing = self._matched(unit)
+        matched = replace(matched, groups=with_slots(self.instance, unit.about, matched.groups))
         plans = self.instance.call(plugins.worker_maker(unit.about).make, matched.groups, Unplanned)
         gate = Admission(unit.sizing.rooms)
         return Planned(matched.groups, [_admitted(plan, gate) for plan in plans], template, sizing, matched.at_once)

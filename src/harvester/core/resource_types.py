@@ -97,5 +97,5 @@ def requirement_of(facts: QueueFacts, resource_type: str | None, types: Resource
     if not facts.is_unified or kind is None:
         return slot
     cores = min(kind.max_cores or slot.cores, slot.cores)
-    share = slot.ram_mb / slot.cores * cores
-    return Requirement(cores, math.ceil(min(kind.max_ram * cores, share) if kind.max_ram else share))
+    share = -(-slot.ram_mb * cores // slot.cores)  # rounded up
+    return Requirement(cores, min(kind.max_ram * cores, share) if kind.max_ram else share)

@@ -28,6 +28,7 @@ from harvester.core.files import File, FileKind
 from harvester.core.jobs import Job
 from harvester.core.kinds import ANY_KIND, WorkerKind
 from harvester.core.records import record_type
+from harvester.core.slots import Slot
 from harvester.core.workers import Worker, WorkerStatus
 
 
@@ -387,11 +388,13 @@ class GroupToServe:
 
     Attributes:
         kind: what the worker is wanted for, which counts where no job says it.
+        slot: what it takes by the information system, where that knows the queue.
     """
 
     jobs: Sequence[Job] = ()
     job_params: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
     kind: WorkerKind = ANY_KIND
+    slot: Slot | None = None
 
 
 class WorkerMaker(Plugin[SettingsT], ABC):

@@ -138,3 +138,20 @@ def test_the_server_knows_which_commands_it_may_give(slave: World, control: DevC
         {"command": "REPORT_WORKER_STATS", "computingSite": QUEUE, "resourceType": "ANY"},
         {"command": "SET_N_WORKERS_JOBTYPE", "computingSite": QUEUE, "resourceType": "ANY"},
     ]
+
+
+def test_ordered_workers_take_what_the_information_system_says(slave: World, control: DevControl):
+    entry: JsonValue = {
+        "nickname": QUEUE,
+        "panda_resource": QUEUE,
+        "corecount": 8,
+        "maxrss": 16000,
+        "capability": "ucore",
+    }
+    slave.tell("panda_queues.json", {QUEUE: entry})
+    slave.tell("resource_types.json", [{"resource_name": "MCORE", "mincore": 2}])
+    slave.serve(QUEUE, **SLAVE, nQueueLimitWorkerCores=20)
+    order(slave, control, {"managed": {"MCORE": 5}})
+    slave.work(Sizer)
+    assert slave.note_of("sizer")["limit"] == "nQueueLimitWorkerCores"
+    assert len(slave.workers()) == 2

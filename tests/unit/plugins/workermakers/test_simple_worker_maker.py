@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -6,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, ValidationError
 
+from harvester.core.facts import QueueFacts
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.slots import slot_of
 from harvester.plugins.api import GroupToServe, PluginContext, WorkerPlan
 from harvester.plugins.workermakers.simple import SimpleWorkerMaker, SimpleWorkerMakerSettings
 
@@ -108,3 +111,35 @@ def test_every_group_gets_one_plan_that_asks_for_something(groups: list[list[dic
 def test_no_worker_has_less_than_one_core():
     with pytest.raises(ValidationError, match="nCore"):
         _make({"nCore": 0})
+
+
+PLAIN = QueueFacts("Q", "Q", core_count=8, max_rss=16000, max_wdir=5000, max_time=3600, type="analysis")
+UNIFIED = replace(PLAIN, is_unified=True)
+
+
+def _in_slot(facts: QueueFacts, group: GroupToServe) -> GroupToServe:
+    return replace(group, slot=slot_of(facts, group.kind, {}, has_jobs=bool(group.jobs)))
+
+
+def test_a_worker_without_jobs_fills_its_slot():
+    assert _make({}, _in_slot(PLAIN, GroupToServe())) == [
+        WorkerPlan(8, 16000, 5000, 3600, job_type="user", resource_type="MCORE", pilot_type="PR")
+    ]
+
+
+def test_the_queues_own_block_wins_over_the_information_system():
+    (plan,) = _make({"nCore": 4, "jobType": "managed"}, _in_slot(PLAIN, GroupToServe()))
+    assert (plan.cores, plan.ram_mb, plan.job_type) == (4, 16000, "managed")
+
+
+def test_in_a_unified_queue_the_jobs_decide():
+    group = _in_slot(UNIFIED, _group({"coreCount": 1}, {"coreCount": 4}, {"coreCount": 1, "minRamCount": 500}))
+    (plan,) = _make({"nCore": 2, "jobAttributesToUse": ["maxWalltime"]}, group)
+    assert (plan.cores, plan.ram_mb) == (6, 2000 + 16000 + 500)
+
+
+def test_the_information_system_may_say_that_an_attribute_of_jobs_counts():
+    facts = replace(PLAIN, params={"job_minramcount": True})
+    block: dict[str, JsonValue] = {"jobAttributesToUse": ["nCore"]}
+    assert [plan.ram_mb for plan in _make(block, _in_slot(facts, _group(ASKING)))] == [16000]
+    assert [plan.ram_mb for plan in _make(block, _in_slot(replace(PLAIN, max_rss=9), _group(ASKING)))] == [9]
