@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from store_tools import NOW, after
+from sqlalchemy import select
+from store_tools import NOW, after, intend
 
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.store import commands, files, history, queues
@@ -10,6 +11,7 @@ from harvester.store.commands import StoredCommand
 from harvester.store.engine import Database
 from harvester.store.history import Event, Kind
 from harvester.store.queues import Note
+from harvester.store.schema import queues as queue_table
 
 OUTPUT = File(
     file_id=0,
@@ -165,3 +167,17 @@ def test_history_is_told_in_order(db: Database):
         history.forget(connection, Kind.WORKER, [1, 2])
         assert history.of(connection, Kind.WORKER, 1) == []
         assert [each.was for each in history.of(connection, Kind.JOB, 1)] == ["a"]
+
+
+def test_a_queue_that_is_gone_is_left_alone_unless_it_holds_workers(db: Database):
+    with db.write() as connection:
+        queues.activate(connection, ["A", "B", "C"], NOW)
+        intend(connection, 1, queue="B")
+        queues.leave_alone(connection, ["C"])
+        watched = select(queue_table.c.name).where(queue_table.c.monitor_due.is_not(None))
+        assert set(connection.scalars(watched)) == {"B", "C"}
+        queues.activate(connection, ["A"], after(hours=1), urgent=["A"])
+        assert set(connection.scalars(watched)) == {"A", "B", "C"}
+        queues.activate(connection, [], NOW, urgent=[])
+        queues.leave_alone(connection, [])
+        assert set(connection.scalars(watched)) == {"B"}
