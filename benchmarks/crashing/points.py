@@ -9,7 +9,9 @@ _AGENTS: Final = (
     "submitter",
     "reconciler",
     "monitor",
+    "event feeder",
     "stager",
+    "early stager",
     "propagator",
     "worker propagator",
     "killer",
@@ -26,6 +28,7 @@ POINTS: Final = (*HARVESTER, *BATCH)
 RARE: Final = frozenset(
     point
     for point in POINTS
-    if point.startswith(("killer", "reconciler")) or point in {"batch.in_kill", "batch.in_find"}
+    if point.startswith(("killer", "reconciler", "event feeder", "early stager"))
+    or point in {"batch.in_kill", "batch.in_find"}
 )
-"""Those that nobody comes to unless something has gone wrong before."""
+"""Those that nobody comes to unless something has gone wrong before, or jobs are divided into event ranges."""

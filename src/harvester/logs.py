@@ -29,6 +29,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "config_versions": "queue_config_mapper",
     "queue_configuration": "queue_config_mapper",
     "reconciler": "submitter",
+    "event_reports": "propagator",
     "listening": "monitor",
     "sight_guard": "monitor",
     "transfers": "stager",

@@ -22,6 +22,7 @@ from harvester.agents.command_manager import CommandManager
 from harvester.agents.config_versions import ConfigVersions
 from harvester.agents.duties import LOOK, Duty
 from harvester.agents.early_stager import EarlyStager
+from harvester.agents.event_feeder import EventFeeder
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
 from harvester.agents.facts import Facts
 from harvester.agents.fetching import Fetcher
@@ -69,6 +70,7 @@ _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and r
     Submitter,
     Reconciler,
     Monitor,
+    EventFeeder,
     StagerAgent,
     EarlyStager,
     JobPropagator,

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.agents.event_news import speaks_of_events, store_event_news
 from harvester.agents.judging import JobChange, Observation, Verdict, judge_job
 from harvester.agents.outputs import store_outputs
 from harvester.agents.sharing import SharedState, shared_state, with_shared_error
@@ -36,7 +37,7 @@ def write_jobs(
     concerned = {
         job: each
         for each in seen
-        if each.held.worker.worker_id in verdicts or each.news.attributes or each.news.files
+        if each.held.worker.worker_id in verdicts or each.news.attributes or each.news.files or speaks_of_events(each)
         if each.has_pushed_jobs
         for job in each.held.worker.job_ids
     }
@@ -45,6 +46,7 @@ def write_jobs(
     working = jobs.find_working(connection, concerned)
     told = list(_outputs_of(seen, {job.job_id for job in working}))
     has_early_outputs = store_outputs(instance, connection, told, now)
+    wants_ranges = store_event_news(connection, [each for each in seen if each.has_pushed_jobs], working, now)
     shared = [job for job in working if concerned[job.job_id].held.worker.map_type is MapType.ONE_TO_MANY]
     own = [job for job in working if concerned[job.job_id].held.worker.map_type is not MapType.ONE_TO_MANY]
     events = _write_own(connection, own, concerned, verdicts, now=now, agent=agent)
@@ -52,7 +54,11 @@ def write_jobs(
         events += _write_shared(connection, shared, concerned, verdicts, now=now, agent=agent)
     jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
     history.record(connection, events)
-    return (*(("early stager",) if has_early_outputs else ()), *(("stager", "propagator") if events else ()))
+    return (
+        *(("early stager",) if has_early_outputs else ()),
+        *(("event feeder",) if wants_ranges else ()),
+        *(("stager", "propagator") if events else ()),
+    )
 
 
 def _outputs_of(seen: Iterable[Observation], working: Collection[int]) -> Iterator[tuple[Worker, ReportedFile]]:

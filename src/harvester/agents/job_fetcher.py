@@ -13,6 +13,7 @@ from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.holds import leave_held
 from harvester.agents.lines import Line
 from harvester.config.queues import QueueConfig
+from harvester.core.events import event_mode
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.job_fetch import JobCounts, JobLimits, JobRequest, size_job_fetch
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
@@ -172,6 +173,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
             resource_type=offer.resource_type,
             label=offer.prod_source_label,
             config_version=self.instance.plugins.version(queue),
+            events=event_mode(offer.params),
         )
 
 

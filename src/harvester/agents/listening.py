@@ -200,7 +200,7 @@ def _by_queue(seen: Iterable[Observation]) -> dict[str, list[Observation]]:
 
 def _has_news(seen: Observation) -> bool:
     """Whether there is something to acknowledge: what a job waits with has to be told again."""
-    return bool(seen.news.attributes or seen.news.files) and not seen.unsettled
+    return bool(seen.news.attributes or seen.news.files or seen.news.events) and not seen.unsettled
 
 
 def _unheard(seen: Observation, reason: str) -> Observation:
@@ -217,9 +217,11 @@ def _heard(seen: Observation, news: News) -> Observation:
 
 def _joined(first: News, more: News) -> News:
     files = {(each.job_id, each.lfn): each for each in (*first.files, *more.files)}
+    events = {(each.job_id, each.range_id): each for each in (*first.events, *more.events)}
     return replace(
         more,
         attributes={**first.attributes, **more.attributes},
         files=tuple(files.values()),
+        events=tuple(events.values()),
         problem=first.problem or more.problem,
     )

@@ -13,6 +13,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.event_reports import EventsTold, settle_events, tell_events
 from harvester.agents.lines import Line
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
@@ -41,7 +42,15 @@ class JobsUnit(Unit):
     jobs: Sequence[Job]
 
 
-class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the server said: a reply for each job of the unit, and what it said of their event ranges."""
+
+    replies: Sequence[JobReply]
+    events: EventsTold
+
+
+class JobPropagator(Agent[JobsUnit, Told]):
     """Reports jobs and takes the server's wish to kill them."""
 
     name = "propagator"
@@ -67,7 +76,7 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
             [JobsUnit(Claim(JOB_REPORT, [job.job_id for job in found], ticket.fence), "jobs", found)] if found else []
         )
 
-    def act(self, unit: JobsUnit) -> Sequence[JobReply]:
+    def act(self, unit: JobsUnit) -> Told:
         """Tell the server, or only ask it where somebody else reports the job (core reference §3.4 step 2)."""
         silent: list[Job] = []
         told: list[Job] = []
@@ -76,14 +85,15 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         running = [job for job in silent if job.status is JobStatus.RUNNING]
         if not told and not running:
             self.line.note_nothing_asked()
-        replies = {job.job_id: _NOTHING_WANTED for job in silent} | self._tell(told) | self._ask_about(running)
-        return [replies[job.job_id] for job in unit.jobs]
+        events = tell_events(self.instance, told)
+        replies = {job.job_id: _NOTHING_WANTED for job in silent} | self._tell(told, events) | self._ask_about(running)
+        return Told([replies[job.job_id] for job in unit.jobs], events)
 
-    def _tell(self, told: Sequence[Job]) -> dict[int, JobReply]:
+    def _tell(self, told: Sequence[Job], events: EventsTold) -> dict[int, JobReply]:
         if not told:
             return {}
         size = self.instance.settings.propagator.n_jobs_in_bulk
-        reports = [self._report(job) for job in told]
+        reports = [self._report(job, events) for job in told]
         with self.line.asking():
             answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
         return {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
@@ -110,8 +120,8 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
         silent = STATUSES_OF_TRUE_PILOT if queue is None else queue.no_heartbeat
         return job.substatus is not JobSubstatus.MISSED and wire_status(job)[0] in silent
 
-    def _report(self, job: Job) -> JobReport:
-        status, substatus = wire_status(job)
+    def _report(self, job: Job, events: EventsTold) -> JobReport:
+        status, substatus = wire_status(job, events_open=job.job_id in events.unsettled)
         final = status in _ENDED
         return JobReport(
             job_id=job.job_id,
@@ -126,20 +136,24 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
             meta_data=job.meta_data if final else None,
         )
 
-    def commit(self, connection: Connection, unit: JobsUnit, result: Sequence[JobReply]) -> Sequence[str]:
+    def commit(self, connection: Connection, unit: JobsUnit, result: Told) -> Sequence[str]:
         """Ended jobs that the server accepted are done; the others are due again with the next heartbeat."""
         now = self.instance.clock()
-        told = list(zip(unit.jobs, result, strict=True))
+        unsettled = result.events.unsettled
+        told = list(zip(unit.jobs, result.replies, strict=True))
         for job, reply in told:
             if not reply.accepted and reply is not _NOT_ASKED:
                 log.warning("report not accepted", job=job.job_id, queue=job.queue, reason=reply.reason)
-        over = {job.job_id for job in unit.jobs if _is_told(job)}
+        over = {job.job_id for job in unit.jobs if _is_told(job) and job.job_id not in unsettled}
         done = [job for job, reply in told if reply.accepted and job.job_id in over]
         ended = [self._done_row(job, now) for job in done]
         jobs.settle_reports(connection, ended, unit.claim.fence, {"report_due": None, "phase": JobPhase.SWEEP})
         heartbeat = on_the_beat(now + timedelta(seconds=self.instance.settings.propagator.update_interval))
         again = [
-            {"job_id": job.job_id, "report_due": heartbeat if reply.accepted else now + _RETRY}
+            {
+                "job_id": job.job_id,
+                "report_due": heartbeat if reply.accepted and job.job_id not in unsettled else now + _RETRY,
+            }
             for job, reply in told
             if not (reply.accepted and job.job_id in over)
         ]
@@ -153,7 +167,9 @@ class JobPropagator(Agent[JobsUnit, Sequence[JobReply]]):
                 for job in done
             ],
         )
-        self._obey_kills(connection, [job for job, reply in told if reply.to_be_killed and job.job_id not in over], now)
+        condemned = [job for job, reply in told if reply.to_be_killed or job.job_id in result.events.exhausted]
+        self._obey_kills(connection, [job for job in condemned if job.job_id not in over], now)
+        settle_events(connection, result.events, [job.job_id for job in done if job.events])
         return ("sweeper", "killer")
 
     def _done_row(self, job: Job, now: datetime) -> dict[str, object]:

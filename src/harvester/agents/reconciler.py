@@ -15,6 +15,7 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.event_news import prefetch_for_found
 from harvester.agents.settling import cancel_jobs_of, record_submitted, settle_absent
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
@@ -76,13 +77,15 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         mine = [each for each in unit.held if each.worker.worker_id in ours]
         found = [(each.worker, result.found[each.worker.marker]) for each in mine if each.worker.marker in result.found]
         record_submitted(connection, found, fence, now, self.name)
+        wants_ranges = prefetch_for_found(connection, self.instance, unit.about, [each for each, _ in found], now)
         absent = [each for each in mine if each.worker.marker not in result.found]
         if not result.complete:
             self._hold(connection, absent, fence, now, result.reason)
         else:
             self._count_absence(connection, unit.about, absent, fence, now)
         queues.note(connection, self.name, {unit.about: self._note(mine, found, result)}, now)
-        return ("submitter", "monitor", "sizer", "propagator", "worker propagator")
+        feeder = ("event feeder",) if wants_ranges else ()
+        return ("submitter", "monitor", "sizer", "propagator", "worker propagator", *feeder)
 
     def _note(self, mine: Sequence[Held], found: Sequence[object], result: Search) -> dict[str, object]:
         text = f"{len(found)} of {len(mine)} interrupted submissions were found on the resource"

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.event_news import prefetch
 from harvester.agents.failpoints import reach
 from harvester.agents.settling import record_submitted, settle_absent
 from harvester.core.files import INPUT_KINDS, File
@@ -134,11 +135,15 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         refused = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Refused)]
         unclear = [(worker, outcome) for worker, outcome in answered if isinstance(outcome, Unclear)]
         record_submitted(connection, taken, unit.claim.fence, now, self.name)
+        held = {worker.worker_id for worker, _ in taken}
+        mine = [each for each in unit.assignments if each.worker.worker_id in held]
+        wants_ranges = prefetch(connection, self.instance, unit.about, mine, now)
         settle_absent(connection, self.instance, refused, fence=unit.claim.fence, now=now, agent=self.name)
         self._leave_unclear(connection, unclear, unit, now)
         if answered:
             self._judge_resource(connection, unit.about, len(taken), [*refused, *unclear], now)
-        return ("monitor", "propagator", "worker propagator", "reconciler", "sizer")
+        feeder = ("event feeder",) if wants_ranges else ()
+        return ("monitor", "propagator", "worker propagator", "reconciler", "sizer", *feeder)
 
     def _judge_resource(
         self,

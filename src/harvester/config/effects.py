@@ -22,5 +22,4 @@ class Idle:
 
 
 CHECKS_IN_DATABASE: Final = Idle("the database says which worker is checked when")
-NO_EVENTS: Final = Idle("no event ranges are fetched")
 ALL_AT_ONCE: Final = Idle("all that is due is treated at once")

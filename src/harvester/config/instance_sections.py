@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, JsonValue, model_validator
 
-from harvester.config.effects import CHECKS_IN_DATABASE, NO_EVENTS, Idle, Later
+from harvester.config.effects import CHECKS_IN_DATABASE, Idle, Later
 from harvester.config.fields import (
     Count,
     FilePath,
@@ -217,7 +217,7 @@ class Pandacon(Section):
     """JSON file `{"host:port": {"auth_type", "cert_file", "key_file", "ca_cert", "auth_token"}}`."""
     n_connections: Annotated[Positive, _AS_MANY_AS_THREADS] = 5
     """Requests at the same time."""
-    get_events_chunk_size: Annotated[Positive, NO_EVENTS] = 5120
+    get_events_chunk_size: Positive = 5120
     """Event ranges per request."""
 
     @model_validator(mode="after")
@@ -297,7 +297,7 @@ class PayloadInteraction(Section):
     """Job report, from the pilot."""
     event_status_dump_json_file: Text | None = "event_status.dump.json"
     """Output files and event statuses, from the pilot."""
-    event_status_dump_xml_file: Annotated[Text | None, Later("the list of outputs is read as JSON only")] = (
+    event_status_dump_xml_file: Annotated[Text | None, Idle("no pilot writes it: the list of outputs is JSON")] = (
         "_event_status.dump"
     )
     """The same in XML."""
@@ -305,11 +305,11 @@ class PayloadInteraction(Section):
     """The pilot asks for a job."""
     job_spec_file: Text = "pandaJobData.out"
     """The jobs, for the pilot."""
-    event_request_file: Annotated[Text | None, NO_EVENTS] = "worker_requestevents.json"
+    event_request_file: Text | None = "worker_requestevents.json"
     """The pilot asks for event ranges."""
-    event_ranges_file: Annotated[Text | None, NO_EVENTS] = "JobsEventRanges.json"
+    event_ranges_file: Text | None = "JobsEventRanges.json"
     """Event ranges, for the pilot."""
-    update_events_file: Annotated[Text | None, NO_EVENTS] = "worker_updateevents.json"
+    update_events_file: Text | None = "worker_updateevents.json"
     """Event statuses, from the pilot."""
     xml_pool_catalog_file: Text | None = "PoolFileCatalog_H.xml"
     """Input file catalogue, for the pilot."""

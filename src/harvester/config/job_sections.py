@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue
 
-from harvester.config.effects import ALL_AT_ONCE, NO_EVENTS
+from harvester.config.effects import ALL_AT_ONCE
 from harvester.config.fields import Count, Flag, Kind, Positive, Seconds, Section
 
 _WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
@@ -168,11 +168,11 @@ class Zipper(Section):
 class EventFeeder(Section):
     """`[eventfeeder]`: gives event ranges to workers."""
 
-    n_threads: Annotated[Count, NO_EVENTS] = 3
+    n_threads: Count = 3
     """Threads; 0 switches the agent off."""
-    max_workers: Annotated[Positive, NO_EVENTS] = 500
+    max_workers: Positive = 500
     """Workers per cycle."""
-    lock_interval: Annotated[Seconds, NO_EVENTS] = 600
+    lock_interval: Seconds = 600
     """Lease on workers."""
-    sleep_time: Annotated[Seconds, NO_EVENTS] = 60
+    sleep_time: Seconds = 60
     """Pause between cycles."""

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from harvester.config.core_keys import CoreKeys, JsonSeconds
-from harvester.config.effects import NO_EVENTS, Idle, Later
+from harvester.config.effects import Idle, Later
 from harvester.config.fields import Count, JsonFlag, Keyed, Kind, Text, kind_of
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.core.workers import MapType
@@ -50,8 +50,6 @@ Weights = Annotated[
     dict[str, Annotated[int, Field(strict=True, ge=0)]],
     Kind("an object of whole numbers", sample='{"label": permille}'),
 ]
-
-_LATER_EVENTS = Later("no event ranges are fetched")
 
 
 class QueueConfig(Keyed):
@@ -112,11 +110,11 @@ class QueueConfig(Keyed):
     otherwise."""
     ddm_endpoint_in: Text | None = None
     """Storage endpoint that input files are brought to; jobs share those of one endpoint, each is brought once."""
-    prefetch_events: Annotated[JsonFlag, NO_EVENTS] = True
+    prefetch_events: JsonFlag = True
     """Event ranges are asked for at submission."""
-    init_events_multiplier: Annotated[Count, Field(alias="initEventsMultipler"), _LATER_EVENTS] = 2
+    init_events_multiplier: Annotated[Count, Field(alias="initEventsMultipler")] = 2
     """Event ranges per core asked for first."""
-    scattered_events: Annotated[JsonFlag | None, _LATER_EVENTS] = None
+    scattered_events: JsonFlag | None = None
     """Event ranges of one worker may come from different files."""
     walltime_limit: Annotated[JsonSeconds | None, Later("the `workerMaker` alone says how long a worker may run")] = (
         None

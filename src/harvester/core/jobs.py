@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from typing import Final
 
+from harvester.core.events import EventMode
 from harvester.core.records import record_type
 from harvester.core.workers import WorkerStatus
 
@@ -81,6 +82,8 @@ class Job:
         queue: name of the queue that fetched it.
         attributes: what the worker said of it, in the server's camelCase names.
         output_report: outputs to report, by LFN: `{"guid", "fsize", "adler32"}`.
+        events: what it is divided into, if its workers get it in parts.
+        events_left: parts that the server may still have for its workers; 0 for none, None for not known.
         submission_attempts: how many workers could not be submitted for it.
         config_version: the version of its queue's configuration that it was fetched with; None counts as the present.
     """
@@ -95,6 +98,8 @@ class Job:
     cores: int = 1
     resource_type: str | None = None
     label: str | None = None
+    events: EventMode | None = None
+    events_left: int | None = None
     submission_attempts: int = 0
     attributes: Mapping[str, object] = field(default_factory=dict)
     output_report: Mapping[str, object] | None = None
@@ -122,16 +127,17 @@ def job_status_from_worker(worker: WorkerStatus) -> tuple[JobStatus, JobSubstatu
     return _FROM_WORKER[worker]
 
 
-def wire_status(job: Job) -> tuple[str, str]:
+def wire_status(job: Job, *, events_open: bool = False) -> tuple[str, str]:
     """Status and sub-status as the server is told (core reference §4.1, protocol reference §6.4).
 
-    An ended job whose outputs are still on their way is `transferring`; `cancelled` and `missed` are unknown to the
+    An ended job whose outputs are still on their way, or whose event ranges the server does not know all, is
+    `transferring`; `cancelled` and `missed` are unknown to the
     server and travel as `failed` with the original word as sub-status, or `pilot_closed` where Harvester gave up a
     worker before any pilot ran: the server then closes the job and tries it elsewhere.
     """
     if not job.status.is_final:
         return job.status, job.substatus
-    if job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
+    if events_open or job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
         return "transferring", job.substatus
     if job.status is JobStatus.MISSED or _never_ran(job):
         return "failed", "pilot_closed"

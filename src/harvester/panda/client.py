@@ -15,7 +15,15 @@ from harvester.core.measuring import Metrics, text_of
 from harvester.panda.auth import Credentials
 from harvester.panda.criteria import criteria_to_wire
 from harvester.panda.delivery import Delivery
-from harvester.panda.errors import BadJob, PandaRefused
+from harvester.panda.errors import BadJob, PandaRefused, PandaUnavailable
+from harvester.panda.event_messages import (
+    EventJob,
+    EventReport,
+    OfferedRange,
+    chunks_to_wire,
+    parse_ranges,
+    parse_returns,
+)
 from harvester.panda.messages import (
     Acquired,
     Command,
@@ -43,6 +51,11 @@ _LONGEST_METRICS = 4000
 _NOT_STORED = "the server answered that it did not store the worker; see the log of its harvester API"
 _NO_JOBS = "No jobs in PanDA"
 """Also the answer for an unknown queue and while the database is down: no error, and no proof of emptiness."""
+
+_WITH_ZIP_FILES = 1
+"""Version of the form in which event ranges are reported."""
+_HTTP_CRASH = 500
+_WORDLESS = "not serializable"
 
 _log = structlog.get_logger(__name__)
 
@@ -203,6 +216,55 @@ class PandaClient:
         return Delivery(
             reports, send, lambda why: WorkerReply(accepted=False, reason=why), _bulk(per_call), probe
         ).run()
+
+    def acquire_event_ranges(self, job: EventJob, number: int, *, scattered: bool = False) -> list[OfferedRange]:
+        """Reserve up to `number` event ranges of a job; fewer mean that there are no more now.
+
+        What is given and gets lost on the way here is given again only when the job has ended.
+
+        Raises:
+            PandaUnavailable: also for an answer that is none of the known forms.
+        """
+        arguments: dict[str, JsonValue] = {"job_id": job.job_id, "jobset_id": job.jobset_id, "n_ranges": number}
+        if job.task_id is not None:
+            arguments["task_id"] = job.task_id
+        if scattered:
+            arguments["scattered"] = True
+        method = "event/acquire_event_ranges"
+        data = self._transport.post(method, arguments, repeatable=False)
+        try:
+            ranges, faults = parse_ranges(data)
+        except ValueError as error:
+            raise PandaUnavailable(method, str(error)) from None
+        for fault in faults:
+            _log.warning("event_range_refused", job=job.job_id, reason=fault)
+        return ranges
+
+    def update_event_ranges(self, reports: Sequence[EventReport]) -> list[bool | None]:
+        """Tell how event ranges ended; for each, whether it was stored, or None for one that has to be sent again.
+
+        Some releases of the server store everything and then fail to put their answer into words: that is success.
+        """
+        method = "event/update_event_ranges"
+        text, order = chunks_to_wire(reports)
+        arguments: dict[str, JsonValue] = {"event_ranges": text, "version": _WITH_ZIP_FILES}
+        try:
+            returns = parse_returns(self._transport.post(method, arguments, repeatable=True), len(order))
+        except PandaUnavailable as error:
+            if error.status != _HTTP_CRASH or _WORDLESS not in error.reason:
+                raise
+            return [True] * len(reports)
+        except ValueError as error:
+            raise PandaUnavailable(method, str(error)) from None
+        told = dict(zip(order, returns, strict=True))
+        return [told[place] for place in range(len(reports))]
+
+    def available_event_ranges(self, job: EventJob) -> int | None:
+        """How many event ranges a job still has; None if the server does not say."""
+        arguments: dict[str, JsonValue] = {"job_id": job.job_id, "jobset_id": job.jobset_id, "task_id": job.task_id}
+        data = self._transport.get("event/get_available_event_range_count", arguments)
+        number = data.get("nEventRanges") if isinstance(data, dict) else data
+        return number if type(number) is int and number >= 0 else None
 
     def acquire_commands(self, n: int) -> list[Command]:
         """Take up to `n` commands. The server gives each only once: store them before anything else."""

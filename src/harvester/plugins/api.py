@@ -315,12 +315,60 @@ class ReportedFile:
 
 
 @record_type
+class ReportedEvent:
+    """What a worker says of an event range; checked for shape only.
+
+    Attributes:
+        word: `finished`, `failed`, `fatal`, or anything else for a range in work.
+        lfn: the file with its output, if there is one: the range has not finished before that is stored.
+        about: `coreCount`, `cpuConsumptionTime`, `loss`, `errorCode`, `errorDiag`, as far as the worker told them.
+    """
+
+    job_id: int
+    range_id: str
+    word: str
+    lfn: str | None = None
+    about: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@record_type
+class RangesWanted:
+    """A worker asks for event ranges.
+
+    Attributes:
+        wanted: how many, by job.
+        token: names this request and no later one of the same worker; given back when it is fed.
+    """
+
+    wanted: Mapping[int, int]
+    token: str
+
+
+@record_type
+class EventFeed:
+    """Event ranges for a worker.
+
+    Attributes:
+        delivery: the same number when the same ranges are fed again after a crash; no other ranges ever have it.
+        ranges: by job, as the server describes them; an empty list says that there are no more.
+        token: the request that this answers; empty where the worker did not ask.
+    """
+
+    worker: Worker
+    delivery: int
+    ranges: Mapping[int, Sequence[Mapping[str, JsonValue]]]
+    token: str = ""
+
+
+@record_type
 class News:
     """What a worker left for Harvester since the last acknowledged look.
 
     Attributes:
         attributes: job attributes in the server's camelCase names, by job id.
         job_ids: jobs that a pulling worker says it runs.
+        events: what became of event ranges.
+        ranges_wanted: the worker asks for event ranges; told again until it is fed.
         kill_requested: the worker asks to be killed.
         heartbeat_at: when the worker last said that it lives; None if it never did.
         problem: why a part could not be read (truncated, hostile, unreadable); the readable rest is still there.
@@ -329,6 +377,8 @@ class News:
     attributes: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
     files: Sequence[ReportedFile] = ()
     job_ids: Sequence[int] = ()
+    events: Sequence[ReportedEvent] = ()
+    ranges_wanted: RangesWanted | None = None
     kill_requested: bool = False
     heartbeat_at: datetime | None = None
     problem: str = ""
@@ -356,6 +406,10 @@ class Messenger(Plugin[SettingsT], ABC):
     @abstractmethod
     def acknowledge(self, workers: Sequence[Worker]) -> None:
         """The news of these workers is safe in the database; it need not be told again."""
+
+    def feed_events(self, feeds: Sequence[EventFeed]) -> Sequence[Done | Later | Failed]:
+        """Give event ranges to workers; a delivery that a worker has already is not given to it again."""
+        return [Failed("its messenger gives no event ranges") for _ in feeds]
 
     @abstractmethod
     def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:

@@ -13,6 +13,7 @@ from harvester.plugins.api import (
     Assignment,
     CheckOutcome,
     Done,
+    EventFeed,
     Failed,
     Grade,
     Later,
@@ -33,7 +34,7 @@ from harvester.plugins.calling import PluginCalls
 from harvester.plugins.registry import UnusablePluginError
 
 PluginT = TypeVar("PluginT", bound=Plugin[PluginSettings])
-ItemT = TypeVar("ItemT", Worker, Assignment)
+ItemT = TypeVar("ItemT", Worker, Assignment, EventFeed)
 AnswerT = TypeVar("AnswerT")
 OtherT = TypeVar("OtherT")
 
@@ -104,7 +105,7 @@ class Routes(Generic[PluginT]):
         return [answers[place] for place in range(len(items))]
 
 
-def _worker_of(item: Worker | Assignment) -> Worker:
+def _worker_of(item: Worker | Assignment | EventFeed) -> Worker:
     return item if isinstance(item, Worker) else item.worker
 
 
@@ -186,6 +187,10 @@ class RoutedMessenger(Messenger[PluginSettings]):
             plugin = self._routes.by_version[version]
             if not isinstance(plugin, str):
                 self._routes.calls(version).tell(plugin.acknowledge, [workers[place] for place in places])
+
+    def feed_events(self, feeds: Sequence[EventFeed]) -> Sequence[Done | Later | Failed]:
+        """By version."""
+        return self._routes.ask(lambda each: each.feed_events, feeds, failing=Later)
 
     def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """By version."""

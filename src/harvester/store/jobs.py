@@ -29,6 +29,8 @@ _FIELDS: Final = (
     "cores",
     "resource_type",
     "label",
+    "events",
+    "events_left",
     "submission_attempts",
     "attributes",
     "output_report",
@@ -44,6 +46,9 @@ _IS_OPEN: Final = unindexed(jobs.c.phase).in_(_BEFORE_STAGING)
 _BEST_FIRST: Final = (jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
 _WORKERS_OF_JOB: Final = select(func.count()).select_from(job_workers).correlate(jobs)
 _HAS_WORKER: Final = unindexed(jobs.c.phase) == JobPhase.WORK
+
+Params = Mapping[str, JsonValue]
+"""The server's dictionary of a job."""
 
 
 @record_type
@@ -242,7 +247,7 @@ def find(connection: Connection, job_ids: Collection[int]) -> list[Job]:
     return _found(connection, query)
 
 
-def params_of(connection: Connection, job_ids: Collection[int]) -> dict[int, Mapping[str, JsonValue]]:
+def params_of(connection: Connection, job_ids: Collection[int]) -> dict[int, Params]:
     """The server's dictionaries by job id."""
     query = select(job_params.c.job_id, job_params.c.params)
     rows = connection.execute(query.where(one_of(connection, job_params.c.job_id, job_ids)))
@@ -329,6 +334,11 @@ def settle_reports(
 ) -> None:
     """Write what follows from reports; a job that changed while it was reported stays due as it is."""
     change_rows(connection, jobs, changes, JOB_REPORT.fence == fence, same={**same, "report_fence": 0})
+
+
+def note_events_left(connection: Connection, left: Mapping[int, int]) -> None:
+    """So many parts of these jobs the server may still have for their workers."""
+    change_rows(connection, jobs, [{"job_id": job, "events_left": number} for job, number in left.items()])
 
 
 def lock_open(connection: Connection, job_ids: Collection[int]) -> list[int]:

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
+from harvester.core.events import EventMode, EventState
 from harvester.core.files import FileKind, FileStatus
 from harvester.core.holds import HoldMode
 from harvester.core.jobs import JobStatus, JobSubstatus
@@ -137,6 +138,8 @@ jobs = Table(
     Column("cores", BigInteger, nullable=False),
     Column("resource_type", Told(64)),
     Column("label", Told(64)),
+    Column("events", EnumText(EventMode)),
+    Column("events_left", BigInteger),
     Column("submission_attempts", Integer, nullable=False, server_default="0"),
     Column("workers_at_once", Integer),
     Column("grows_at", UtcTime),
@@ -250,6 +253,38 @@ files = Table(
     Index(None, "group_id"),
 )
 """`name_key` is a number made of the LFN of an input, so that jobs with the same inputs find each other."""
+
+events = Table(
+    "events",
+    metadata,
+    Column("event_id", Key, primary_key=True, autoincrement=True),
+    Column("job_id", BigInteger, nullable=False),
+    Column("worker_id", BigInteger, nullable=False),
+    Column("range_id", _NAME, nullable=False),
+    Column("state", EnumText(EventState), nullable=False),
+    Column("word", Told(32), nullable=False, server_default=""),
+    Column("about", JsonText),
+    Column("file_id", BigInteger),
+    Column("delivery", BigInteger),
+    Column("given", JsonText),
+    Index(None, "job_id", "range_id"),
+    Index(None, "job_id", "state"),
+    Index(None, "delivery"),
+)
+"""Event ranges; `delivery` is the number under which a worker gets it, `given` what it gets, until it has it."""
+
+event_requests = Table(
+    "event_requests",
+    metadata,
+    Column("worker_id", Key, primary_key=True, autoincrement=False),
+    Column("queue", _NAME, nullable=False),
+    Column("wanted", JsonText, nullable=False),
+    Column("token", Told(80), nullable=False, server_default=""),
+    Column("delivery", BigInteger),
+    *_lease(""),
+    Index(None, "due"),
+)
+"""Workers that wait for event ranges; with a `delivery` the server has answered."""
 
 duties = Table(
     "duties",

@@ -7,7 +7,7 @@ A set travels as JSON text and becomes a table inside the statement: `json_each`
 import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -28,7 +28,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.sql.type_api import TypeEngine
 
-from harvester.store.types import StoredAs
+from harvester.store.types import AnyRow, StoredAs
 
 T = TypeVar("T")
 Kind = TypeEngine[object] | TypeEngine[int]
@@ -84,6 +84,27 @@ def _plain(kind: Kind, values: Sequence[object]) -> Sequence[object]:
 
 def _transposed(columns: Sequence[Sequence[object]]) -> list[tuple[object, ...]]:
     return list(zip(*columns, strict=True))
+
+
+def matching_rows(
+    connection: Connection,
+    columns: Sequence[ColumnElement[Any]],
+    keys: Mapping[str, ColumnElement[Any]],
+    rows: Sequence[Mapping[str, object]],
+) -> Sequence[AnyRow]:
+    """Columns of the rows of a table that match one of the given rows in all key columns, in one statement.
+
+    Args:
+        connection: any transaction.
+        columns: what to read.
+        keys: the columns to match, by their names in `rows`.
+        rows: the values wanted.
+    """
+    if not rows:
+        return ()
+    wanted = _row_set(connection, {name: column.type for name, column in keys.items()}, rows)
+    matches = [column == wanted.c[name] for name, column in keys.items()]
+    return connection.execute(select(*columns).where(*matches)).all()
 
 
 def change_rows(

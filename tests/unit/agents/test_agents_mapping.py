@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pytest
 from world import QUEUE, World
 
+from harvester.agents.event_reports import NOTHING_TOLD
 from harvester.agents.monitor import Monitor
-from harvester.agents.propagator import JobPropagator
+from harvester.agents.propagator import JobPropagator, Told
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
@@ -146,7 +147,10 @@ def kill_by_server(world: World, *job_ids: int) -> None:
         world.finish(
             propagator,
             unit,
-            [JobReply(accepted=True, command="tobekilled" if job.job_id in job_ids else "") for job in unit.jobs],
+            Told(
+                [JobReply(accepted=True, command="tobekilled" if job.job_id in job_ids else "") for job in unit.jobs],
+                NOTHING_TOLD,
+            ),
         )
 
 

@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from world import NOW, QUEUE, FakeWorkerMaker, World
 
+from harvester.agents.event_reports import NOTHING_TOLD
 from harvester.agents.killer import Killer
-from harvester.agents.propagator import JobPropagator
+from harvester.agents.propagator import JobPropagator, Told
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
@@ -189,7 +190,7 @@ def test_a_failed_plan_is_reported_though_another_report_is_under_way(world: Wor
     propagator = JobPropagator(world.instance)
     (unit,) = world.claim(propagator)
     world.work(Sizer)
-    world.finish(propagator, unit, [JobReply(accepted=True)])
+    world.finish(propagator, unit, Told([JobReply(accepted=True)], NOTHING_TOLD))
     with world.db.read() as connection:
         assert leases.next_due(connection, leases.JOB_REPORT) == world.clock()
 

@@ -348,7 +348,6 @@ IN_MAIN = [
         for line, key, says in (
             ("portNumber = 25081", "frontend.portNumber", "no port is open"),
             ("secretFile = /s", "frontend.secretFile", "no port is open"),
-            ("eventStatusDumpXmlFile = o.xml", "payload_interaction.eventStatusDumpXmlFile", "as JSON only"),
             ("actions = email", "watcher.actions", "write mailServer and mailTo"),
             ("actions = mail", "watcher.actions", "write email"),
             ("moduleName = m", "credmanager.moduleName", "only 0 of them have all other entries"),
@@ -412,8 +411,6 @@ IN_QUEUES = [
             queues=queue('"mapType": "OneToOne", "maxWorkers": 0,\n"nQueueLimitWorkerMax": 10'), severity=WARNING),
     Mistake("wall time of a later version", "walltimeLimit", "BAD.walltimeLimit", "workerMaker alone says",
             queues=queue('"walltimeLimit": 3600'), severity=WARNING),
-    Mistake("events of a later version", "scatteredEvents", "BAD.scatteredEvents", "no event ranges",
-            queues=queue('"scatteredEvents": true'), severity=WARNING),
     Mistake("name that is no text", "ud800", "BAD\\ud800", "no text",
             queues=f'{{"GOOD": {GOOD_QUEUE},\n"BAD\\ud800": {ONE_LINE}}}'),
     Mistake("name of two lines", "BAD", "BAD\\n2", "no text",

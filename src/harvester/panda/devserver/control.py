@@ -41,7 +41,10 @@ class DevControl:
         self._http.close()
 
     def add_jobs(self, jobs: Sequence[Mapping[str, JsonValue]]) -> list[int]:
-        """Put jobs in, given as partial job dictionaries; `site` says where they wait. Gives their ids."""
+        """Put jobs in, given as partial job dictionaries; `site` says where they wait. Gives their ids.
+
+        `event_ranges` divides a job into so many event ranges, or into those that it lists.
+        """
         return _IDS.validate_python(self._post("jobs", {"jobs": [dict(job) for job in jobs]}))
 
     def jobs(self, *, status: str | None = None, site: str | None = None) -> Iterator[Row]:
@@ -62,6 +65,10 @@ class DevControl:
         if not found:
             raise KeyError(job_id)
         return found[0]
+
+    def event_ranges(self, job_id: int) -> list[Row]:
+        """Give the event ranges of a job, with how often they were given out and what was told of them."""
+        return _ROWS.validate_python(self._get("events", job_id=job_id))
 
     def job_counts(self) -> dict[str, int]:
         """Count jobs by status."""

@@ -41,6 +41,15 @@ class _NewJobs(_Strict):
     jobs: list[dict[str, JsonValue]]
 
 
+class _NewRanges(_Strict):
+    job_id: int
+    event_ranges: int | list[dict[str, JsonValue]]
+
+
+class _RangeQuery(_Strict):
+    job_id: int
+
+
 class _JobIds(_Strict):
     job_ids: list[int]
 
@@ -84,6 +93,7 @@ class Door:
         handlers: dict[tuple[str, str], Callable[[Mapping[str, JsonValue]], JsonValue]] = {
             ("POST", "jobs"): self._add_jobs,
             ("GET", "jobs"): self._jobs,
+            ("GET", "events"): self._events,
             ("POST", "kill"): self._kill,
             ("GET", "summary"): self._summary,
             ("GET", "workers"): self._workers,
@@ -107,9 +117,23 @@ class Door:
         jobs = _NewJobs.model_validate(arguments).jobs
         with self.state.turn() as now:
             try:
-                return list(self.state.jobs.add(jobs, now))
+                ids = self.state.jobs.add(jobs, now)
             except ValueError as error:
                 raise HttpFailure("400 Bad Request", str(error)) from None
+            for job_id, job in zip(ids, jobs, strict=True):
+                self._divide(job_id, job.get("event_ranges"), now)
+            return list(ids)
+
+    def _divide(self, job_id: int, ranges: JsonValue, now: float) -> None:
+        job = self.state.jobs.get(job_id)
+        if ranges is not None and job is not None:
+            wanted = _NewRanges.model_validate({"job_id": job_id, "event_ranges": ranges}).event_ranges
+            self.state.events.add(job_id, job.params["taskID"], wanted, now)
+
+    def _events(self, arguments: Mapping[str, JsonValue]) -> JsonValue:
+        query = _RangeQuery.model_validate(arguments)
+        with self.state.turn():
+            return [each.to_record() for each in self.state.events.of_job(query.job_id)]
 
     def _jobs(self, arguments: Mapping[str, JsonValue]) -> JsonValue:
         query = _JobQuery.model_validate(arguments)

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from threading import RLock
 
+from harvester.panda.devserver.events import Events
 from harvester.panda.devserver.instances import Commands, Instances
 from harvester.panda.devserver.jobs import Jobs
 from harvester.panda.devserver.memory import Memory
@@ -13,7 +14,7 @@ from harvester.panda.devserver.workers import Workers
 
 
 class State:
-    """Jobs, workers, instances and commands; each call is one turn.
+    """Jobs, event ranges, workers, instances and commands; each call is one turn.
 
     Args:
         state_file: a SQLite file that keeps everything, or None for memory only.
@@ -25,6 +26,7 @@ class State:
         self._lock = RLock()
         self.memory = Memory(state_file)
         self.jobs = Jobs(self.memory, adder_delay)
+        self.events = Events(self.memory)
         self.workers = Workers(self.memory, self.jobs)
         self.instances = Instances(self.memory)
         self.commands = Commands(self.memory)

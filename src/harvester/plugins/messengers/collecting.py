@@ -79,8 +79,17 @@ class Collector:
             look.read_attribute_files()
         told = None if look.problems else state
         look.read_dumps()
+        look.read_event_request()
+        news = look.news()
+        if not (news.files or news.events):
+            self._put_away(look.dumps)
         self._told.keep(worker.worker_id, _Told(told, tuple(look.dumps)))
-        return look.news()
+        return news
+
+    def _put_away(self, dumps: list[Path]) -> None:
+        """Lists that tell nothing have nothing to be made safe, and newer ones may wait behind them."""
+        while dumps:
+            self._rename(dumps.pop())
 
     def unsettled(self, worker: Worker) -> str:
         """Why what the worker left may still change; empty if it does not.

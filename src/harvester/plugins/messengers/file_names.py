@@ -26,6 +26,9 @@ class FileNames:
         job_ids: the jobs that the worker runs.
         kill: exists if the worker asks to be killed.
         heartbeat: its modification time says that the worker lives.
+        event_request: the worker's wish for event ranges.
+        event_ranges: event ranges for the worker.
+        event_updates: the worker's word on event ranges that have no file of their own.
     """
 
     attributes: str
@@ -37,6 +40,9 @@ class FileNames:
     job_ids: str
     kill: str
     heartbeat: str
+    event_request: str
+    event_ranges: str
+    event_updates: str
 
     @property
     def gathered(self) -> str:
@@ -58,6 +64,9 @@ _BY_KEY: Final = {
     "pandaIDsFile": ("job_ids", "worker_pandaids.json"),
     "killWorkerFile": ("kill", "kill_worker.json"),
     "heartbeatFile": ("heartbeat", "worker_heartbeat.json"),
+    "eventRequestFile": ("event_request", "worker_requestevents.json"),
+    "eventRangesFile": ("event_ranges", "JobsEventRanges.json"),
+    "updateEventsFile": ("event_updates", "worker_updateevents.json"),
 }
 """Key of `[payload_interaction]` → our word for it and the shipped name."""
 
@@ -74,6 +83,9 @@ class FileNameSettings(PluginSettings):
     job_ids: str | None = Field(default=None, alias="pandaIDsFile")
     kill: str | None = Field(default=None, alias="killWorkerFile")
     heartbeat: str | None = Field(default=None, alias="heartbeatFile")
+    event_request: str | None = Field(default=None, alias="jsonEventsRequestFileName")
+    event_ranges: str | None = Field(default=None, alias="jsonEventsFeedFileName")
+    event_updates: str | None = Field(default=None, alias="jsonEventsUpdateFileName")
 
     def resolve(self, instance_names: Mapping[str, str]) -> FileNames:
         """The names in use: the queue's, else the instance's by key of `[payload_interaction]`, else the shipped."""

@@ -2,18 +2,20 @@
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
 from harvester.core.workers import MapType, Worker
-from harvester.plugins.api import News, ReportedFile
+from harvester.plugins.api import News, RangesWanted, ReportedEvent, ReportedFile
 from harvester.plugins.messengers.access_point_files import put_aside
+from harvester.plugins.messengers.event_feeding import request_token
+from harvester.plugins.messengers.event_words import read_dumped_events, read_request, read_updates
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import (
     Checksums,
@@ -28,6 +30,7 @@ from harvester.plugins.messengers.reports import (
 from harvester.plugins.tools.untrusted_files import UnfinishedFileError, UnreadableFileError, read_json
 
 _LONGEST_PROBLEM: Final = 1000
+ReportedT = TypeVar("ReportedT", ReportedFile, ReportedEvent)
 
 Listing = Mapping[str, os.stat_result]
 State = tuple[tuple[str, int, int, int], ...]
@@ -58,7 +61,7 @@ class Look:
 
     Attributes:
         top: what is directly in the access point.
-        dumps: dumps of outputs that were taken in, as they are named until they are acknowledged.
+        dumps: lists of outputs and events that were taken in, as they are named until they are acknowledged.
         problems: what could not be read, and why.
     """
 
@@ -71,6 +74,8 @@ class Look:
     _listings: dict[str, Listing] = field(default_factory=dict)
     _attributes: dict[int, dict[str, JsonValue]] = field(default_factory=dict)
     _files: list[ReportedFile] = field(default_factory=list)
+    _events: list[ReportedEvent] = field(default_factory=list)
+    _wanted: RangesWanted | None = None
     _job_ids: tuple[int, ...] = ()
     _checksums: Checksums = field(init=False)
 
@@ -111,14 +116,33 @@ class Look:
                 self._read(directory, names.job_report, self._take_job_report)
 
     def read_dumps(self) -> None:
-        """Read the dumps of outputs; each is renamed first, so that a newer one of the worker waits its turn."""
+        """Read lists of outputs and events; each is renamed first, so that the worker can write a newer one.
+
+        Where one was read and not acknowledged, the next is read beside it; only a third one waits its turn.
+        """
+        names = self.rules.names
+        takers = {
+            names.outputs: self._take_outputs,
+            names.gathered: self._take_outputs,
+            names.event_updates: self._take_updates,
+        }
         for directory, listing in self._listings.items():
-            for name in (self.rules.names.outputs, self.rules.names.gathered):
-                taken = f"{name}.read"
-                if taken not in listing and name in listing:
-                    self._rename(Path(directory, name), Path(directory, taken))
-                if taken in listing or name in listing:
-                    self._read(directory, taken, self._take_outputs)
+            for name, take in takers.items():
+                if name in listing:
+                    self._take_over(directory, name, listing)
+                for taken in _taken(name):
+                    if taken in listing or name in listing:
+                        self._read(directory, taken, take)
+
+    def _take_over(self, directory: str, name: str, listing: Listing) -> None:
+        free = [taken for taken in _taken(name) if taken not in listing]
+        if free:
+            self._rename(Path(directory, name), Path(directory, free[0]))
+
+    def read_event_request(self) -> None:
+        """Read the worker's wish for event ranges, which stays where it is until it is fulfilled."""
+        if self.rules.names.event_request in self.top:
+            self._read(self._top, self.rules.names.event_request, self._take_request)
 
     def _rename(self, dump: Path, taken: Path) -> None:
         try:
@@ -181,12 +205,26 @@ class Look:
         rules = self._output_rules(path)
         if not self._is_settled(path) and (missing := first_missing(content, rules)):
             raise MissingOutputError(f"{path} {missing}")
-        for each in read_outputs(content, rules):
-            if isinstance(each, ReportedFile):
-                self._files.append(each)
-            else:
-                self.problems.append(f"{path} {each}")
+        found = list(self._usable(path, read_outputs(content, rules)))
+        self._files += found
+        names = {(each.job_id, each.lfn) for each in found}
+        self._events += self._usable(path, read_dumped_events(content, self.worker, names))
         self.dumps.append(path)
+
+    def _take_updates(self, path: Path, content: JsonValue) -> None:
+        self._events += self._usable(path, read_updates(content, self.worker))
+        self.dumps.append(path)
+
+    def _take_request(self, _: Path, content: JsonValue) -> None:
+        token = request_token(self.top[self.rules.names.event_request])
+        self._wanted = RangesWanted(read_request(content, self.worker), token)
+
+    def _usable(self, path: Path, found: Iterable[ReportedT | MalformedReportError]) -> Iterator[ReportedT]:
+        for each in found:
+            if isinstance(each, MalformedReportError):
+                self.problems.append(f"{path} {each}")
+            else:
+                yield each
 
     def _output_rules(self, dump: Path) -> OutputRules:
         roots = (Path(self._top).resolve(), *self.rules.allowed)
@@ -195,8 +233,12 @@ class Look:
     def unsettled(self) -> str:
         """Why a report or a list of outputs may still change; empty if none does. Nothing is taken in."""
         names = self.rules.names
-        reports, dumps = (names.attributes, names.job_report), (names.outputs, f"{names.outputs}.read")
+        reports = (names.attributes, names.job_report, names.event_updates, *_taken(names.event_updates))
+        dumps = (names.outputs, *_taken(names.outputs))
         for directory, listing in self._listings.items():
+            for name in (names.outputs, names.event_updates):
+                if {name, *_taken(name)} <= listing.keys():
+                    return f"{directory}/{name} waits until earlier ones are safe"
             for name in listing.keys() & {*reports, *dumps}:
                 path = Path(directory, name)
                 if not self._is_settled(path) and (reason := self._not_ready(path, is_dump=name in dumps)):
@@ -221,6 +263,8 @@ class Look:
             attributes=self._attributes,
             files=tuple(self._files),
             job_ids=self._job_ids,
+            events=tuple(self._events),
+            ranges_wanted=self._wanted,
             kill_requested=names.kill in top,
             heartbeat_at=_moment(heartbeat, self.now) if heartbeat else None,
             problem="; ".join(self.problems)[:_LONGEST_PROBLEM],
@@ -240,9 +284,15 @@ def list_wanted(directory: str, wanted: Collection[str]) -> Listing:
 @cache
 def looked_for(names: FileNames, map_type: MapType) -> frozenset[str]:
     """The files by which a worker can tell something; which jobs it runs is news only where it fetches its own."""
-    dumps = (f"{name}{end}" for name in (names.outputs, names.gathered) for end in ("", ".read"))
-    wanted = frozenset({*_telling(names), *dumps, names.kill, names.heartbeat})
+    lists = (names.outputs, names.gathered, names.event_updates)
+    dumps = (each for name in lists for each in (name, *_taken(name)))
+    wanted = frozenset({*_telling(names), *dumps, names.kill, names.heartbeat, names.event_request})
     return wanted if map_type is MapType.NO_JOB else wanted - {names.job_ids}
+
+
+def _taken(name: str) -> tuple[str, str]:
+    """What a list is called from when it is read to when it is acknowledged, and a second one that came meanwhile."""
+    return f"{name}.read", f"{name}.read.next"
 
 
 def _telling(names: FileNames) -> tuple[str, ...]:

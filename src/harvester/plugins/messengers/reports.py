@@ -111,7 +111,7 @@ def read_attributes(content: JsonValue, job_ids: Collection[int]) -> dict[int, d
     Raises:
         MalformedReportError: the content is no object.
     """
-    about = _read_object(content)
+    about = read_object(content)
     own = {key: value for key, value in about.items() if read_job_id(key) and isinstance(value, dict)}
     shared = {key: value for key, value in about.items() if not read_job_id(key)}
     by_job = {job_id: {**shared, **own.get(str(job_id), {})} for job_id in job_ids}
@@ -121,12 +121,13 @@ def read_attributes(content: JsonValue, job_ids: Collection[int]) -> dict[int, d
 def read_outputs(content: JsonValue, rules: OutputRules) -> Iterator[ReportedFile | MalformedReportError]:
     """The files of an output dump, entry by entry, or why an entry cannot be one.
 
-    Entries without a path tell of events only and are passed over, as are further entries of one file.
+    Entries without a path tell of events only, which `event_words` reads; they are passed over, as are further entries
+    of one file.
 
     Raises:
         MalformedReportError: the content is no object.
     """
-    for key, entries in _read_object(content).items():
+    for key, entries in read_object(content).items():
         job_id = read_job_id(key)
         if job_id is None or not may_speak_for(rules.worker, job_id):
             yield MalformedReportError(f"speaks of job {key[:30]!r}, which is not one of this worker")
@@ -150,20 +151,26 @@ def _read_entries(
     job_id: int, entries: list[JsonValue], rules: OutputRules
 ) -> Iterator[ReportedFile | MalformedReportError]:
     known: set[str] = set()
-    for number, entry in enumerate(entries[:_MOST_FILES], start=1):
+    for number, entry in enumerate(entries, start=1):
+        if len(known) > _MOST_FILES:
+            yield MalformedReportError(f"has more than {_MOST_FILES} files for job {job_id}; the rest is not read")
+            return
         try:
-            about = _read_object(entry)
+            about = read_object(entry)
             lfn = _read_lfn(about)
             if lfn is not None and lfn not in known:
                 known.add(lfn)
                 yield _read_entry(job_id, lfn, about, rules)
         except MalformedReportError as error:
             yield type(error)(f"file {number} of job {job_id} {error}")
-    if len(entries) > _MOST_FILES:
-        yield MalformedReportError(f"has more than {_MOST_FILES} files for job {job_id}; the rest is not read")
 
 
-def _read_object(content: JsonValue) -> Mapping[str, JsonValue]:
+def read_object(content: JsonValue) -> Mapping[str, JsonValue]:
+    """The content as an object.
+
+    Raises:
+        MalformedReportError: it is none.
+    """
     if not isinstance(content, dict):
         raise MalformedReportError("is not a JSON object")
     return content

@@ -1,7 +1,7 @@
 """The shared-file messenger: Harvester and a worker exchange files in a directory that both can reach.
 
 Names and forms of the files are those of the protocol (plugins reference §5.1, §5.2; for pilot authors
-`docs/worker-files.md`). Event-service files are not exchanged.
+`docs/worker-files.md`).
 """
 
 import os
@@ -16,9 +16,10 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, Field
 
 from harvester.core.workers import Worker
-from harvester.plugins.api import Assignment, Done, Failed, Later, Messenger, News, PluginContext
+from harvester.plugins.api import Assignment, Done, EventFeed, Failed, Later, Messenger, News, PluginContext
 from harvester.plugins.messengers.access_point_files import HopelessError, NotYetError
 from harvester.plugins.messengers.collecting import Collector
+from harvester.plugins.messengers.event_feeding import feed_ranges
 from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
 from harvester.plugins.messengers.file_names import FileNameSettings
 from harvester.plugins.messengers.looking import LookRules
@@ -99,6 +100,7 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
             LookRules(names, largest, settings.max_checksum_size, timedelta(seconds=settings.settle_seconds), allowed),
             context.file_time,
         )
+        self._names = names
         self._feed_rules = FeedRules(names, settings.job_spec_format == "cgi", settings.strip_job_params)
         self._finish_rules = FinishRules(
             names,
@@ -132,6 +134,10 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         """Remember what was told, and rename the dumps that were taken in."""
         for worker in workers:
             self._collector.acknowledge(worker)
+
+    def feed_events(self, feeds: Sequence[EventFeed]) -> Sequence[Done | Later | Failed]:
+        """Put event ranges into the access points; what arrived there once does not come again."""
+        return [_attempt(partial(feed_ranges, each, self._names), each.worker) for each in feeds]
 
     def finish(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """Pack logs and list left-over outputs, so that `collect` tells of them.
