@@ -30,6 +30,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "queue_configuration": "queue_config_mapper",
     "reconciler": "submitter",
     "event_reports": "propagator",
+    "feeder": "submitter",
     "listening": "monitor",
     "sight_guard": "monitor",
     "transfers": "stager",

@@ -25,6 +25,7 @@ from harvester.agents.early_stager import EarlyStager
 from harvester.agents.event_feeder import EventFeeder
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
 from harvester.agents.facts import Facts
+from harvester.agents.feeder import Feeder
 from harvester.agents.fetching import Fetcher
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
@@ -68,6 +69,7 @@ _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and r
     PreparatorAgent,
     Sizer,
     Submitter,
+    Feeder,
     Reconciler,
     Monitor,
     EventFeeder,

@@ -11,10 +11,13 @@ _CORES = 16
 _PULL_WAIT = "1.5"
 
 
-def local_push(site: Site, *, max_workers: int = MAX_WORKERS, **more: JsonValue) -> Row:
+def local_push(
+    site: Site, *, max_workers: int = MAX_WORKERS, command: list[str] | None = None, **more: JsonValue
+) -> Row:
     """A queue whose pilots find their job in the access point."""
     limits = common(site, max_workers)
-    return {"mapType": "OneToOne", "nQueueLimitJob": 200, **limits, **_local(site, push_command(site)), **more}
+    place = _local(site, command or push_command(site))
+    return {"mapType": "OneToOne", "nQueueLimitJob": 200, **limits, **place, **more}
 
 
 def local_pull(site: Site, *, max_workers: int = MAX_WORKERS, **more: JsonValue) -> Row:

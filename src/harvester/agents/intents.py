@@ -132,6 +132,7 @@ class Intents:
             access_point=self._access_point(template, queue, worker_id, plan),
             sync_level=1 if reports_itself else None,
             config_version=self._instance.plugins.version(queue.queue_name),
+            late_binding=binds_late(queue),
         )
 
     def _access_point(self, template: str, queue: QueueConfig, worker_id: int, plan: WorkerPlan) -> str:

@@ -10,12 +10,13 @@ from harvester.agents.event_news import speaks_of_events, store_event_news
 from harvester.agents.judging import JobChange, Observation, Verdict, judge_job
 from harvester.agents.outputs import store_outputs
 from harvester.agents.sharing import SharedState, shared_state, with_shared_error
-from harvester.core.jobs import Job, JobStatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import ReportedFile
-from harvester.store import history, jobs, shared_workers
+from harvester.store import asking, history, jobs, shared_workers
 from harvester.store.leases import TOGETHER
 from harvester.store.schema import JobPhase
+from harvester.store.shared_workers import Share
 
 
 def write_jobs(
@@ -49,9 +50,18 @@ def write_jobs(
     wants_ranges = store_event_news(connection, [each for each in seen if each.has_pushed_jobs], working, now)
     shared = [job for job in working if concerned[job.job_id].held.worker.map_type is MapType.ONE_TO_MANY]
     own = [job for job in working if concerned[job.job_id].held.worker.map_type is not MapType.ONE_TO_MANY]
-    events = _write_own(connection, own, concerned, verdicts, now=now, agent=agent)
+    left = _without_untaken(working, seen, verdicts)
+    asking.unrelate(connection, left)
+    lost = {job for _, job in left}
+    events = _write_own(
+        connection, [job for job in own if job.job_id not in lost], concerned, verdicts, now=now, agent=agent
+    )
     if shared and verdicts:
-        events += _write_shared(connection, shared, concerned, verdicts, now=now, agent=agent)
+        shares = shared_workers.shares(connection, [job.job_id for job in shared])
+        lost -= shares.keys()
+        shared = [job for job in shared if job.job_id in shares]
+        events += _write_shared(connection, shared, shares, concerned, verdicts, now=now, agent=agent)
+    events += _release(connection, [job for job in working if job.job_id in lost], now, agent)
     jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
     history.record(connection, events)
     return (
@@ -59,6 +69,31 @@ def write_jobs(
         *(("event feeder",) if wants_ranges else ()),
         *(("stager", "propagator") if events else ()),
     )
+
+
+def _without_untaken(
+    working: Iterable[Job], seen: Iterable[Observation], verdicts: Mapping[int, Verdict]
+) -> set[tuple[int, int]]:
+    """Workers that have ended and jobs that they never took up, nor ever spoke of, and that are still wanted."""
+    silent = {job.job_id for job in working if "jobStatus" not in job.attributes}
+    return {
+        (each.held.worker.worker_id, job)
+        for each in seen
+        if each.untaken and each.held.kill_error is not PilotError.KILLED
+        if (verdict := verdicts.get(each.held.worker.worker_id)) and verdict.status.is_final
+        for job in silent.intersection(each.untaken)
+        if job not in each.news.attributes and all(file.job_id != job for file in each.news.files)
+    }
+
+
+def _release(connection: Connection, untaken: Sequence[Job], now: datetime, agent: str) -> list[history.Event]:
+    """Jobs that nobody has taken up wait for a worker again."""
+    if not untaken:
+        return []
+    jobs.unbind(connection, [job.job_id for job in untaken], now)
+    asking.hasten(connection, {job.queue for job in untaken}, now)
+    cause, became = "its worker has ended without taking it up", JobSubstatus.PREPARED
+    return [history.Event(history.Kind.JOB, job.job_id, now, job.substatus, became, cause, agent) for job in untaken]
 
 
 def _outputs_of(seen: Iterable[Observation], working: Collection[int]) -> Iterator[tuple[Worker, ReportedFile]]:
@@ -98,6 +133,7 @@ def _write_own(
 def _write_shared(
     connection: Connection,
     working: Sequence[Job],
+    shares: Mapping[int, Sequence[Share]],
     concerned: Mapping[int, Observation],
     verdicts: Mapping[int, Verdict],
     *,
@@ -105,7 +141,6 @@ def _write_shared(
     agent: str,
 ) -> list[history.Event]:
     """Jobs that have several workers: all of them count, not only those that were seen now."""
-    shares = shared_workers.shares(connection, [job.job_id for job in working])
     rows, events = [], []
     for job in working:
         worker = concerned[job.job_id].held.worker

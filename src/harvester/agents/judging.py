@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from harvester.core.errors import IllegalTransitionError
@@ -26,6 +26,7 @@ class Observation:
         finished: whether its logs and outputs are gathered, once it has ended.
         ended_alone: jobs that have ended while their worker goes on, and whose logs and outputs are gathered.
         unsettled: whether there are others whose logs and outputs are not gathered yet.
+        untaken: jobs that it was given while it ran and that it had certainly not taken up when it ended.
     """
 
     held: Held
@@ -34,6 +35,7 @@ class Observation:
     finished: Done | Later | Failed = _DONE
     ended_alone: tuple[int, ...] = ()
     unsettled: bool = False
+    untaken: tuple[int, ...] = ()
 
     @property
     def has_started(self) -> bool:
@@ -55,6 +57,29 @@ class Observation:
         return tuple(job for job in self.held.worker.job_ids if _reported_end(told.get(job, {})))
 
     @property
+    def may_get_jobs(self) -> bool:
+        """Whether it may be given jobs while it runs."""
+        return self.held.worker.late_binding or self.held.worker.map_type is MapType.MANY_TO_ONE
+
+    @property
+    def is_jobless(self) -> bool:
+        """Whether it was submitted without jobs and has got none yet."""
+        return self.held.worker.late_binding and not self.held.worker.job_ids
+
+    @property
+    def jobs_wanted(self) -> int:
+        """How many jobs it asks for that it may have: further ones only where jobs share a worker."""
+        may_have = self.is_jobless or self.held.worker.map_type is MapType.MANY_TO_ONE
+        is_new = self.held.jobs_asked == 0 and self.held.kill_error is None
+        return self.news.jobs_wanted if may_have and is_new and not self.has_ended else 0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it has asked for its first jobs and waits for them."""
+        asks = self.news.jobs_wanted or self.held.worker.status is WorkerStatus.READY
+        return bool(asks) and (self.is_jobless or self.held.jobs_asked > 0)
+
+    @property
     def has_pushed_jobs(self) -> bool:
         """Whether this instance gave the worker its jobs; what a pulling worker says of its own is for the server."""
         return bool(self.held.worker.job_ids) and self.held.worker.map_type is not MapType.NO_JOB
@@ -68,12 +93,14 @@ class Rules:
         queue_time: workers that wait in the batch system longer are killed.
         check_timeout: workers that nobody could check for so long are killed; None for never.
         heartbeat: workers silent for so long are killed; None for never.
+        jobless: workers that have run for so long without getting a job are killed.
         gather: how long gathering outputs is tried again.
     """
 
     queue_time: timedelta
     check_timeout: timedelta | None
     heartbeat: timedelta | None
+    jobless: timedelta
     gather: timedelta
 
 
@@ -110,6 +137,8 @@ def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
     """The new state of a worker; None if nothing has changed or nothing is known."""
     worker = seen.held.worker
     outcome = _as_seen(seen.outcome)
+    if outcome is not None and outcome.status is WorkerStatus.RUNNING and seen.is_ready:
+        outcome = replace(outcome, status=WorkerStatus.READY)
     if outcome is None or worker.status.is_final or (outcome.status is worker.status and not outcome.status.is_final):
         return None
     try:
@@ -122,7 +151,7 @@ def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
         status = WorkerStatus.RUNNING if worker.status is WorkerStatus.RUNNING else WorkerStatus.IDLE
     if status is worker.status and not (waits and seen.held.batch_end is None):
         return None
-    started = status in {WorkerStatus.RUNNING, WorkerStatus.IDLE} or outcome.status is WorkerStatus.FINISHED
+    started = status in _STARTED or outcome.status is WorkerStatus.FINISHED
     return Verdict(
         status=status,
         cause=_cause(seen, outcome, waits=waits),
@@ -175,15 +204,35 @@ def reason_to_kill(seen: Observation, rules: Rules, now: datetime) -> Kill | Non
             return _given_up(
                 f"it has waited in the batch system for {_hours(waited)}, longer than workerQueueTimeLimit"
             )
-    if rules.heartbeat is not None and worker.started_at is not None:
-        silent = now - (news.heartbeat_at or worker.started_at)
-        if silent > rules.heartbeat:
-            return _given_up(f"no heartbeat for {_hours(silent)}, longer than worker_heartbeat")
-    if rules.check_timeout is not None and isinstance(seen.outcome, Unknown) and worker.unseen_since is not None:
-        unseen = now - worker.unseen_since
-        if unseen > rules.check_timeout:
-            return _given_up(f"nobody could check it for {_hours(unseen)}, longer than checkTimeout")
-    return None
+    return (
+        _jobless_too_long(seen, rules, now) or _silent_too_long(seen, rules, now) or _unseen_too_long(seen, rules, now)
+    )
+
+
+def _jobless_too_long(seen: Observation, rules: Rules, now: datetime) -> Kill | None:
+    started = seen.held.worker.started_at
+    if not seen.is_jobless or started is None or now - started <= rules.jobless:
+        return None
+    return _given_up(f"it has got no job for {_hours(now - started)}, longer than workerJobTimeLimit")
+
+
+def _silent_too_long(seen: Observation, rules: Rules, now: datetime) -> Kill | None:
+    started = seen.held.worker.started_at
+    if rules.heartbeat is None or started is None:
+        return None
+    silent = now - (seen.news.heartbeat_at or started)
+    if silent <= rules.heartbeat:
+        return None
+    return _given_up(f"no heartbeat for {_hours(silent)}, longer than worker_heartbeat")
+
+
+def _unseen_too_long(seen: Observation, rules: Rules, now: datetime) -> Kill | None:
+    since = seen.held.worker.unseen_since
+    if rules.check_timeout is None or since is None or not isinstance(seen.outcome, Unknown):
+        return None
+    if now - since <= rules.check_timeout:
+        return None
+    return _given_up(f"nobody could check it for {_hours(now - since)}, longer than checkTimeout")
 
 
 def _given_up(reason: str) -> Kill:

@@ -152,9 +152,19 @@ class Listener:
         others = self._finish_jobs(messenger, others)
         if not ended:
             return others
-        answers = self._instance.call(messenger.finish, self._assignments(ended), Later)
+        ended = self._with_untaken(messenger, ended)
+        answers = self._instance.call(messenger.finish, self._assignments(list(map(_as_taken, ended))), Later)
         finished = [replace(each, finished=answer) for each, answer in zip(ended, answers, strict=True)]
         return [*others, *self._collect(messenger, finished)]
+
+    def _with_untaken(self, messenger: AnyMessenger, ended: list[Observation]) -> list[Observation]:
+        """Tell which jobs that they were given while they ran these workers have never taken up."""
+        late = [each for each in ended if each.held.worker.late_binding]
+        if not late:
+            return ended
+        told = self._instance.call(messenger.untaken, [each.held.worker for each in late], _nothing)
+        known = [replace(each, untaken=tuple(some)) for each, some in zip(late, told, strict=True)]
+        return [*(each for each in ended if not each.held.worker.late_binding), *known]
 
     def _finish_jobs(self, messenger: AnyMessenger, seen: list[Observation]) -> list[Observation]:
         """The same for jobs that have ended while their worker goes on."""
@@ -185,10 +195,22 @@ class Listener:
         workers = [each.held.worker for each in ended]
         job_ids = [job for worker in workers for job in worker.job_ids]
         if not job_ids:
-            return []
+            return [Assignment(worker) for worker in workers]
         with self._instance.db.read() as connection:
             params = jobs.params_of(connection, job_ids)
         return [Assignment(worker, {job: params[job] for job in worker.job_ids if job in params}) for worker in workers]
+
+
+def _nothing(_: str) -> tuple[int, ...]:
+    return ()
+
+
+def _as_taken(seen: Observation) -> Observation:
+    """The worker with the jobs only that it may have run."""
+    if not seen.untaken:
+        return seen
+    taken = tuple(job for job in seen.held.worker.job_ids if job not in seen.untaken)
+    return replace(seen, held=replace(seen.held, worker=replace(seen.held.worker, job_ids=taken)))
 
 
 def _by_queue(seen: Iterable[Observation]) -> dict[str, list[Observation]]:
@@ -212,7 +234,7 @@ def _unheard(seen: Observation, reason: str) -> Observation:
 def _heard(seen: Observation, news: News) -> Observation:
     known = seen.news
     told = news if known is NO_NEWS else _joined(known, news)
-    return Observation(seen.held, seen.outcome, told, seen.finished, seen.ended_alone, seen.unsettled)
+    return replace(seen, news=told)
 
 
 def _joined(first: News, more: News) -> News:

@@ -48,6 +48,11 @@ def binds_late(queue: QueueConfig) -> bool:
     return queue.use_job_late_binding and queue.map_type is not MapType.NO_JOB
 
 
+def may_ask(queue: QueueConfig | None) -> bool:
+    """Whether workers of the queue may ask for jobs while they run."""
+    return queue is not None and (queue.map_type is MapType.MANY_TO_ONE or binds_late(queue))
+
+
 def group_rules(queue: QueueConfig, jobs_per_worker: int | None = None) -> GroupRules:
     """How the jobs of the queue come together."""
     return GroupRules(
@@ -123,7 +128,7 @@ def candidates_to_share(
 
 
 def _with_jobless(text: str, jobless: int) -> str:
-    return f"{text}; {jobless} workers without a job are there already" if jobless else text
+    return f"{text}; workers without a job that are there already: {jobless}" if jobless else text
 
 
 def _to_serve(connection: Connection, groups: Sequence[Group]) -> list[GroupToServe]:

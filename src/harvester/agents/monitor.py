@@ -31,7 +31,7 @@ from harvester.plugins.api import (
     Unknown,
 )
 from harvester.plugins.pool import PluginNotReadyError
-from harvester.store import history, leases, queues, workers
+from harvester.store import asking, history, leases, queues, workers
 from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
 from harvester.store.workers import Held
@@ -171,7 +171,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         """Everything that has changed is written; a queue that others have taken over meanwhile is left to them."""
         now = self.instance.clock()
         rules = {name: self._rules(name) for name in unit.queues}
-        verdicts = {
+        verdicts: Mapping[int, Verdict] = {
             each.held.worker.worker_id: verdict
             for each in result.seen
             if (verdict := judge(each, rules[each.held.worker.queue], now))
@@ -183,7 +183,11 @@ class Monitor(Agent[MonitorUnit, Round]):
         seen = [each for each in result.seen if each.held.worker.queue in ours]
         if len(seen) < len(result.seen):
             verdicts = {id_: verdicts[id_] for each in seen if (id_ := each.held.worker.worker_id) in verdicts}
+        verdicts = self._without_surprises(connection, seen, verdicts)
         self._write_workers(connection, seen, verdicts, now)
+        asked = {each.held.worker.worker_id: each.jobs_wanted for each in seen if each.jobs_wanted}
+        if asked:
+            asking.note_asked(connection, asked, now)
         self._write_unseen(connection, seen, now)
         wakes = write_jobs(self.instance, connection, seen, verdicts, agent=self.name)
         condemned = self._write_kills(connection, seen, rules, now)
@@ -194,7 +198,28 @@ class Monitor(Agent[MonitorUnit, Round]):
         guard_sight(connection, seen, now)
         self._note(connection, seen, now)
         self._log_troubles(unit, seen)
-        return (*(_WAKES if verdicts else ()), *(("killer",) if condemned else ()), *wakes)
+        return (
+            *(_WAKES if verdicts else ()),
+            *(("killer",) if condemned else ()),
+            *(("feeder",) if asked else ()),
+            *wakes,
+        )
+
+    def _without_surprises(
+        self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict]
+    ) -> Mapping[int, Verdict]:
+        """The verdicts without the ends of workers that were given jobs meanwhile: the next round decides."""
+        ended = {
+            each.held.worker.worker_id: each
+            for each in seen
+            if each.may_get_jobs and each.held.worker.worker_id in verdicts
+            if verdicts[each.held.worker.worker_id].status.is_final
+        }
+        if not ended:
+            return verdicts
+        now_known = asking.lock_jobs_of(connection, ended)
+        surprised = {worker for worker, each in ended.items() if now_known[worker] != set(each.held.worker.job_ids)}
+        return {worker: verdict for worker, verdict in verdicts.items() if worker not in surprised}
 
     def _pace(self, unit: MonitorUnit, result: Round, news: int) -> timedelta:
         """The time to the next round, between what the resource likes at most and the configuration at least."""
@@ -217,6 +242,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             queue_time=timedelta(seconds=settings.worker_queue_time_limit),
             check_timeout=None if check_timeout is None else timedelta(seconds=check_timeout),
             heartbeat=None if heartbeat is None else timedelta(minutes=heartbeat) + ahead,
+            jobless=timedelta(seconds=settings.worker_job_time_limit),
             gather=max(timedelta(minutes=settings.post_process_timeout), _LEAST_GATHER) + ahead,
         )
 
@@ -322,9 +348,11 @@ def _makes_room(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
     """Whether the queue may get other workers or jobs at once.
 
     Where workers fetch their own jobs, those that fail are replaced at the queue's own pace: nothing else would slow
-    down a resource on which every worker fails as soon as it starts.
+    down a resource on which every worker fails as soon as it starts. So are those that got no job.
     """
     verdict = verdicts.get(each.held.worker.worker_id)
+    if each.is_jobless:
+        return False
     return verdict is not None and (each.has_pushed_jobs or verdict.status is not WorkerStatus.FAILED)
 
 

@@ -10,10 +10,11 @@ from sqlalchemy import Connection
 from harvester.agents import shared_inputs
 from harvester.agents.auxiliary import use_local_images
 from harvester.agents.base import Pace
+from harvester.agents.matching import may_ask
 from harvester.agents.transfers import Limits, Mover, Step, TransferAgent, Transfers, TransferUnit, cause
 from harvester.core.files import INBOUND, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
-from harvester.store import history, jobs, leases
+from harvester.store import asking, history, jobs, leases
 from harvester.store.leases import QUEUE_SIZE, TOGETHER
 from harvester.store.schema import JobPhase
 
@@ -77,7 +78,9 @@ class PreparatorAgent(TransferAgent):
         jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
         history.record(connection, events)
         leases.nudge_queues(connection, QUEUE_SIZE, [unit.about], now, timedelta())
-        return ("sizer", "propagator")
+        if may_ask(self.instance.plugins.queues.get(unit.about)):
+            asking.hasten(connection, [unit.about], now)
+        return ("sizer", "propagator", "feeder")
 
     def _change(self, job: Job, inputs: Sequence[File], result: Transfers, now: datetime) -> dict[str, object]:
         change: dict[str, object] = {

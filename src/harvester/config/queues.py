@@ -10,7 +10,6 @@ from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import Attributes, MergedQueue, QueueSources, merge_queues, queue_names
 from harvester.config.queue_model import ROLES, QueueConfig, RunMode
 from harvester.config.resolver import DYNAMIC, Resolver
-from harvester.config.unserved import unserved_attribute
 from harvester.core.workers import MapType
 
 __all__ = [
@@ -86,8 +85,7 @@ def load_queues(
     queues = {name: queue for name, queue in built.items() if queue is not None}
     for place, name in enumerate(queue_list):
         _report_listed(name, merged, listed_at(place), findings)
-    wanted = [name for name in _wanted(queues, queue_list) if not resolver.refuses(name)]
-    active = frozenset(name for name in wanted if _can_be_served(queues[name], merged[name], findings))
+    active = frozenset(name for name in _wanted(queues, queue_list) if not resolver.refuses(name))
     for name in sorted(active):
         _report_missing_limit(queues[name], merged[name], findings)
     refused = {*_mentioned(sources, resolver), *merged} - queues.keys()
@@ -96,7 +94,7 @@ def load_queues(
         queues,
         active,
         findings.as_tuple(),
-        left_out=frozenset({*unbuilt, *wanted} - active),
+        left_out=frozenset(unbuilt),
         refused=frozenset(refused),
         raw={name: merged[name].raw for name in queues},
     )
@@ -131,17 +129,6 @@ def _wanted(queues: Mapping[str, QueueConfig], queue_list: Sequence[str]) -> lis
 
 def _is_listed(name: str, queue_list: Sequence[str]) -> bool:
     return name in queue_list or not _EVERY_QUEUE.isdisjoint(queue_list)
-
-
-def _can_be_served(queue: QueueConfig, merged: MergedQueue, findings: Findings) -> bool:
-    unserved = unserved_attribute(queue)
-    if unserved is None:
-        return True
-    key, other = unserved
-    at, _ = merged.find(key)
-    what = f"{merged.raw[key]} is accepted and comes with a later version; until then the queue is not served"
-    findings.error(at, f"{queue.queue_name}.{key}", what, f"write {other}, or take the queue out of [qconf] queueList")
-    return False
 
 
 def _report_missing_limit(queue: QueueConfig, merged: MergedQueue, findings: Findings) -> None:

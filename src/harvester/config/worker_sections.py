@@ -97,6 +97,8 @@ class Monitor(Section):
     """A worker that could not be checked for this long is killed; None for never."""
     worker_queue_time_limit: Seconds = 172800
     """A worker that still waits in the batch system after this time is killed."""
+    worker_job_time_limit: Seconds = 7200
+    """A worker that was submitted without jobs (`useJobLateBinding`) and has got none for this long is killed."""
     post_process_timeout: Minutes = 0
     """Post-processing is tried again for this long, two minutes at the least."""
     fifo_enable: Annotated[Flag, CHECKS_IN_DATABASE] = False

@@ -40,6 +40,8 @@ class JobSubstatus(StrEnum):
     FETCHED = "fetched"
     PREPARING = "preparing"
     PREPARED = "prepared"
+    QUEUED = "queued"
+    """Given to a running worker that may not know of it yet."""
     SUBMITTED = "submitted"
     RUNNING = "running"
     IDLE = "idle"

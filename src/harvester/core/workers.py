@@ -5,7 +5,8 @@ The life of a worker (core reference §4.2)::
     pending → submitted → running ⇄ idle → finished | failed | cancelled
        └────→ missed (it was never accepted by the resource)
 
-`pending` is the intent, committed before the resource is asked (reliability: intent before action).
+`pending` is the intent, committed before the resource is asked (reliability: intent before action). A worker that was
+submitted without jobs and asks for some is `ready` until it has them, whether it was seen running before or not.
 """
 
 from collections.abc import Mapping
@@ -57,8 +58,8 @@ _LEGAL: Final[Mapping[WorkerStatus, frozenset[WorkerStatus]]] = {
     WorkerStatus.PENDING: frozenset({WorkerStatus.SUBMITTED, WorkerStatus.MISSED}),
     WorkerStatus.SUBMITTED: _ENDS | {WorkerStatus.READY, WorkerStatus.RUNNING, WorkerStatus.IDLE},
     WorkerStatus.READY: _ENDS | {WorkerStatus.SUBMITTED, WorkerStatus.RUNNING, WorkerStatus.IDLE},
-    WorkerStatus.RUNNING: _ENDS | {WorkerStatus.IDLE},
-    WorkerStatus.IDLE: _ENDS | {WorkerStatus.RUNNING},
+    WorkerStatus.RUNNING: _ENDS | {WorkerStatus.IDLE, WorkerStatus.READY},
+    WorkerStatus.IDLE: _ENDS | {WorkerStatus.RUNNING, WorkerStatus.READY},
 }
 
 
@@ -73,7 +74,7 @@ def next_worker_status(current: WorkerStatus, seen: WorkerStatus) -> WorkerStatu
     """
     if seen is current:
         return current
-    if current in {WorkerStatus.RUNNING, WorkerStatus.IDLE} and seen in {WorkerStatus.SUBMITTED, WorkerStatus.READY}:
+    if current in {WorkerStatus.RUNNING, WorkerStatus.IDLE} and seen is WorkerStatus.SUBMITTED:
         return WorkerStatus.IDLE
     if seen not in _LEGAL.get(current, frozenset()):
         raise IllegalTransitionError(f"a worker cannot go from {current} to {seen}")
@@ -97,6 +98,7 @@ class Worker:
         log_urls: where its logs can be read: `stdOut`, `stdErr`, `batchLog`, `jdl`.
         unseen_since: since when every check of it answered "unknown"; None after a good check.
         config_version: the version of its queue's configuration that it was made with; None counts as the present one.
+        late_binding: whether it gets jobs, or further ones, while it runs.
     """
 
     worker_id: int
@@ -130,6 +132,7 @@ class Worker:
     ended_at: datetime | None = None
     unseen_since: datetime | None = None
     config_version: int | None = None
+    late_binding: bool = False
 
 
 def marker_of(instance: str, worker_id: int) -> str:

@@ -13,7 +13,7 @@ contracts stand in this one file, long as it is, so that whoever writes a plugin
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -370,6 +370,7 @@ class News:
         events: what became of event ranges.
         ranges_wanted: the worker asks for event ranges; told again until it is fed.
         kill_requested: the worker asks to be killed.
+        jobs_wanted: how many jobs, or further jobs, it asks for.
         heartbeat_at: when the worker last said that it lives; None if it never did.
         problem: why a part could not be read (truncated, hostile, unreadable); the readable rest is still there.
     """
@@ -380,6 +381,7 @@ class News:
     events: Sequence[ReportedEvent] = ()
     ranges_wanted: RangesWanted | None = None
     kill_requested: bool = False
+    jobs_wanted: int = 0
     heartbeat_at: datetime | None = None
     problem: str = ""
 
@@ -398,6 +400,21 @@ class Messenger(Plugin[SettingsT], ABC):
     @abstractmethod
     def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """Make the access points and put the jobs there; repeating it for the same worker starts afresh."""
+
+    def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Give jobs to workers that run and have asked for them; repeating it changes nothing.
+
+        `job_params` and `input_files` have only the jobs that are new to a worker, its `job_ids` all that it ever had.
+        """
+        reason = f"{type(self).__name__} cannot give jobs to workers that run; switch useJobLateBinding off"
+        return [Failed(reason) for _ in assignments]
+
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+        """Which of their jobs each of these ended workers has certainly never taken up, so that others may have them.
+
+        Called for workers that got jobs while they ran.
+        """
+        return [() for _ in workers]
 
     @abstractmethod
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:

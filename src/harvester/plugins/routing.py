@@ -4,7 +4,7 @@ Agents do not notice: a routed plugin takes the list that any plugin takes and h
 version that it was made with. There are none where all versions in use make the same plugin.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -177,6 +177,14 @@ class RoutedMessenger(Messenger[PluginSettings]):
         """By version."""
         return self._routes.ask(lambda each: each.feed, assignments, failing=Later)
 
+    def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """By version."""
+        return self._routes.ask(lambda each: each.feed_running, assignments, failing=Later)
+
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+        """By version; where nobody can tell, a job may have been taken up."""
+        return self._routes.ask(lambda each: each.untaken, workers, failing=_nothing)
+
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         """By version."""
         return self._routes.ask(lambda each: each.collect, workers, failing=_unreadable)
@@ -199,6 +207,10 @@ class RoutedMessenger(Messenger[PluginSettings]):
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """By version."""
         return self._routes.ask(lambda each: each.clean, workers, failing=Later)
+
+
+def _nothing(_: str) -> Collection[int]:
+    return ()
 
 
 def _unreadable(reason: str) -> News:

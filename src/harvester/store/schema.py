@@ -219,8 +219,10 @@ job_workers = Table(
     metadata,
     Column("worker_id", Key, primary_key=True, autoincrement=False),
     Column("job_id", Key, primary_key=True, autoincrement=False),
+    Column("told", Flag, nullable=False, server_default="1"),
     Index(None, "job_id"),
 )
+"""Which jobs a worker has; one that runs may not have been told yet of those that it was given last."""
 
 files = Table(
     "files",

@@ -57,6 +57,7 @@ _FIELDS: Final = (
     "ended_at",
     "unseen_since",
     "config_version",
+    "late_binding",
 )
 _JOB_IDS: Final = (
     select(func.aggregate_strings(cast(job_workers.c.job_id, String), ","))
@@ -66,7 +67,9 @@ _JOB_IDS: Final = (
 )
 """Read in the same statement as the worker, so that nobody ever sees it without the jobs that it got meanwhile."""
 _WORKER: Final = Selection([type_coerce(_JOB_IDS, Ids()) if name == "job_ids" else workers.c[name] for name in _FIELDS])
-_HELD: Final = _WORKER.with_columns(workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error)
+HELD: Final = _WORKER.with_columns(
+    workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error, workers.c.jobs_asked
+)
 _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _WIDTH: Final = len(_FIELDS)
@@ -81,6 +84,7 @@ class Held:
         absences: complete listings in a row that did not hold its marker.
         batch_end: the final state of the batch job while its outputs are still being collected.
         kill_error: the pilot error of its jobs if it is to be killed.
+        jobs_asked: how many jobs it has asked for and not been given yet.
     """
 
     worker: Worker
@@ -88,6 +92,7 @@ class Held:
     absences: int
     batch_end: WorkerStatus | None
     kill_error: PilotError | None
+    jobs_asked: int = 0
 
 
 def has_allocated_ids(connection: Connection) -> bool:
@@ -168,8 +173,8 @@ def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[in
 def claim_unsettled(connection: Connection, ticket: ClaimTicket) -> list[Held]:
     """Workers that the resource may or may not have taken: the answer was never recorded."""
     is_open = workers.c.phase == WorkerPhase.SETTLE
-    rows = claim_rows(connection, WORKER_WORK, _HELD, ticket, is_open, *none_of(workers.c.queue, ticket.busy))
-    return [_held(values) for values in rows]
+    rows = claim_rows(connection, WORKER_WORK, HELD, ticket, is_open, *none_of(workers.c.queue, ticket.busy))
+    return [held_of(values) for values in rows]
 
 
 def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
@@ -203,7 +208,7 @@ def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
 def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
     """Every worker of these queues that the resource holds."""
     here = and_(workers.c.queue.in_(queues), workers.c.phase == WorkerPhase.MONITOR)
-    return [_held(values) for values in _HELD.read(connection, select(*_HELD.raw).where(here))]
+    return [held_of(values) for values in HELD.read(connection, select(*HELD.raw).where(here))]
 
 
 def monitored_queues_of(connection: Connection, worker_ids: Collection[int]) -> list[str]:
@@ -214,8 +219,8 @@ def monitored_queues_of(connection: Connection, worker_ids: Collection[int]) -> 
 
 def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
     """Workers by id; those that do not exist are left out."""
-    query = select(*_HELD.raw).where(one_of(connection, workers.c.worker_id, worker_ids))
-    return [_held(values) for values in _HELD.convert(connection.execute(query).all())]
+    query = select(*HELD.raw).where(one_of(connection, workers.c.worker_id, worker_ids))
+    return [held_of(values) for values in HELD.convert(connection.execute(query).all())]
 
 
 def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
@@ -371,7 +376,8 @@ def _worker(values: Values) -> Worker:
     return Worker(*values)
 
 
-def _held(values: Values) -> Held:
-    tries, absences, batch_end, kill_error = values[_WIDTH:]
+def held_of(values: Values) -> Held:
+    """A worker from the values of `HELD`."""
+    tries, absences, batch_end, kill_error, jobs_asked = values[_WIDTH:]
     error = None if kill_error is None else PilotError(kill_error)
-    return Held(_worker(values[:_WIDTH]), tries, absences, batch_end, error)
+    return Held(_worker(values[:_WIDTH]), tries, absences, batch_end, error, jobs_asked)

@@ -18,6 +18,7 @@ RULES = Rules(
     queue_time=timedelta(hours=10),
     check_timeout=timedelta(hours=2),
     heartbeat=timedelta(hours=1),
+    jobless=timedelta(hours=2),
     gather=timedelta(minutes=5),
 )
 LATER = Later("the log is still being written")
@@ -246,7 +247,7 @@ def test_who_has_to_be_killed_and_why(observation: Observation, reason: str | No
 
 @given(observations)
 def test_without_limits_only_the_workers_own_wish_kills(observation: Observation):
-    free = Rules(timedelta.max, None, None, RULES.gather)
+    free = Rules(timedelta.max, None, None, timedelta.max, RULES.gather)
     assert (reason_to_kill(observation, free, NOW) is None) or observation.news.kill_requested
 
 

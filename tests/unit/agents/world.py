@@ -4,7 +4,8 @@
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -131,6 +132,9 @@ class FakeMessenger(Messenger[PluginSettings]):
         self.finish_answer: Done | Later | Failed = Done()
         self.acknowledged: list[int] = []
         self.cleaned: list[int] = []
+        self.jobs_given: dict[int, set[int]] = defaultdict(set)
+        self.taken: dict[int, set[int]] = defaultdict(set)
+        self.give_answer: Done | Later | Failed = Done()
 
     def access_point_template(self) -> str:
         return "/access/${workerID}"
@@ -138,6 +142,16 @@ class FakeMessenger(Messenger[PluginSettings]):
     def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         self.fed += [each.worker.worker_id for each in assignments]
         return [self.feed_answer for _ in assignments]
+
+    def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        for each in assignments:
+            if isinstance(self.give_answer, Done):
+                self.jobs_given[each.worker.worker_id] |= each.job_params.keys()
+                self.news.pop(each.worker.worker_id, None)
+        return [self.give_answer for _ in assignments]
+
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+        return [set(each.job_ids) - self.taken[each.worker_id] for each in workers]
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         return [self.news.get(each.worker_id, News()) for each in workers]

@@ -55,37 +55,6 @@ def test_a_wrong_setting_of_a_plugin_is_found_in_its_line(call: CommandLine):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "key"),
-    [
-        ('"NoJob"', '"OneToOne", "nQueueLimitJob": 5, "useJobLateBinding": true', "Q.useJobLateBinding"),
-    ],
-)
-def test_what_comes_with_a_later_version_is_said(call: CommandLine, old: str, new: str, key: str):
-    call.queues.write_text(f'{{"Q": {QUEUE.replace(old, new)}}}')
-    result = call("check", "--json")
-    found = next(each for each in json.loads(result.stdout) if each["key"] == key)
-    assert result.exit_code == 1
-    assert "comes with a later version" in found["problem"]
-    assert key.removeprefix("Q.") in call.queues.read_text().splitlines()[found["line"] - 1]
-
-
-def test_what_a_template_says_is_found_in_the_template(call: CommandLine):
-    template = QUEUE.replace('"NoJob"', '"OneToOne", "nQueueLimitJob": 5, "useJobLateBinding": true').replace(
-        "{", '{"isTemplateQueue": true,', 1
-    )
-    call.queues.write_text(f'{{"T": {template},\n"Q": {{"templateQueueName": "T"}}}}')
-    found = [each for each in json.loads(call("check", "--json").stdout) if each["key"] == "Q.useJobLateBinding"]
-    assert found[0]["line"] == 2
-
-
-def test_only_queues_that_would_be_served_are_told_about_later_versions(call: CommandLine):
-    later = QUEUE.replace('"NoJob"', '"OneToOne", "nQueueLimitJob": 5, "useJobLateBinding": true')
-    call.queues.write_text(f'{{"Q": {QUEUE}, "P": {later}}}')
-    call.config.write_text(call.config.read_text() + "[qconf]\nqueueList = Q\n")
-    assert call("check").exit_code == 0
-
-
-@pytest.mark.parametrize(
     ("block", "written", "advice"),
     [
         ("submitter", '"kilGrace": 5', "write killGrace"),

@@ -217,18 +217,6 @@ def test_active_queues() -> None:
     assert set(load(entries, "A").queues) == {"A", "B", "C"}
 
 
-@pytest.mark.shows("queue.useJobLateBinding")
-@pytest.mark.parametrize("asked", [{"useJobLateBinding": True}])
-def test_what_comes_later_is_told_of_the_queues_that_would_be_served(asked: dict[str, JsonValue]) -> None:
-    queue = {"submitter": {"plugin": "local"}, **asked}
-    entries = {"A": queue, "B": {**queue, "queueStatus": "offline"}, "C": queue, "D": {"submitter": queue["submitter"]}}
-    loaded = load(entries, "A", "B", "D")
-    assert loaded.active == {"D"}
-    assert set(loaded.queues) == {"A", "B", "C", "D"}
-    errors = [each.key for each in loaded.findings if each.severity is Severity.ERROR]
-    assert errors == [f"A.{key}" for key in asked]
-
-
 def test_what_the_agents_read_from_plugin_blocks() -> None:
     queue = one(
         {
@@ -318,7 +306,5 @@ def test_a_queue_that_would_look_stuck_is_told_once(attributes: dict[str, JsonVa
 
 def test_queues_with_an_error_are_known_by_name() -> None:
     good = {"submitter": {"plugin": "local"}}
-    loaded = load(
-        {"GOOD": good, "BAD": {}, "LATER": {**good, "useJobLateBinding": True}, "OTHER": {}}, "GOOD", "BAD", "LATER"
-    )
-    assert loaded.left_out == {"BAD", "LATER"}
+    loaded = load({"GOOD": good, "BAD": {}, "OTHER": {}}, "GOOD", "BAD")
+    assert loaded.left_out == {"BAD"}

@@ -57,7 +57,11 @@ class Collector:
     def __init__(self, rules: LookRules, clock: Clock) -> None:
         self._rules = rules
         self._clock = clock
-        self._wanted = {map_type: looked_for(rules.names, map_type) for map_type in MapType}
+        self._wanted = {
+            (map_type, asks): looked_for(rules.names, map_type, asks=asks)
+            for map_type in MapType
+            for asks in (True, False)
+        }
         self._told: _Memory[_Told] = _Memory()
         self._safe: _Memory[State] = _Memory()
 
@@ -105,7 +109,8 @@ class Collector:
         return look.unsettled()
 
     def _list(self, worker: Worker) -> Listing:
-        return list_wanted(worker.access_point, self._wanted[worker.map_type])
+        asks = worker.late_binding or worker.map_type is MapType.MANY_TO_ONE
+        return list_wanted(worker.access_point, self._wanted[worker.map_type, asks])
 
     def _is_all(self, top: Listing, worker: Worker) -> bool:
         """Whether there is nothing to look at, as with most workers in most rounds."""

@@ -87,20 +87,28 @@ def feed_jobs(assignment: Assignment, rules: FeedRules) -> None:
     worker = assignment.worker
     top = worker.access_point
     for directory, job_ids in job_directories(worker):
-        _feed_directory(directory, assignment, job_ids, rules)
+        feed_directory(directory, assignment, job_ids, rules, rules.names.job_spec)
     write_atomically(f"{top}/{rules.names.job_ids}", json.dumps(worker.job_ids))
     with suppress(FileNotFoundError):
         os.unlink(f"{top}/{rules.names.job_request}")
 
 
-def _feed_directory(directory: str, assignment: Assignment, job_ids: Sequence[int], rules: FeedRules) -> None:
+def feed_directory(
+    directory: str, assignment: Assignment, job_ids: Sequence[int], rules: FeedRules, job_spec: str
+) -> None:
+    """Write some of the jobs into a directory under the name `job_spec`, and what they need besides.
+
+    Raises:
+        OSError: a file cannot be written.
+        HopelessError: a job or an input has no name or form that could be written.
+    """
     inputs = {file.lfn: file for job_id in job_ids for file in assignment.input_files.get(job_id, ())}
     for file in inputs.values():
         _link(Path(directory), file, rules.names)
     write_atomically(f"{directory}/{rules.names.pool_catalog}", _pool_catalog(_events(inputs.values())))
     params = {job_id: _job_params(assignment, job_id, strip=rules.strip) for job_id in job_ids}
     text = _form(params) if rules.form_encoded else json.dumps({str(job_id): each for job_id, each in params.items()})
-    write_atomically(f"{directory}/{rules.names.job_spec}", text, private=True)
+    write_atomically(f"{directory}/{job_spec}", text, private=True)
 
 
 def _job_params(assignment: Assignment, job_id: int, *, strip: bool) -> dict[str, JsonValue]:

@@ -16,6 +16,7 @@ from harvester.plugins.api import News, RangesWanted, ReportedEvent, ReportedFil
 from harvester.plugins.messengers.access_point_files import put_aside
 from harvester.plugins.messengers.event_feeding import request_token
 from harvester.plugins.messengers.event_words import read_dumped_events, read_request, read_updates
+from harvester.plugins.messengers.feeding_running import jobs_wanted
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import (
     Checksums,
@@ -88,7 +89,7 @@ class Look:
 
     def list_files(self) -> State:
         """The state of the access point and, where a worker has many jobs, of the directory of each."""
-        wanted = looked_for(self.rules.names, self.worker.map_type)
+        wanted = looked_for(self.rules.names, self.worker.map_type, asks=False)
         self._listings[self._top] = self.top
         if self.worker.map_type is MapType.MANY_TO_ONE:
             for job_id in self.worker.job_ids:
@@ -266,6 +267,9 @@ class Look:
             events=tuple(self._events),
             ranges_wanted=self._wanted,
             kill_requested=names.kill in top,
+            jobs_wanted=jobs_wanted(Path(self._top, names.job_request), self.rules.largest)
+            if names.job_request in top
+            else 0,
             heartbeat_at=_moment(heartbeat, self.now) if heartbeat else None,
             problem="; ".join(self.problems)[:_LONGEST_PROBLEM],
         )
@@ -282,11 +286,19 @@ def list_wanted(directory: str, wanted: Collection[str]) -> Listing:
 
 
 @cache
-def looked_for(names: FileNames, map_type: MapType) -> frozenset[str]:
-    """The files by which a worker can tell something; which jobs it runs is news only where it fetches its own."""
+def looked_for(names: FileNames, map_type: MapType, *, asks: bool) -> frozenset[str]:
+    """The files by which a worker can tell something; which jobs it runs is news only where it fetches its own.
+
+    Args:
+        names: what they are called.
+        map_type: how the worker came to its jobs.
+        asks: whether it may ask for jobs while it runs.
+    """
     lists = (names.outputs, names.gathered, names.event_updates)
     dumps = (each for name in lists for each in (name, *_taken(name)))
     wanted = frozenset({*_telling(names), *dumps, names.kill, names.heartbeat, names.event_request})
+    if asks:
+        wanted |= {names.job_request}
     return wanted if map_type is MapType.NO_JOB else wanted - {names.job_ids}
 
 

@@ -7,7 +7,7 @@ Names and forms of the files are those of the protocol (plugins reference §5.1,
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePath
@@ -21,6 +21,7 @@ from harvester.plugins.messengers.access_point_files import HopelessError, NotYe
 from harvester.plugins.messengers.collecting import Collector
 from harvester.plugins.messengers.event_feeding import feed_ranges
 from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
+from harvester.plugins.messengers.feeding_running import feed_running_jobs, untaken_jobs
 from harvester.plugins.messengers.file_names import FileNameSettings
 from harvester.plugins.messengers.looking import LookRules
 from harvester.plugins.messengers.post_processing import FinishRules, finish
@@ -125,6 +126,14 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         make_access_point(assignment, own_directory=self._own_directories)
         if assignment.worker.job_ids:
             feed_jobs(assignment, self._feed_rules)
+
+    def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Put jobs into access points that workers use already; what they have taken away is not put there again."""
+        return [_attempt(partial(feed_running_jobs, each, self._feed_rules), each.worker) for each in assignments]
+
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+        """Jobs whose job file a worker has left where it was."""
+        return [untaken_jobs(worker, self._feed_rules.names) for worker in workers]
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         """Read what the workers left; one directory listing for a worker that has nothing new."""

@@ -22,9 +22,11 @@ def upgrade() -> None:
         sa.Column("late_binding", sa.Integer(), server_default="0", nullable=False),
         sa.Column("jobs_asked", sa.Integer(), server_default="0", nullable=False),
     )
+    add_columns("job_workers", sa.Column("told", sa.Integer(), server_default="1", nullable=False))
 
 
 def downgrade() -> None:
     """Undo that."""
+    drop_columns("job_workers", "told")
     drop_columns("workers", "jobs_asked", "late_binding")
     drop_columns("jobs", "grows_at", "workers_at_once")

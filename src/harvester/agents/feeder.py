@@ -1,0 +1,245 @@
+"""Gives waiting jobs to workers that run and ask for them: late binding and refill (core reference §4.8).
+
+Claiming binds the jobs, which is the intent, committed; then the messenger puts them where the worker finds them.
+Whoever finds such a claim abandoned feeds the same jobs again, which changes nothing that the worker has seen already.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from sqlalchemy import Connection
+
+from harvester.agents.base import Agent, Pace, Unit
+from harvester.agents.failpoints import reach
+from harvester.agents.matching import candidates_to_share, group_rules, spread_of
+from harvester.config.queues import QueueConfig
+from harvester.core.files import FileKind
+from harvester.core.grouping import Group, Request, share_out
+from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
+from harvester.core.workers import MapType, WorkerStatus
+from harvester.plugins.api import Assignment, Done, Failed, Later
+from harvester.store import asking, files, history, jobs, leases, workers
+from harvester.store.leases import TOGETHER, WORKER_REPORT, WORKER_WORK, Claim, ClaimTicket
+from harvester.store.schema import WorkerPhase
+from harvester.store.workers import Held
+
+log = structlog.get_logger(__name__)
+
+_AGAIN: Final = timedelta(seconds=2)
+"""After this time a worker that could not be fed is fed again."""
+
+Answers = Sequence[Done | Later | Failed]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedUnit(Unit):
+    """Workers of one queue with the jobs that are new to them."""
+
+    held: Sequence[Held]
+    assignments: Sequence[Assignment]
+
+
+class Feeder(Agent[FeedUnit, Answers]):
+    """See the module."""
+
+    name = "feeder"
+
+    @property
+    def pace(self) -> Pace:
+        """That of the submitter: `[submitter] sleepTime`, `lockInterval` and `nThreads`."""
+        section = self.instance.settings.submitter
+        return Pace(section.sleep_time, section.lock_interval, section.n_threads)
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        """When the next worker is to be given jobs."""
+        return leases.next_due(connection, WORKER_WORK, WorkerPhase.MONITOR)
+
+    # ---- binding -----------------------------------------------------------------------------------------------------
+
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FeedUnit]:
+        """Workers that ask, with waiting jobs bound to them; where no jobs wait, they are looked at when some come."""
+        held = asking.claim(connection, ticket)
+        if not held:
+            return []
+        bound = {worker: set(some) for worker, some in asking.untold(connection, _ids(held)).items()}
+        by_queue: dict[str, list[Held]] = defaultdict(list)
+        for each in held:
+            if each.jobs_asked and each.worker.worker_id not in bound and each.kill_error is None:
+                by_queue[each.worker.queue].append(each)
+        given = {
+            worker: group
+            for queue, some in by_queue.items()
+            for worker, group in self._bind(connection, queue, some, ticket.now).items()
+        }
+        bound |= {worker: {job.job_id for job in group} for worker, group in given.items()}
+        self._leave(connection, [each for each in held if each.worker.worker_id not in bound], ticket)
+        return self._units(connection, [each for each in held if each.worker.worker_id in bound], bound, ticket)
+
+    def _bind(self, connection: Connection, name: str, askers: Sequence[Held], now: datetime) -> Mapping[int, Group]:
+        queue = self.instance.plugins.queues.get(name)
+        if queue is None or queue.map_type is MapType.NO_JOB:
+            return {}
+        requests = self._requests(connection, queue, askers)
+        rules, wanted = group_rules(queue), sum(each.number for each in requests)
+        if queue.map_type is MapType.ONE_TO_MANY:
+            candidates, rooms, at_once = candidates_to_share(connection, name, spread_of(queue), wanted, now)
+            given = share_out(rules, requests, candidates, rooms)
+            ids = {job.job_id for group in given.values() for job in group}
+            ours = jobs.bind_shared(connection, {job: at_once[job] for job in ids}, self._next_growth(queue, now))
+        else:
+            given = share_out(rules, requests, jobs.best_waiting(connection, name, wanted, now))
+            ours = jobs.bind(connection, [job.job_id for group in given.values() for job in group])
+        kept = {worker: tuple(job for job in group if job.job_id in ours) for worker, group in given.items()}
+        kept = {worker: group for worker, group in kept.items() if group}
+        asking.bind(connection, {worker: [job.job_id for job in group] for worker, group in kept.items()})
+        self._note_bound(connection, kept, now)
+        return kept
+
+    def _requests(self, connection: Connection, queue: QueueConfig, askers: Sequence[Held]) -> list[Request]:
+        """A worker without jobs is given a whole group, one that has some as many as it asks for."""
+        known = {job for each in askers for job in each.worker.job_ids} if not queue.allow_job_mixture else ()
+        tasks = {job.job_id: job.task_id for job in jobs.find(connection, known)} if known else {}
+        group = queue.core.worker_maker.n_jobs_per_worker
+        return [
+            Request(
+                each.worker.worker_id,
+                each.jobs_asked if each.worker.job_ids else max(each.jobs_asked, group),
+                frozenset(tasks[job] for job in each.worker.job_ids if job in tasks),
+            )
+            for each in askers
+        ]
+
+    def _next_growth(self, queue: QueueConfig, now: datetime) -> datetime:
+        paced = queue.core.worker_maker.max_workers_per_job_per_cycle
+        return now + timedelta(seconds=self.instance.settings.submitter.lookup_time) if paced else now
+
+    def _note_bound(self, connection: Connection, given: Mapping[int, Group], now: datetime) -> None:
+        kind, became = history.Kind.JOB, JobSubstatus.QUEUED
+        events = [
+            history.Event(kind, job.job_id, now, job.substatus, became, f"worker {worker} asked for it", self.name)
+            for worker, group in given.items()
+            for job in group
+        ]
+        history.record(connection, events)
+
+    def _leave(self, connection: Connection, held: Sequence[Held], ticket: ClaimTicket) -> None:
+        """Whoever prepares jobs makes these workers due at once; the time is for what nobody tells of."""
+        later = ticket.now + timedelta(seconds=self.instance.settings.submitter.lookup_time)
+        rows = [
+            {"worker_id": each.worker.worker_id, "due": later if each.jobs_asked and each.kill_error is None else None}
+            for each in held
+        ]
+        asking.settle(connection, rows, ticket.fence)
+
+    def _units(
+        self, connection: Connection, held: Sequence[Held], new: Mapping[int, set[int]], ticket: ClaimTicket
+    ) -> list[FeedUnit]:
+        job_ids = {job for each in held for job in new[each.worker.worker_id]}
+        params = jobs.params_of(connection, job_ids) if job_ids else {}
+        inputs = files.of_jobs(connection, job_ids, [FileKind.INPUT]) if job_ids else {}
+        by_queue: dict[str, list[tuple[Held, Assignment]]] = defaultdict(list)
+        for each in held:
+            mine = new[each.worker.worker_id]
+            worker = replace(each.worker, job_ids=tuple(sorted({*each.worker.job_ids, *mine})))
+            given = {job: params[job] for job in mine if job in params}
+            by_queue[worker.queue].append((each, Assignment(worker, given, {job: inputs[job] for job in mine})))
+        return [
+            FeedUnit(
+                Claim(WORKER_WORK, [each.worker.worker_id for each, _ in some], ticket.fence),
+                queue,
+                [each for each, _ in some],
+                [assignment for _, assignment in some],
+            )
+            for queue, some in by_queue.items()
+        ]
+
+    # ---- feeding -----------------------------------------------------------------------------------------------------
+
+    def act(self, unit: FeedUnit) -> Answers:
+        """Have the messenger tell the workers of their jobs; a process that was frozen meanwhile tells nobody."""
+        messenger = self.instance.plugins.messenger(unit.about)
+        reach("feeder.before_feed")
+        with self.instance.db.read() as connection:
+            ours = workers.held_ids(connection, _ids(unit.held), unit.claim.fence)
+        wanted = [each for each in unit.assignments if each.worker.worker_id in ours]
+        told = self.instance.call(messenger.feed_running, wanted, Later)
+        reach("feeder.after_feed")
+        answers = {each.worker.worker_id: answer for each, answer in zip(wanted, told, strict=True)}
+        return [answers.get(each.worker.worker_id, Later("others have taken it over")) for each in unit.assignments]
+
+    def commit(self, connection: Connection, unit: FeedUnit, result: Answers) -> Sequence[str]:
+        """Workers that have their jobs run; those that cannot be given any are killed, and their jobs go on then."""
+        now = self.instance.clock()
+        ours = workers.held_ids(connection, _ids(unit.held), unit.claim.fence)
+        told = [
+            (held, assignment, answer)
+            for held, assignment, answer in zip(unit.held, unit.assignments, result, strict=True)
+            if held.worker.worker_id in ours
+        ]
+        fed = [(held, assignment) for held, assignment, answer in told if isinstance(answer, Done)]
+        self._write_fed(connection, fed, unit.claim.fence, now)
+        hopeless = {held.worker.worker_id: answer.reason for held, _, answer in told if isinstance(answer, Failed)}
+        self._give_up(connection, hopeless, unit.claim.fence, now)
+        later = [(held, answer.reason) for held, _, answer in told if isinstance(answer, Later)]
+        rows = [{"worker_id": held.worker.worker_id, "due": now + _AGAIN} for held, _ in later]
+        asking.settle(connection, rows, unit.claim.fence)
+        if later:
+            log.warning("workers could not be given jobs, it is tried again", queue=unit.about, reason=later[0][1])
+        return ("propagator", "worker propagator", "monitor", *(("killer",) if hopeless else ()))
+
+    def _write_fed(
+        self, connection: Connection, fed: Sequence[tuple[Held, Assignment]], fence: int, now: datetime
+    ) -> None:
+        if not fed:
+            return
+        ready = [held for held, _ in fed if held.worker.status is WorkerStatus.READY]
+        rows = [
+            {
+                "worker_id": held.worker.worker_id,
+                "status": WorkerStatus.RUNNING if held in ready else held.worker.status,
+                "jobs_asked": 0,
+                "due": None,
+            }
+            for held, _ in fed
+        ]
+        asking.settle(connection, rows, fence, WORKER_REPORT.hasten(now + TOGETHER))
+        asking.note_told(connection, [held.worker.worker_id for held, _ in fed])
+        new = {job: each.worker.worker_id for _, each in fed for job in each.job_params}
+        working = [job for job in jobs.find_working(connection, new) if job.substatus is JobSubstatus.QUEUED]
+        same = {"status": JobStatus.RUNNING, "substatus": JobSubstatus.RUNNING}
+        jobs.change_working(connection, [{"job_id": job.job_id, "started_at": now} for job in working], same)
+        jobs.trigger_reports(connection, [job.job_id for job in working], now + TOGETHER)
+        kind, became = history.Kind.WORKER, WorkerStatus.RUNNING
+        events = [
+            history.Event(kind, each.worker.worker_id, now, each.worker.status, became, "it has jobs", self.name)
+            for each in ready
+        ]
+        events += [
+            history.Event(
+                history.Kind.JOB,
+                job.job_id,
+                now,
+                job.substatus,
+                JobSubstatus.RUNNING,
+                f"worker {new[job.job_id]} has it",
+                self.name,
+            )
+            for job in working
+        ]
+        history.record(connection, events)
+
+    def _give_up(self, connection: Connection, hopeless: Mapping[int, str], fence: int, now: datetime) -> None:
+        """Their jobs are given to others when they have ended, unless it turns out that they have taken them up."""
+        rows = [{"worker_id": worker, "jobs_asked": 0, "due": None} for worker in hopeless]
+        asking.settle(connection, rows, fence)
+        error = PilotError.KILLED_BY_HARVESTER
+        kills = {worker: Kill(f"no job can be given to it: {why}", error) for worker, why in hopeless.items()}
+        workers.request_kill(connection, kills, now, self.name)
+
+
+def _ids(held: Sequence[Held]) -> list[int]:
+    return [each.worker.worker_id for each in held]

@@ -1,0 +1,247 @@
+"""Jobs that workers get while they run: late binding and refill."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import pytest
+from world import QUEUE, World
+
+from harvester.agents.feeder import Feeder
+from harvester.agents.monitor import Monitor
+from harvester.agents.preparator import PreparatorAgent
+from harvester.agents.sizer import Sizer
+from harvester.agents.submitter import Submitter
+from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
+from harvester.core.workers import WorkerStatus
+from harvester.plugins.api import Done, Failed, Later, News, Seen
+from harvester.store import jobs, leases, workers
+
+RUNNING, FINISHED, CANCELLED = map(Seen, (WorkerStatus.RUNNING, WorkerStatus.FINISHED, WorkerStatus.CANCELLED))
+
+
+@pytest.fixture
+def late(world: World) -> World:
+    world.serve(QUEUE, useJobLateBinding=True)
+    return world
+
+
+def start(world: World, *job_ids: int) -> Sequence[int]:
+    """Jobs that wait, and workers without jobs that run."""
+    world.give_jobs(*job_ids)
+    world.work(Sizer)
+    world.work(Submitter)
+    world.resource.states = {each.worker_id: RUNNING for each in world.workers()}
+    look(world)
+    return [each.worker_id for each in world.workers()]
+
+
+def look(world: World) -> None:
+    """A round of the monitor."""
+    with world.db.write() as connection:
+        leases.nudge_queues(connection, leases.QUEUE_MONITOR, [QUEUE], world.clock(), timedelta())
+    world.clock.forward(seconds=10)
+    world.work(Monitor)
+
+
+def ask(world: World, *worker_ids: int, number: int = 1) -> None:
+    world.messenger.news |= dict.fromkeys(worker_ids, News(jobs_wanted=number))
+    look(world)
+
+
+@pytest.mark.shows("queue.useJobLateBinding")
+def test_workers_are_submitted_without_jobs_as_many_as_there_are_jobs_for(late: World):
+    late.give_jobs(1, 2)
+    late.work(Sizer)
+    assert [(each.job_ids, each.late_binding) for each in late.workers()] == [((), True)] * 2
+    assert {job.substatus for job in late.jobs()} == {JobSubstatus.PREPARED}
+    late.give_jobs(3)
+    late.clock.forward(hours=1)
+    late.work(Sizer)
+    assert len(late.workers()) == 3
+    late.clock.forward(hours=1)
+    late.work(Sizer)
+    assert len(late.workers()) == 3
+
+
+def test_a_worker_that_asks_is_ready_and_gets_a_job(late: World):
+    (worker,) = start(late, 1)
+    assert late.worker(worker).status is WorkerStatus.RUNNING
+    ask(late, worker)
+    assert late.worker(worker).status is WorkerStatus.READY
+    assert "feeder" in late.woken
+    late.work(Feeder)
+    assert late.messenger.jobs_given == {worker: {1}}
+    assert (late.worker(worker).status, late.worker(worker).job_ids) == (WorkerStatus.RUNNING, (1,))
+    assert (late.job(1).status, late.job(1).substatus) == (JobStatus.RUNNING, JobSubstatus.RUNNING)
+    look(late)
+    assert late.work(Feeder) == 0
+
+
+def test_a_request_that_is_seen_again_is_served_once(late: World):
+    worker, _ = start(late, 1, 2)
+    ask(late, worker)
+    look(late)
+    late.work(Feeder)
+    look(late)
+    late.work(Feeder)
+    assert late.messenger.jobs_given == {worker: {1}}
+
+
+def test_a_job_that_is_prepared_reaches_a_waiting_worker_at_once(late: World):
+    worker, other = start(late, 1, 2)
+    with late.db.write() as connection:
+        jobs.cancel(connection, {1: {}, 2: {}}, late.clock())
+    ask(late, worker, other)
+    late.work(Feeder)
+    late.clock.forward(seconds=1)
+    assert late.work(Feeder) == 0
+    fetch_and_prepare(late, 3)
+    assert late.woken[-1] == "feeder"
+    late.work(Feeder)
+    assert sum(map(len, late.messenger.jobs_given.values())) == 1
+
+
+def fetch_and_prepare(world: World, job: int) -> None:
+    world.give_jobs(job)
+    with world.db.write() as connection:
+        connection.exec_driver_sql(f"UPDATE jobs SET phase = 'prepare' WHERE job_id = {job}")
+    world.work(PreparatorAgent)
+
+
+def test_what_was_bound_before_a_crash_is_fed_and_nothing_else(late: World):
+    worker, _ = start(late, 1, 2)
+    ask(late, worker)
+    assert len(late.claim(Feeder(late.instance))) == 1, "and the process dies"
+    assert late.job(1).substatus is JobSubstatus.QUEUED
+    with late.db.write() as connection:
+        leases.release_owner(connection, late.owner.owner_id, late.clock())
+    late.work(Feeder)
+    assert late.messenger.jobs_given == {worker: {1}}
+    assert late.worker(worker).job_ids == (1,)
+
+
+def test_a_frozen_process_gives_nothing_to_workers_that_others_have_taken_over(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    feeder = Feeder(late.instance)
+    (unit,) = late.claim(feeder)
+    with late.db.write() as connection:
+        leases.release_owner(connection, late.owner.owner_id, late.clock())
+    late.finish(feeder, unit)
+    assert late.messenger.jobs_given == {}
+    late.work(Feeder)
+    assert late.messenger.jobs_given == {worker: {1}}
+
+
+def test_a_worker_that_ends_with_a_job_it_never_took_leaves_it_to_another(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.work(Feeder)
+    late.resource.states[worker] = FINISHED
+    look(late)
+    assert late.worker(worker).job_ids == ()
+    assert (late.job(1).status, late.job(1).substatus) == (JobStatus.STARTING, JobSubstatus.PREPARED)
+    late.clock.forward(hours=1)
+    late.work(Sizer)
+    assert len(late.workers()) == 2
+
+
+def test_a_job_that_was_taken_ends_with_its_worker(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.work(Feeder)
+    late.messenger.taken[worker].add(1)
+    late.resource.states[worker] = FINISHED
+    look(late)
+    assert late.job(1).status is JobStatus.FINISHED
+
+
+def test_an_unwanted_job_is_given_to_nobody_else(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.work(Feeder)
+    with late.db.write() as connection:
+        workers.request_kill(connection, {worker: Kill("unwanted", PilotError.KILLED)}, late.clock(), "test")
+    late.resource.states[worker] = CANCELLED
+    look(late)
+    assert late.job(1).status is JobStatus.CANCELLED
+
+
+def test_the_end_of_a_worker_that_was_given_a_job_meanwhile_waits_for_the_next_round(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.resource.states[worker] = FINISHED
+    late.clock.forward(hours=1)
+    monitor = Monitor(late.instance)
+    (unit,) = late.claim(monitor)
+    seen = monitor.act(unit)
+    late.work(Feeder)
+    late.finish(monitor, unit, seen)
+    assert not late.worker(worker).status.is_final
+    look(late)
+    assert late.worker(worker).status is WorkerStatus.FINISHED
+    assert late.job(1).substatus is JobSubstatus.PREPARED
+
+
+@pytest.mark.parametrize("answer", [Later("no disk"), Failed("the access point is gone")])
+def test_a_worker_that_cannot_be_fed(late: World, answer: Later | Failed):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.messenger.give_answer = answer
+    late.work(Feeder)
+    assert (late.held(worker).kill_error is not None) == isinstance(answer, Failed)
+    late.messenger.give_answer = Done()
+    late.clock.forward(seconds=10)
+    late.work(Feeder)
+    assert (late.messenger.jobs_given == {worker: {1}}) == isinstance(answer, Later)
+
+
+@pytest.mark.shows("monitor.workerJobTimeLimit")
+def test_a_worker_that_gets_no_job_is_killed_after_its_time(late: World):
+    (worker,) = start(late, 1)
+    late.clock.forward(seconds=late.settings.monitor.worker_job_time_limit - 20)
+    look(late)
+    assert late.held(worker).kill_error is None
+    late.clock.forward(seconds=20)
+    look(late)
+    assert late.held(worker).kill_error is PilotError.KILLED_BY_HARVESTER
+
+
+# ---- refill ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_running_worker_gets_as_many_further_jobs_as_it_asks_for(world: World):
+    world.serve(QUEUE, mapType="ManyToOne", workerMaker={"plugin": "simple", "nJobsPerWorker": 2}, maxWorkers=1)
+    (worker,) = start(world, 1, 2, 3, 4, 5, 6)
+    assert world.worker(worker).job_ids == (1, 2)
+    ask(world, worker, number=3)
+    world.work(Feeder)
+    assert world.messenger.jobs_given == {worker: {3, 4, 5}}
+    assert world.worker(worker).job_ids == (1, 2, 3, 4, 5)
+    assert world.worker(worker).status is WorkerStatus.RUNNING
+    assert world.job(6).substatus is JobSubstatus.PREPARED
+
+
+def test_a_late_worker_that_jobs_share_is_given_a_whole_group(world: World):
+    keys = {"plugin": "simple", "nJobsPerWorker": 2}
+    world.serve(QUEUE, mapType="ManyToOne", useJobLateBinding=True, workerMaker=keys, maxWorkers=1)
+    (worker,) = start(world, 1, 2, 3)
+    ask(world, worker)
+    world.work(Feeder)
+    ask(world, worker)
+    world.work(Feeder)
+    assert world.messenger.jobs_given == {worker: {1, 2, 3}}
+
+
+def test_late_workers_share_a_job(world: World):
+    keys = {"plugin": "simple", "nWorkersPerJob": 2}
+    world.serve(QUEUE, mapType="OneToMany", useJobLateBinding=True, workerMaker=keys)
+    first, second = start(world, 1)
+    ask(world, first, second)
+    world.work(Feeder)
+    assert world.messenger.jobs_given == {first: {1}, second: {1}}
+    world.messenger.taken[first].add(1)
+    world.resource.states = {first: FINISHED, second: FINISHED}
+    look(world)
+    assert world.job(1).status is JobStatus.FINISHED
+    assert [each.job_ids for each in world.workers()[:2]] == [(1,), ()]
