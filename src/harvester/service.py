@@ -35,6 +35,7 @@ from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.private_documents import PrivateDocuments
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
+from harvester.agents.refusals import Refusals
 from harvester.agents.reloader import QueueReloader
 from harvester.agents.runner import AgentRunner
 from harvester.agents.sizer import Sizer
@@ -54,6 +55,7 @@ from harvester.core.watching import Sign
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
+from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.store import migrate, workers
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
@@ -178,7 +180,9 @@ class Harvester:
         loaded: the queue configuration as it was read last.
         loader: reads it again.
         clock: what time it is for the system; the instance has a steady one of its own.
+        tick: seconds of a clock that never goes back.
         db: the database, if it is open already; it is closed with the service.
+        panda: the client for the server, if there is one already; it is closed with the service.
     """
 
     def __init__(
@@ -188,11 +192,13 @@ class Harvester:
         loader: QueueLoader,
         *,
         clock: Clock = utc_now,
+        tick: Callable[[], float] = time.monotonic,
         db: Database | None = None,
+        panda: PandaClient | None = None,
     ) -> None:
         self.settings = settings
         self.host = socket.gethostname()
-        self._clock = steady = SteadyClock(clock)
+        self._clock = steady = SteadyClock(clock, tick)
         self.db = db or open_database(settings)
         make_context = plugin_context(settings, steady, steady.ahead)
         self.plugins = PluginPool(
@@ -200,17 +206,28 @@ class Harvester:
         )
         self.upkeep = Upkeep(settings, self.db, steady, self.host, plugins=self.plugins, make_context=make_context)
         self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
-        self.panda = panda_client(settings, steady)
+        self.panda = panda or panda_client(settings, steady)
         self._stopping = threading.Event()
         self._wake = Wakeups()
         private = PrivateDocuments(Path(settings.master.work_dir) / "private")
         self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
         instance = Instance(
-            settings, self.plugins, self.db, self.panda, steady, self._wake, self.host, self.facts, ahead=steady.ahead
+            settings,
+            self.plugins,
+            self.db,
+            self.panda,
+            steady,
+            self._wake,
+            self.host,
+            self.facts,
+            PluginCalls(tick),
+            Refusals(tick),
+            ahead=steady.ahead,
+            tick=tick,
         )
-        self.housekeeper = Housekeeper(self.db, steady, self.host)
+        self.housekeeper = Housekeeper(self.db, steady, self.host, tick=tick)
         self.runners = [
-            AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive)
+            AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive, tick)
             for agent in _AGENTS
         ]
         versions = ConfigVersions(self.db, steady, Path(settings.master.work_dir))

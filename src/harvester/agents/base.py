@@ -4,6 +4,7 @@ Everything else (threads, pacing, renewing claims, containing errors, stopping) 
 """
 
 import secrets
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,8 @@ class Instance:
 
     ahead: Callable[[], timedelta] = timedelta
     """By how much our clock is ahead of the world's, whose times files and resources tell."""
+    tick: Callable[[], float] = time.monotonic
+    """Seconds of a clock that never goes back."""
 
     @property
     def id(self) -> str:

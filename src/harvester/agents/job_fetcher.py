@@ -47,7 +47,7 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self.line: Line = Line(_FAILURES)
+        self.line: Line = Line(_FAILURES, instance.tick)
 
     @property
     def pace(self) -> Pace:

@@ -57,7 +57,7 @@ class JobPropagator(Agent[JobsUnit, Told]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self.line: Line = Line()
+        self.line: Line = Line(tick=instance.tick)
 
     @property
     def pace(self) -> Pace:

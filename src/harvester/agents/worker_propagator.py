@@ -39,7 +39,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self.line: Line = Line()
+        self.line: Line = Line(tick=instance.tick)
 
     @property
     def pace(self) -> Pace:
