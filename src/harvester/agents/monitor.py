@@ -158,8 +158,9 @@ class Monitor(Agent[MonitorUnit, Round]):
         if not asked:
             return ended
         resource = self.instance.plugins.monitor(queues[0])
-        answers = map(trusted, self.instance.call(resource.check, asked, Unknown))
+        # from the question on, not from the answer: a slow one shows an old picture
         settled = self.instance.clock() - timedelta(seconds=resource.settle_seconds)
+        answers = map(trusted, self.instance.call(resource.check, asked, Unknown))
         return ended | {
             worker.worker_id: _not_yet_listed(worker, answer, settled)
             for worker, answer in zip(asked, answers, strict=True)

@@ -15,7 +15,7 @@ from harvester.core.errors import HarvesterError
 from harvester.core.files import FileKind
 from harvester.core.jobs import JobStatus, PilotError
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.plugins.api import CheckOutcome, Done, Later, News, ReportedFile, Seen
+from harvester.plugins.api import CheckOutcome, Done, Gone, Later, News, ReportedFile, Seen
 from harvester.plugins.calling import PluginCalls
 from harvester.store import files, history, leases, workers
 from harvester.store.schema import files as file_table
@@ -128,6 +128,21 @@ def test_a_listing_that_raises_tells_nothing(world: World, submitted: Submitted,
         WorkerStatus.SUBMITTED,
         world.clock(),
     )
+
+
+def test_a_slow_listing_is_as_old_as_the_question(world: World, monkeypatch: pytest.MonkeyPatch):
+    world.give_jobs(1)
+    world.work(Sizer)
+    world.work(Submitter)
+    world.clock.forward(seconds=5)
+
+    def answer_late(_resource: object, asked: Sequence[Worker]) -> Sequence[CheckOutcome]:
+        world.clock.forward(seconds=100)
+        return [Gone("not in the listing") for _ in asked]
+
+    monkeypatch.setattr(FakeResource, "check", answer_late)
+    world.work(Monitor)
+    assert [each.status for each in world.workers()] == [WorkerStatus.SUBMITTED]
 
 
 def test_news_that_could_not_be_written_are_not_acknowledged(world: World, submitted: Submitted):
