@@ -60,9 +60,10 @@ def test_the_number_of_a_holder_is_never_given_out_again(db: Database):
 def test_a_claimed_row_is_not_given_to_another(db: Database):
     with db.write() as connection:
         intend(connection, 1, 2, 3)
-        assert ids_of(claim_intents(connection, limit=2)) == [1, 2]
+        first = ids_of(claim_intents(connection, limit=2))
+        assert len(first) == 2
     with db.write() as connection:
-        assert ids_of(claim_intents(connection, fence=6)) == [3]
+        assert {*first, *ids_of(claim_intents(connection, fence=6))} == {1, 2, 3}
         assert claim_intents(connection, fence=7) == []
 
 

@@ -90,6 +90,7 @@ def go_to_standby(site: Site) -> None:
 def order_workers(site: Site) -> None:
     site.until_logged("started")
     site.server.control.order(site.instance, f"SET_N_WORKERS_JOBTYPE:{QUEUE}", {"managed": {"SCORE": 3}})
+    site.until(lambda: len(local_batch_jobs(site)) == 3, "the ordered workers")
 
 
 CASES = [

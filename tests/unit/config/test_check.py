@@ -529,7 +529,8 @@ def test_finds_no_second_error(mistake: Mistake, tmp_path: Path) -> None:
 @pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
 def test_finds_nothing_in_the_examples(example: str) -> None:
     folder = EXAMPLES / example
-    assert check([folder / "panda_harvester.cfg"], None, {}, lambda *_: []) == []
+    found = check([folder / "panda_harvester.cfg"], None, {}, lambda *_: [])
+    assert [each for each in found if each.severity is not Severity.INFO] == []
 
 
 @pytest.mark.parametrize(
