@@ -137,6 +137,8 @@ def judge(seen: Observation, rules: Rules, now: datetime) -> Verdict | None:
     """The new state of a worker; None if nothing has changed or nothing is known."""
     worker = seen.held.worker
     outcome = _as_seen(seen.outcome)
+    if outcome is not None and outcome.status is WorkerStatus.READY and worker.status is not WorkerStatus.READY:
+        outcome = replace(outcome, status=WorkerStatus.RUNNING)  # who asks for jobs is for the worker to say
     if outcome is not None and outcome.status is WorkerStatus.RUNNING and seen.is_ready:
         outcome = replace(outcome, status=WorkerStatus.READY)
     if outcome is None or worker.status.is_final or (outcome.status is worker.status and not outcome.status.is_final):

@@ -119,6 +119,13 @@ def test_what_was_seen_becomes_the_status(before: WorkerStatus, outcome: CheckOu
     assert verdict.status is after
 
 
+def test_a_resource_that_calls_a_worker_ready_only_says_that_it_runs():
+    assert judge(seen(Seen(WorkerStatus.READY), held(WorkerStatus.RUNNING)), RULES, NOW) is None
+    verdict = judge(seen(Seen(WorkerStatus.READY), held(WorkerStatus.SUBMITTED)), RULES, NOW)
+    assert verdict is not None
+    assert verdict.status is WorkerStatus.RUNNING
+
+
 @pytest.mark.parametrize("status", [WorkerStatus.PENDING, WorkerStatus.MISSED])
 def test_a_status_that_no_resource_can_tell_changes_nothing(status: WorkerStatus):
     assert judge(seen(Seen(status)), RULES, NOW) is None
