@@ -137,7 +137,7 @@ def an_input(job_id: int, lfn: str, **more: object) -> File:
 
 
 def an_output(job_id: int, lfn: str, **more: object) -> File:
-    known = {"kind": FileKind.OUTPUT, "status": FileStatus.DEFINED, "path": f"/work/{lfn}", **more}
+    known = {"kind": FileKind.OUTPUT, "status": FileStatus.DEFINED, "path": f"/outputs/{lfn}", **more}
     return File(file_id=0, job_id=job_id, lfn=lfn, **known)
 
 

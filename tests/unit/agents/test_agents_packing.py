@@ -109,7 +109,7 @@ def test_the_word_of_the_job_wins_over_that_of_the_queue(world: World, traffic: 
 
 
 def report(world: World, worker: int, *lfns: str, size: int = MEGABYTE, **more: object) -> None:
-    told = [ReportedFile(1, lfn, ES, f"/work/{lfn}", size, "ad:1", "g", **more) for lfn in lfns]
+    told = [ReportedFile(1, lfn, ES, f"/outputs/{lfn}", size, "ad:1", "g", **more) for lfn in lfns]
     world.messenger.news[worker] = News(files=told)
     world.clock.forward(minutes=10)
     world.work(Monitor)
@@ -167,7 +167,7 @@ def test_what_is_packed_already_or_must_not_be_is_not_packed(world: World, traff
 def test_a_checkpoint_is_renewed_each_time_and_keeps_no_job_from_its_end(world: World, traffic: Traffic):
     worker = running_worker(world, 1)
     for size in (3, 4):
-        told = ReportedFile(1, "point", FileKind.CHECKPOINT, "/work/point", size, "ad:1", "g", is_zip=False)
+        told = ReportedFile(1, "point", FileKind.CHECKPOINT, "/outputs/point", size, "ad:1", "g", is_zip=False)
         world.messenger.news[worker] = News(files=[told])
         world.clock.forward(minutes=10)
         world.work(Monitor)
