@@ -53,11 +53,12 @@ FINAL_WORKER_STATUSES: Final = frozenset(
 LIVE_WORKER_STATUSES: Final = frozenset(WorkerStatus) - FINAL_WORKER_STATUSES
 QUEUED_WORKER_STATUSES: Final = frozenset({WorkerStatus.PENDING, WorkerStatus.SUBMITTED, WorkerStatus.IDLE})
 
+_BEGUN: Final = frozenset({WorkerStatus.READY, WorkerStatus.RUNNING, WorkerStatus.IDLE})
 _ENDS: Final = frozenset({WorkerStatus.FINISHED, WorkerStatus.FAILED, WorkerStatus.CANCELLED})
 _LEGAL: Final[Mapping[WorkerStatus, frozenset[WorkerStatus]]] = {
     WorkerStatus.PENDING: frozenset({WorkerStatus.SUBMITTED, WorkerStatus.MISSED}),
     WorkerStatus.SUBMITTED: _ENDS | {WorkerStatus.READY, WorkerStatus.RUNNING, WorkerStatus.IDLE},
-    WorkerStatus.READY: _ENDS | {WorkerStatus.SUBMITTED, WorkerStatus.RUNNING, WorkerStatus.IDLE},
+    WorkerStatus.READY: _ENDS | {WorkerStatus.RUNNING, WorkerStatus.IDLE},
     WorkerStatus.RUNNING: _ENDS | {WorkerStatus.IDLE, WorkerStatus.READY},
     WorkerStatus.IDLE: _ENDS | {WorkerStatus.RUNNING, WorkerStatus.READY},
 }
@@ -66,15 +67,15 @@ _LEGAL: Final[Mapping[WorkerStatus, frozenset[WorkerStatus]]] = {
 def next_worker_status(current: WorkerStatus, seen: WorkerStatus) -> WorkerStatus:
     """The status after the resource was seen in `seen`.
 
-    A running or idle worker that is seen queued again (requeued by the batch system) becomes idle: it never goes
-    back to submitted (core reference §4.2).
+    A worker that has begun and is seen queued again (requeued by the batch system) becomes idle: it never goes back to
+    submitted (core reference §4.2; a ready worker asks for jobs because it runs).
 
     Raises:
         IllegalTransitionError: an ended worker, or one whose submission is not settled, cannot change so.
     """
     if seen is current:
         return current
-    if current in {WorkerStatus.RUNNING, WorkerStatus.IDLE} and seen is WorkerStatus.SUBMITTED:
+    if current in _BEGUN and seen is WorkerStatus.SUBMITTED:
         return WorkerStatus.IDLE
     if seen not in _LEGAL.get(current, frozenset()):
         raise IllegalTransitionError(f"a worker cannot go from {current} to {seen}")

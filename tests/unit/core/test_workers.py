@@ -30,6 +30,7 @@ statuses = st.sampled_from(WorkerStatus)
         (S.RUNNING, S.FAILED, S.FAILED),
         (S.RUNNING, S.SUBMITTED, S.IDLE),
         (S.IDLE, S.SUBMITTED, S.IDLE),
+        (S.READY, S.SUBMITTED, S.IDLE),
         (S.FINISHED, S.FINISHED, S.FINISHED),
     ],
 )

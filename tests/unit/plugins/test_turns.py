@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from harvester.plugins.turns import Turns, _Walk
 
@@ -60,7 +61,7 @@ def test_what_the_work_raises_is_raised():
         Turns[int, int](work, LONG_ENOUGH).run([7, 8])
 
 
-def test_what_a_late_one_raises_concerns_nobody_but_is_told(gate: threading.Event, capsys: pytest.CaptureFixture[str]):
+def test_what_a_late_one_raises_concerns_nobody_but_is_told(gate: threading.Event):
     def work(key: str) -> str:
         if key == "slow":
             assert gate.wait(LONG_ENOUGH)
@@ -69,11 +70,11 @@ def test_what_a_late_one_raises_concerns_nobody_but_is_told(gate: threading.Even
 
     turns = Turns[str, str](work, NOT_LONG)
     turns.run(["slow", "a"])
-    gate.set()
-    assert turns.late["slow"].wait(LONG_ENOUGH)
-    said = capsys.readouterr().out
-    assert "about=slow" in said
-    assert "too late" in said
+    with capture_logs() as said:
+        gate.set()
+        assert turns.late["slow"].wait(LONG_ENOUGH)
+    assert [line["about"] for line in said] == ["slow"]
+    assert "too late" in said[0]["error"]
 
 
 class TimesOutOnce(threading.Event):
