@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
     Dialect,
@@ -19,6 +20,7 @@ from sqlalchemy import (
     Select,
     Subquery,
     Table,
+    bindparam,
     func,
     insert,
     select,
@@ -62,15 +64,19 @@ def _integers(connection: Connection, ids: Collection[int]) -> Select[tuple[int]
         "sqlite": "SELECT value AS id FROM json_each(:ids)",
         "postgresql": "SELECT CAST(value AS BIGINT) AS id FROM json_array_elements_text(CAST(:ids AS json))",
     }[connection.dialect.name]
-    table = text(body).bindparams(ids=json.dumps(list(ids))).columns(id=BigInteger()).subquery("ids")
-    return select(table.c.id)
+    return select(_table_of(body, "ids", list(ids), {"id": BigInteger()}).c.id)
 
 
 def _row_set(connection: Connection, columns: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> Subquery:
     """The rows as a table of the statement, with the given columns."""
-    payload = json.dumps(_transposed(_plain_columns(columns, rows)))
     body = {"sqlite": _sqlite, "mysql": _mariadb, "postgresql": _postgresql}[connection.dialect.name](columns)
-    return text(body).bindparams(changes=payload).columns(**columns).subquery("changes")
+    return _table_of(body, "changes", _transposed(_plain_columns(columns, rows)), columns)
+
+
+def _table_of(body: str, name: str, content: Sequence[object], columns: Mapping[str, Kind]) -> Subquery:
+    """A set under a name of its own, of which a statement may hold several."""
+    payload: BindParameter[str] = bindparam(name, json.dumps(content), unique=True)
+    return text(body).bindparams(payload).columns(**columns).subquery(name)
 
 
 def _plain_columns(columns: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> list[Sequence[object]]:

@@ -345,12 +345,13 @@ def with_other_open_jobs(
     """Which of these workers run a job besides these jobs."""
     if not worker_ids:
         return frozenset()
+    others = and_(~one_of(connection, jobs.c.job_id, job_ids), unindexed(jobs.c.phase) == JobPhase.WORK)
     query = (
-        select(job_workers.c.worker_id, job_workers.c.job_id)
+        select(job_workers.c.worker_id)
         .join(jobs, jobs.c.job_id == job_workers.c.job_id)
-        .where(one_of(connection, job_workers.c.worker_id, worker_ids), unindexed(jobs.c.phase) == JobPhase.WORK)
+        .where(one_of(connection, job_workers.c.worker_id, worker_ids), others)
     )
-    return frozenset(worker for worker, job in connection.execute(query) if job not in job_ids)
+    return frozenset(connection.scalars(query))
 
 
 def relate(connection: Connection, relations: Iterable[tuple[int, int]]) -> None:
