@@ -66,14 +66,14 @@ class Requests:
 
     def __init__(self, harvester: Harvester) -> None:
         self.by_method: Counter[str] = Counter()
-        transport = harvester.panda._transport  # noqa: SLF001 (counted where they leave)
-        once: Once = transport._once  # noqa: SLF001 (as above)
+        wire = harvester.panda._transport._wire  # noqa: SLF001 (counted where they leave)
+        once: Once = wire.exchange
 
-        def counted(verb: str, url: str, *rest: object) -> object:
-            self.by_method[url.partition("?")[0].rpartition("/")[2]] += 1
-            return once(verb, url, *rest)
+        def counted(verb: str, path: str, *rest: object) -> object:
+            self.by_method[path.partition("?")[0].rpartition("/")[2]] += 1
+            return once(verb, path, *rest)
 
-        transport._once = counted  # type: ignore[assignment]  # noqa: SLF001 (as above)
+        wire.exchange = counted  # type: ignore[method-assign,assignment]
 
     def clear(self) -> None:
         """Begin anew."""

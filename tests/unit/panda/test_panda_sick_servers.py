@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harvester.panda import Credentials, PandaClient, PandaRefused, PandaUnavailable, transport
+from harvester.panda import Credentials, PandaClient, PandaRefused, PandaUnavailable, wire
 from harvester.panda.delivery import Delivery
 from harvester.panda.devserver import DevControl, DevServer
 from harvester.panda.devserver.samples import complete_job
@@ -115,7 +115,7 @@ def test_nobody_there(server: DevServer):
 
 
 def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(wire, "MAX_ANSWER_BYTES", 10_000)
 
     def drip():
         while True:
