@@ -110,7 +110,7 @@ BENCHMARKS = (
         seconds=400,
     ),
     Benchmark("restart.py", (), {"seconds": 3.0, "first_round_seconds": None, "peak_rss_mib": None}, runs=3),
-    Benchmark("scale.py", (), {"speed_ratio": 1.3, "cpu_ratio": 1.3}, seconds=600),
+    Benchmark("scale.py", (), {"speed_ratio": 1.3, "cpu_ratio": 1.3}, seconds=900),
     Benchmark("processes.py", ("--engine", "mariadb"), _PROCESSES, seconds=300),
     Benchmark("processes.py", ("--engine", "postgresql"), _PROCESSES, seconds=300),
     Benchmark("slurm.py", (), {"ratio_to_by_hand": 1.2, "workers_per_second": None, "processes_per_1000": None}),

@@ -2,10 +2,12 @@
 
 `lifecycle.py` is run beside 1,000, 10,000, 100,000 and 300,000 rows, once all live and once all finished and kept. The
 rows belong to another queue and nothing has to be done about them during the run: what live workers cost by themselves
-is what `idle.py` and `monitor.py` measure. Each run has a process and a database of its own.
+is what `idle.py` and `monitor.py` measure. Each run has a process and a database of its own, and each size counts with
+the median of its runs: the ratio of the best to the worst of single runs would be one of their noise.
 """
 
 import argparse
+from statistics import median
 
 from figures import Figures, options, tell
 from scripts import figures_of, start
@@ -15,12 +17,15 @@ _PATIENCE = 600
 
 
 def run(kind: str, rows: int, arguments: argparse.Namespace) -> tuple[float, float]:
-    """Workers per second and CPU seconds per 1,000 workers beside so many rows."""
+    """Workers per second and CPU seconds per 1,000 workers beside so many rows, medians of all runs."""
     wanted = ["--engine", arguments.engine, "--mode", arguments.mode, "--workers", str(arguments.workers)]
     wanted += [f"--{kind}", str(rows)]
     wanted += ["--access-points", arguments.access_points] if arguments.access_points else []
-    figures = figures_of("lifecycle.py", wanted, seconds=_PATIENCE)
-    return float(str(figures["workers_per_second"])), float(str(figures["cpu_seconds_per_1000"]))
+    runs = [figures_of("lifecycle.py", wanted, seconds=_PATIENCE) for _ in range(arguments.runs)]
+    speed, cost = (
+        median(float(str(figures[name])) for figures in runs) for name in ("workers_per_second", "cpu_seconds_per_1000")
+    )
+    return speed, cost
 
 
 def measure(arguments: argparse.Namespace) -> Figures:
@@ -41,8 +46,9 @@ def measure(arguments: argparse.Namespace) -> Figures:
 
 def main() -> None:
     parser = options(__doc__)
-    parser.add_argument("--workers", type=int, default=5000, help="that go through their life in each run")
+    parser.add_argument("--workers", type=int, default=10_000, help="that go through their life in each run")
     parser.add_argument("--mode", choices=["pull", "push"], default="pull")
+    parser.add_argument("--runs", type=int, default=3, help="beside each number of rows")
     parser.add_argument("--rows", type=int, nargs="+", default=[1000, 10_000, 100_000, 300_000])
     arguments = parser.parse_args()
     tell(measure(arguments), as_json=arguments.json)
