@@ -121,9 +121,10 @@ class AgentRunner(Generic[UnitT, ResultT]):
     @property
     def is_free(self) -> bool:
         """Whether nothing keeps it from taking what is due: no work in hand, no rest, no trouble with the server."""
-        line = self.agent.line
+        line, now = self.agent.line, self._tick()
         with self._lock:
-            return not self._in_hand and not self.health.resting and not (line and line.is_in_trouble)
+            rests = any(rest.until > now for rest in self.health.resting.values())
+            return not self._in_hand and not rests and not (line and line.is_in_trouble)
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -172,6 +173,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
             self._wake.clear()
             try:
                 units, nap = self._look()
+                self._forgive(self.agent.name)
                 trouble = _RETRY_FIRST
             except StoreUnavailableError as error:
                 log.warning("cannot look for work", agent=self.agent.name, error=str(error))
@@ -343,6 +345,10 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def _count_success(self, about: str) -> None:
         with self._lock:
             self.health.done += 1
+        self._forgive(about)
+
+    def _forgive(self, about: str) -> None:
+        with self._lock:
             self.health.resting.pop(about, None)
 
     def _count_failure(self, about: str, error: Exception) -> None:

@@ -74,7 +74,7 @@ class Watcher:
         if now < self._next_check:
             return
         self._next_check = now + self._settings.watcher.check_interval
-        found = alarms(filter(self._is_watched, self._signs()), self._rules)
+        found = alarms(self._watched(list(self._signs())), self._rules)
         fresh = {name: reason for name, reason in found.items() if name not in self._alarms}
         for name, reason in fresh.items():
             log.error("part of the service is stuck", part=name, problem=reason)
@@ -84,11 +84,13 @@ class Watcher:
         if found:
             self._act(found, is_news=bool(fresh), now=now)
 
-    def _is_watched(self, sign: Sign) -> bool:
-        """Logs that no part here writes to stand for all of them."""
+    def _watched(self, signs: Sequence[Sign]) -> Sequence[Sign]:
+        """The signs that count; logs that no part here writes to stand for all of them."""
         areas = {name.removeprefix("panda-").removesuffix(".log") for name in self._settings.watcher.log_file_name_list}
-        known = {self._area(each.name) for each in self._signs()}
-        return self._area(sign.name) in areas or not areas or bool(areas & _EVERYTHING) or not areas <= known
+        known = {self._area(each.name) for each in signs}
+        if not areas or areas & _EVERYTHING or not areas <= known:
+            return signs
+        return [each for each in signs if self._area(each.name) in areas]
 
     def _act(self, found: Mapping[str, str], *, is_news: bool, now: float) -> None:
         actions = self._settings.watcher.actions

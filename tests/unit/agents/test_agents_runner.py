@@ -425,6 +425,28 @@ def test_trouble_that_is_over_is_not_shown_any_more(world: World, tick: Tick):
     assert world.note_of("submitter", "A")["problem"] == ""
 
 
+class Stumbling(Submitter):
+    """Cannot look for work the first time."""
+
+    looks = 0
+
+    def horizon(self, connection: Connection) -> datetime | None:
+        self.looks += 1
+        if self.looks == 1:
+            raise RuntimeError("a bug")
+        return super().horizon(connection)
+
+
+def test_a_look_that_failed_is_forgotten_after_one_that_did_not(
+    world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("harvester.agents.runner._RETRY_LAST", 0.01)
+    agent = Stumbling(world.instance)
+    with running(world, agent, tick) as runner:
+        until(lambda: runner.health.failed == 1 and agent.looks > 1)
+        until(lambda: not runner.health.resting)
+
+
 def test_work_that_gets_no_thread_is_given_back(world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch):
     given_intents(world, "A")
     start, refused = threading.Thread.start, []

@@ -129,6 +129,13 @@ def test_a_log_stands_for_the_parts_that_write_to_it(logs: str, *, alarm: bool):
     assert bool(watch.look(STUCK)) == alarm
 
 
+def test_the_signs_are_read_once_for_a_look():
+    watch, read = Watch({"logFileNameList": "panda-monitor.log"}), []
+    watch.watcher._signs = lambda: read.append(1) or STUCK  # type: ignore[func-returns-value]  # it notes and tells
+    watch.look(STUCK)
+    assert len(read) == 1
+
+
 @pytest.mark.shows("watcher.maxStalled")
 @pytest.mark.parametrize("keys", [{"maxStalled": 0}, {"maxStalled": 500}])
 def test_a_rule_can_be_switched_off(keys: Mapping[str, object]):
@@ -169,6 +176,17 @@ def test_an_agent_that_rests_leaves_nothing_overdue(world: World, clock: MovingC
     runner._count_failure("HERE", ValueError("no"))
     (sign,) = signs_of([runner], world.db, clock)
     assert sign.overdue == 0
+
+
+def test_a_rest_that_is_over_keeps_nobody_from_taking_what_is_due(world: World):
+    ticks = [0.0]
+    runner = AgentRunner(
+        PreparatorAgent(world.instance), world.db, lambda: world.owner, lambda: True, tick=lambda: ticks[0]
+    )
+    runner._count_failure("a queue that is gone", ValueError("no"))
+    assert not runner.is_free
+    ticks[0] += 600
+    assert runner.is_free
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
