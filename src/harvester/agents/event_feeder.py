@@ -69,7 +69,7 @@ class EventFeeder(Agent[FeedUnit, Answers]):
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance)
-        self.line: Line = Line(_FAILURES)
+        self.line: Line = Line(_FAILURES, instance.tick)
 
     @property
     def pace(self) -> Pace:

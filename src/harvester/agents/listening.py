@@ -1,7 +1,6 @@
 """Asks the messengers about workers that run or have ended, one queue apart from the other."""
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -90,9 +89,9 @@ class Listener:
     def _of_one(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
         """Wait as long as it takes, also for the call that made the queue late."""
         with self._in_turn(queue):
-            began = time.monotonic()
+            began = self._instance.tick()
             heard = self._of_queue(queue, seen)
-            is_quick = time.monotonic() - began < _PATIENCE
+            is_quick = self._instance.tick() - began < _PATIENCE
         if is_quick:
             with self._lock:
                 self._late.discard(queue)

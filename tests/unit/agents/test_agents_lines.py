@@ -4,6 +4,7 @@ import gzip
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import httpx2
@@ -11,6 +12,9 @@ import pytest
 from test_agents_runner import Tick, running, until
 from world import QUEUE, World
 
+from harvester.agents.base import Agent
+from harvester.agents.event_feeder import EventFeeder
+from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.lines import Line
 from harvester.agents.propagator import JobPropagator
 from harvester.agents.worker_propagator import WorkerPropagator
@@ -39,6 +43,17 @@ def attempts(line: Line, tick: Tick, seconds: float) -> Iterator[float]:
             yield tick.now
             line.note_failure()
         tick.now += 0.25
+
+
+@pytest.mark.parametrize("agent", [JobFetcher, JobPropagator, WorkerPropagator, EventFeeder])
+def test_agents_wait_for_the_server_by_the_clock_of_the_instance(world: World, tick: Tick, agent: type[Agent]):
+    line = agent(replace(world.instance, tick=tick)).line
+    assert line is not None
+    for _ in range(3):
+        line.note_failure()
+    assert not line.is_open
+    tick.now += 5
+    assert line.is_open
 
 
 def test_a_server_in_trouble_is_asked_every_five_seconds(tick: Tick):
