@@ -4,7 +4,7 @@ The end of a job is not told before the server knows the ends of all ranges that
 the job is `transferring`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 _AT_ONCE: Final = 10_000
 """Ranges that are told in one round; the jobs of the others come again at once."""
+_FAILURES: Final = 3
+"""In a row, that mean that the server is in trouble and not a job."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +66,7 @@ def tell_events(instance: Instance, told: Sequence[Job]) -> EventsTold:
     unsettled = {each.job_id for each in ended if each.event_id not in known}
     if len(ended) == _AT_ONCE:
         unsettled |= divided.keys()
-    left: dict[int, int] = {}
-    for job in divided.values():
-        if _waits_for_worker(job):
-            number = _ask_left(instance, job, params.get(job.job_id, {}))
-            if number is not None:
-                left[job.job_id] = number
+    left = _ask_left(instance, [job for job in divided.values() if _waits_for_worker(job)], params)
     return EventsTold(known, frozenset(unsettled), left)
 
 
@@ -111,12 +108,25 @@ def _waits_for_worker(job: Job) -> bool:
     return starting and job.events is EventMode.RANGES
 
 
-def _ask_left(instance: Instance, job: Job, params: jobs.Params) -> int | None:
-    try:
-        return instance.panda.available_event_ranges(event_job_of(job.job_id, params))
-    except PandaError as error:
-        log.warning("the server does not say how many event ranges are left", job=job.job_id, error=str(error))
-        return None
+def _ask_left(instance: Instance, waiting: Sequence[Job], params: Mapping[int, jobs.Params]) -> dict[int, int]:
+    """How many ranges the server has for each of these jobs, as far as it says so; it has no call for several of them.
+
+    All reports of jobs wait for this, so a server that fails again and again is not asked about the rest.
+    """
+    left: dict[int, int] = {}
+    failures = 0
+    for job in waiting:
+        try:
+            number = instance.panda.available_event_ranges(event_job_of(job.job_id, params.get(job.job_id, {})))
+        except PandaError as error:
+            log.warning("the server does not say how many event ranges are left", job=job.job_id, error=str(error))
+            failures += 1
+        else:
+            failures = 0
+            left |= {} if number is None else {job.job_id: number}
+        if failures == _FAILURES:
+            break
+    return left
 
 
 def settle_events(connection: Connection, told: EventsTold, over: Collection[int]) -> None:

@@ -21,6 +21,7 @@ from harvester.core.files import FileKind
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
 from harvester.panda.devserver import DevControl
+from harvester.panda.errors import PandaUnavailable
 from harvester.panda.event_messages import EventJob
 from harvester.plugins.api import Done, EventFeed, Failed, Later, News, RangesWanted, ReportedEvent, ReportedFile, Seen
 from harvester.store.schema import JobPhase, event_requests
@@ -388,6 +389,25 @@ def test_a_waiting_job_without_any_range_left_is_killed(served: World, control: 
     served.clock.forward(hours=1)
     served.work(JobPropagator)
     assert served.job(job_id).status is JobStatus.CANCELLED
+
+
+def test_a_server_that_is_silent_about_ranges_does_not_hold_up_all_reports(
+    served: World, control: DevControl, monkeypatch: pytest.MonkeyPatch
+):
+    asked: list[int] = []
+
+    def silent(job: EventJob) -> int:
+        asked.append(job.job_id)
+        raise PandaUnavailable("event/get_available_event_range_count", "no answer in time")
+
+    monkeypatch.setattr(served.panda, "available_event_ranges", silent)
+    control.add_jobs([{"site": QUEUE, "event_ranges": 3} for _ in range(20)])
+    for agent in (JobFetcher, PreparatorAgent):
+        served.work(agent)
+    served.clock.forward(seconds=5)
+    served.work(JobPropagator)
+    assert len(asked) == 3
+    assert [job["sub_status"] for job in control.jobs()] == ["prepared"] * 20
 
 
 def test_ordinary_jobs_know_nothing_of_events(served: World, control: DevControl, feeding: FeedingMessenger):
