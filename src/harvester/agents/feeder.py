@@ -196,28 +196,18 @@ class Feeder(Agent[FeedUnit, Answers]):
     ) -> None:
         if not fed:
             return
-        ready = [held for held, _ in fed if held.worker.status is WorkerStatus.READY]
-        rows = [
-            {
-                "worker_id": held.worker.worker_id,
-                "status": WorkerStatus.RUNNING if held in ready else held.worker.status,
-                "jobs_asked": 0,
-                "due": None,
-            }
-            for held, _ in fed
-        ]
+        ids = [held.worker.worker_id for held, _ in fed]
+        rows = [{"worker_id": worker, "jobs_asked": 0, "due": None} for worker in ids]
         asking.settle(connection, rows, fence, WORKER_REPORT.hasten(now + TOGETHER))
-        asking.note_told(connection, [held.worker.worker_id for held, _ in fed])
+        begun = asking.begin_work(connection, ids)
+        asking.note_told(connection, ids)
         new = {job: each.worker.worker_id for _, each in fed for job in each.job_params}
         working = [job for job in jobs.find_working(connection, new) if job.substatus is JobSubstatus.QUEUED]
         same = {"status": JobStatus.RUNNING, "substatus": JobSubstatus.RUNNING}
         jobs.change_working(connection, [{"job_id": job.job_id, "started_at": now} for job in working], same)
         jobs.trigger_reports(connection, [job.job_id for job in working], now + TOGETHER)
-        kind, became = history.Kind.WORKER, WorkerStatus.RUNNING
-        events = [
-            history.Event(kind, each.worker.worker_id, now, each.worker.status, became, "it has jobs", self.name)
-            for each in ready
-        ]
+        kind, was, became = history.Kind.WORKER, WorkerStatus.READY, WorkerStatus.RUNNING
+        events = [history.Event(kind, worker, now, was, became, "it has jobs", self.name) for worker in sorted(begun)]
         events += [
             history.Event(
                 history.Kind.JOB,

@@ -11,6 +11,7 @@ from datetime import datetime
 from sqlalchemy import Connection, and_, delete, literal, select, tuple_, update
 
 from harvester.core.jobs import JobStatus, JobSubstatus
+from harvester.core.workers import WorkerStatus
 from harvester.store.leases import UNCLAIMED, WORKER_WORK, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, job_workers, jobs, workers
 from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
@@ -75,6 +76,16 @@ def untold(connection: Connection, worker_ids: Collection[int]) -> dict[int, fro
     for worker, job in connection.execute(query):
         found[worker].add(job)
     return {worker: frozenset(some) for worker, some in found.items()}
+
+
+def begin_work(connection: Connection, worker_ids: Collection[int]) -> frozenset[int]:
+    """Of these workers, those that are ready run now; returns them. What a check has made of the others stays."""
+    ready = (one_of(connection, workers.c.worker_id, worker_ids), unindexed(workers.c.status) == WorkerStatus.READY)
+    found = frozenset(connection.scalars(select(workers.c.worker_id).where(*ready).with_for_update()))
+    if found:
+        mine = update(workers).where(one_of(connection, workers.c.worker_id, found))
+        connection.execute(mine.values(status=WorkerStatus.RUNNING))
+    return found
 
 
 def note_told(connection: Connection, worker_ids: Collection[int]) -> None:

@@ -15,6 +15,7 @@ from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Done, Failed, Later, News, Seen
 from harvester.store import jobs, leases, workers
+from harvester.store.history import Kind
 
 RUNNING, FINISHED, CANCELLED = map(Seen, (WorkerStatus.RUNNING, WorkerStatus.FINISHED, WorkerStatus.CANCELLED))
 
@@ -75,6 +76,21 @@ def test_a_worker_that_asks_is_ready_and_gets_a_job(late: World):
     assert (late.job(1).status, late.job(1).substatus) == (JobStatus.RUNNING, JobSubstatus.RUNNING)
     look(late)
     assert late.work(Feeder) == 0
+
+
+def test_what_a_check_tells_while_a_worker_is_fed_stays(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    feeder = Feeder(late.instance)
+    (unit,) = late.claim(feeder)
+    answers = feeder.act(unit)
+    late.resource.states[worker] = Seen(WorkerStatus.IDLE)
+    look(late)
+    assert late.worker(worker).status is WorkerStatus.IDLE
+    late.finish(feeder, unit, answers)
+    assert late.worker(worker).status is WorkerStatus.IDLE
+    assert (late.job(1).status, late.job(1).substatus) == (JobStatus.RUNNING, JobSubstatus.IDLE)
+    assert "it has jobs" not in late.causes(Kind.WORKER, worker)
 
 
 def test_a_request_that_is_seen_again_is_served_once(late: World):
