@@ -21,6 +21,7 @@ from harvester.core.worker_orders import OrderedQueue, read_order, share_order
 from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
 from harvester.panda.errors import PandaRefused
 from harvester.panda.messages import CommandLock
+from harvester.panda.storable import whole
 from harvester.store import commands, duties, leases, orders, workers
 from harvester.store.commands import StoredCommand
 from harvester.store.leases import QUEUE_SIZE
@@ -96,9 +97,11 @@ class CommandManager:
         return [*reports.values(), *numbers]
 
     def _receive(self) -> None:
+        """As many as are obeyed at once: a server that gives the same ones for ever must not keep us from that."""
         self._save()
         bulk = self._instance.settings.commandmanager.commands_bulk_size
-        while received := self._instance.panda.acquire_commands(bulk):
+        for _ in range(0, _AT_ONCE, bulk):
+            received = self._instance.panda.acquire_commands(bulk)
             self._unsaved += [
                 StoredCommand(each.command_id, each.name, each.target, each.params, each.ack_requested)  # type: ignore[arg-type]  # JSON kept as it came
                 for each in received
@@ -165,7 +168,7 @@ def _ordered_kills(connection: Connection, command: StoredCommand) -> dict[int, 
         case "KILL_WORKERS":
             condemned = _matching(connection, command)
         case "SYNC_WORKERS_KILL":
-            condemned = [each for each in _sequence(command.params) if isinstance(each, int)]
+            condemned = [each for each in map(whole, _sequence(command.params)) if each is not None]
         case name if name in {_SET_NUMBERS, _REPORT}:
             return {}
         case _:

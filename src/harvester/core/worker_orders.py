@@ -43,7 +43,7 @@ def _entries(params: object) -> Iterator[tuple[WorkerKind, int]]:
 
 
 def _is_name(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME
+    return isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME and text.isprintable()
 
 
 def share_order(order: Order, queues: Sequence[OrderedQueue]) -> dict[str, dict[WorkerKind, int]]:

@@ -10,6 +10,7 @@ from harvester.agents.command_manager import CommandManager
 from harvester.agents.sizer import Sizer
 from harvester.agents.statistics import StatisticsReporter
 from harvester.panda.devserver import DevControl
+from harvester.panda.messages import Command
 from harvester.store import duties
 
 SET = f"SET_N_WORKERS_JOBTYPE:{QUEUE}"
@@ -119,6 +120,26 @@ def test_an_order_for_a_queue_that_decides_itself_is_told(
     order(served, control, {"managed": {"SCORE": 3}})
     assert "without a queue in slave mode" in capsys.readouterr().out
     assert [command["state"] for command in control.commands()] == ["retrieved"]
+
+
+def test_a_server_that_repeats_itself_for_ever_is_obeyed_all_the_same(slave: World, monkeypatch: pytest.MonkeyPatch):
+    calls: list[int] = []
+
+    def acquire(number: int) -> list[Command]:
+        calls.append(number)
+        assert len(calls) < 1000, "it is asked for ever"
+        return [Command(each, "SET_N_WORKERS_JOBTYPE", QUEUE, {"managed": {"SCORE": 2}}) for each in range(number)]
+
+    monkeypatch.setattr(slave.panda, "acquire_commands", acquire)
+    CommandManager(slave.instance, NOW).round()
+    assert made(slave) == 2
+
+
+def test_yes_is_no_worker(slave: World, control: DevControl):
+    order(slave, control, {"managed": {"SCORE": 1}})
+    made(slave)
+    order(slave, control, [True, "1"], "SYNC_WORKERS_KILL")
+    assert slave.held(1).kill_error is None
 
 
 def test_jobs_limit_the_order_where_workers_need_them(served: World, control: DevControl):

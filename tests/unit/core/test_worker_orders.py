@@ -19,7 +19,8 @@ def test_an_order_is_read_by_job_and_resource_type():
 @pytest.mark.parametrize(
     "params",
     [None, [], "all", {"managed": 3}, {"managed": {"SCORE": -1}}, {"managed": {"SCORE": True}},
-     {"managed": {"SCORE": "3"}}, {"managed": {"": 3}}, {"": {"SCORE": 3}}, {"managed": {"S" * 65: 3}}],
+     {"managed": {"SCORE": "3"}}, {"managed": {"": 3}}, {"": {"SCORE": 3}}, {"managed": {"S" * 65: 3}},
+     {"managed": {"S\0": 3}}, {"\ud800": {"SCORE": 3}}],
 )  # fmt: skip
 def test_nonsense_orders_nothing(params: object):
     assert read_order(params) == {}
