@@ -124,6 +124,6 @@ def test_changes_are_read_once_beginning_with_what_comes_next(db: Database):
         history.record(connection, happened(history.Kind.JOB, 4))
         assert marks.place(connection, "reader") == start
         last, changed = marks.changed_workers(connection, start, 10)
-        assert changed == [2, 3]
+        assert changed == {2: {"running"}, 3: {"running"}}
         marks.move(connection, "reader", last)
-        assert marks.changed_workers(connection, marks.place(connection, "reader"), 10) == (last, [])
+        assert marks.changed_workers(connection, marks.place(connection, "reader"), 10) == (last, {})

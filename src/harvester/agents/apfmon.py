@@ -5,7 +5,8 @@ is not told again.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final, TypeVar
@@ -26,6 +27,7 @@ _PER_CALL: Final = 20
 _REGISTERED_FOR: Final = timedelta(hours=1)
 _CREATING, _UPDATING, _REGISTERING = 0.5, 0.2, 1.0
 """Seconds that calls may take unless `worker_timeout` says otherwise."""
+_REFUSED: Final = 400
 _STATES: Final[Mapping[WorkerStatus, str]] = {
     WorkerStatus.SUBMITTED: "created",
     WorkerStatus.RUNNING: "running",
@@ -56,13 +58,14 @@ class ApfMonitor:
         """
         with self._instance.db.write() as connection:
             before = marks.place(connection, self.name)
-            last, ids = marks.changed_workers(connection, before, _EVENTS_AT_ONCE)
-            changed = [each.worker for each in workers.find(connection, ids)]
+            last, became = marks.changed_workers(connection, before, _EVENTS_AT_ONCE)
+            changed = [each.worker for each in workers.find(connection, sorted(became))]
             if last > before:
                 marks.move(connection, self.name, last)
+        new = {worker for worker, words in became.items() if WorkerStatus.SUBMITTED in words}
         try:
             self._register()
-            self._tell([each for each in changed if each.batch_id and each.status in _STATES])
+            self._tell([each for each in changed if each.batch_id and each.status in _STATES], new)
         except httpx2.HTTPError as error:
             log.warning("the pilot factory monitor was not told", workers=len(changed), error=str(error) or repr(error))
 
@@ -72,15 +75,22 @@ class ApfMonitor:
             self._put(f"factories/{self._instance.id}", factory, _REGISTERING)
             self._registered["factory"] = self._instance.clock()
 
-    def _tell(self, changed: Sequence[Worker]) -> None:
+    def _tell(self, changed: Sequence[Worker], new: Collection[int]) -> None:
+        """Make known those that are new, whatever has become of them since, and say how each stands."""
         self._put_labels({_label(each): each for each in changed})
-        for part in _parts([self._entry(each) for each in changed if each.status is WorkerStatus.SUBMITTED]):
+        for part in _parts([self._entry(each) for each in changed if each.worker_id in new]):
             self._put("jobs", part, _CREATING)
-        for worker in changed:  # it has no call for several of them
-            ids = ",".join(map(str, worker.job_ids)) if worker.status.is_final else ""
-            form = {"state": _STATES[worker.status], **({"ids": ids} if ids else {})}
-            url = self._url(f"jobs/{self._instance.id}:{worker.batch_id}")
-            self._http.post(url, data=form, timeout=self._timeout(_UPDATING)).raise_for_status()
+        answers = Counter(self._post_state(each) for each in changed)  # it has no call for several of them
+        refusals = {status: number for status, number in answers.items() if status >= _REFUSED}
+        if refusals:
+            log.warning("the pilot factory monitor does not take all news", workers_by_http_status=refusals)
+
+    def _post_state(self, worker: Worker) -> int:
+        """The HTTP status of the answer: what it does not want to hear of one worker does not concern the others."""
+        ids = ",".join(map(str, worker.job_ids)) if worker.status.is_final else ""
+        form = {"state": _STATES[worker.status], **({"ids": ids} if ids else {})}
+        url = self._url(f"jobs/{self._instance.id}:{worker.batch_id}")
+        return self._http.post(url, data=form, timeout=self._timeout(_UPDATING)).status_code
 
     def _put_labels(self, by_label: Mapping[str, Worker]) -> None:
         due = {label: worker for label, worker in by_label.items() if self._is_due(label)}

@@ -1,5 +1,7 @@
 """How far somebody has read in the history."""
 
+from collections import defaultdict
+
 from sqlalchemy import Connection, func, select, update
 
 from harvester.store.history import Kind
@@ -21,9 +23,13 @@ def move(connection: Connection, name: str, event_id: int) -> None:
     connection.execute(update(counters).where(counters.c.name == name).values(value=event_id))
 
 
-def changed_workers(connection: Connection, after: int, limit: int) -> tuple[int, list[int]]:
-    """The last of the next events, and the workers that they are about."""
-    query = select(history.c.event_id, history.c.kind, history.c.subject).where(history.c.event_id > after)
-    rows = connection.execute(query.order_by(history.c.event_id).limit(limit)).all()
-    last = rows[-1][0] if rows else after
-    return last, sorted({row[2] for row in rows if row[1] == Kind.WORKER.value})
+def changed_workers(connection: Connection, after: int, limit: int) -> tuple[int, dict[int, frozenset[str]]]:
+    """The last of the next events, and the workers that they are about with all that these have become in them."""
+    columns = (history.c.event_id, history.c.kind, history.c.subject, history.c.became)
+    query = select(*columns).where(history.c.event_id > after).order_by(history.c.event_id)
+    rows = connection.execute(query.limit(limit)).all()
+    found: dict[int, set[str]] = defaultdict(set)
+    for _, kind, subject, became in rows:
+        if kind == Kind.WORKER.value:
+            found[subject].add(became)
+    return rows[-1][0] if rows else after, {worker: frozenset(some) for worker, some in found.items()}

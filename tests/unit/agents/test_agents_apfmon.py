@@ -22,6 +22,7 @@ class Spectator(httpx2.BaseTransport):
     """Keeps what it is told."""
 
     fails: bool = False
+    unknown: set[str] = field(default_factory=set)
     told: list[tuple[str, str, object]] = field(default_factory=list)
     timeouts: set[float] = field(default_factory=set)
 
@@ -32,7 +33,7 @@ class Spectator(httpx2.BaseTransport):
         body = json.loads(text) if request.method == "PUT" else text
         self.told.append((request.method, request.url.path.removeprefix("/api/"), body))
         self.timeouts.add(request.extensions["timeout"]["read"])
-        return httpx2.Response(200)
+        return httpx2.Response(404 if self.told[-1][1] in self.unknown else 200)
 
     def take(self) -> list[tuple[str, str, object]]:
         taken, self.told = self.told, []
@@ -86,6 +87,29 @@ def test_it_hears_of_the_factory_and_of_each_change_of_a_worker(world: World, sp
     assert spectator.take() == [("POST", "jobs/test:b1", "state=running")]
     watching.round()
     assert spectator.take() == []
+
+
+def test_a_worker_that_starts_before_it_was_told_of_is_made_known_too(world: World, spectator: Spectator):
+    watching = monitor(world, spectator)
+    spectator.take()
+    submit(world)
+    see(world, WorkerStatus.RUNNING)
+    watching.round()
+    assert [path for _, path, _ in spectator.take()] == ["labels", "jobs", "jobs/test:b1"]
+
+
+def test_a_worker_of_which_it_does_not_want_to_hear_concerns_no_other(world: World, spectator: Spectator):
+    watching = monitor(world, spectator)
+    spectator.take()
+    world.give_jobs(1, 2)
+    world.work(Sizer)
+    world.work(Submitter)
+    batch_ids = [each.batch_id for each in world.workers()]
+    spectator.unknown = {f"jobs/test:{batch_ids[0]}"}
+    with capture_logs() as lines:
+        watching.round()
+    assert [path for _, path, _ in spectator.take()][-2:] == [f"jobs/test:{each}" for each in batch_ids]
+    assert [line["workers_by_http_status"] for line in lines] == [{404: 1}]
 
 
 def test_factory_and_labels_are_told_every_hour(world: World, spectator: Spectator, clock: MovingClock):
