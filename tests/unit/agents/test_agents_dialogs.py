@@ -16,7 +16,7 @@ from harvester.config.service import Settings
 from harvester.core.dialogs import Dialog, DialogLevel
 from harvester.logs import area_of_record, set_up_logs
 from harvester.panda.devserver import DevControl
-from harvester.panda.errors import PandaUnavailable
+from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.store import dialogs, measurements
 from harvester.store.engine import Database, StoreUnavailableError, sqlite_url
 
@@ -168,6 +168,19 @@ def test_measurements_are_reported_once(served: World, control: DevControl):
     ((at, host, text),) = instance_of(control)["metrics"]
     assert (at, host) == ("2026-08-10 07:00:00.000000", "here")
     assert json.loads(text) == {"rss_mib": 1.5, "cert_lifetime": {"/proxy": 81}}
+
+
+def test_measurements_that_the_server_refuses_do_not_hold_up_messages(served: World, control: DevControl):
+    with served.db.write() as connection:
+        measurements.add(connection, "here", {"rss_mib": 1.5}, NOW)
+        dialogs.add(connection, [Dialog(NOW, "m", "", DialogLevel.INFO, "text")], NOW)
+    control.fault("refuse", "harvester/update_service_metrics", count=1)
+    reporter = ServicePropagator(served.instance)
+    with pytest.raises(PandaRefused):
+        reporter.round()
+    assert len(instance_of(control)["dialogs"]) == 1
+    reporter.round()
+    assert len(instance_of(control)["metrics"]) == 1
 
 
 def test_what_the_server_did_not_take_is_told_again(served: World, control: DevControl):
