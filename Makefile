@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-WORKERS ?= 2
+# Most tests of whole processes wait more than they work.
+WORKERS ?= 4
 
 .PHONY: demo test lint format bench clean
 

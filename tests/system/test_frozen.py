@@ -38,7 +38,7 @@ def test_at_every_point_of_a_submission(site: Site, point: str):
 
 def start_and_freeze(site: Site, point: str) -> subprocess.Popen[bytes]:
     """A process frozen at the point, while none of its threads writes: SQLite lets nobody in beside a writer."""
-    for _ in range(4):
+    for _ in range(10):
         site.start(freeze_at=point)
         frozen = site.leave_frozen()
         if is_free(site):
