@@ -2,7 +2,8 @@
 
 Several processes of one instance share a database and a simulated batch system. They die by SIGKILL at every named
 point, in the middle of plugin calls and at random instants; a database server is killed too. What came of it is judged
-by the batch system's own journal and the server's own record. The exit code is 1 if anything went wrong.
+by the batch system's own journal and the server's own record. The exit code is 1 if anything went wrong, or if nobody
+came to a point at which somebody was to die: then the run has not shown what it was to show.
 """
 
 import faulthandler
@@ -67,11 +68,13 @@ def main() -> int:
         "kills": run.torment.done,
         "workers": len(record.batch_jobs),
         **{kind: len(faults) for kind, faults in verdict.faults.items()},
+        "missed": len(run.torment.missed),
         "unanswered": len(verdict.unanswered),
+        "unanswered_ranges": len(verdict.unanswered_ranges),
         "seconds": round(time.monotonic() - began, 1),
     }
     tell(figures, as_json=given.json)
-    return int(any(verdict.faults.values()) or bool(run.torment.surprises))
+    return int(any([*verdict.faults.values(), run.torment.surprises, run.torment.missed]))
 
 
 def _some_points(seed: int, kills: int) -> Sequence[str]:
@@ -87,6 +90,8 @@ def _story(verdict: Verdict, torment: Torment) -> list[str]:
         lines.append(
             f"{len(verdict.unanswered)} jobs were handed out in answers that a kill destroyed, and made up for"
         )
+    if verdict.unanswered_ranges:
+        lines.append(f"{len(verdict.unanswered_ranges)} event ranges likewise; they stay with the server")
     lines += [f"never came to {point}" for point in torment.missed]
     lines += [*torment.remarks, *torment.surprises[:_EXAMPLES]]
     for kind, faults in verdict.faults.items():

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from pydantic import JsonValue
 
 from databases import Section, running_database
 from harvester.config.queue_loader import QueueLoader
@@ -103,12 +104,12 @@ class Site:
         assert known.active, known.findings
         return Harvester(settings, known, loader)
 
-    def add_jobs(self, number: int, queue: str = QUEUE) -> None:
-        """Put jobs without files into the server."""
+    def add_jobs(self, number: int, queue: str = QUEUE, **more: JsonValue) -> None:
+        """Put jobs without files into the server, with further keys."""
         with DevControl(self.server) as control:
             for start in range(0, number, 1000):
                 some = range(start, min(start + 1000, number))
-                control.add_jobs([{"site": queue, "outFiles": "", "logFile": ""} for _ in some])
+                control.add_jobs([{"site": queue, "outFiles": "", "logFile": "", **more} for _ in some])
 
 
 def read_settings(main: Path) -> Settings:

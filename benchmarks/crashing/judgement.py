@@ -3,22 +3,15 @@
 Every finding is one sentence about one job, worker or batch job.
 """
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Final
 
-from pydantic import JsonValue
-
-from crashing.batch import BatchJob
+from crashing import answers, event_judgement
+from crashing.journal import BatchJob
+from harvester.panda.devserver.events import EventRange
 from harvester.panda.devserver.records import FINAL_WORKER_STATUSES, Job, Worker
-
-Row = Mapping[str, JsonValue]
-_STORED_WITHIN: Final = 5.0
-"""Seconds that it may take to store an answer."""
-_STORED_AFTER_OUTAGE: Final = 25.0
-"""Seconds that it may take when the database was killed meanwhile, or just before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +23,8 @@ class Record:
         deaths: when a process was killed.
         outages: when the database was killed.
         instance: `harvester_id`, with which every marker begins.
+        ranges: the event ranges of divided jobs.
+        ranges_at_once: how many answers with ranges may be on their way to one process.
     """
 
     jobs: Sequence[Job]
@@ -39,6 +34,13 @@ class Record:
     deaths: Sequence[float]
     outages: Sequence[float]
     instance: str
+    ranges: Mapping[int, Sequence[EventRange]] = field(default_factory=dict)
+    ranges_at_once: int = 1
+
+    @property
+    def disturbances(self) -> answers.Disturbances:
+        """Deaths and outages."""
+        return answers.Disturbances(self.deaths, self.outages)
 
     @property
     def by_marker(self) -> dict[str, Worker]:
@@ -53,6 +55,7 @@ class Verdict:
     Attributes:
         unanswered: jobs that the server handed out in an answer that a kill destroyed. The protocol has no way to ask
             for them again; the server itself gives them out anew after half an hour.
+        unanswered_ranges: event ranges likewise; the server gives them out anew when their job has ended.
     """
 
     lost: list[str] = field(default_factory=list)
@@ -61,6 +64,7 @@ class Verdict:
     over_limit: list[str] = field(default_factory=list)
     unreported: list[str] = field(default_factory=list)
     unanswered: list[int] = field(default_factory=list)
+    unanswered_ranges: list[str] = field(default_factory=list)
 
     @property
     def faults(self) -> dict[str, list[str]]:
@@ -76,8 +80,8 @@ class Verdict:
 
 def judge(record: Record) -> Verdict:
     """Judge a run that is over."""
-    excused = unanswered(record.jobs, record.deaths, record.outages)
-    return Verdict(
+    excused = answers.unanswered(record.jobs, record.disturbances)
+    verdict = Verdict(
         list(_lost(record, frozenset(excused))),
         list(_doubled(record)),
         list(_orphaned(record)),
@@ -85,34 +89,28 @@ def judge(record: Record) -> Verdict:
         list(_unreported(record)),
         excused,
     )
+    _add_ranges(verdict, record)
+    return verdict
 
 
-def unanswered(jobs: Iterable[Job], deaths: Sequence[float], outages: Sequence[float] = ()) -> list[int]:
-    """Jobs of answers that never arrived: nobody ever spoke of any of them, and the asker was killed just then.
-
-    An answer arrives as a whole or not at all, and a death excuses no more than one.
-    """
-    answers = defaultdict(list)
-    for job in jobs:
-        if job.acquired is not None:
-            answers[job.acquired].append(job)
-    left, ids = deque(sorted(deaths)), list[int]()
-    for given, some in sorted(answers.items()):
-        if any(job.received or job.status != "sent" for job in some):
-            continue
-        while left and left[0] < given:
-            left.popleft()
-        away = any(-_STORED_AFTER_OUTAGE <= outage - given <= _STORED_WITHIN for outage in outages)
-        if left and left[0] - given <= (_STORED_AFTER_OUTAGE if away else _STORED_WITHIN):
-            left.popleft()
-            ids += [job.job_id for job in some]
-    return ids
+def _add_ranges(verdict: Verdict, record: Record) -> None:
+    arrived = {job: some for job, some in record.ranges.items() if job not in set(verdict.unanswered)}
+    story = event_judgement.Story(
+        arrived, event_judgement.taken_by(record.batch_jobs), record.disturbances, record.ranges_at_once
+    )
+    verdict.unanswered_ranges += story.unanswered()
+    verdict.lost += event_judgement.lost(story, frozenset(verdict.unanswered_ranges))
+    verdict.doubled += event_judgement.doubled(story)
+    verdict.unreported += event_judgement.unreported(story)
 
 
 def _lost(record: Record, excused: frozenset[int]) -> Iterable[str]:
+    run = {job_id for each in record.batch_jobs for job_id in each.jobs}
     for job in record.jobs:
         if job.status != "finished" and job.job_id not in excused:
             yield f"job {job.job_id} is {job.status}/{job.sub_status}, the server has heard {job.received or 'nothing'}"
+        if job.status == "finished" and job.job_id not in run:
+            yield f"job {job.job_id} is said to be finished, and no batch job has run it"
     for worker in record.workers:
         if not worker.is_final:
             yield f"worker {worker.worker_id} is {worker.status} for ever, it had been {worker.statuses}"

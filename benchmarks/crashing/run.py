@@ -3,6 +3,7 @@
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -11,19 +12,26 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from crashing.judgement import Record, unanswered
+from crashing.answers import Disturbances, unanswered
+from crashing.judgement import Record
+from crashing.pilots import Pilots
 from crashing.processes import Starter
 from crashing.torment import Torment
-from crashing.workload import INSTANCE, PULL, PUSH, Workload
+from crashing.workload import DIVIDED, INSTANCE, PARTS, RANGES_AT_ONCE, Workload
 from databases import DatabaseServer, running_server_of, sqlite_section
 from harvester.panda.devserver import DevControl
+from harvester.panda.devserver.events import EventRange
 from harvester.panda.devserver.records import FINAL_JOB_STATUSES, FINAL_WORKER_STATUSES, Job, Worker
 from instance import Site, running_server
 
 _JOBS: Final = TypeAdapter(list[Job])
 _WORKERS: Final = TypeAdapter(list[Worker])
+_RANGES: Final = TypeAdapter(list[EventRange])
 _QUIET: Final = 3.0
-_GLANCE: Final = 0.3
+_GLANCE: Final = 0.1
+_LOOK: Final = 0.3
+_IDLE: Final = 2.0
+"""Seconds without a death after which there may be too little work for those who are to die at a point."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,7 @@ class Run:
 
     workload: Workload
     torment: Torment
+    pilots: Pilots
     patience: float
     _fed: float = field(default=0.0)
 
@@ -73,10 +82,14 @@ class Run:
 
     def feed(self, share: float) -> None:
         """Give work in pace with the kills, and make an end of pulling when there were enough workers."""
-        if time.monotonic() - self._fed < _GLANCE:
+        self.pilots.move()
+        now = time.monotonic()
+        if now - self._fed < (_LOOK if self.torment.idle < _IDLE else _IDLE):
             return
-        self._fed = time.monotonic()
+        self._fed = now
         self.workload.give(share)
+        if self.torment.idle >= _IDLE:
+            self.workload.give_more()
         if self.workload.pulling and self.workload.has_pulled_enough():
             self.torment.reconfigure(self._end_pulling)
 
@@ -92,15 +105,21 @@ class Run:
         self.torment.start()
         seen, moved = self._state(), time.monotonic()
         while time.monotonic() - moved < (_QUIET if self._is_over() else self.patience):
-            time.sleep(_GLANCE)
+            self._wait()
             self.torment.replace_the_dead()
-            self._make_up()
+            self.workload.make_up(self._missing())
             if self.workload.pulling and self.workload.has_pulled_enough():
                 self.torment.stop()
                 self._end_pulling()
                 self.torment.start()
             if self._state() != seen:
                 seen, moved = self._state(), time.monotonic()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + _LOOK
+        while time.monotonic() < until:
+            self.pilots.move()
+            time.sleep(_GLANCE)
 
     def _state(self) -> object:
         """Whatever changes as long as work goes on."""
@@ -113,7 +132,7 @@ class Run:
             and self.workload.journal.left(time.time()) == 0
             and self._statuses("workers") <= FINAL_WORKER_STATUSES
             and self._jobs_are_over()
-            and self._missing() == 0
+            and not self._missing() - self.workload.made_up
         )
 
     def _jobs_are_over(self) -> bool:
@@ -125,32 +144,33 @@ class Run:
         assert isinstance(counts, dict)
         return frozenset(counts)
 
-    def _make_up(self) -> None:
-        """Give other jobs for those of lost answers, as the server would after half an hour."""
-        if self._jobs_are_over() and (missing := self._missing()) > 0:
-            self.workload.add_jobs(missing)
+    def _missing(self) -> Counter[str]:
+        """How many jobs were in lost answers, by queue; none as long as there is other work."""
+        if not self._jobs_are_over() or "sent" not in self._statuses("jobs"):
+            return Counter()
+        jobs = {job.job_id: job for job in _JOBS.validate_python(list(self.workload.control.jobs()))}
+        return Counter(jobs[job_id].site for job_id in unanswered(jobs.values(), self._disturbances()))
 
-    def _missing(self) -> int:
-        """How many jobs more the server has to have for those that were in lost answers."""
-        if "sent" not in self._statuses("jobs"):
-            return 0
-        jobs = _JOBS.validate_python(list(self.workload.control.jobs(site=PUSH)))
-        return (
-            self.workload.workers // 2
-            + len(unanswered(jobs, self.torment.deaths, self.torment.outages))
-            - self.workload.given
-        )
+    def _disturbances(self) -> Disturbances:
+        return Disturbances(self.torment.deaths, self.torment.outages)
 
     def _record(self) -> Record:
         control = self.workload.control
+        jobs = _JOBS.validate_python(list(control.jobs()))
         return Record(
-            _JOBS.validate_python(list(control.jobs())),
+            jobs,
             _WORKERS.validate_python(control.workers()),
             self.workload.journal.all(),
-            dict.fromkeys((PUSH, PULL), self.workload.at_once),
+            dict.fromkeys(PARTS, self.workload.at_once),
             self.torment.deaths,
             self.torment.outages,
             INSTANCE,
+            {
+                job.job_id: _RANGES.validate_python(control.event_ranges(job.job_id))
+                for job in jobs
+                if job.site in DIVIDED
+            },
+            RANGES_AT_ONCE,
         )
 
 
@@ -168,7 +188,7 @@ def prepared(plan: Plan) -> Iterator[Run]:
         site = Site(folder, access, url, database.section if database else sqlite_section(folder))
         workload = Workload(site, control, folder / "batch.db", plan.seed, plan.workers)
         starter = Starter(workload.configure(), folder / "harvester.log", plan.defect)
-        yield Run(workload, _torment(plan, starter, database), plan.patience)
+        yield Run(workload, _torment(plan, starter, database), Pilots(workload.journal, plan.seed), plan.patience)
 
 
 def _torment(plan: Plan, starter: Starter, database: DatabaseServer | None) -> Torment:

@@ -51,6 +51,7 @@ class Torment:
     remarks: list[str] = field(default_factory=list)
     _herd: list[Running] = field(default_factory=list)
     _pending: deque[str] = field(default_factory=deque)
+    _began: float = field(default_factory=time.time)
 
     def run(self, meanwhile: Callable[[float], None]) -> None:
         """Start the processes, and kill and start them again until it is enough; they run on.
@@ -74,6 +75,11 @@ class Torment:
     def done(self) -> int:
         """How many SIGKILLs there have been."""
         return self.causes.total()
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the last death."""
+        return time.time() - max(self.deaths, default=self._began)
 
     @property
     def missed(self) -> Sequence[str]:

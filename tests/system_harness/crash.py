@@ -13,9 +13,10 @@ _HANGS_AFTER = 600
 
 def crash(*words: str) -> tuple[int, dict[str, object], str]:
     """Exit code, figures and everything it said."""
+    path = os.pathsep.join(filter(None, [str(_TESTS), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, _PROGRAM, "--json", *words],
-        env={**os.environ, "PYTHONPATH": str(_TESTS)},
+        env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
         timeout=_HANGS_AFTER,

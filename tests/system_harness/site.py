@@ -17,7 +17,7 @@ import pytest
 from pydantic import JsonValue, TypeAdapter
 
 import harvester.cli
-from crashing.judgement import unanswered
+from crashing.answers import Disturbances, unanswered
 from harvester.panda.devserver.records import Job
 from system_harness.server import Server
 
@@ -206,7 +206,7 @@ class Site:
         the server has by then heard of every earlier one that Harvester holds.
         """
         self.until(lambda: all(job.status in _FINAL for job in self._jobs()[before:]), "the last jobs ended")
-        return frozenset(unanswered(self._jobs()[:before], self._deaths))
+        return frozenset(unanswered(self._jobs()[:before], Disturbances(self._deaths)))
 
     def _jobs(self) -> list[Job]:
         return _JOBS.validate_python(list(self.server.control.jobs()))

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from crashing.batch import BatchJob
-from crashing.judgement import Record, Verdict, judge, most_at_once, unanswered
+from crashing.answers import Disturbances, unanswered
+from crashing.journal import BatchJob
+from crashing.judgement import Record, Verdict, judge, most_at_once
+from harvester.panda.devserver.events import EventRange
 from harvester.panda.devserver.records import Job, Worker
 
 JOB = Job(
@@ -59,6 +61,7 @@ def changed(what: Any, **values: Any) -> Any:  # noqa: ANN401 - a record of any 
         (fields(workers=[changed(WORKER, status="running", told=["running"])]), {"lost": 1, "unreported": 1}),
         (fields(workers=[changed(WORKER, fields={"batchID": "8"})]), {"orphaned": 1}),
         (fields(workers=[]), {"orphaned": 1}),
+        (fields(batch_jobs=[changed(BATCH_JOB, jobs=())]), {"lost": 1}),
         (fields(batch_jobs=[changed(BATCH_JOB, cleaned=None)]), {"orphaned": 1}),
         (fields(batch_jobs=[changed(BATCH_JOB, cleaned=14.0)]), {"orphaned": 1}),
         (fields(batch_jobs=[changed(BATCH_JOB, ends=None)]), {"orphaned": 1}),
@@ -88,27 +91,89 @@ def sent(job_id: int, given: float, **values: Any) -> Job:  # noqa: ANN401 - fie
 
 
 def test_a_lost_answer_is_excused_by_a_death_just_then():
-    assert unanswered([sent(1, 10.0), sent(2, 10.0)], [10.5]) == [1, 2]
+    assert unanswered([sent(1, 10.0), sent(2, 10.0)], Disturbances([10.5])) == [1, 2]
 
 
-@pytest.mark.parametrize("deaths", [[], [9.9], [15.1], [9.9, 15.1]])
+def test_a_busy_server_answers_the_dead():
+    assert unanswered([sent(1, 10.0)], Disturbances([9.5])) == [1]
+
+
+@pytest.mark.parametrize("deaths", [[], [8.9], [15.1], [8.9, 15.1]])
 def test_without_a_death_just_then_it_is_not(deaths: list[float]):
-    assert unanswered([sent(1, 10.0)], deaths) == []
+    assert unanswered([sent(1, 10.0)], Disturbances(deaths)) == []
 
 
 def test_an_answer_may_wait_for_the_database():
-    assert unanswered([sent(1, 10.0)], [20.0], outages=[11.0]) == [1]
-    assert unanswered([sent(1, 10.0)], [20.0], outages=[7.0]) == [1]
-    assert unanswered([sent(1, 10.0)], [36.0], outages=[11.0]) == []
+    assert unanswered([sent(1, 10.0)], Disturbances([20.0], [11.0])) == [1]
+    assert unanswered([sent(1, 10.0)], Disturbances([20.0], [7.0])) == [1]
+    assert unanswered([sent(1, 10.0)], Disturbances([36.0], [11.0])) == []
 
 
-def test_one_death_excuses_one_answer():
-    assert unanswered([sent(1, 10.0), sent(2, 10.1), sent(3, 12.0)], [10.5, 12.5]) == [1, 2]
+def test_one_death_excuses_one_answer_of_each_queue():
+    assert unanswered([sent(1, 10.0), sent(2, 10.1), sent(3, 13.0)], Disturbances([10.5, 13.5])) == [1, 2]
+    other = replace(sent(2, 10.1), site="LATE")
+    assert unanswered([sent(1, 10.0), other], Disturbances([10.5])) == [1, 2]
 
 
 def test_an_answer_of_which_one_job_is_known_did_arrive():
     known = replace(sent(2, 10.0), status="starting", received=[[11.0, "starting", None, "NULL", 1]])
-    assert unanswered([sent(1, 10.0), known], [10.5]) == []
+    assert unanswered([sent(1, 10.0), known], Disturbances([10.5])) == []
+
+
+# ---- event ranges ----------------------------------------------------------------------------------------------------
+
+RANGE = EventRange("r1", {}, "finished", 11.0, 1, ["finished"], [16.0])
+TAKER = changed(BATCH_JOB, ranges=("r1",))
+DIVIDED = replace(RECORD, batch_jobs=[TAKER], ranges={JOB.job_id: [RANGE]})
+SENT = changed(RANGE, status="sent", told=[], told_at=[])
+
+
+def of_range(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - of a range
+    return fields(ranges={JOB.job_id: [changed(RANGE, **values)]})
+
+
+def test_a_good_run_with_event_ranges():
+    assert judge(DIVIDED) == Verdict()
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        (fields(ranges={JOB.job_id: [SENT]}), {"lost": 1}),
+        (fields(ranges={JOB.job_id: [SENT]}, deaths=[11.5]), {"lost": 1}),
+        (fields(ranges={JOB.job_id: [SENT]}, batch_jobs=[BATCH_JOB]), {"lost": 1}),
+        (of_range(status="ready", acquired=None, told=[], told_at=[]), {"lost": 1}),
+        (of_range(times_given=2), {"doubled": 1}),
+        (fields(batch_jobs=[changed(TAKER, ranges=("r1", "r1"))]), {"doubled": 1}),
+        (of_range(told=["finished", "finished"], told_at=[16.0, 18.0]), {"doubled": 1}),
+        (of_range(told=["finished", "failed"], told_at=[16.0, 18.0]), {"doubled": 1, "unreported": 1}),
+        (fields(batch_jobs=[BATCH_JOB]), {"unreported": 1}),
+    ],
+)
+def test_what_goes_wrong_with_event_ranges_is_found(record: dict[str, Any], found: Mapping[str, int]):
+    assert faults(changed(DIVIDED, **record)) == found
+
+
+def test_to_tell_of_an_event_range_again_is_excused_by_a_death_in_between():
+    twice = changed(RANGE, told=["finished", "finished"], told_at=[16.0, 18.0])
+    assert faults(changed(DIVIDED, ranges={JOB.job_id: [twice]}, deaths=[17.0])) == {}
+    assert faults(changed(DIVIDED, ranges={JOB.job_id: [twice]}, outages=[17.0])) == {}
+
+
+def test_a_death_excuses_event_ranges_of_as_many_answers_as_one_process_waits_for():
+    gone = [changed(SENT, range_id=f"r{number}", acquired=11.0 + number / 10) for number in range(3)]
+    verdict = judge(
+        changed(DIVIDED, ranges={JOB.job_id: gone}, batch_jobs=[BATCH_JOB], deaths=[11.5], ranges_at_once=2)
+    )
+    assert verdict.unanswered_ranges == ["r0", "r1"]
+    assert len(verdict.lost) == 1
+
+
+def test_event_ranges_of_a_job_that_never_arrived_are_nobodys():
+    job, ready = sent(2, 10.2), changed(RANGE, status="ready", acquired=None, told=[], told_at=[])
+    record = changed(DIVIDED, jobs=[JOB, job], ranges={2: [ready]}, batch_jobs=[BATCH_JOB], deaths=[10.5])
+    assert judge(record).unanswered == [2]
+    assert faults(record) == {}
 
 
 # ---- limits ----------------------------------------------------------------------------------------------------------

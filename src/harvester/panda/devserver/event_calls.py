@@ -28,7 +28,7 @@ def acquire_event_ranges(
     job = call.state.jobs.get(job_id)
     if job is None or job.status not in _MAY_HAVE_RANGES or job.command == KILL:
         return ok([])
-    return ok([each.given for each in call.state.events.acquire(job_id, n_ranges)])
+    return ok([each.given for each in call.state.events.acquire(job_id, n_ranges, call.now)])
 
 
 @method("POST", "event/update_event_ranges", production=True)

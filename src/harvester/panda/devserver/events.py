@@ -18,15 +18,18 @@ class EventRange(Record):
 
     Attributes:
         given: what a worker gets of it.
+        acquired: when it was given out.
         times_given: more than 1 would be a fault of this server.
-        told: every end that was reported, in order; `about` is the last report.
+        told: every end that was reported, in order, and `told_at` when; `about` is the last report.
     """
 
     range_id: str
     given: dict[str, JsonValue]
     status: str = "ready"
+    acquired: float | None = None
     times_given: int = 0
     told: list[JsonValue] = field(default_factory=list)
+    told_at: list[JsonValue] = field(default_factory=list)
     about: dict[str, JsonValue] = field(default_factory=dict)
     zip_file: dict[str, JsonValue] | None = None
 
@@ -63,11 +66,11 @@ class Events:
         """Count the ranges that nobody has yet."""
         return sum(each.status == "ready" for each in self.of_job(job_id))
 
-    def acquire(self, job_id: int, number: int) -> list[EventRange]:
+    def acquire(self, job_id: int, number: int, now: float) -> list[EventRange]:
         """Give ranges out; each goes to nobody else."""
         free = [each for each in self.of_job(job_id) if each.status == "ready"][:number]
         for each in free:
-            each.status = "sent"
+            each.status, each.acquired = "sent", now
             each.times_given += 1
         self._keep(job_id)
         return free
@@ -83,6 +86,7 @@ class Events:
         entry = self._by_job[job_id][str(about["eventRangeID"])]
         entry.status = status
         entry.told.append(about["eventStatus"])
+        entry.told_at.append(now)
         entry.about = dict(about)
         entry.zip_file = dict(zip_file) if isinstance(zip_file, dict) else None
         self._memory.note(now, "event", entry.range_id, status)
