@@ -37,6 +37,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "change_watcher": "monitor",
     "disk_cleaner": "sweeper",
     "worker_propagator": "propagator",
+    "log_uploader": "propagator",
     "statistics": "propagator",
     "killer": "sweeper",
     "housekeeper": "master",

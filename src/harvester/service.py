@@ -30,6 +30,7 @@ from harvester.agents.fetching import Fetcher
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.killer import Killer
+from harvester.agents.log_uploader import LogUploader
 from harvester.agents.monitor import Monitor
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.private_documents import PrivateDocuments
@@ -46,6 +47,7 @@ from harvester.agents.sweeper import Sweeper
 from harvester.agents.watcher import Watcher, signs_of
 from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.config.cache_lines import read_lines
+from harvester.config.instance_sections import Pandacon
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
@@ -54,6 +56,7 @@ from harvester.core.errors import HarvesterError
 from harvester.core.watching import Sign
 from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
+from harvester.panda.file_server import FileServer
 from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
@@ -120,6 +123,28 @@ def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
         CredentialError: a certificate, token or table of hosts cannot be used.
     """
     panda = settings.pandacon
+    credentials = _credentials_for(panda.server_url, panda)
+    client = PandaClient(
+        panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout, clock=clock
+    )
+    client.require_credentials()
+    return client
+
+
+def file_server(settings: Settings, clock: Clock = utc_now) -> FileServer | None:
+    """The client for the server that takes logs; None where nobody could read them there.
+
+    Raises:
+        CredentialError: as for `panda_client`.
+    """
+    panda = settings.pandacon
+    if panda.panda_cache_url_r is None:
+        return None
+    credentials = _credentials_for(panda.file_server_url, panda)
+    return FileServer(panda.file_server_url, credentials, timeout=panda.timeout, clock=clock)
+
+
+def _credentials_for(url: str, panda: Pandacon) -> Credentials:
     general = Credentials(
         auth_type=AuthType(panda.auth_type),
         cert_file=panda.cert_file,
@@ -129,12 +154,7 @@ def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
         auth_origin=panda.auth_origin,
     )
     hosts = load_host_table(Path(panda.multihost_auth_config)) if panda.multihost_auth_config else {}
-    credentials = credentials_for(panda.server_url, general, hosts)
-    client = PandaClient(
-        panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout, clock=clock
-    )
-    client.require_credentials()
-    return client
+    return credentials_for(url, general, hosts)
 
 
 def plugin_context(
@@ -224,11 +244,14 @@ class Harvester:
             Refusals(tick),
             ahead=steady.ahead,
             tick=tick,
+            files=file_server(settings, steady),
         )
+        self._files = instance.files
         self.housekeeper = Housekeeper(self.db, steady, self.host, tick=tick)
+        agents: Sequence[type[Agent[Any, Any]]] = (*_AGENTS, LogUploader) if instance.files else _AGENTS
         self.runners = [
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive, tick)
-            for agent in _AGENTS
+            for agent in agents
         ]
         versions = ConfigVersions(self.db, steady, Path(settings.master.work_dir))
         self.reloader = QueueReloader(instance, loader, loaded, versions)
@@ -337,6 +360,8 @@ class Harvester:
             log.warning("claims are left to run out", error=str(error))
         if finished:
             self.panda.close()
+            if self._files:
+                self._files.close()
             self.db.close()
         log.info("stopped", finished=finished)
         return finished

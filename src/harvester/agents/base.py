@@ -20,6 +20,7 @@ from harvester.agents.refusals import Refusals
 from harvester.config.service import Settings
 from harvester.core.clock import Clock
 from harvester.panda.client import PandaClient
+from harvester.panda.file_server import FileServer
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import PluginPool
 from harvester.store import leases, queues
@@ -68,6 +69,9 @@ class Instance:
     """By how much our clock is ahead of the world's, whose times files and resources tell."""
     tick: Callable[[], float] = time.monotonic
     """Seconds of a clock that never goes back."""
+
+    files: FileServer | None = None
+    """Takes the logs of workers; None where nobody could read them there."""
 
     @property
     def id(self) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.lines import Line
+from harvester.agents.log_uploader import expect_logs, local_logs, uploads
 from harvester.core.pacing import on_the_beat
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
@@ -65,7 +66,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
             return self.instance.panda.update_workers(reports, size, probe=self.line.is_in_trouble)
 
     def _report(self, worker: Worker) -> WorkerReport:
-        logs: Mapping[str, str] = worker.log_urls or {}
+        logs = self._readable_logs(worker)
         return WorkerReport(
             worker_id=worker.worker_id,
             status=worker.status.value,
@@ -97,6 +98,12 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
             job_ids=worker.job_ids,
         )
 
+    def _readable_logs(self, worker: Worker) -> Mapping[str, str]:
+        """Logs that are still to be uploaded cannot be read anywhere yet."""
+        logs: Mapping[str, str] = worker.log_urls or {}
+        hidden = local_logs(logs) if logs and uploads(self.instance, worker.queue) else {}
+        return {name: url for name, url in logs.items() if name not in hidden} if hidden else logs
+
     def commit(self, connection: Connection, unit: WorkersUnit, result: Sequence[WorkerReply]) -> Sequence[str]:
         """Ended workers that the server accepted need no further report."""
         now = self.instance.clock()
@@ -110,4 +117,5 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
                 due = None if worker.status.is_final else heartbeat
                 rows.append({"worker_id": worker.worker_id, "report_due": due})
         workers.settle_reports(connection, rows, unit.claim.fence)
-        return ("sweeper",)
+        told = [worker for worker, reply in zip(unit.workers, result, strict=True) if reply.accepted]
+        return ("sweeper", "log uploader") if expect_logs(connection, self.instance, told, now) else ("sweeper",)

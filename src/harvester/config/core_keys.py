@@ -53,6 +53,11 @@ class SubmitterKeys(Keyed):
     """Computing elements that workers go to; throttlers may count failed submissions by them."""
     ce_endpoint: Annotated[Text | None, Idle("no pilot factory monitor is told about workers")] = None
     """Their address, for a pilot factory monitor."""
+    upload_log: JsonFlag = False
+    """Upload the logs that workers write, where no web server gives them out; `[pandacon] pandaCacheURL_R` has to be
+    set. Only files in the access point or below `logDir` are read."""
+    log_dir: Text | None = None
+    """Directory of the workers' logs where it is not the access point."""
 
 
 class MonitorKeys(Keyed):

@@ -72,7 +72,7 @@ CaBundle = Annotated[
 
 
 _AS_MANY_AS_THREADS = Idle("every thread may send a request of its own")
-_NO_UPLOADS = Idle("nothing is uploaded")
+_FOR_KUBERNETES = Idle("it is for Kubernetes, for which there is no plugin; a queue that asks for one is refused")
 _PILOTS_READ_FILES = Later("no port is open; pilots find their jobs in the access points")
 _NO_DOOR = Idle("no port is open")
 _NOTHING_SHARED = Idle("the jobs of a task share no files")
@@ -181,21 +181,21 @@ class Pandacon(Section):
 
     server_api_url_ssl: Annotated[Url | None, Field(alias="server_api_url_ssl")] = None
     """Address of the server's API, as in `https://host:25443/api/v1`."""
-    cache_api_url_ssl: Annotated[Url | None, Field(alias="cache_api_url_ssl"), _NO_UPLOADS] = None
-    """Address for uploads; the same server when not set."""
+    cache_api_url_ssl: Annotated[Url | None, Field(alias="cache_api_url_ssl")] = None
+    """Address for uploads; that of `pandaCacheURL_W`, or the same server, when not set."""
     server_api_url: Annotated[Url | None, Field(alias="server_api_url")] = None
     """Used when neither `server_api_url_ssl` nor `pandaURLSSL` is set."""
     panda_url_ssl: Annotated[Url | None, Field(alias="pandaURLSSL")] = None
     """Older form of `server_api_url_ssl`: the same host with another path."""
-    panda_cache_url_w: Annotated[Url | None, Field(alias="pandaCacheURL_W"), _NO_UPLOADS] = None
-    """Older form of `cache_api_url_ssl`."""
-    panda_cache_url_r: Annotated[Url | None, Field(alias="pandaCacheURL_R"), _NO_UPLOADS] = None
-    """Public address of uploaded logs."""
-    panda_cache_url: Annotated[Text | None, Field(alias="pandaCacheURL"), _NO_UPLOADS] = None
+    panda_cache_url_w: Annotated[Url | None, Field(alias="pandaCacheURL_W")] = None
+    """Older form of `cache_api_url_ssl`: the same host with another path."""
+    panda_cache_url_r: Annotated[Url | None, Field(alias="pandaCacheURL_R")] = None
+    """Public address of the server's cache, in which uploaded logs are read; without it none is uploaded."""
+    panda_cache_url: Annotated[Text | None, Field(alias="pandaCacheURL"), _FOR_KUBERNETES] = None
     """Host of the Kubernetes log server."""
-    panda_cache_url_r_path: Annotated[Text | None, Field(alias="pandaCacheURL_R_path"), _NO_UPLOADS] = None
+    panda_cache_url_r_path: Annotated[Text | None, Field(alias="pandaCacheURL_R_path"), _FOR_KUBERNETES] = None
     """Its path for reading."""
-    panda_cache_url_w_path: Annotated[Text | None, Field(alias="pandaCacheURL_W_path"), _NO_UPLOADS] = None
+    panda_cache_url_w_path: Annotated[Text | None, Field(alias="pandaCacheURL_W_path"), _FOR_KUBERNETES] = None
     """Its path for writing."""
     idds_url: Annotated[Url | None, Field(alias="iddsURL"), Idle("no hyper-parameter samples are fetched")] = None
     """iDDS server, for hyper-parameter optimisation only."""
@@ -230,6 +230,12 @@ class Pandacon(Section):
     def server_url(self) -> str:
         """Base of the server's API, without a slash at the end."""
         stated = self.server_api_url_ssl or _api_of(self.panda_url_ssl) or self.server_api_url or ""
+        return stated.rstrip("/")
+
+    @property
+    def file_server_url(self) -> str:
+        """Base of the API that takes files, without a slash at the end."""
+        stated = self.cache_api_url_ssl or _api_of(self.panda_cache_url_w) or self.server_url
         return stated.rstrip("/")
 
 

@@ -86,7 +86,6 @@ NOT_NEEDED_ANYWHERE: Final = frozenset({"siteName", "queueName", "setup_name", "
 """Keys that upstream gives to every plugin, or reads itself when it makes one."""
 
 NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
-    Role.SUBMITTER: frozenset({"uploadLog"}),
     Role.MESSENGER: frozenset(
         {
             "jsonEventsFeedFileName",

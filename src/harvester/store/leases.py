@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, literal, or_, select, update
 
-from harvester.store.schema import duties, event_requests, jobs, owners, queues, workers
+from harvester.store.schema import duties, event_requests, jobs, owners, queues, worker_logs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import one_of
 from harvester.store.types import UtcTime
@@ -66,11 +66,12 @@ WORKER_WORK: Final = Pair(workers)
 WORKER_REPORT: Final = Pair(workers, "report_")
 WORKER_KILL: Final = Pair(workers, "kill_")
 EVENT_REQUEST: Final = Pair(event_requests)
+WORKER_LOG: Final = Pair(worker_logs)
 QUEUE_FETCH: Final = Pair(queues, "fetch_")
 QUEUE_SIZE: Final = Pair(queues, "size_")
 QUEUE_MONITOR: Final = Pair(queues, "monitor_")
 DUTY: Final = Pair(duties)
-ROW_PAIRS: Final = (JOB_WORK, JOB_REPORT, WORKER_WORK, WORKER_REPORT, WORKER_KILL, EVENT_REQUEST)
+ROW_PAIRS: Final = (JOB_WORK, JOB_REPORT, WORKER_WORK, WORKER_REPORT, WORKER_KILL, EVENT_REQUEST, WORKER_LOG)
 QUEUE_PAIRS: Final = (QUEUE_FETCH, QUEUE_SIZE, QUEUE_MONITOR)
 
 

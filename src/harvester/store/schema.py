@@ -288,6 +288,19 @@ event_requests = Table(
 )
 """Workers that wait for event ranges; with a `delivery` the server has answered."""
 
+worker_logs = Table(
+    "worker_logs",
+    metadata,
+    Column("worker_id", Key, primary_key=True, autoincrement=False),
+    Column("queue", _NAME, nullable=False),
+    Column("paths", JsonText, nullable=False),
+    Column("sent", JsonText, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    *_lease(""),
+    Index(None, "due"),
+)
+"""Workers whose logs are brought to the server: where these are, and what of them the server has."""
+
 duties = Table(
     "duties",
     metadata,

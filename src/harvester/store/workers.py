@@ -20,7 +20,7 @@ from harvester.store.leases import (
     ClaimTicket,
     claim_rows,
 )
-from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, workers
+from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, worker_logs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of, unindexed
 from harvester.store.types import Ids
@@ -313,6 +313,12 @@ def request_kill(connection: Connection, kills: Mapping[int, Kill], now: datetim
     return marked
 
 
+def change_log_urls(connection: Connection, urls: Mapping[int, Mapping[str, str]], now: datetime) -> None:
+    """The logs of these workers can be read there; the server is told soon."""
+    rows = [{"worker_id": worker, "log_urls": dict(some)} for worker, some in urls.items()]
+    change_rows(connection, workers, rows, same=WORKER_REPORT.hasten(now + TOGETHER))
+
+
 def settle_reports(connection: Connection, changes: Sequence[Mapping[str, object]], fence: int) -> None:
     """Write when reported workers are due again; one that changed while it was reported stays due."""
     change_rows(connection, workers, changes, WORKER_REPORT.fence == fence, same={"report_fence": 0})
@@ -368,7 +374,8 @@ def remove(connection: Connection, worker_ids: Sequence[int], now: datetime) -> 
         waiting = and_(unindexed(jobs.c.phase) == JobPhase.SWEEP, or_(JOB_WORK.due.is_(None), JOB_WORK.due <= now))
         mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), waiting)
         connection.execute(mine.values(JOB_WORK.set(now)))
-    connection.execute(delete(workers).where(one_of(connection, workers.c.worker_id, worker_ids)))
+    for table in (workers, worker_logs):
+        connection.execute(delete(table).where(one_of(connection, table.c.worker_id, worker_ids)))
     connection.execute(delete(job_workers).where(one_of(connection, job_workers.c.worker_id, worker_ids)))
     history.forget(connection, history.Kind.WORKER, worker_ids)
 

@@ -76,7 +76,7 @@ def test_a_setting_that_nobody_reads_is_found_in_its_line(call: CommandLine, blo
 @pytest.mark.parametrize(
     ("block", "written"),
     [
-        ("submitter", '"uploadLog": true, "nCoreFactor": 1, "siteName": "S", "_note": "text"'),
+        ("submitter", '"uploadLog": false, "nCoreFactor": 1, "siteName": "S", "_note": "text"'),
         ("monitor", '"checkTimeout": 5'),
         ("messenger", '"subTarballName": "x", "worker_heartbeat": 5, "jsonJobReport": "x"'),
         ("workerMaker", '"nJobsPerWorker": 1, "jobAttributesToUse": []'),
@@ -86,6 +86,13 @@ def test_settings_that_somebody_reads_are_no_mistake(call: CommandLine, block: s
     common = QUEUE.replace("{", '{"common": {"ofSomePlugin": 1},', 1)
     call.queues.write_text('{"Q": ' + common.replace(f'"{block}": {{', f'"{block}": {{{written}, ') + "}")
     assert call("check").stdout == ""
+
+
+def test_logs_that_nobody_could_read_are_told_of(call: CommandLine):
+    call.queues.write_text('{"Q": ' + QUEUE.replace('"submitter": {', '"submitter": {"uploadLog": true, ') + "}")
+    (found,) = json.loads(call("check", "--json").stdout)
+    assert (found["severity"], found["key"]) == ("warning", "Q.submitter.uploadLog")
+    assert "pandaCacheURL_R" in found["problem"]
 
 
 def test_what_the_plugin_refuses_as_well_is_told_once(call: CommandLine):

@@ -305,6 +305,20 @@ def test_the_server_by_any_of_its_names(tmp_path: Path, stated: str, url: str) -
     assert load(tmp_path, f"[master]\nharvester_id = u\n[pandacon]\n{stated}").pandacon.server_url == url
 
 
+@pytest.mark.shows("pandacon.cache_api_url_ssl", "pandacon.pandaCacheURL_W")
+@pytest.mark.parametrize(
+    ("stated", "url"),
+    [
+        ("cache_api_url_ssl = https://a:1/api/v1/\npandaCacheURL_W = https://b:2/x", "https://a:1/api/v1"),
+        ("pandaCacheURL_W = https://b:2/server/panda", "https://b:2/api/v1"),
+        ("", "https://c:3/api/v1"),
+    ],
+)
+def test_the_server_that_takes_files_by_any_of_its_names(tmp_path: Path, stated: str, url: str) -> None:
+    minimal = "[master]\nharvester_id = u\n[pandacon]\nserver_api_url_ssl = https://c:3/api/v1\n"
+    assert load(tmp_path, f"{minimal}{stated}").pandacon.file_server_url == url
+
+
 @pytest.mark.parametrize(
     ("stated", "names"),
     [

@@ -14,11 +14,13 @@ from urllib.parse import parse_qs
 from pydantic import JsonValue
 
 # the handlers enter themselves into the table of methods
-from harvester.panda.devserver import event_calls, harvester_calls, pilot_calls, server_calls  # noqa: F401
+from harvester.panda.devserver import event_calls, file_calls, harvester_calls, pilot_calls, server_calls  # noqa: F401
 from harvester.panda.devserver.access import Access
 from harvester.panda.devserver.answers import Answer, HttpFailure, crashed, forbidden, refused
 from harvester.panda.devserver.door import Door
 from harvester.panda.devserver.faults import Fault, FaultKind, Faults
+from harvester.panda.devserver.files import CACHE
+from harvester.panda.devserver.forms import files_of
 from harvester.panda.devserver.methods import METHODS, Call, Method
 from harvester.panda.devserver.parameters import ArgumentProblem
 from harvester.panda.devserver.state import State
@@ -36,7 +38,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 @dataclass(frozen=True, slots=True)
 class DevApp:
-    """Serves `/api/v1/` as PanDA does and `/dev/` as itself.
+    """Serves `/api/v1/` and `/cache/` as PanDA does, and `/dev/` as itself.
 
     Attributes:
         stopping: set when the server ends, so that a hanging call ends with it.
@@ -61,7 +63,16 @@ class DevApp:
         _check_framing(environ)
         if environ["PATH_INFO"].startswith(_DEV):
             return _send(start_response, HTTPStatus.OK, _json(self._dev(environ)), _JSON)
+        if environ["PATH_INFO"].startswith(CACHE):
+            return _send(start_response, HTTPStatus.OK, self._cached(environ["PATH_INFO"]), "text/plain")
         return self._api(environ, start_response)
+
+    def _cached(self, path: str) -> bytes:
+        with self.state.turn():
+            content = self.state.files.get(path.removeprefix(CACHE))
+        if content is None:
+            raise HttpFailure("404 Not Found", "Not Found", html=True)
+        return content
 
     def _dev(self, environ: Environ) -> JsonValue:
         verb = environ["REQUEST_METHOD"]
@@ -114,7 +125,8 @@ class DevApp:
         if fault is not None and fault.kind is FaultKind.DB_DOWN:
             return method.without_database(bound)
         with self.state.turn() as now:
-            return method.run(Call(self.state, caller, now), bound)
+            origin = f"{environ['wsgi.url_scheme']}://{environ['HTTP_HOST']}"
+            return method.run(Call(self.state, caller, now, origin), bound)
 
 
 def _check_framing(environ: Environ) -> None:
@@ -154,11 +166,12 @@ def _json_body(environ: Environ) -> dict[str, JsonValue]:
 
 def _body(environ: Environ) -> dict[str, JsonValue]:
     """Read a body as JSON only if its type says so to the letter; anything else is taken for a form."""
-    if environ.get("CONTENT_TYPE") == _JSON:
+    kind = str(environ.get("CONTENT_TYPE", ""))
+    if kind == _JSON:
         return _json_body(environ)
-    body = _read(environ).decode("utf-8", "replace")
-    is_form = str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
-    return _single(parse_qs(body)) if is_form else {}
+    body = _read(environ)
+    is_form = kind.startswith("application/x-www-form-urlencoded")
+    return _single(parse_qs(body.decode("utf-8", "replace"))) if is_form else files_of(kind, body)
 
 
 def _query(environ: Environ) -> dict[str, JsonValue]:

@@ -18,11 +18,17 @@ Declared = ParamSpec("Declared")
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler knows besides its arguments; `now` is the moment of the call."""
+    """What a handler knows besides its arguments.
+
+    Attributes:
+        now: the moment of the call.
+        origin: scheme, host and port that the caller found this server at.
+    """
 
     state: State
     caller: Caller | None
     now: float
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import RLock
 
 from harvester.panda.devserver.events import Events
+from harvester.panda.devserver.files import Files
 from harvester.panda.devserver.instances import Commands, Instances
 from harvester.panda.devserver.jobs import Jobs
 from harvester.panda.devserver.memory import Memory
@@ -14,7 +15,7 @@ from harvester.panda.devserver.workers import Workers
 
 
 class State:
-    """Jobs, event ranges, workers, instances and commands; each call is one turn.
+    """Jobs, event ranges, workers, instances, commands and files; each call is one turn.
 
     Args:
         state_file: a SQLite file that keeps everything, or None for memory only.
@@ -30,6 +31,7 @@ class State:
         self.workers = Workers(self.memory, self.jobs)
         self.instances = Instances(self.memory)
         self.commands = Commands(self.memory)
+        self.files = Files(self.memory)
 
     @contextmanager
     def turn(self) -> Iterator[float]:
