@@ -67,6 +67,7 @@ from harvester.upkeep import DIALOGS_PERIOD, Upkeep
 log = structlog.get_logger(__name__)
 
 _DUTY_RETRY: Final = 60.0
+_SHORTEST_PAUSE: Final = 0.1
 _OBJECTS_BEFORE_COLLECTION: Final = 20_000
 _DEFAULT_PORTS: Final = {"mariadb": 3306, "postgresql": 5432}
 _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and result types of its own
@@ -190,6 +191,10 @@ class _Loop:
     round: Callable[[], None]
     nudged: threading.Event = field(default_factory=threading.Event)
     patience: float = 600.0
+
+    def pause(self, *, failed: bool) -> float:
+        """Seconds from the end of a round to the next one, however short the configured time is."""
+        return max(min(self.retry, self.period) if failed else self.period, _SHORTEST_PAUSE)
 
 
 class Harvester:
@@ -369,15 +374,15 @@ class Harvester:
     def _repeat(self, loop: _Loop) -> None:
         while not self._stopping.is_set():
             self._rounds_ended[loop.name] = time.monotonic()
-            pause = min(loop.retry, loop.period)
+            failed = True
             try:
                 loop.round()
-                pause = loop.period
+                failed = False
             except HarvesterError as error:
                 log.warning("round failed, it is tried again", agent=loop.name, error=str(error))
             except Exception:  # the loop's edge: whatever it is, the next round gets its chance
                 log.exception("round failed, it is tried again", agent=loop.name)
-            loop.nudged.wait(pause)
+            loop.nudged.wait(loop.pause(failed=failed))
             loop.nudged.clear()
 
 

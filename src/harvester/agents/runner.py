@@ -32,6 +32,11 @@ _PATIENCE: Final = 60.0
 _BLOCKED_NAP: Final = 0.25
 """Seconds to wait when rows are due that nobody may claim now, because their queue rests or is busy; doubled each time
 that nothing could be claimed again."""
+_SHORTEST_NAP: Final = 0.1
+"""Seconds from one look to the next when nothing is due, however short `sleepTime` is."""
+_SHORTEST_LEASE: Final = 30.0
+"""Seconds that a claim lasts, however short `lockInterval` is: it is renewed every few seconds only, and the clocks of
+two hosts differ by some."""
 _MOMENT: Final = 0.02
 """Seconds to wait when what was due has been dealt with in claiming it, and more may be due."""
 _BRIEF: Final = 1.0
@@ -114,6 +119,11 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._dispatcher.start()
 
     @property
+    def is_on(self) -> bool:
+        """Whether it does anything; with `nThreads` 0 it is switched off."""
+        return self.agent.pace.threads > 0
+
+    @property
     def silence(self) -> float:
         """Seconds since it last looked for work, or knew that it need not."""
         return self._tick() - self._looked
@@ -142,8 +152,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     def renew(self) -> None:
         """Make the claims in hand last on; called regularly by the housekeeper."""
-        now = self._tick()
-        lease = self.agent.pace.lease
+        now, lease = self._tick(), self._lease
         self._complain_of_slow_ones(now)
         with self._lock:
             old = [each for each in self._in_hand.values() if lease / 3 < now - each.renewed < lease]
@@ -154,6 +163,10 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._db.transact(lambda connection: leases.extend(connection, claims, until))
         for each in old:
             each.renewed = now
+
+    @property
+    def _lease(self) -> float:
+        return max(self.agent.pace.lease, _SHORTEST_LEASE)
 
     def _complain_of_slow_ones(self, now: float) -> None:
         """Whoever hangs in a plugin or in the network does so visibly, but not in every round."""
@@ -201,13 +214,12 @@ class AgentRunner(Generic[UnitT, ResultT]):
         with self._db.read() as connection:
             horizon = self.agent.horizon(connection)
         self._looked = self._tick()
-        pace = self.agent.pace
-        longest = min(pace.ceiling, _LONGEST_NAP)
+        longest = max(min(self.agent.pace.ceiling, _LONGEST_NAP), _SHORTEST_NAP)
         if horizon is None or horizon > now:
             self._fruitless = 0
             ahead = longest if horizon is None else (horizon - now).total_seconds()
             return (), min(ahead, longest)
-        until = now + timedelta(seconds=pace.lease)
+        until = now + timedelta(seconds=self._lease)
         ticket = ClaimTicket(self._owner().next_fence(), now, until, self._busy())
         if line and line.is_in_trouble:
             ticket = replace(ticket, limit=_TO_PROBE)
@@ -280,7 +292,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         with self._lock:
             age = self._tick() - self._in_hand[id(unit)].renewed
         mine = unit.claim.owner_id == self._owner().owner_id
-        return self._is_alive() and mine and age < self.agent.pace.lease
+        return self._is_alive() and mine and age < self._lease
 
     def _work(self, unit: UnitT) -> None:
         try:

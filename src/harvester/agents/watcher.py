@@ -111,8 +111,8 @@ class Watcher:
 
 
 def signs_of(runners: Sequence[AgentRunner[Any, Any]], db: Database, clock: Clock) -> list[Sign]:
-    """How the agents do; without a database nobody knows what waits for them, and they fall silent."""
-    now = clock()
+    """How the agents do that are switched on; without a database nobody knows what waits, and they fall silent."""
+    now, runners = clock(), [each for each in runners if each.is_on]
     waiting: dict[str, float] = {}
     try:
         with db.read() as connection:

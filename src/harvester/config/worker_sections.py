@@ -1,7 +1,7 @@
 """The sections of the agents that treat workers, core reference §1.8.
 
 Each `sleepTime`, `checkInterval` and the like is a ceiling: work that is known to be there starts at once. Each
-`lockInterval` is the length of a lease, which is renewed while its work goes on.
+`lockInterval` is the length of a lease, half a minute at the least, which is renewed while its work goes on.
 """
 
 from collections.abc import Mapping

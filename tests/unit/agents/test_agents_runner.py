@@ -4,7 +4,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import Connection
@@ -27,6 +27,7 @@ from harvester.store import files, jobs, leases
 from harvester.store.engine import StoreUnavailableError
 from harvester.store.jobs import NewJob
 from harvester.store.leases import Owner
+from harvester.store.schema import WorkerPhase
 
 PATIENCE = 30.0
 LEASE = 600.0
@@ -171,6 +172,24 @@ def test_a_lease_that_ran_out_while_it_waited_is_not_used(world: World, gate: Ga
 
 
 @pytest.mark.usefixtures("patient")
+def test_a_claim_outlasts_two_renewals_whatever_the_configuration_says(world: World, gate: Gate, tick: Tick):
+    world.configure(submitter={"lockInterval": 0})
+    given_intents(world, "A")
+    with running(world, Submitter(world.instance), tick):
+        until(lambda: gate.calls == ["A"])
+        with world.db.read() as connection:
+            due = leases.next_due(connection, leases.WORKER_WORK, WorkerPhase.SETTLE)
+        assert due is not None
+        assert due - world.clock() == timedelta(seconds=30)
+        gate.open()
+
+
+def test_an_agent_that_need_not_sleep_does_not_ask_the_database_without_end(world: World, tick: Tick):
+    world.configure(submitter={"sleepTime": 0})
+    runner = AgentRunner(Submitter(world.instance), world.db, lambda: world.owner, lambda: True, tick)
+    assert runner._look() == ((), 0.1)
+
+
 def test_the_order_to_stop_begins_nothing_more(world: World, gate: Gate, tick: Tick):
     one_thread(world)
     given_intents(world, *"ABCDE")

@@ -168,6 +168,17 @@ def test_an_agent_that_looks_for_work_is_not_silent_and_what_it_leaves_is_overdu
     assert (sign.silent, sign.overdue < 0) == (0, True)
 
 
+def test_an_agent_that_is_switched_off_is_not_stuck(world: World, clock: MovingClock):
+    world.configure(preparator={"nThreads": 0})
+    ticks = [0.0]
+    runner = AgentRunner(
+        PreparatorAgent(world.instance), world.db, lambda: world.owner, lambda: True, tick=lambda: ticks[0]
+    )
+    runner._look()
+    ticks[0] = 1e6
+    assert signs_of([runner], world.db, clock) == []
+
+
 def test_an_agent_that_rests_leaves_nothing_overdue(world: World, clock: MovingClock):
     runner = AgentRunner(PreparatorAgent(world.instance), world.db, lambda: world.owner, lambda: True)
     with world.db.write() as connection:

@@ -117,6 +117,14 @@ def test_rounds_have_the_period_of_their_section(tmp_path: Path, name: str, sect
     assert [period for each, period in found.items() if each.startswith(name)] == [77]
 
 
+def test_rounds_that_need_not_pause_leave_something_to_others(tmp_path: Path):
+    service = made(tmp_path, commandmanager={"sleepTime": 0}, credmanager={"sleepTime": 0})
+    pauses = [loop.pause(failed=failed) for loop in service._loops for failed in (True, False)]
+    assert min(pauses) == 0.1
+    service.panda.close()
+    service.db.close()
+
+
 @pytest.mark.shows("apfmon.active")
 def test_a_pilot_factory_monitor_is_told_only_if_that_is_wanted(tmp_path: Path):
     assert "apfmon" not in periods(tmp_path)
