@@ -137,10 +137,7 @@ class Listener:
 
     def _collect(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
         told = self._instance.call(messenger.collect, [each.held.worker for each in seen], _Unheard)
-        return [
-            _unheard(each, news.reason) if isinstance(news, _Unheard) else _heard(each, news)
-            for each, news in zip(seen, told, strict=True)
-        ]
+        return [_with_answer(each, answer) for each, answer in zip(seen, told, strict=True)]
 
     def _finish(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
         """Have logs and left-over outputs of ended workers gathered, and take what that adds to the news."""
@@ -222,6 +219,16 @@ def _by_queue(seen: Iterable[Observation]) -> dict[str, list[Observation]]:
 def _has_news(seen: Observation) -> bool:
     """Whether there is something to acknowledge: what a job waits with has to be told again."""
     return bool(seen.news.attributes or seen.news.files or seen.news.events) and not seen.unsettled
+
+
+def _with_answer(seen: Observation, answer: object) -> Observation:
+    """What the messenger said of the worker; an answer that the contract does not know concerns this worker alone."""
+    match answer:
+        case News():
+            return _heard(seen, answer)
+        case _Unheard(reason):
+            return _unheard(seen, reason)
+    return _unheard(seen, f"its messenger gave an answer that the contract does not know: {answer!r}"[:300])
 
 
 def _unheard(seen: Observation, reason: str) -> Observation:

@@ -76,6 +76,20 @@ def test_a_messenger_that_raises_concerns_its_own_queue_alone(
     assert "a bug" in str(world.note_of("monitor", OTHER))
 
 
+def test_a_messenger_that_answers_nonsense_concerns_its_own_workers_alone(
+    world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+):
+    good, bad = submitted(), submitted(job_id=2)
+    monkeypatch.setattr(
+        FakeMessenger, "collect", lambda _, some: [None if w.worker_id == bad else News() for w in some]
+    )
+    world.resource.states = {good: FINISHED, bad: FINISHED}
+    world.work(Monitor)
+    assert world.worker(good).status is WorkerStatus.FINISHED
+    assert world.worker(bad).status is WorkerStatus.SUBMITTED
+    assert "contract does not know: None" in str(world.note_of("monitor"))
+
+
 def test_an_end_is_believed_once_the_worker_could_be_heard(
     world: World, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
 ):
