@@ -102,3 +102,13 @@ def test_a_branch_that_is_not_there_is_named(source: Path, tmp_path: Path):
     (state,) = syncer(source, target, sourceBranch="maine").check([str(target)])
     assert isinstance(state, Unknown)
     assert state.reason == f"{source} has no branch maine"
+
+
+def test_a_password_in_the_address_is_never_told(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    target, url = tmp_path / "target", "https://somebody:hush@git.example.org/templates"
+    for name, value in {"COUNT": "1", "KEY_0": f"url.{source}.insteadOf", "VALUE_0": url}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    syncer(source, target, sourceURL=url).update([str(target)])
+    (state,) = syncer(source, target, sourceURL=url, sourceBranch="maine").check([str(target)])
+    assert isinstance(state, Unknown)
+    assert state.reason == "https://(hidden)@git.example.org/templates has no branch maine"
