@@ -25,6 +25,7 @@ from harvester.config.service import Settings
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
     "facts": "cacher",
+    "private_documents": "cacher",
     "reloader": "queue_config_mapper",
     "config_versions": "queue_config_mapper",
     "queue_configuration": "queue_config_mapper",

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote
 
+import structlog
 from pydantic import JsonValue
 
 from harvester.config.findings import is_secret
 from harvester.plugins.messengers.access_point_files import write_atomically
 from harvester.store.cache import CacheKey
+
+log = structlog.get_logger(__name__)
 
 _MARK = "PRIVATE KEY"
 
@@ -41,10 +44,16 @@ class PrivateDocuments:
         write_atomically(str(self._path(key)), json.dumps(document), private=True)
 
     def load(self, key: CacheKey) -> JsonValue:
-        """A document; None if this host does not have it."""
+        """A document; None if this host does not have it, or cannot read it."""
+        path = self._path(key)
         try:
-            document: JsonValue = json.loads(self._path(key).read_bytes())
-        except (OSError, ValueError):
+            document: JsonValue = json.loads(path.read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is damaged"
+            advice = "correct its rights, or remove it and let the cacher fetch it again; then restart"
+            log.warning("a private document cannot be read", file=str(path), reason=reason, advice=advice)
             return None
         return document
 

@@ -1,10 +1,12 @@
 """The cacher: what was good stays, whatever comes after it."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
+from structlog.testing import capture_logs
 from world import World
 
 from harvester.agents.cacher import Cacher
@@ -126,6 +128,31 @@ def test_secrets_never_reach_the_database(source: Source, main_key: str, text: s
     source.ask()
     source.cacher.round()
     assert source.private.load(CacheKey(main_key)) is None
+
+
+def test_a_private_document_that_cannot_be_read_is_told(source: Source):
+    key = CacheKey("globus_secret")
+    source.private.save(key, [1])
+    (file,) = (source.directory / "private").iterdir()
+    file.write_text("[1")
+    with capture_logs() as lines:
+        assert source.private.load(key) is None
+        assert source.private.load(CacheKey("one that never came")) is None
+    assert [(line["event"], line["file"]) for line in lines] == [("a private document cannot be read", str(file))]
+
+
+def test_a_copy_may_be_named_relative_to_where_the_service_was_started(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    real_open, opened = os.open, list[str]()
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest, **more: opened.append(str(path)) or real_open(path, *rest, **more)
+    )
+    source.ask(f"queues.json||file:{source.file}|copy.json")
+    source.say("[1]")
+    assert (tmp_path / "copy.json").read_text() == "[1]"
+    assert "/.copy.json.new" not in opened
 
 
 def test_one_slow_or_broken_source_does_not_hold_up_the_others(source: Source):

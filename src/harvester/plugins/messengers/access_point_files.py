@@ -37,8 +37,8 @@ def write_atomically(path: str, text: str, *, private: bool = False) -> None:
         text: its content.
         private: whether nobody but the owner may read it.
     """
-    directory, _, name = path.rpartition("/")
-    new = f"{directory}/.{name}.new"
+    directory, slash, name = path.rpartition("/")
+    new = f"{directory}{slash}.{name}.new"
     mode = 0o600 if private else 0o644
     try:
         descriptor = os.open(new, _NEW, mode)
