@@ -51,7 +51,7 @@ class SubmitterKeys(Keyed):
     """`[submitter] noPilotsWhenNoActiveJobs` of this queue."""
     computing_elements: Names = ()
     """Computing elements that workers go to; throttlers may count failed submissions by them."""
-    ce_endpoint: Annotated[Text | None, Idle("no pilot factory monitor is told about workers")] = None
+    ce_endpoint: Annotated[Text | None, Idle("a pilot factory monitor is told where each worker went")] = None
     """Their address, for a pilot factory monitor."""
     upload_log: JsonFlag = False
     """Upload the logs that workers write, where no web server gives them out; `[pandacon] pandaCacheURL_R` has to be

@@ -88,9 +88,6 @@ NOT_NEEDED_ANYWHERE: Final = frozenset({"siteName", "queueName", "setup_name", "
 NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
     Role.MESSENGER: frozenset(
         {
-            "jsonEventsFeedFileName",
-            "jsonEventsRequestFileName",
-            "jsonEventsUpdateFileName",
             "leftOverZipPatterns",
             "maxWorkersForZip",
             "subTarballName",
