@@ -22,6 +22,7 @@ from store_tools import (
 )
 
 from harvester.core.jobs import Kill
+from harvester.core.kinds import WorkerKind
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.store import history, jobs, leases, worker_counts, workers
 from harvester.store.engine import Database
@@ -370,10 +371,10 @@ def test_workers_are_counted_by_queue_type_and_status(db: Database):
         end(connection, 4)
         assert worker_counts.by_type(connection, ["HERE", "THERE"]) == {
             "HERE": {
-                ("managed", "SCORE"): {WorkerStatus.SUBMITTED: 2},
-                ("managed", "MCORE"): {WorkerStatus.PENDING: 1},
+                WorkerKind("managed", "SCORE"): {WorkerStatus.SUBMITTED: 2},
+                WorkerKind("managed", "MCORE"): {WorkerStatus.PENDING: 1},
             },
-            "THERE": {(None, None): {WorkerStatus.FINISHED: 1}},
+            "THERE": {WorkerKind(): {WorkerStatus.FINISHED: 1}},
         }
         assert worker_counts.by_queue_and_status(connection)["THERE"] == {WorkerStatus.FINISHED: 1}
         assert worker_counts.live(connection, ["THERE"]) == {"THERE": {}}

@@ -280,17 +280,9 @@ class Monitor(Agent[MonitorUnit, Round]):
             "phase": WorkerPhase.MONITOR,
         }
         if verdict.status.is_final and verdict.ended_at:
-            keep = timedelta(hours=self._keep_hours(verdict.status))
+            keep = self.instance.settings.sweeper.keep_time(verdict.status)
             row |= {"phase": WorkerPhase.SWEEP, "due": verdict.ended_at + keep}
         return row
-
-    def _keep_hours(self, status: WorkerStatus) -> float:
-        sweeper = self.instance.settings.sweeper
-        return {
-            WorkerStatus.FINISHED: sweeper.keep_finished,
-            WorkerStatus.FAILED: sweeper.keep_failed,
-            WorkerStatus.CANCELLED: sweeper.keep_cancelled,
-        }.get(status, sweeper.keep_missed)
 
     def _write_unseen(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
         lost = [each for each in seen if isinstance(each.outcome, Unknown) and each.held.worker.unseen_since is None]

@@ -173,16 +173,8 @@ class JobPropagator(Agent[JobsUnit, Told]):
         return ("sweeper", "killer")
 
     def _done_row(self, job: Job, now: datetime) -> dict[str, object]:
-        keep = timedelta(hours=self._keep_hours(job.status))
+        keep = self.instance.settings.sweeper.keep_time(job.status)
         return {"job_id": job.job_id, "substatus": JobSubstatus.DONE, "due": now + keep}
-
-    def _keep_hours(self, status: JobStatus) -> float:
-        sweeper = self.instance.settings.sweeper
-        return {
-            JobStatus.FINISHED: sweeper.keep_finished,
-            JobStatus.FAILED: sweeper.keep_failed,
-            JobStatus.CANCELLED: sweeper.keep_cancelled,
-        }.get(status, sweeper.keep_missed)
 
     def _obey_kills(self, connection: Connection, condemned: Sequence[Job], now: datetime) -> None:
         """Jobs with live workers end through them; the others end here (core reference §3.4 step 3).

@@ -102,7 +102,7 @@ def record_missed(
         "status": WorkerStatus.MISSED,
         "phase": WorkerPhase.SWEEP,
         "ended_at": now,
-        "due": now + timedelta(hours=instance.settings.sweeper.keep_missed),
+        "due": now + instance.settings.sweeper.keep_time(WorkerStatus.MISSED),
         **WORKER_REPORT.set(now),
         **WORKER_KILL.set(None),
     }

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from harvester.agents.base import Instance
-from harvester.core.kinds import said
+from harvester.core.kinds import WorkerKind, said
 from harvester.core.worker_orders import Order
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.panda.errors import PandaRefused
 from harvester.store import orders, worker_counts
-from harvester.store.worker_counts import WorkerKind
 
 _NOTHING: Final = {"running": 0, "submitted": 0, "finished": 0, "to_submit": 0}
 Table = dict[str, dict[str, dict[str, int]]]
@@ -51,20 +50,21 @@ class StatisticsReporter:
 
 def _statistics(counts: Mapping[WorkerKind, Mapping[WorkerStatus, int]], ordered: Order) -> Table:
     table: Table = {}
-    for (job_type, resource_type), by_status in counts.items():
-        if numbers := _numbers(table, job_type, resource_type):
+    for kind, by_status in counts.items():
+        if numbers := _numbers(table, kind):
             numbers["running"] += by_status.get(WorkerStatus.RUNNING, 0)
             numbers["submitted"] += by_status.get(WorkerStatus.SUBMITTED, 0)
             numbers["finished"] += by_status.get(WorkerStatus.FINISHED, 0)
     for kind, number in ordered.items():
-        if numbers := _numbers(table, kind.job_type, kind.resource_type):
+        if numbers := _numbers(table, kind):
             numbers["to_submit"] += number
     return table or {"managed": {"SCORE": dict(_NOTHING)}}
 
 
-def _numbers(table: Table, job_type: str | None, resource_type: str | None) -> dict[str, int] | None:
+def _numbers(table: Table, kind: WorkerKind) -> dict[str, int] | None:
     """The line of a kind of worker, which is made if need be; None for kinds that the server has no line for."""
-    if said(resource_type) is None:
+    resource_type = said(kind.resource_type)
+    if resource_type is None:
         return None
-    by_type = table.setdefault(job_type or "managed", {})
-    return by_type.setdefault(str(resource_type), dict(_NOTHING))
+    by_type = table.setdefault(kind.job_type or "managed", {})
+    return by_type.setdefault(resource_type, dict(_NOTHING))

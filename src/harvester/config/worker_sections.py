@@ -5,6 +5,7 @@ Each `sleepTime`, `checkInterval` and the like is a ceiling: work that is known 
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -26,6 +27,8 @@ from harvester.config.fields import (
     Text,
 )
 from harvester.config.watermarks import Watermarks
+from harvester.core.jobs import JobStatus
+from harvester.core.workers import WorkerStatus
 
 
 def _factor(value: object) -> object:
@@ -183,3 +186,8 @@ class Sweeper(Section):
     disk_high_watermark: Watermarks = ()
     """`directory|GB,directory|GB`: the oldest files go when a directory holds more, except inputs that jobs still need.
     Needs `diskCleanUpInterval`."""
+
+    def keep_time(self, status: WorkerStatus | JobStatus) -> timedelta:
+        """How long a worker or job is kept that has ended so."""
+        hours = {"finished": self.keep_finished, "failed": self.keep_failed, "cancelled": self.keep_cancelled}
+        return timedelta(hours=hours.get(status.value, self.keep_missed))

@@ -14,7 +14,7 @@ from harvester.core.records import record_type
 from harvester.core.workers import FINAL_WORKER_STATUSES
 from harvester.store import history
 from harvester.store.leases import JOB_REPORT, JOB_WORK, TOGETHER, UNCLAIMED, ClaimTicket, claim_rows
-from harvester.store.schema import JobPhase, files, job_params, job_workers, jobs, workers
+from harvester.store.schema import OPEN_JOB_PHASES, JobPhase, files, job_params, job_workers, jobs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
 
@@ -41,8 +41,7 @@ _FIELDS: Final = (
 )
 _JOB: Final = Selection([jobs.c[name] for name in _FIELDS])
 _ATTRIBUTES: Final = _FIELDS.index("attributes")
-_BEFORE_STAGING: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
-_IS_OPEN: Final = unindexed(jobs.c.phase).in_(_BEFORE_STAGING)
+_IS_OPEN: Final = unindexed(jobs.c.phase).in_(OPEN_JOB_PHASES)
 _BEST_FIRST: Final = (jobs.c.priority.desc(), jobs.c.task_id, jobs.c.job_id)
 _WORKERS_OF_JOB: Final = select(func.count()).select_from(job_workers).correlate(jobs)
 _HAS_WORKER: Final = unindexed(jobs.c.phase) == JobPhase.WORK
@@ -89,7 +88,7 @@ def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, i
     """Jobs by queue that are fetched and not yet running."""
     waiting = and_(
         jobs.c.queue.in_(queues),
-        jobs.c.phase.in_(_BEFORE_STAGING),
+        jobs.c.phase.in_(OPEN_JOB_PHASES),
         jobs.c.status == JobStatus.STARTING,
     )
     query = select(jobs.c.queue, func.count()).where(waiting).group_by(jobs.c.queue)
@@ -99,7 +98,7 @@ def count_starting(connection: Connection, queues: Sequence[str]) -> dict[str, i
 def count_loads(connection: Connection, queues: Sequence[str]) -> dict[str, JobCounts]:
     """Jobs by queue that are not over, with their cores; every row is read for it, so only for queues that need to."""
     query = select(jobs.c.queue, jobs.c.status, func.count(), func.sum(jobs.c.cores))
-    open_jobs = and_(jobs.c.queue.in_(queues), jobs.c.phase.in_(_BEFORE_STAGING))
+    open_jobs = and_(jobs.c.queue.in_(queues), jobs.c.phase.in_(OPEN_JOB_PHASES))
     totals: dict[str, dict[JobStatus, tuple[int, int]]] = {queue: {} for queue in queues}
     for queue, status, number, cores in connection.execute(
         query.where(open_jobs).group_by(jobs.c.queue, jobs.c.status)

@@ -8,6 +8,7 @@ of their own.
 """
 
 from enum import StrEnum
+from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
@@ -31,6 +32,10 @@ class JobPhase(StrEnum):
     STAGE = "stage"
     REPORT = "report"
     SWEEP = "sweep"
+
+
+OPEN_JOB_PHASES: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
+"""Of jobs that have neither ended nor begun to store outputs."""
 
 
 class WorkerPhase(StrEnum):

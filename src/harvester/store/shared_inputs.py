@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, and_, case, func, select, update
 
@@ -10,11 +9,8 @@ from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.records import record_type
 from harvester.store.files import COLUMNS, number_of_name
 from harvester.store.leases import JOB_WORK, UNCLAIMED
-from harvester.store.schema import JobPhase, files, jobs
+from harvester.store.schema import OPEN_JOB_PHASES, JobPhase, files, jobs
 from harvester.store.sets import one_of, unindexed
-
-_OPEN: Final = (JobPhase.PREPARE, JobPhase.SUBMIT, JobPhase.WORK)
-"""Phases of jobs that still need their inputs, so that nobody has removed them."""
 
 
 @record_type
@@ -39,7 +35,7 @@ class InputState:
 def states_of(connection: Connection, lfns: Collection[str]) -> list[InputState]:
     """How inputs of these names stand, wherever they are needed."""
     preparing = unindexed(jobs.c.phase) == JobPhase.PREPARE
-    is_open = unindexed(jobs.c.phase).in_(_OPEN)
+    is_open = unindexed(jobs.c.phase).in_(OPEN_JOB_PHASES)
     named = (files.c.lfn, files.c.scope, files.c.endpoint, jobs.c.queue)
     query = select(
         *named,
@@ -67,7 +63,7 @@ def needed(connection: Connection, lfns: Collection[str]) -> frozenset[str]:
     """Those of the names that are inputs of jobs that have not ended."""
     wanted = one_of(connection, files.c.name_key, {number_of_name(each) for each in lfns})
     query = select(files.c.lfn).join_from(files, jobs, files.c.job_id == jobs.c.job_id).distinct()
-    return frozenset(connection.scalars(query.where(wanted, unindexed(jobs.c.phase).in_(_OPEN))))
+    return frozenset(connection.scalars(query.where(wanted, unindexed(jobs.c.phase).in_(OPEN_JOB_PHASES))))
 
 
 def call_waiting(connection: Connection, lfns: Collection[str], now: datetime) -> None:

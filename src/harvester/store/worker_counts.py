@@ -6,11 +6,9 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, func, select
 
+from harvester.core.kinds import WorkerKind
 from harvester.core.workers import WorkerStatus
 from harvester.store.schema import WorkerPhase, job_workers, workers
-
-WorkerKind = tuple[str | None, str | None]
-"""Job type and resource type of a worker."""
 
 _IS_LIVE = workers.c.phase.in_([WorkerPhase.SUBMIT, WorkerPhase.SETTLE, WorkerPhase.MONITOR])
 
@@ -79,7 +77,7 @@ def by_type(connection: Connection, queues: Collection[str]) -> dict[str, dict[W
     columns = (workers.c.queue, workers.c.job_type, workers.c.resource_type, workers.c.status)
     counts: dict[str, dict[WorkerKind, dict[WorkerStatus, int]]] = {}
     for row in connection.execute(select(*columns, func.count()).where(columns[0].in_(queues)).group_by(*columns)):
-        counts.setdefault(row[0], {}).setdefault((row[1], row[2]), {})[row[3]] = row[4]
+        counts.setdefault(row[0], {}).setdefault(WorkerKind(row[1], row[2]), {})[row[3]] = row[4]
     return counts
 
 
