@@ -16,7 +16,7 @@ from harvester.config.queues import QueueConfig
 from harvester.core.grouping import Group, GroupRules, Spread, group_jobs
 from harvester.core.jobs import Job
 from harvester.core.workers import MapType
-from harvester.plugins.api import GroupToServe
+from harvester.plugins.api import FreeSlot, GroupToServe
 from harvester.store import jobs, shared_workers, worker_counts
 from harvester.store.leases import BATCH
 
@@ -39,8 +39,12 @@ class Matched:
 
 
 def needs_matching(queue: QueueConfig) -> bool:
-    """Whether the new workers of the queue are not simply for one waiting job each, or for none."""
-    return queue.map_type in {MapType.ONE_TO_MANY, MapType.MANY_TO_ONE} or binds_late(queue)
+    """Whether the new workers of the queue are not simply for one waiting job each, or for none.
+
+    How many resources are ready is found out after the claim, so jobs are matched then too.
+    """
+    is_shared = queue.map_type in {MapType.ONE_TO_MANY, MapType.MANY_TO_ONE}
+    return is_shared or binds_late(queue) or queue.core.worker_maker.dynamic_sizing
 
 
 def binds_late(queue: QueueConfig) -> bool:
@@ -80,15 +84,22 @@ def most_wanted(
     return {name: (waiting[name] + growing.get(name, 0)) * most.get(name, 1) for name in queues}
 
 
-def match(instance: Instance, queue: QueueConfig, new_workers: int) -> Matched:
-    """The groups for at most so many new workers, from what waits now."""
+def match(instance: Instance, queue: QueueConfig, new_workers: int, slots: Sequence[FreeSlot]) -> Matched:
+    """The groups for at most so many new workers, from what waits now.
+
+    Args:
+        instance: that the queue belongs to.
+        queue: its configuration.
+        new_workers: how many there may be.
+        slots: the free nodes that they are made for.
+    """
     maker = instance.plugins.worker_maker(queue.queue_name)
     number = min(new_workers, BATCH)
     if queue.map_type is MapType.ONE_TO_MANY:
         spread = spread_of(queue, maker.workers_per_job(number))
         with instance.db.read() as connection:
             return _match_shared_jobs(connection, queue, spread, number, instance.clock())
-    rules = group_rules(queue, maker.jobs_per_worker(number))
+    rules = group_rules(queue, maker.jobs_per_worker(number, slots))
     with instance.db.read() as connection:
         return _match_jobs(connection, queue, rules, number, instance.clock())
 

@@ -21,7 +21,7 @@ from harvester.core.demand import (
 )
 from harvester.core.facts import QueueFacts
 from harvester.core.kinds import Want, WorkerKind, said
-from harvester.core.limits import Room, WorkerCounts, WorkerLimits
+from harvester.core.limits import WorkerCounts, WorkerLimits
 from harvester.core.resource_types import RESOURCE_TYPES, ResourceTypes, read_resource_types, requirement_of
 from harvester.core.sizing import NO_CEILING, NO_END, Demand, Sizing, size_workers
 from harvester.core.slots import Slot, slot_of
@@ -107,13 +107,11 @@ class QueueSizes:
             return closed
         if pulls and limits.total <= 0:
             return NO_CEILING
-        further = list(_ready_room(queue, present.counts))
         if present.ordered is None:
             demand = self._activated(queue, present.counts) if pulls else of_waiting_jobs(present.waiting)
-        else:
-            demand = self._ordered(queue, present.ordered, present.loads)
-            further += [] if pulls else [room_for_jobs(present.waiting)]
-        return size_workers(limits, present.counts, demand, further)
+            return size_workers(limits, present.counts, demand)
+        demand = self._ordered(queue, present.ordered, present.loads)
+        return size_workers(limits, present.counts, demand, [] if pulls else [room_for_jobs(present.waiting)])
 
     def _closed(self, queue: QueueConfig) -> Sizing | None:
         facts = self._instance.facts.of(queue.queue_name)
@@ -160,6 +158,14 @@ class QueueSizes:
         return core_factor(queue.core.submitter.n_core_factor, "managed", kind)
 
 
+def with_terms(queue: QueueConfig, groups: Sequence[GroupToServe]) -> Sequence[GroupToServe]:
+    """The groups with what the queue says of its workers, if it says something."""
+    per_node, walltime_limit_s = queue.core.submitter.n_core_per_node, queue.walltime_limit
+    if not per_node and not walltime_limit_s:
+        return groups
+    return [replace(group, cores_per_node=per_node or None, walltime_limit_s=walltime_limit_s) for group in groups]
+
+
 def with_slots(instance: Instance, queue: str, groups: Sequence[GroupToServe]) -> Sequence[GroupToServe]:
     """The groups with what a worker takes by the information system, if that knows the queue."""
     facts = instance.facts.of(queue)
@@ -191,20 +197,6 @@ def core_factor(configured: int | Mapping[str, Mapping[str, int]], job_type: str
 def _names(queue: QueueConfig) -> tuple[str, str]:
     """What the server may call the queue."""
     return queue.queue_name, queue.site_name
-
-
-def _ready_room(queue: QueueConfig, counts: WorkerCounts) -> Iterable[Room]:
-    """What `dynamicSizing` allows (core reference §3.6 step 5)."""
-    maker = queue.core.worker_maker
-    if not maker.dynamic_sizing:
-        return
-    ready = maker.n_ready_resources
-    if ready == 0 and maker.static_workers:
-        present = counts.queued + counts.running
-        told = f"no resource is ready; {present} of {maker.static_workers} static workers are there"
-        yield Room(maker.static_workers - present, "workerMaker.staticWorkers", told)
-    else:
-        yield Room(ready, "workerMaker.nReadyResources", f"{ready} resources are ready")
 
 
 def _sized(want: Want, facts: QueueFacts, types: ResourceTypes) -> Want:

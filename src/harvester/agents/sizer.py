@@ -6,24 +6,27 @@ The intent charges the queue's budget before any resource is asked, so limits ho
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 from typing import Final
 
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.free_slots import opening_of
 from harvester.agents.holds import leave_held
 from harvester.agents.intents import Intents, Planned, Unplanned
 from harvester.agents.matching import Matched, match, most_wanted, needs_matching
-from harvester.agents.queue_sizes import QueueSizes, with_slots
+from harvester.agents.queue_sizes import QueueSizes, with_slots, with_terms
 from harvester.agents.throttling import Throttling
 from harvester.config.queues import QueueConfig
 from harvester.core.grouping import GroupRules, group_jobs
 from harvester.core.holds import HoldMode
 from harvester.core.kinds import Want, WorkerKind, said
 from harvester.core.labels import SLOTS, draw_label
-from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing, by_resource_type
+from harvester.core.readiness import READY_LIMITS
+from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing, by_resource_type, within
 from harvester.core.workers import MapType
-from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
+from harvester.plugins.api import Failed, FreeSlot, GroupToServe, WorkerPlan
 from harvester.store import history, jobs, leases, queues
 from harvester.store.leases import BATCH, QUEUE_SIZE, Claim, ClaimTicket
 
@@ -150,19 +153,24 @@ class Sizer(Agent[SizeUnit, Planned]):
         template = plugins.messenger(unit.about).access_point_template()
         if objection := self._throttling.objection(unit.about):
             return Planned((), (), template, Sizing(0, "throttler", objection))
-        matched, sizing = self._matched(unit)
-        matched = replace(matched, groups=with_slots(self.instance, unit.about, matched.groups))
+        queue = plugins.queue(unit.about)
+        opening = opening_of(self.instance, queue, unit.sizing)
+        sizing = within(unit.sizing, opening.room) if opening.room else unit.sizing
+        matched, sizing = self._matched(unit, sizing, opening.slots)
+        groups = with_terms(queue, with_slots(self.instance, unit.about, matched.groups))
+        matched = replace(matched, groups=_with_nodes(groups, opening.slots))
         plans = self.instance.call(plugins.worker_maker(unit.about).make, matched.groups, Unplanned)
         gate = Admission(unit.sizing.rooms)
         return Planned(matched.groups, [_admitted(plan, gate) for plan in plans], template, sizing, matched.at_once)
 
-    def _matched(self, unit: SizeUnit) -> tuple[Matched, Sizing]:
+    def _matched(self, unit: SizeUnit, sizing: Sizing, slots: Sequence[FreeSlot]) -> tuple[Matched, Sizing]:
         """The jobs for the new workers, and the decision as far as there are any."""
-        sizing = unit.sizing
         if unit.groups is not None:
-            return Matched(unit.groups, sizing.reason), sizing
+            return Matched(unit.groups[: sizing.new_workers], sizing.reason), sizing
+        if not sizing.new_workers:
+            return Matched((), sizing.reason), sizing
         queue = self.instance.plugins.queue(unit.about)
-        matched = match(self.instance, queue, sizing.new_workers)
+        matched = match(self.instance, queue, sizing.new_workers, slots)
         groups = [
             replace(group, kind=kind)
             for group, kind in zip(matched.groups, self._kinds(queue, sizing, len(matched.groups)), strict=True)
@@ -207,7 +215,7 @@ class Sizer(Agent[SizeUnit, Planned]):
 
     def _rest(self, sizing: Sizing, now: datetime) -> datetime | None:
         """Until when the queue gets no further workers, whatever happens meanwhile."""
-        if sizing.limit in CYCLE_LIMITS:
+        if sizing.limit in CYCLE_LIMITS or sizing.limit in READY_LIMITS:
             return self._next_look(now)
         interval = self.instance.settings.submitter.min_submission_interval
         return now + timedelta(seconds=interval) if interval else None
@@ -222,6 +230,13 @@ def _admitted(plan: WorkerPlan | Failed | Unplanned, gate: Admission) -> WorkerP
         return plan
     size = f"{plan.cores} cores and {plan.ram_mb} MB"
     return Unplanned(f"{room.reason}, which leaves too little for another worker of {size}", room.limit)
+
+
+def _with_nodes(groups: Sequence[GroupToServe], slots: Sequence[FreeSlot]) -> Sequence[GroupToServe]:
+    """The groups with the free nodes that each is to run on, where these matter."""
+    if not slots:
+        return groups
+    return [replace(group, free=slot) for group, slot in zip_longest(groups, slots[: len(groups)])]
 
 
 def _carried_out(sizing: Sizing, result: Planned, made: int) -> Sizing:

@@ -97,7 +97,8 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
             if not isinstance(answer, Done)
         }
         reach("submitter.before_submit")
-        wanted = [each.worker for each in self._still_ours(unit, ready)]
+        wanted, unable = self._with_scripts(unit.about, self._still_ours(unit, ready))
+        outcomes |= unable
         unit.progress.asked = True
         answers = self.instance.call(resource.submit, wanted, Unclear)
         reach("submitter.after_submit")
@@ -105,6 +106,15 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         result = [outcomes[each.worker.worker_id] for each in unit.assignments]
         _log_troubles(unit, result)
         return result
+
+    def _with_scripts(self, queue: str, some: Sequence[Assignment]) -> tuple[list[Worker], dict[int, Refused]]:
+        """The workers with what their worker maker lets them run, and those of which it cannot say it."""
+        made = [each.worker for each in some]
+        told = self.instance.call(self.instance.plugins.worker_maker(queue).launch_scripts, made, Refused)
+        pairs = list(zip(made, told, strict=True))
+        unable = {worker.worker_id: answer for worker, answer in pairs if isinstance(answer, Refused)}
+        able = [(worker, script) for worker, script in pairs if not isinstance(script, Refused)]
+        return [replace(worker, launch_script=script) if script else worker for worker, script in able], unable
 
     def _still_ours(self, unit: SubmitUnit, some: Sequence[Assignment]) -> list[Assignment]:
         ids = [each.worker.worker_id for each in some]

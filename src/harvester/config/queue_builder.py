@@ -87,7 +87,7 @@ class _Builder:
     def check_plugins(self, queue: QueueConfig, check: PluginChecker) -> None:
         """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what that says."""
         for role, block in queue.blocks.items():
-            if role in QueueConfig.later() or (self._is_implied(role) and self.findings.has_errors()):
+            if self._is_implied(role) and self.findings.has_errors():
                 continue
             for said in check(queue.queue_name, role, block):
                 problem = said if isinstance(said, PluginProblem) else PluginProblem(said)

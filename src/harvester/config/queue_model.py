@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from harvester.config.core_keys import CoreKeys, JsonSeconds
-from harvester.config.effects import Idle, Later
+from harvester.config.effects import Idle
 from harvester.config.fields import Count, JsonFlag, Keyed, Kind, Text, kind_of
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.core.workers import MapType
@@ -116,10 +116,8 @@ class QueueConfig(Keyed):
     """Event ranges per core asked for first."""
     scattered_events: JsonFlag | None = None
     """Event ranges of one worker may come from different files."""
-    walltime_limit: Annotated[JsonSeconds | None, Later("the `workerMaker` alone says how long a worker may run")] = (
-        None
-    )
-    """Wall time of workers that serve several jobs."""
+    walltime_limit: JsonSeconds | None = None
+    """Wall time of workers, for the worker makers `multijob`, `multinode` and `dummy_dynamic`."""
 
     max_workers: Limit = 0
     """Workers in all. 0: one queued worker at a time, none with `NoJob`."""
@@ -187,8 +185,8 @@ class QueueConfig(Keyed):
     """Brings auxiliary inputs."""
     extractor: Block | None = None
     """Finds auxiliary inputs in job parameters; they need an `aux_preparator`."""
-    resource: Annotated[Block | None, Later("no plugin is told about the resource")] = None
-    """Tells other plugins about the resource."""
+    resource: Block | None = None
+    """Tells worker makers which nodes are free."""
     credmanagers: PluginDicts = Field(default=(), repr=False)
     """Credential managers of this queue; `${harvesterID}`, `${queueName}` and `${common.KEY}` are filled in."""
     file_syncer: Annotated[PluginDicts, Field(alias="file_syncer", repr=False)] = ()

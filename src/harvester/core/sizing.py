@@ -5,7 +5,7 @@ blind moment cannot cause over-submission. Workers of all kinds count, whatever 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from harvester.core.kinds import Want, WorkerKind
@@ -59,6 +59,7 @@ class Sizing:
     Attributes:
         shares: the workers by kind; their numbers add up to `new_workers`.
         rooms: what the limits on cores and memory allow, which only the plans of the workers tell exactly.
+        counts: what the queue held when it was made.
     """
 
     new_workers: int
@@ -66,6 +67,7 @@ class Sizing:
     reason: str
     shares: tuple[Share, ...] = ()
     rooms: tuple[Room, ...] = ()
+    counts: WorkerCounts = field(default_factory=WorkerCounts)
 
     def kinds(self, number: int) -> Iterator[WorkerKind]:
         """The kinds of the first so many workers."""
@@ -100,7 +102,20 @@ def size_workers(limits: WorkerLimits, counts: WorkerCounts, demand: Demand, fur
         for place, (want, number) in enumerate(zip(demand.wants, shares.numbers, strict=True))
     ]
     by_plan = tuple(room for room in rooms if room.measure is not Measure.WORKERS)
-    return Sizing(sum(shares.numbers), limit, reason, tuple(told), by_plan)
+    return Sizing(sum(shares.numbers), limit, reason, tuple(told), by_plan, counts)
+
+
+def within(sizing: Sizing, room: Room) -> Sizing:
+    """The decision with one more limit on the number of workers, which was not known when it was made."""
+    if room.left >= sizing.new_workers:
+        return sizing
+    wants = [Want(share.number, share.kind, goes_first=share.kind.label is not None) for share in sizing.shares]
+    numbers = share_out(wants, [room]).numbers
+    shares = tuple(
+        replace(share, number=number, limit=room.limit if number < share.number else share.limit)
+        for share, number in zip(sizing.shares, numbers, strict=True)
+    )
+    return replace(sizing, new_workers=sum(numbers), limit=room.limit, reason=room.reason, shares=shares)
 
 
 def _cycle_rooms(limits: WorkerLimits) -> Iterator[Room]:

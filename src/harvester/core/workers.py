@@ -100,6 +100,7 @@ class Worker:
         unseen_since: since when every check of it answered "unknown"; None after a good check.
         config_version: the version of its queue's configuration that it was made with; None counts as the present one.
         late_binding: whether it gets jobs, or further ones, while it runs.
+        launch_script: what its worker maker lets the batch job run; known only while it is submitted.
     """
 
     worker_id: int
@@ -134,6 +135,7 @@ class Worker:
     unseen_since: datetime | None = None
     config_version: int | None = None
     late_binding: bool = False
+    launch_script: str = ""
 
 
 def marker_of(instance: str, worker_id: int) -> str:

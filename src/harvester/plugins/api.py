@@ -12,6 +12,7 @@ To add a batch system, write one `Resource` with its five verbs and run `harvest
 contracts stand in this one file, long as it is, so that whoever writes a plugin has one file to read.
 """
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,7 @@ class PluginContext:
         ahead: by how much `clock` is ahead of the system's clock, which dates files and may be set by people.
         setup: name of the set-up of a plugin that serves the instance.
         packing_threads: how many parcels a zipper may pack at once.
+        draw: a number from 0 to below the one given, by chance.
     """
 
     instance: str
@@ -83,6 +85,7 @@ class PluginContext:
     ahead: Callable[[], timedelta] = timedelta
     setup: str = ""
     packing_threads: int = 1
+    draw: Callable[[int], int] = secrets.randbelow
 
     @property
     def place(self) -> str:
@@ -437,6 +440,25 @@ class Messenger(Plugin[SettingsT], ABC):
         """Remove the access points; done if they are gone already."""
 
 
+# ---- what a resource has free ----------------------------------------------------------------------------------------
+
+
+@record_type
+class FreeSlot:
+    """Nodes that a resource would give to one batch job at once, and for how many seconds they stay free."""
+
+    nodes: int
+    walltime_s: int
+
+
+class SlotFinder(Plugin[SettingsT], ABC):
+    """Knows which nodes are free, so that worker makers can fit workers to them; a queue names it as `resource`."""
+
+    @abstractmethod
+    def free_slots(self) -> Sequence[FreeSlot] | Unknown:
+        """What may be used now, each slot by one batch job; none if nothing is free or it is too little."""
+
+
 # ---- worker makers ---------------------------------------------------------------------------------------------------
 
 
@@ -460,12 +482,18 @@ class GroupToServe:
     Attributes:
         kind: what the worker is wanted for, which counts where no job says it.
         slot: what it takes by the information system, where that knows the queue.
+        free: the nodes that it is meant to run on, of those that the worker maker chose.
+        cores_per_node: `submitter.nCorePerNode`; None if the queue does not say it.
+        walltime_limit_s: `walltimeLimit` of the queue, likewise.
     """
 
     jobs: Sequence[Job] = ()
     job_params: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
     kind: WorkerKind = ANY_KIND
     slot: Slot | None = None
+    free: FreeSlot | None = None
+    cores_per_node: int | None = None
+    walltime_limit_s: float | None = None
 
 
 class WorkerMaker(Plugin[SettingsT], ABC):
@@ -474,15 +502,28 @@ class WorkerMaker(Plugin[SettingsT], ABC):
     Where it does not like (None), the keys of its block decide that Harvester itself reads.
     """
 
-    def jobs_per_worker(self, new_workers: int) -> int | None:  # noqa: ARG002 (for those who override it)
+    @property
+    def fits_slots(self) -> bool:
+        """Whether its workers are made for free nodes, so that these are asked for each time and none are made without.
+
+        (With `staticWorkers` so many are kept whatever is free.)
+        """
+        return False
+
+    def choose_slots(self, free: Sequence[FreeSlot], new_workers: int) -> Sequence[FreeSlot]:
+        """The nodes for each new worker, best first and not more than `new_workers`, out of those that are free."""
+        return free[:new_workers]
+
+    def jobs_per_worker(self, new_workers: int, slots: Sequence[FreeSlot]) -> int | None:  # noqa: ARG002 (for overriding)
         """How many jobs share a worker, with mapType ManyToOne; else `nJobsPerWorker`.
 
         Args:
             new_workers: how many new workers there may be.
+            slots: what `choose_slots` answered; empty if free nodes do not matter.
         """
         return None
 
-    def workers_per_job(self, new_workers: int) -> int | None:  # noqa: ARG002 (for those who override it)
+    def workers_per_job(self, new_workers: int) -> int | None:  # noqa: ARG002 (for overriding)
         """How many workers a job has at once, with mapType OneToMany; else `nWorkersPerJob`."""
         return None
 
@@ -493,6 +534,13 @@ class WorkerMaker(Plugin[SettingsT], ABC):
     @abstractmethod
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
         """One plan per group; Failed fails the jobs of that group (`failed_to_make`)."""
+
+    def launch_scripts(self, workers: Sequence[Worker]) -> Sequence[str]:
+        """What the batch job of each worker has to run, for the placeholder `launchScript`; empty leaves it out.
+
+        Asked again whenever a worker is submitted: it follows from the worker and the settings alone.
+        """
+        return [""] * len(workers)
 
 
 # ---- throttlers ------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class Role(StrEnum):
     CREDENTIAL_MANAGER = "credmanagers"
     FILE_SYNCER = "file_syncer"
     RESOURCE = "resource"
-    """Upstream's auxiliary object for worker makers and monitors; not what we call a resource."""
+    """Tells worker makers which nodes are free; not what we call a resource."""
     MIDDLEWARE = "middleware"
     """Any other block, named by the `middleware` key of a plugin block."""
 
@@ -56,7 +56,18 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.MONITOR: _RESOURCES,
     Role.SWEEPER: _RESOURCES,
     Role.MESSENGER: {"shared_file": "harvester.plugins.messengers.shared_file:SharedFileMessenger"},
-    Role.WORKER_MAKER: {"simple": "harvester.plugins.workermakers.simple:SimpleWorkerMaker"},
+    Role.WORKER_MAKER: {
+        "backfill": "harvester.plugins.workermakers.backfill:BackfillWorkerMaker",
+        "dummy_dynamic": "harvester.plugins.workermakers.dummy_dynamic:DummyDynamicWorkerMaker",
+        "multijob": "harvester.plugins.workermakers.multijob:MultiJobWorkerMaker",
+        "multinode": "harvester.plugins.workermakers.multinode:MultiNodeWorkerMaker",
+        "simple": "harvester.plugins.workermakers.simple:SimpleWorkerMaker",
+    },
+    Role.RESOURCE: {
+        "showbf": "harvester.plugins.slots.showbf:ShowbfSlots",
+        "slurm": "harvester.plugins.slurm.free_nodes:SlurmSlots",
+        "titan": "harvester.plugins.slots.titan:TitanSlots",
+    },
     Role.PREPARATOR: _PREPARATORS,
     Role.AUX_PREPARATOR: {**_PREPARATORS, "auxiliary": "harvester.plugins.data.auxiliary:AuxiliaryPreparator"},
     Role.STAGER: {

@@ -50,6 +50,7 @@ def values_of(worker: Worker, cores: Cores, *, instance: str, gtag: str) -> dict
         "gtag": gtag,
         "harvesterID": instance,
         "jobType": worker.job_type or "",
+        "launchScript": worker.launch_script,
         "pandaQueueName": worker.queue,
         "pilotResourceTypeOption": f"--resource-type {worker.resource_type}" if worker.resource_type else "",
         "pilotType": worker.pilot_type or "",

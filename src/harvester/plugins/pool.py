@@ -21,6 +21,7 @@ from harvester.plugins.api import (
     PluginSettings,
     Preparator,
     Resource,
+    SlotFinder,
     Stager,
     Throttler,
     WorkerMaker,
@@ -34,6 +35,7 @@ from harvester.plugins.turns import Turns
 log = structlog.get_logger(__name__)
 
 _GENERIC_ZIPPER: Final = "tar"
+_GAPS: Final = "showbf"
 
 _Key = tuple[str, Role, str]
 """Queue, role, and the fingerprint of the block."""
@@ -56,6 +58,7 @@ _ALWAYS: Final = (
     Role.EXTRACTOR,
     Role.AUX_PREPARATOR,
     Role.THROTTLER,
+    Role.RESOURCE,
 )
 """What a queue that is served needs at once, as far as it has a block for it."""
 
@@ -272,6 +275,11 @@ class PluginPool:
         """
         return cast("Throttler[PluginSettings]", self._of_version(queue, Role.THROTTLER, None))
 
+    def slot_finder(self, queue: str) -> SlotFinder[PluginSettings] | None:
+        """Knows the free nodes; None if the queue names nobody who does."""
+        block = _slot_finder(self.queue(queue))
+        return cast("SlotFinder[PluginSettings]", self._get(queue, Role.RESOURCE, block)) if block else None
+
     def stager(self, queue: str, version: int | None = None) -> Stager[PluginSettings]:
         """Takes the output files of the queue's jobs away, of the present version or another."""
         return cast("Stager[PluginSettings]", self._of_version(queue, Role.STAGER, version))
@@ -369,6 +377,12 @@ def _ahead(queue: QueueConfig) -> tuple[Role, ...]:
 
 def _zipper(queue: QueueConfig) -> PluginBlock:
     return queue.zipper or PluginBlock(plugin=_GENERIC_ZIPPER, settings=queue.stager.settings)
+
+
+def _slot_finder(queue: QueueConfig) -> PluginBlock | None:
+    """Without a block a worker maker that names a partition has its gaps looked for, as upstream's does itself."""
+    own = queue.worker_maker.settings
+    return queue.resource or (PluginBlock(plugin=_GAPS, settings=own) if own.get("partition") else None)
 
 
 def _blocks(queue: QueueConfig, roles: Iterable[Role]) -> list[tuple[Role, PluginBlock]]:

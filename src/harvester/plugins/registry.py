@@ -33,6 +33,7 @@ from harvester.plugins.api import (
     PluginSettings,
     Preparator,
     Resource,
+    SlotFinder,
     Stager,
     Throttler,
     WorkerMaker,
@@ -71,6 +72,7 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
     Role.ZIPPER: Zipper,
     Role.EXTRACTOR: Extractor,
     Role.THROTTLER: Throttler,
+    Role.RESOURCE: SlotFinder,
 }
 
 

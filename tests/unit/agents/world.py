@@ -173,6 +173,10 @@ class FakeWorkerMaker(WorkerMaker[PluginSettings]):
     def __init__(self, context: PluginContext) -> None:
         super().__init__(PluginSettings(), context)
         self.fails: set[int] = set()
+        self.ready: int | None = None
+
+    def ready_resources(self) -> int | None:
+        return self.ready
 
     def make(self, groups: Sequence[GroupToServe]) -> Sequence[WorkerPlan | Failed]:
         return [Failed("no worker is large enough") if self._fails(group) else _plan(group.kind) for group in groups]
@@ -192,7 +196,11 @@ class FakePool(PluginPool):
     def __init__(self, queues: dict[str, QueueConfig], plugins: Mapping[Role, Plugin[Any]]) -> None:
         super().__init__(queues, lambda queue: PluginContext("test", queue, lambda: NOW, Path()))
         self.known = queues
-        self._plugins = plugins
+        self._plugins = dict(plugins)
+
+    def use(self, plugins: Mapping[Role, Plugin[Any]]) -> None:
+        """Give these instead from now on."""
+        self._plugins.update(plugins)
 
     @property
     def active(self) -> frozenset[str]:

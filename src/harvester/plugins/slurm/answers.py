@@ -8,11 +8,10 @@ from typing import Final
 
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import Refused, Seen, Unclear, Unknown
-from harvester.plugins.slurm.cluster import complaint
 from harvester.plugins.slurm.listing import Row
 from harvester.plugins.slurm.scripts import EXIT_CODE_FILE
 from harvester.plugins.slurm.states import meaning_of
-from harvester.plugins.tools.commands import CutOff, NotStarted, Ran, Result, TurnedAway
+from harvester.plugins.tools.commands import CutOff, NotStarted, Ran, Result, TurnedAway, complaint
 from harvester.plugins.tools.untrusted_files import UnreadableFileError, parse_json, read_bytes
 
 _JOB_ID: Final = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+)?")

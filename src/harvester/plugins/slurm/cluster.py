@@ -18,7 +18,7 @@ from harvester.plugins.slurm.listing import (
 )
 from harvester.plugins.slurm.naming import compact_batch_ids, job_of
 from harvester.plugins.slurm.settings import SlurmSettings
-from harvester.plugins.tools.commands import Commands, NotStarted, Ran, Refusal, Result
+from harvester.plugins.tools.commands import Commands, NotStarted, Ran, Refusal, Result, complaint
 
 _ARGUMENT_LENGTH: Final = 100_000
 """Linux takes at most 131,072 bytes in one argument."""
@@ -63,7 +63,7 @@ class Cluster:
         """Run `sbatch` with the script on its standard input; it keeps `lock` open while it lives."""
         settings = self._settings
         argv = (*settings.sbatch, *settings.submit_options, *self._which(), "--parsable", *arguments)
-        environment = {**_inherited(), **self._configuration()}
+        environment = {**inherited(), **self._configuration()}
         return self._commands.run(
             "sbatch", argv, environment=environment, text=script, inherit=(lock,), refusal=_WILL_ASK_AGAIN
         )
@@ -135,22 +135,12 @@ class Cluster:
     def _listing_environment(self) -> dict[str, str]:
         """Times come in UTC."""
         fixed = {"TZ": "UTC", "LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
-        return {**_inherited(), **self._configuration(), **fixed}
+        return {**inherited(), **self._configuration(), **fixed}
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """This process's environment without what would change the meaning of Slurm's commands behind the configuration."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_PERSONAL)}
-
-
-def complaint(program: str, result: Result) -> str:
-    """What went wrong with a command in one line; empty if nothing did."""
-    if not isinstance(result, Ran):
-        return result.reason
-    if result.exit_code == 0:
-        return ""
-    words = " ".join((result.err or result.out).split())[:400]
-    return f"{program} ended with exit code {result.exit_code}: {words or 'no message'}"
 
 
 def _listing(program: str, columns: tuple[str, ...], result: Result) -> Listing:

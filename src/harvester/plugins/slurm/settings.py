@@ -1,7 +1,6 @@
 """The keys that a queue configuration may give to Slurm, those of existing configurations and our own."""
 
 import os
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Annotated
 
@@ -10,10 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from harvester.config.findings import Severity, severity_of_missing
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.plugins.api import PluginSettings
-
-
-def _words(value: object) -> object:
-    return tuple(shlex.split(value)) if isinstance(value, str) else value
+from harvester.plugins.tools.command_settings import Command
 
 
 def _at_least_none(number: int) -> int:
@@ -23,9 +19,6 @@ def _at_least_none(number: int) -> int:
 def _comma_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-
-Command = Annotated[tuple[str, ...], BeforeValidator(_words), Field(min_length=1)]
-"""A program with its first arguments, as a list or as text with shell quoting: `"sudo -n -u atlas sbatch"`."""
 
 Partitions = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 """Names of partitions, as a list or separated by commas."""

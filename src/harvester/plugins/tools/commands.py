@@ -53,6 +53,16 @@ class TurnedAway:
 Result = Ran | NotStarted | CutOff | TurnedAway
 
 
+def complaint(program: str, result: Result) -> str:
+    """What went wrong with a command in one line; empty if nothing did."""
+    if not isinstance(result, Ran):
+        return result.reason
+    if result.exit_code == 0:
+        return ""
+    words = " ".join((result.err or result.out).split())[:400]
+    return f"{program} ended with exit code {result.exit_code}: {words or 'no message'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """How a command that keeps asking shows that it was refused.

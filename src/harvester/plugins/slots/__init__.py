@@ -1,0 +1,1 @@
+"""What resources have free: plugins of the block `resource`."""
