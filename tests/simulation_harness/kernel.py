@@ -66,7 +66,7 @@ class Kernel:
         chance: where everything that is drawn comes from.
         writes: how often anybody has changed the database.
         outlook: tells when which of these tasks will find something in the database.
-        longest_jump: how long a quiet stretch may be.
+        longest_jump: how long a quiet stretch may be until housekeepers have their next round.
         jumped: is told of the end of a quiet stretch.
     """
 
@@ -197,8 +197,8 @@ class Kernel:
         is_quiet = self._is_quiet()
         if is_quiet:
             longest = self.longest_jump()
-            beat = min(step, _BEAT_OF_A_JUMP if step < longest else _BEAT)
             step = min(step, longest)
+            beat = min(step, max(_BEAT_OF_A_JUMP, _BEAT * step / longest))
         else:
             beats = [task.wakes - self.pulse for task in awake if task.beats and task.wakes is not None]
             beat = step = max(min([step, *beats]), 0.0)

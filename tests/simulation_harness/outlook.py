@@ -76,10 +76,12 @@ class Outlook:
         dues = {name: [each for each in some if each is not None] for name, some in found.items()}
         return {name: EPOCH + timedelta(microseconds=min(some)) for name, some in dues.items() if some}
 
-    def speak(self, words: Mapping[int, datetime]) -> None:
-        """Write down when owners of claims have said last that they live, and until when that holds."""
+    def speak(self, words: Mapping[int, datetime], latest: datetime) -> None:
+        """Write down until when owners of claims live, as they have said last, and how late it was for any of them."""
         rows = [(to_microseconds(until), owner) for owner, until in words.items()]
         self._database.executemany("UPDATE owners SET expires_at = ? WHERE owner_id = ?", rows)
+        moment = to_microseconds(latest)
+        self._database.execute("UPDATE counters SET value = ? WHERE name = 'time' AND value < ?", (moment, moment))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -156,9 +156,10 @@ class World:
 
     def _make_up_for_beats(self) -> None:
         """In a quiet stretch, every process would have said again and again that it lives, and what time it is."""
-        if self._outlook is not None:
-            living = [each for each in self.processes() if not each.is_frozen]
-            self._outlook.speak({owner: until for each in living for owner, until in each.last_words().items()})
+        living = [each for each in self.processes() if not each.is_frozen]
+        if self._outlook is not None and living:
+            words = {owner: until for each in living for owner, until in each.last_words().items()}
+            self._outlook.speak(words, max(each.steady_clock() for each in living))
 
     def _longest_jump(self) -> float:
         """While clocks of hosts disagree, processes have to listen to each other."""

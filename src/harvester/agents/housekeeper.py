@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from harvester.core.clock import SteadyClock
+from harvester.core.clock import MOST_APART, SteadyClock
 from harvester.plugins.local.processes import birth_of
 from harvester.store import leases, moments
 from harvester.store.engine import Database
@@ -24,8 +24,8 @@ PERIOD: Final = 5.0
 """Seconds between two rounds."""
 _LIFETIME: Final = timedelta(seconds=20)
 """A process that has not spoken for so long is taken for dead."""
-_TOLERANCE: Final = timedelta(seconds=10)
-"""Clocks of hosts may differ by so much: no claim is that short."""
+_TOLERANCE: Final = MOST_APART - timedelta(seconds=PERIOD)
+"""Clocks of hosts may differ by so much: no claim is that short. In a period more it is noticed."""
 
 
 class HoldsClaims(Protocol):
@@ -152,7 +152,7 @@ class Housekeeper:
         old = {
             each.owner_id: each.expires_at
             for each in self._listen()
-            if _spoken(each) < now - _LIFETIME and not self._has_ended(each)
+            if _spoken(each) < now - MOST_APART and not self._has_ended(each)
         }
         if old:
             self._pause(PERIOD + 1)
@@ -173,7 +173,7 @@ class Housekeeper:
             self._clock.lean(timedelta())
         elif self._heard[eldest.owner_id][1] == self._listened:
             behind = _spoken(eldest) - self._clock()
-            agree = -_TOLERANCE - timedelta(seconds=PERIOD) < behind < _TOLERANCE
+            agree = -MOST_APART < behind < _TOLERANCE
             self._clock.lean(timedelta() if agree else behind + self._clock.ahead())
         self._warn_of_difference()
 

@@ -20,6 +20,7 @@ from harvester.agents.complaints import Complaints
 from harvester.agents.job_changes import write_jobs
 from harvester.agents.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.agents.listening import Listener
+from harvester.agents.settling import time_to_settle
 from harvester.agents.sight_guard import NotListedYet, guard_sight
 from harvester.core.errors import HarvesterError
 from harvester.core.pacing import RoundPace
@@ -159,7 +160,7 @@ class Monitor(Agent[MonitorUnit, Round]):
             return ended
         resource = self.instance.plugins.monitor(queues[0])
         # from the question on, not from the answer: a slow one shows an old picture
-        settled = self.instance.clock() - timedelta(seconds=resource.settle_seconds)
+        settled = self.instance.clock() - time_to_settle(resource)
         answers = map(trusted, self.instance.call(resource.check, asked, Unknown))
         return ended | {
             worker.worker_id: _not_yet_listed(worker, answer, settled)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.event_news import prefetch_for_found
-from harvester.agents.settling import cancel_jobs_of, record_submitted, settle_absent
+from harvester.agents.settling import cancel_jobs_of, record_submitted, settle_absent, time_to_settle
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
 from harvester.store import history, leases, queues, workers
@@ -103,7 +103,7 @@ class Reconciler(Agent[ReconcileUnit, Search]):
     def _count_absence(
         self, connection: Connection, queue: str, absent: Sequence[Held], fence: int, now: datetime
     ) -> None:
-        settle = timedelta(seconds=self.instance.plugins.submitter(queue).settle_seconds)
+        settle = time_to_settle(self.instance.plugins.submitter(queue))
         first = [each for each in absent if each.absences + 1 < _ABSENCES_NEEDED]
         changes = [{"worker_id": each.worker.worker_id, "absences": each.absences + 1} for each in first]
         workers.settle(connection, changes, fence, {"due": now + settle})

@@ -8,9 +8,10 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.agents.job_changes import shared_job_row
 from harvester.agents.sharing import shared_state
+from harvester.core.clock import MOST_APART
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import MapType, Worker, WorkerStatus
-from harvester.plugins.api import Refused, Submitted
+from harvester.plugins.api import PluginSettings, Refused, Resource, Submitted
 from harvester.store import history, jobs, leases, shared_workers, workers
 from harvester.store.leases import (
     JOB_REPORT,
@@ -22,6 +23,16 @@ from harvester.store.leases import (
     WORKER_REPORT,
 )
 from harvester.store.schema import JobPhase, WorkerPhase
+
+
+def time_to_settle(resource: Resource[PluginSettings]) -> timedelta:
+    """How long after a submission a complete listing surely shows it, by the time of whichever process asks.
+
+    Another process may have submitted it, which lives by a time a little different; where the resource shows at once
+    what it has taken, that does not matter.
+    """
+    settle = timedelta(seconds=resource.settle_seconds)
+    return settle + MOST_APART if settle else settle
 
 
 def record_submitted(

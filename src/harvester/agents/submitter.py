@@ -7,7 +7,7 @@ and from then on only the recorded answer or a search by marker (`reconciler`) d
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from pydantic import JsonValue
@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.event_news import prefetch
 from harvester.agents.failpoints import reach
-from harvester.agents.settling import record_submitted, settle_absent
+from harvester.agents.settling import record_submitted, settle_absent, time_to_settle
 from harvester.core.files import INPUT_KINDS, File
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Later, Refused, SubmitOutcome, Submitted, Unclear
@@ -177,7 +177,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
     ) -> None:
         if not unclear:
             return
-        settle = timedelta(seconds=self.instance.plugins.submitter(unit.about).settle_seconds)
+        settle = time_to_settle(self.instance.plugins.submitter(unit.about))
         changes = [{"worker_id": worker.worker_id, "diagnostics": answer.reason[:500]} for worker, answer in unclear]
         workers.settle(connection, changes, unit.claim.fence, {"due": now + settle})
         kind, became = history.Kind.WORKER, "submission unclear"

@@ -9,6 +9,8 @@ from typing import Final
 Clock = Callable[[], datetime]
 """Returns the present moment as an aware UTC datetime."""
 
+MOST_APART: Final = timedelta(seconds=15)
+"""By no more than that do the times differ by which the processes of one instance live (`agents.housekeeper`)."""
 _SHARE: Final = 0.1
 """Of the time that passes, by which a clock may be made faster or slower: an hour is made up for in ten."""
 _TOO_FAR: Final = timedelta(days=1)

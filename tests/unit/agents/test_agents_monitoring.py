@@ -11,6 +11,7 @@ from world import QUEUE, FakeMessenger, FakeResource, World
 from harvester.agents.monitor import Monitor
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
+from harvester.core.clock import MOST_APART
 from harvester.core.errors import HarvesterError
 from harvester.core.files import FileKind
 from harvester.core.jobs import JobStatus, PilotError
@@ -157,6 +158,21 @@ def test_a_slow_listing_is_as_old_as_the_question(world: World, monkeypatch: pyt
     monkeypatch.setattr(FakeResource, "check", answer_late)
     world.work(Monitor)
     assert [each.status for each in world.workers()] == [WorkerStatus.SUBMITTED]
+
+
+def test_what_a_process_with_an_earlier_time_submitted_is_not_gone_before_it_must_be_listed(world: World):
+    world.give_jobs(1)
+    world.work(Sizer)
+    world.work(Submitter)
+    (worker,) = world.workers()
+    world.resource.states[worker.worker_id] = Gone("not in the listing")
+    world.clock.forward(seconds=FakeResource.settle_seconds - 1)
+    world.clock.now += MOST_APART
+    world.work(Monitor)
+    assert world.worker(worker.worker_id).status is WorkerStatus.SUBMITTED
+    world.clock.forward(minutes=10)
+    world.work(Monitor)
+    assert world.worker(worker.worker_id).status is WorkerStatus.FAILED
 
 
 def test_news_that_could_not_be_written_are_not_acknowledged(world: World, submitted: Submitted):
