@@ -258,7 +258,8 @@ class Harvester:
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive, tick)
             for agent in agents
         ]
-        versions = ConfigVersions(self.db, steady, Path(settings.master.work_dir))
+        master = settings.master
+        versions = ConfigVersions(self.db, steady, Path(master.work_dir), master.extra_plugin_configs)
         self.reloader = QueueReloader(instance, loader, loaded, versions)
         self.watcher = self.upkeep.watcher(self._signs)
         self._duties = self._make_duties(instance, private)

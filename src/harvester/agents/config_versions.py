@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from harvester.config.plugin_blocks import PluginDefaults
 from harvester.config.queues import LoadedQueues, QueueConfig
 from harvester.config.served_queues import ServedQueues
 from harvester.config.versions import digest_of, stored_queue, without_secrets
@@ -21,6 +22,7 @@ from harvester.store.queue_versions import QueueVersion
 
 log = structlog.get_logger(__name__)
 
+_NO_DEFAULTS: Final[PluginDefaults] = {}
 _KEPT_UNUSED: Final = timedelta(hours=24)
 """A version that no process has used for so long, and no job or worker has, is deleted."""
 _SETTLED: Final = timedelta(minutes=10)
@@ -34,12 +36,16 @@ class ConfigVersions:
         db: where they are kept.
         clock: tells since when a version is unused.
         work_dir: `[master] workDir`, where access points are unless a queue says so.
+        plugin_defaults: `[master] extraPluginConfigs`.
     """
 
-    def __init__(self, db: Database, clock: Clock, work_dir: Path) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, work_dir: Path, plugin_defaults: PluginDefaults = _NO_DEFAULTS
+    ) -> None:
         self._db = db
         self._clock = clock
         self._work_dir = work_dir
+        self._plugin_defaults = plugin_defaults
         self._configs: dict[int, QueueConfig] = {}
         self._former_since: dict[int, datetime] = {}
         self._newest = 0
@@ -74,7 +80,7 @@ class ConfigVersions:
         fresh = [each for each in found if each.number not in self._configs]
         for each in fresh:
             present = loaded.raw.get(each.queue, {})
-            config = stored_queue(each.queue, each.config, present, self._work_dir)
+            config = stored_queue(each.queue, each.config, present, self._work_dir, self._plugin_defaults)
             if config is not None:
                 self._configs[each.number] = config
             else:

@@ -47,8 +47,14 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
     loaded = load_settings(config or None, os.environ)
     settings = _usable(loaded)
     path = queue_file or sources.queue_file(settings.qconf.config_file, os.environ, config)
-    work_dir = Path(settings.master.work_dir)
-    loader = QueueLoader(path, settings.qconf, work_dir, check_plugin_at_start, loaded.listed_at)
+    loader = QueueLoader(
+        path,
+        settings.qconf,
+        Path(settings.master.work_dir),
+        check_plugin_at_start,
+        loaded.listed_at,
+        plugin_defaults=settings.master.extra_plugin_configs,
+    )
     queues = loader.load(outside_of(settings))
     if not queues.readable:
         raise _unusable(queues.findings)

@@ -7,9 +7,9 @@ from harvester.config import sources
 from harvester.config.assembly import SectionText, build_section
 from harvester.config.findings import Finding, Findings, Location, Severity
 from harvester.config.instance_sections import Qconf
+from harvester.config.misfits import report_misfits
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_loader import NOTHING, Outside, QueueLoader
-from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded, Settings, load_settings
 
 __all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "SettingsChecker", "Severity", "check"]
@@ -55,19 +55,12 @@ def _check_queues(
     outside: Outside,
     findings: Findings,
 ) -> None:
-    work_dir = Path(loaded.settings.master.work_dir if loaded.settings else "harvester")
-    loader = QueueLoader(path, _qconf(loaded), work_dir, plugin_checker, loaded.listed_at)
+    master = loaded.settings.master if loaded.settings else None
+    work_dir, defaults = Path(master.work_dir if master else "harvester"), master.extra_plugin_configs if master else {}
+    loader = QueueLoader(path, _qconf(loaded), work_dir, plugin_checker, loaded.listed_at, plugin_defaults=defaults)
     queues = loader.load(outside)
     findings.extend(queues.findings)
-    if loaded.settings and loaded.settings.pandacon.panda_cache_url_r is None:
-        _report_logs_for_nobody(path, queues, findings)
-
-
-def _report_logs_for_nobody(path: Path, queues: LoadedQueues, findings: Findings) -> None:
-    problem, advice = "no log is uploaded without [pandacon] pandaCacheURL_R", "write where the server's cache is read"
-    for name in sorted(queues.active):
-        if queues.queues[name].core.submitter.upload_log:
-            findings.warning(Location(str(path)), f"{name}.submitter.uploadLog", problem, advice)
+    report_misfits(loaded, path, queues, findings)
 
 
 def _qconf(loaded: Loaded) -> Qconf:

@@ -40,6 +40,10 @@ LEVELS: Mapping[str, Level] = {
 }
 """What each name of a level means, highest first."""
 JsonDict = Annotated[dict[str, JsonValue], Kind("a JSON object", sample="a JSON object on lines of its own")]
+PluginParameters = Annotated[
+    dict[str, dict[str, JsonValue]],
+    Kind("a JSON object with an object for each plugin", sample='{"class": {"setting": …}} on lines of its own'),
+]
 InstanceName = Annotated[
     str,
     Field(pattern=r"^[\w.@+-]+$", max_length=50),
@@ -99,10 +103,9 @@ class Master(Section):
     ] = True
     """True: jobs and workers keep the plugins, with their settings, that their queue had when they were made. False:
     they follow the present ones. Limits and time-outs always are the present ones."""
-    extra_plugin_configs: Annotated[
-        JsonDict, Later("plugins take their parameters from the queue configuration alone")
-    ] = Field(default={})
-    """Parameters for all plugins of a class: `{class: {parameter: value}}`."""
+    extra_plugin_configs: PluginParameters = Field(default={})
+    """Settings for the plugins of all queues, by class or short name: `{class: {setting: value}}`. What a queue says
+    in the plugin's block or in `common` wins."""
 
 
 class Db(Section):

@@ -14,6 +14,9 @@ from harvester.config.findings import Severity
 IDENTITY_KEYS = ("module", "name", "plugin")
 """The keys that say which plugin is meant; all others are its settings."""
 
+PluginDefaults = Mapping[str, Mapping[str, JsonValue]]
+"""Settings that the instance gives to plugins, by class or short name; those of a queue win."""
+
 
 class PluginBlock(BaseModel):
     """One plugin of one queue, named either by module and class or by its short name here.
@@ -65,6 +68,12 @@ class PluginBlock(BaseModel):
 
 def _settings(keys: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     return {key: value for key, value in keys.items() if key not in IDENTITY_KEYS}
+
+
+def defaults_for(written: Mapping[str, JsonValue], defaults: PluginDefaults) -> Mapping[str, JsonValue]:
+    """What the instance gives to the plugin that a block names."""
+    name = written.get("plugin", written.get("name"))
+    return defaults.get(name, {}) if isinstance(name, str) else {}
 
 
 def identity_problem(written: Mapping[str, JsonValue]) -> str | None:

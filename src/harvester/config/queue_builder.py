@@ -19,6 +19,7 @@ from harvester.config.plugin_blocks import (
     PluginBlock,
     PluginChecker,
     PluginProblem,
+    defaults_for,
     identity_problem,
 )
 from harvester.config.problems import KeyProblem, later_key, unknown_key, wrong_value
@@ -209,7 +210,8 @@ class _Builder:
             at, name = self.merged.find(role)
             self.findings.error(at, name, problem, 'write "module" and "name", or "plugin" alone')
             return
-        block = PluginBlock.of(completed, self._common(), written or ())
+        weaker = {**defaults_for(completed, self.merged.plugin_defaults), **self._common()}
+        block = PluginBlock.of(completed, weaker, written or ())
         self.blocks[role] = self._behind_middleware(role, block)
         if model := CORE_KEYS.get(role):
             self._take_core_keys(role, model)
@@ -302,7 +304,7 @@ class _Builder:
             at, name = self.merged.find(middleware)
             self.findings.error(at, name, problem_there, 'write "module" and "name", or "plugin" alone')
             return block
-        return block.behind(definition)
+        return block.behind({**defaults_for(definition, self.merged.plugin_defaults), **definition})
 
     def _common(self) -> Keys:
         common = self.merged.raw.get("common")

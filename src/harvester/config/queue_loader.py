@@ -15,7 +15,7 @@ from harvester.config.cache_lines import QUEUE_CONFIGURATION
 from harvester.config.findings import Findings, Location
 from harvester.config.instance_sections import Qconf
 from harvester.config.json_lines import JsonDocument
-from harvester.config.plugin_blocks import PluginChecker
+from harvester.config.plugin_blocks import PluginChecker, PluginDefaults
 from harvester.config.queue_merge import REMOTE, RESOLVER, QueueSources, merge_queues
 from harvester.config.queues import LoadedQueues, load_queues, nowhere
 from harvester.config.resolver import Resolver
@@ -23,6 +23,8 @@ from harvester.config.sources import read_json
 from harvester.core.facts import QueueBook
 
 _ADVICE: Final = "correct [qconf] configFile, or name the file with --queues"
+
+_NO_DEFAULTS: Final[PluginDefaults] = {}
 
 T = TypeVar("T")
 Stamp = tuple[int, int, int] | None
@@ -53,6 +55,7 @@ class QueueLoader:
         work_dir: `[master] workDir`.
         plugin_checker: knows the plugins; without it any name is accepted.
         listed_at: where the n-th name of `[qconf] queueList` stands.
+        plugin_defaults: `[master] extraPluginConfigs`.
     """
 
     def __init__(
@@ -62,12 +65,15 @@ class QueueLoader:
         work_dir: Path,
         plugin_checker: PluginChecker | None = None,
         listed_at: Callable[[int], Location] = nowhere,
+        *,
+        plugin_defaults: PluginDefaults = _NO_DEFAULTS,
     ) -> None:
         self.path = path
         self.qconf = qconf
         self._work_dir = work_dir
         self._plugin_checker = plugin_checker
         self._listed_at = listed_at
+        self._plugin_defaults = plugin_defaults
         self.stamp_read: Stamp = None
         """The state of the local file that was read last."""
         self._local: JsonDocument | None = None
@@ -92,7 +98,7 @@ class QueueLoader:
         if self._local is None and self._remote is None and not resolver.makes_queues:
             return LoadedQueues({}, frozenset(), findings.as_tuple(), readable=False)
         loaded = load_queues(
-            QueueSources(self._local, self._remote),
+            QueueSources(self._local, self._remote, plugin_defaults=self._plugin_defaults),
             self.qconf.queue_list,
             work_dir=self._work_dir,
             plugin_checker=self._plugin_checker,

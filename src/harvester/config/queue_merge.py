@@ -13,7 +13,7 @@ from pydantic import JsonValue
 from harvester.config.cache_lines import QUEUE_CONFIGURATION, QUEUE_FACTS
 from harvester.config.findings import Findings, Location, instead, is_comment
 from harvester.config.json_lines import JsonDocument, JsonPath
-from harvester.config.plugin_blocks import IDENTITY_KEYS
+from harvester.config.plugin_blocks import IDENTITY_KEYS, PluginDefaults
 from harvester.config.queue_model import LIMIT_KEYS
 
 Attributes = Mapping[str, JsonValue]
@@ -55,11 +55,13 @@ class QueueSources:
         local: the queue configuration file.
         remote: the cached remote queue configuration.
         dynamic: the resolver's queues, each with `templateQueueName` and limits.
+        plugin_defaults: `[master] extraPluginConfigs`.
     """
 
     local: JsonDocument | None = None
     remote: JsonDocument | None = None
     dynamic: Mapping[str, Attributes] = field(default_factory=dict)
+    plugin_defaults: PluginDefaults = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,16 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class MergedQueue:
-    """All attributes of one queue, and the entries they come from, the strongest first."""
+    """All attributes of one queue, and the entries they come from, the strongest first.
+
+    Attributes:
+        plugin_defaults: what counts where no entry gives a plugin a setting.
+    """
 
     name: str
     raw: Attributes = field(repr=False)
     layers: tuple[Layer, ...] = ()
+    plugin_defaults: PluginDefaults = field(default_factory=dict, repr=False)
 
     def find(self, *path: str | int) -> tuple[Location, str]:
         """Where an attribute stands, and its full name there; a missing one belongs into the strongest entry."""
@@ -122,7 +129,8 @@ def merge_queues(sources: QueueSources, findings: Findings) -> dict[str, MergedQ
         for layers in (local, dynamic, remote)
     ]
     names = dict.fromkeys(name for layers in reversed(by_strength) for name in layers)
-    return {name: _merge(name, [layers[name] for layers in by_strength if name in layers], templates) for name in names}
+    merged = {name: [layers[name] for layers in by_strength if name in layers] for name in names}
+    return {name: _merge(name, layers, templates, sources.plugin_defaults) for name, layers in merged.items()}
 
 
 def queue_names(document: JsonDocument | None) -> list[str]:
@@ -233,7 +241,7 @@ def _has_template(
     return False
 
 
-def _merge(name: str, layers: list[Layer], templates: Mapping[str, Layer]) -> MergedQueue:
+def _merge(name: str, layers: list[Layer], templates: Mapping[str, Layer], defaults: PluginDefaults) -> MergedQueue:
     template = next((layer.template for layer in layers if layer.template), None)
     base = [templates[template]] if template else []
     raw: dict[str, JsonValue] = {}
@@ -243,7 +251,7 @@ def _merge(name: str, layers: list[Layer], templates: Mapping[str, Layer]) -> Me
     if template:
         raw[TEMPLATE_NAME] = template
     raw.pop(TEMPLATE_FLAG, None)
-    return MergedQueue(name, raw, (*layers, *base))
+    return MergedQueue(name, raw, (*layers, *base), defaults)
 
 
 def _update(raw: dict[str, JsonValue], stronger: Attributes) -> None:

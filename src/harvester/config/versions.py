@@ -13,11 +13,13 @@ from typing import Final
 from pydantic import JsonValue
 
 from harvester.config.findings import Findings, is_secret
+from harvester.config.plugin_blocks import PluginDefaults
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import Attributes, MergedQueue
 from harvester.config.queue_model import QueueConfig
 
 _HIDDEN: Final = "(not stored)"
+_NO_DEFAULTS: Final[PluginDefaults] = {}
 _PATHS: Final = ("/", "file:", "$")
 """How values begin that only say where a secret is."""
 
@@ -44,9 +46,15 @@ def _is_hidden(key: str, value: JsonValue) -> bool:
     return is_secret(key) and not tells_place and not isinstance(value, dict | bool | None)
 
 
-def stored_queue(name: str, stored: Attributes, present: Attributes, work_dir: Path) -> QueueConfig | None:
-    """A configuration as it was; secrets are those of the present one. None if it cannot be used any more."""
-    return build_queue(MergedQueue(name, _with_secrets(stored, present)), work_dir, Findings())
+def stored_queue(
+    name: str, stored: Attributes, present: Attributes, work_dir: Path, plugin_defaults: PluginDefaults = _NO_DEFAULTS
+) -> QueueConfig | None:
+    """A configuration as it was; secrets are those of the present one, and what the instance gives to plugins is.
+
+    None if it cannot be used any more.
+    """
+    merged = MergedQueue(name, _with_secrets(stored, present), plugin_defaults=plugin_defaults)
+    return build_queue(merged, work_dir, Findings())
 
 
 def _with_secrets(stored: Mapping[str, JsonValue], present: JsonValue | Attributes) -> dict[str, JsonValue]:

@@ -356,10 +356,10 @@ IN_MAIN = [
         )
     ),
     Mistake(
-        "parameters of all plugins of a class",
+        "settings for a plugin that nobody has",
         "extraPluginConfigs",
         "master.extraPluginConfigs",
-        "from the queue configuration alone",
+        "no queue has a plugin C",
         whole_main=MAIN.replace("[pandacon]", 'extraPluginConfigs =\n  {\n  "C": {}}\n[pandacon]'),
         severity=WARNING,
     ),

@@ -1,0 +1,42 @@
+"""What of the main configuration and of the queues does not go together."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from harvester.config.findings import Findings, Location, instead
+from harvester.config.plugin_blocks import PluginBlock
+from harvester.config.queues import LoadedQueues
+from harvester.config.service import Loaded
+
+
+def report_misfits(loaded: Loaded, path: Path, queues: LoadedQueues, findings: Findings) -> None:
+    """Tell what one of the two asks for in vain.
+
+    Args:
+        loaded: the main configuration.
+        path: the queue configuration.
+        queues: what came of it.
+        findings: takes what is wrong.
+    """
+    if loaded.settings is None:
+        return
+    if loaded.settings.pandacon.panda_cache_url_r is None:
+        _report_logs_for_nobody(path, queues, findings)
+    named = {name for queue in queues.queues.values() for block in queue.blocks.values() for name in _names(block)}
+    for name in sorted(loaded.settings.master.extra_plugin_configs.keys() - named):
+        problem = f"no queue has a plugin {name}, so its settings do nothing"
+        advice = instead(name, named, "remove it, or name a plugin as the queues do")
+        findings.warning(loaded.key_at("master", "extraPluginConfigs"), "master.extraPluginConfigs", problem, advice)
+
+
+def _report_logs_for_nobody(path: Path, queues: LoadedQueues, findings: Findings) -> None:
+    problem, advice = "no log is uploaded without [pandacon] pandaCacheURL_R", "write where the server's cache is read"
+    for name in sorted(queues.active):
+        if queues.queues[name].core.submitter.upload_log:
+            findings.warning(Location(str(path)), f"{name}.submitter.uploadLog", problem, advice)
+
+
+def _names(block: PluginBlock | None) -> Iterator[str]:
+    while block is not None:
+        yield from filter(None, (block.name, block.plugin))
+        block = block.original
