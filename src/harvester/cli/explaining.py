@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from harvester.cli.loading import NO_TROUBLES, QueueTroubles
 from harvester.cli.overview import QueueOverview, text_of, words_of_left_out
 from harvester.cli.shown import cell, counts, moment, number_of
 from harvester.core.workers import Worker, WorkerStatus
@@ -51,20 +52,22 @@ _WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {
 }
 
 
-def explain_queue(queue: QueueOverview, phases: Mapping[JobPhase, int], left_out: Collection[str] = ()) -> list[str]:
+def explain_queue(
+    queue: QueueOverview, phases: Mapping[JobPhase, int], troubles: QueueTroubles = NO_TROUBLES
+) -> list[str]:
     """Why a queue has the workers and jobs that it has.
 
     Args:
         queue: the queue.
         phases: its jobs by phase.
-        left_out: queues whose configuration has an error.
+        troubles: what is wrong with the queue configuration now.
     """
     live = {status: number for status, number in queue.workers.items() if not status.is_final}
     ended = {status: number for status, number in queue.workers.items() if status.is_final}
     return [
-        f"Queue {queue.name} {_service(queue)}",
+        f"Queue {queue.name} {_service(queue, troubles)}",
         *([f"It is {queue.held.words}."] if queue.held else []),
-        *(f"But {words_of_left_out(each)}." for each in left_out if each == queue.name),
+        *([f"But {words_of_left_out(queue.name)}."] if queue.active and queue.name in troubles.left_out else []),
         f"It has {_live_workers(live)} and remembers ended ones ({counts(ended)}).",
         *_jobs(phases),
         *(_said(note) for note in queue.notes),
@@ -75,13 +78,10 @@ def _live_workers(live: Mapping[WorkerStatus, int]) -> str:
     return f"{number_of(sum(live.values()), 'live worker')} ({counts(live)})"
 
 
-def _service(queue: QueueOverview) -> str:
+def _service(queue: QueueOverview, troubles: QueueTroubles) -> str:
     if queue.active:
         return "is served."
-    return (
-        "is not served: it is offline, not in [qconf] queueList, or has errors (see `harvester check`); "
-        "its present workers are still followed."
-    )
+    return f"is not served: {troubles.why_unserved(queue.name)}; its present workers are still followed."
 
 
 def _jobs(phases: Mapping[JobPhase, int]) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Reads the configuration as the service does, and says what is wrong with it."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from harvester.cli.fetched import outside_of
 from harvester.cli.plugin_checks import check_plugin_at_start
@@ -70,18 +71,34 @@ class QueueTroubles:
     Attributes:
         left_out: queues that are configured with an error.
         unreadable: why nothing could be read at all; empty if something could.
+        active: queues that are to be served.
+        unserved: why the others that are configured are not.
     """
 
     left_out: frozenset[str] = frozenset()
     unreadable: str = ""
+    active: frozenset[str] = frozenset()
+    unserved: Mapping[str, str] = field(default_factory=dict)
+
+    def why_unserved(self, queue: str) -> str:
+        """Why a queue that is not served is not."""
+        if self.unreadable:
+            return "the configuration cannot be read, so nobody can say why (see `harvester check`)"
+        if queue in self.active:
+            return "its configuration wants it served, which a service that runs has not noticed yet"
+        return self.unserved.get(queue, "no configuration names it any more")
+
+
+NO_TROUBLES: Final = QueueTroubles()
 
 
 def queue_troubles(config: Sequence[Path] | None) -> QueueTroubles:
     """What a service that starts now would stumble over."""
     try:
-        return QueueTroubles(load(config, None).queues.left_out)
+        queues = load(config, None).queues
     except UnusableConfigurationError as error:
         return QueueTroubles(unreadable=str(error))
+    return QueueTroubles(queues.left_out, active=queues.active, unserved=queues.unserved)
 
 
 def left_out_now(config: Sequence[Path] | None) -> frozenset[str]:

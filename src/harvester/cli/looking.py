@@ -12,7 +12,7 @@ from harvester.cli.database import reading
 from harvester.cli.explaining import explain_job as words_of_job
 from harvester.cli.explaining import explain_queue as words_of_queue
 from harvester.cli.explaining import explain_worker as words_of_worker
-from harvester.cli.loading import left_out_now
+from harvester.cli.loading import left_out_now, queue_troubles
 from harvester.cli.overview import (
     QueueOverview,
     look_at_queues,
@@ -69,7 +69,7 @@ def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
     """One queue in words."""
     with reading(config) as connection:
         queue = _queue(connection, name, config)
-        words = words_of_queue(queue, views.jobs_by_phase(connection, name), left_out_now(config))
+        words = words_of_queue(queue, views.jobs_by_phase(connection, name), queue_troubles(config))
         words += words_of_rest(connection, utc_now())
     _print_words(words, queue, as_json=as_json)
 

@@ -9,7 +9,8 @@ from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginPro
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import Attributes, MergedQueue, QueueSources, merge_queues, queue_names
 from harvester.config.queue_model import ROLES, QueueConfig, RunMode
-from harvester.config.resolver import DYNAMIC, Resolver
+from harvester.config.resolver import Resolver
+from harvester.config.unserved import EVERY_QUEUE, HAS_ERROR, is_listed, why_unserved
 from harvester.core.workers import MapType
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
     "nowhere",
 ]
 
-_EVERY_QUEUE = frozenset({"ALL", DYNAMIC})
 _NO_RESOLVER = Resolver()
 
 
@@ -43,6 +43,7 @@ class LoadedQueues:
         refused: names of all queues that have an entry and no valid configuration.
         raw: the merged attributes of the valid queues.
         kept: names of queues that have an error and therefore are as they were before.
+        unserved: why the other queues that have an entry are not active.
     """
 
     queues: Mapping[str, QueueConfig]
@@ -53,6 +54,7 @@ class LoadedQueues:
     refused: frozenset[str] = frozenset()
     raw: Mapping[str, Attributes] = field(default_factory=dict, repr=False)
     kept: frozenset[str] = frozenset()
+    unserved: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def nowhere(_place: int) -> Location:
@@ -85,11 +87,13 @@ def load_queues(
     queues = {name: queue for name, queue in built.items() if queue is not None}
     for place, name in enumerate(queue_list):
         _report_listed(name, merged, listed_at(place), findings)
-    active = frozenset(name for name in _wanted(queues, queue_list) if not resolver.refuses(name))
+    reasons = {name: why_unserved(queue, merged[name], queue_list, resolver) for name, queue in queues.items()}
+    active = frozenset(name for name, reason in reasons.items() if not reason)
     for name in sorted(active):
         _report_missing_limit(queues[name], merged[name], findings)
     refused = {*_mentioned(sources, resolver), *merged} - queues.keys()
-    unbuilt = {name for name in refused if _is_listed(name, queue_list)}
+    unbuilt = {name for name in refused if is_listed(name, queue_list)}
+    unserved = {name: reason for name, reason in reasons.items() if reason}
     return LoadedQueues(
         queues,
         active,
@@ -97,6 +101,7 @@ def load_queues(
         left_out=frozenset(unbuilt),
         refused=frozenset(refused),
         raw={name: merged[name].raw for name in queues},
+        unserved={**dict.fromkeys(refused, HAS_ERROR), **unserved},
     )
 
 
@@ -117,18 +122,9 @@ def _mentioned(sources: QueueSources, resolver: Resolver) -> list[str]:
 
 
 def _report_listed(name: str, merged: Mapping[str, MergedQueue], at: Location, findings: Findings) -> None:
-    if name not in merged and name not in _EVERY_QUEUE:
+    if name not in merged and name not in EVERY_QUEUE:
         advice = instead(name, merged, "configure the queue, or remove its name")
         findings.warning(at, "qconf.queueList", f"there is no queue {name}", advice)
-
-
-def _wanted(queues: Mapping[str, QueueConfig], queue_list: Sequence[str]) -> list[str]:
-    """Core reference §2.6."""
-    return [name for name, queue in queues.items() if not queue.offline and _is_listed(name, queue_list)]
-
-
-def _is_listed(name: str, queue_list: Sequence[str]) -> bool:
-    return name in queue_list or not _EVERY_QUEUE.isdisjoint(queue_list)
 
 
 def _report_missing_limit(queue: QueueConfig, merged: MergedQueue, findings: Findings) -> None:

@@ -98,10 +98,20 @@ class Resolver:
         layer = Layer(JsonDocument(RESOLVER, {}), queue.name, decided)
         return MergedQueue(queue.name, {**queue.raw, **decided}, (layer, *queue.layers))
 
-    def refuses(self, queue: str) -> bool:
-        """Whether the queue is left to instances with other pilots; queues that nobody knows are not."""
+    def why_refused(self, queue: str) -> str:
+        """Why the queue is left to instances with other pilots; empty if it is not, as if nobody knows it."""
         facts = self.book.find(queue) if self.pilot_version is not None else None
-        return facts is not None and facts.pilot_version != self.pilot_version
+        if facts is None or facts.pilot_version == self.pilot_version:
+            return ""
+        theirs, wanted = facts.pilot_version or "none", self.pilot_version
+        return f"its pilot version is {theirs} in the information system, and {wanted} in [qconf] pilotVersion"
+
+    def why_offline(self, queue: str) -> str:
+        """Why this resolver takes the queue offline, which it does."""
+        facts = self.book.find(queue)
+        if facts is not None and facts.is_ours:
+            return "the information system says that it is offline"
+        return "the information system does not give it to this instance ([qconf] autoBlacklist)"
 
     @staticmethod
     def _name(facts: QueueFacts | None) -> Mapping[str, JsonValue]:

@@ -4,7 +4,9 @@ import pytest
 from cli_tools import NOW
 
 from harvester.cli.explaining import explain_job, explain_queue, explain_worker
+from harvester.cli.loading import QueueTroubles
 from harvester.cli.overview import QueueOverview
+from harvester.config.unserved import HAS_ERROR
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
@@ -55,8 +57,25 @@ def test_an_unsettled_submission_is_told_with_its_searches():
     assert any("2 complete listings" in line for line in words)
 
 
-def test_a_queue_out_of_service_says_why_that_may_be():
-    assert "harvester check" in explain_queue(replace(QUEUE, active=False), {})[0]
+@pytest.mark.parametrize(
+    ("troubles", "reason"),
+    [
+        (QueueTroubles(unserved={"Q": "its queueStatus is offline"}), "its queueStatus is offline"),
+        (QueueTroubles(unserved={"R": "its queueStatus is offline"}), "no configuration names it any more"),
+        (QueueTroubles(active=frozenset("Q")), "its configuration wants it served, which a service that runs has not"),
+        (QueueTroubles(unreadable="no file"), "the configuration cannot be read, so nobody can say why"),
+        (QueueTroubles(left_out=frozenset("Q"), unserved={"Q": HAS_ERROR}), "its configuration has an error"),
+    ],
+)
+def test_a_queue_out_of_service_says_why(troubles: QueueTroubles, reason: str):
+    first, *others = explain_queue(replace(QUEUE, active=False), {}, troubles)
+    assert first.startswith(f"Queue Q is not served: {reason}")
+    assert not any(line.startswith("But") for line in others)
+
+
+def test_a_served_queue_that_a_start_would_leave_out_says_so():
+    words = explain_queue(QUEUE, {}, QueueTroubles(left_out=frozenset("Q"), unserved={"Q": HAS_ERROR}))
+    assert any(line.startswith("But queue Q is configured, but has an error") for line in words)
 
 
 def test_words_of_others_cannot_steer_the_terminal():

@@ -141,6 +141,22 @@ def test_offline_by_the_resolver(entry: dict[str, Any], stated: str | None, acti
     assert set(load({"SITE": entry}, {"SITE": queue}).queues) == {"SITE"}
 
 
+def test_the_reason_why_a_queue_is_not_served_is_the_true_one():
+    stated, bad = {**PLUGINS, "queueStatus": "offline"}, {**PLUGINS, "maxWorkers": "many"}
+    book = {"DOWN": {"status": "offline"}, "THEIRS": {"pilot_manager": "other"}, "OLD": {"pilot_version": "2"}}
+    entries = {"STATED": stated, "BAD": bad, "GOOD": PLUGINS, "THEIRS": PLUGINS}
+    loaded = load(book, entries, autoBlacklist=True, pilotVersion="3")
+    assert loaded.active == {"GOOD"}
+    assert loaded.unserved == {
+        "STATED": "its queueStatus is offline (q.json, line 1)",
+        "BAD": "its configuration has an error, which `harvester check` tells",
+        "DOWN": "the information system says that it is offline",
+        "THEIRS": "the information system does not give it to this instance ([qconf] autoBlacklist)",
+        "OLD": "its pilot version is 2 in the information system, and 3 in [qconf] pilotVersion",
+    }
+    assert load({}, {"GOOD": PLUGINS}, queueList=["OTHER"]).unserved == {"GOOD": "[qconf] queueList does not name it"}
+
+
 @pytest.mark.shows("qconf.pilotVersion")
 def test_the_pilot_version_counts_with_or_without_resolver():
     queues = {"NEW": {"pilot_version": "3"}, "OLD": {"pilot_version": 2}, "SILENT": {}}
