@@ -306,7 +306,7 @@ class Harvester:
             for each in self._loops
             if each.name in ended
         ]
-        return [*signs_of(self.runners, self.db, self._clock), *loops]
+        return [*signs_of(self.runners, self.db), *loops]
 
     def start(self) -> None:
         """Take over from dead predecessors and let the agents work.

@@ -6,7 +6,7 @@ Everything else (threads, pacing, renewing claims, containing errors, stopping) 
 import secrets
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ClassVar, Generic, TypeVar
@@ -134,8 +134,12 @@ class Agent(ABC, Generic[UnitT, ResultT]):
         """How the runner treats this agent."""
 
     @abstractmethod
-    def horizon(self, connection: Connection) -> datetime | None:
-        """When the next row is due; None if none will be."""
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
+        """When the next row is due; None if none will be. Rows of the queues `besides` do not count."""
+
+    def left_alone(self, connection: Connection, now: datetime) -> frozenset[str]:  # noqa: ARG002 (for those who do)
+        """Queues whose rows it may not claim now; none by default."""
+        return frozenset()
 
     @abstractmethod
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[UnitT]:

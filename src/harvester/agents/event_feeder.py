@@ -7,7 +7,7 @@ server gives such ranges out again when the job has ended.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -79,9 +79,9 @@ class EventFeeder(Agent[FeedUnit, Answers]):
         lease = max(section.lock_interval, 2 * settings.pandacon.timeout + 60)
         return Pace(section.sleep_time, lease, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next request may be looked at."""
-        return leases.next_due(connection, EVENT_REQUEST)
+        return leases.next_due(connection, EVENT_REQUEST, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FeedUnit]:
         """Requests of workers that the resource holds, by queue, with what the server has given for them already."""

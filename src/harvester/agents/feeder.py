@@ -5,7 +5,7 @@ Whoever finds such a claim abandoned feeds the same jobs again, which changes no
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -54,9 +54,9 @@ class Feeder(Agent[FeedUnit, Answers]):
         section = self.instance.settings.submitter
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next worker is to be given jobs."""
-        return leases.next_due(connection, WORKER_WORK, WorkerPhase.MONITOR)
+        return leases.next_due(connection, WORKER_WORK, WorkerPhase.MONITOR, besides=besides)
 
     # ---- binding -----------------------------------------------------------------------------------------------------
 

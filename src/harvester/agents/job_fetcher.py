@@ -1,6 +1,6 @@
 """Gets jobs from the server for queues that have room for them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -56,9 +56,9 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         lease = 2 * settings.pandacon.timeout + 60
         return Pace(settings.jobfetcher.sleep_time, lease, settings.jobfetcher.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next queue may be looked at."""
-        return leases.next_due(connection, QUEUE_FETCH)
+        return leases.next_due(connection, QUEUE_FETCH, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FetchUnit]:
         """Queues with room; the others are looked at again after `lookupTime` or when a job of theirs starts."""

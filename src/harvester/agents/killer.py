@@ -1,6 +1,6 @@
 """Asks resources to end workers that are to be killed, again and again until they are seen to have ended."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -24,9 +24,9 @@ class Killer(Agent[SweepUnit, Answers]):
         section = self.instance.settings.sweeper
         return Pace(section.sleep_time, REPEATABLE, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next worker is to be killed."""
-        return leases.next_due(connection, WORKER_KILL)
+        return leases.next_due(connection, WORKER_KILL, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers to kill, by queue; those that the resource was not asked to take yet end here."""

@@ -7,7 +7,7 @@ than the resource likes, never less often than `[monitor] checkInterval`.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -87,9 +87,9 @@ class Monitor(Agent[MonitorUnit, Round]):
         section = self.instance.settings.monitor
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next round is due."""
-        return leases.next_due(connection, QUEUE_MONITOR)
+        return leases.next_due(connection, QUEUE_MONITOR, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[MonitorUnit]:
         """Queues that are due, by endpoint; those without a usable monitor plugin are told and left alone."""

@@ -4,7 +4,7 @@ A row that changes while its report is under way stays due, so the server always
 arrive twice, never not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -65,9 +65,9 @@ class JobPropagator(Agent[JobsUnit, Told]):
         section = self.instance.settings.propagator
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next job is to be reported."""
-        return leases.next_due(connection, JOB_REPORT)
+        return leases.next_due(connection, JOB_REPORT, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[JobsUnit]:
         """Jobs to report, all in one unit: the server is asked in bulks of `nJobsInBulk`."""

@@ -6,7 +6,7 @@ workers stay charged to their queue, and `explain` says so. A resource without m
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -48,9 +48,9 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         section = self.instance.settings.submitter
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next unsettled worker is to be searched."""
-        return leases.next_due(connection, WORKER_WORK, WorkerPhase.SETTLE)
+        return leases.next_due(connection, WORKER_WORK, WorkerPhase.SETTLE, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[ReconcileUnit]:
         """Unsettled workers by queue, except those of queues whose last search is still under way or rests."""

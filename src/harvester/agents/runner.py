@@ -128,13 +128,13 @@ class AgentRunner(Generic[UnitT, ResultT]):
         """Seconds since it last looked for work, or knew that it need not."""
         return self._tick() - self._looked
 
-    @property
-    def is_free(self) -> bool:
-        """Whether nothing keeps it from taking what is due: no work in hand, no rest, no trouble with the server."""
-        line, now = self.agent.line, self._tick()
-        with self._lock:
-            rests = any(rest.until > now for rest in self.health.resting.values())
-            return not self._in_hand and not rests and not (line and line.is_in_trouble)
+    def overdue(self, connection: Connection) -> float:
+        """Seconds that work has waited which it could take; what waits for a unit in hand or a rest has its reason."""
+        if self.agent.line and self.agent.line.is_in_trouble:
+            return 0.0
+        now = self.agent.instance.clock()
+        due = self.agent.horizon(connection, self._busy() | self.agent.left_alone(connection, now))
+        return max((now - due).total_seconds(), 0.0) if due else 0.0
 
     def stop(self) -> None:
         """Claim nothing more."""

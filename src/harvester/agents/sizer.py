@@ -3,7 +3,7 @@
 The intent charges the queue's budget before any resource is asked, so limits hold whatever happens later.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import zip_longest
@@ -64,9 +64,9 @@ class Sizer(Agent[SizeUnit, Planned]):
         section = self.instance.settings.submitter
         return Pace(section.sleep_time, section.queue_lock_interval or section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next queue has to be looked at."""
-        return leases.next_due(connection, QUEUE_SIZE)
+        return leases.next_due(connection, QUEUE_SIZE, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SizeUnit]:
         """Queues that get workers now, with the jobs these are for; why the others get none is noted."""

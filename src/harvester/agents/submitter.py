@@ -5,7 +5,7 @@ and from then on only the recorded answer or a search by marker (`reconciler`) d
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -59,14 +59,18 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         section = self.instance.settings.submitter
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next intent may be submitted."""
-        return leases.next_due(connection, WORKER_WORK, WorkerPhase.SUBMIT)
+        return leases.next_due(connection, WORKER_WORK, WorkerPhase.SUBMIT, besides=besides)
+
+    def left_alone(self, connection: Connection, now: datetime) -> frozenset[str]:
+        """Paused queues."""
+        return self.instance.held.paused(connection, self.instance.plugins.queues, now)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SubmitUnit]:
         """Intents by queue, except those of queues that are paused, still being submitted to, or have just failed."""
-        paused = self.instance.held.paused(connection, self.instance.plugins.queues, ticket.now)
-        wanted = workers.claim_intents(connection, replace(ticket, busy=ticket.busy | paused))
+        busy = ticket.busy | self.left_alone(connection, ticket.now)
+        wanted = workers.claim_intents(connection, replace(ticket, busy=busy))
         job_ids = [job for each in wanted for job in each.job_ids]
         params = jobs.params_of(connection, job_ids) if job_ids else {}
         inputs = files.of_jobs(connection, job_ids, INPUT_KINDS) if job_ids else {}

@@ -1,7 +1,7 @@
 """Removes workers that have ended long enough ago: what they left on the resource, their access points, their rows."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -43,11 +43,11 @@ class Sweeper(Agent[SweepUnit, Answers]):
         section = self.instance.settings.sweeper
         return Pace(section.sleep_time, REPEATABLE, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next worker or job has been kept long enough."""
         due = [
-            leases.next_due(connection, WORKER_WORK, WorkerPhase.SWEEP),
-            leases.next_due(connection, leases.JOB_WORK, JobPhase.SWEEP),
+            leases.next_due(connection, WORKER_WORK, WorkerPhase.SWEEP, besides=besides),
+            leases.next_due(connection, leases.JOB_WORK, JobPhase.SWEEP, besides=besides),
         ]
         return min((each for each in due if each is not None), default=None)
 

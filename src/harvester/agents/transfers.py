@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum
@@ -131,9 +131,9 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
     def mover(self, unit: TransferUnit, kinds: frozenset[FileKind]) -> Mover:
         """The plugin of the unit's queue for one of the sets of kinds."""
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next job is due."""
-        return leases.next_due(connection, JOB_WORK, self.phase)
+        return leases.next_due(connection, JOB_WORK, self.phase, besides=besides)
 
     # ---- claiming ----------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from harvester.agents.alarm_mail import AlarmMail, MailError
 from harvester.agents.runner import AgentRunner
 from harvester.config.service import Settings
-from harvester.core.clock import Clock
 from harvester.core.watching import Rules, Sign, alarms
 from harvester.store.engine import Database, StoreUnavailableError
 
@@ -110,15 +109,14 @@ class Watcher:
             self._mailed = now
 
 
-def signs_of(runners: Sequence[AgentRunner[Any, Any]], db: Database, clock: Clock) -> list[Sign]:
+def signs_of(runners: Sequence[AgentRunner[Any, Any]], db: Database) -> list[Sign]:
     """How the agents do that are switched on; without a database nobody knows what waits, and they fall silent."""
-    now, runners = clock(), [each for each in runners if each.is_on]
+    runners = [each for each in runners if each.is_on]
     waiting: dict[str, float] = {}
     try:
         with db.read() as connection:
             for runner in runners:
-                due = runner.agent.horizon(connection) if runner.is_free else None
-                waiting[runner.agent.name] = (now - due).total_seconds() if due else 0.0
+                waiting[runner.agent.name] = runner.overdue(connection)
     except (StoreUnavailableError, SQLAlchemyError) as error:
         log.warning("what waits for the agents is not known", error=str(error))
     return [Sign(each.agent.name, each.silence, overdue=waiting.get(each.agent.name, 0.0)) for each in runners]

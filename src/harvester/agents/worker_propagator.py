@@ -3,7 +3,7 @@
 As with jobs, a worker that changes while its report is under way stays due.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -48,9 +48,9 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
         section = self.instance.settings.propagator
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next worker is to be reported."""
-        return leases.next_due(connection, WORKER_REPORT)
+        return leases.next_due(connection, WORKER_REPORT, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[WorkersUnit]:
         """Workers to report, all in one unit."""

@@ -7,7 +7,7 @@ outdated one changes nothing.
 import itertools
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -45,6 +45,11 @@ class Pair:
     def fence(self) -> ColumnElement[int]:
         """The claim that holds the row, 0 for nobody."""
         return self.table.c[f"{self.prefix}fence"]
+
+    @property
+    def queue(self) -> ColumnElement[str]:
+        """The name of the row's queue."""
+        return self.table.c["name" if self.table is queues else "queue"]
 
     @property
     def key(self) -> ColumnElement[int]:
@@ -174,13 +179,20 @@ def release_owner(connection: Connection, owner_id: int, now: datetime) -> int:
     return freed
 
 
-def next_due(connection: Connection, pair: Pair, phase: StrEnum | None = None) -> datetime | None:
-    """When the next row of this kind of work is due, held ones when their claim runs out; None if there is none."""
+def next_due(
+    connection: Connection, pair: Pair, phase: StrEnum | None = None, *, besides: Collection[str] = ()
+) -> datetime | None:
+    """When the next row of this kind of work is due, held ones when their claim runs out; None if there is none.
+
+    Rows of the queues `besides` do not count.
+    """
     query = select(func.min(pair.due))
     if phase is not None:
         query = query.where(pair.table.c.phase == phase)
     if pair in {QUEUE_FETCH, QUEUE_SIZE}:
         query = query.where(queues.c.active == 1)
+    if besides:
+        query = query.where(pair.queue.not_in(sorted(besides)))
     return connection.scalar(query)
 
 

@@ -5,19 +5,24 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 from world import MovingClock, World, settings_with
 
 from harvester.agents.alarm_mail import AlarmMail, MailError
+from harvester.agents.base import Agent
 from harvester.agents.preparator import PreparatorAgent
-from harvester.agents.runner import AgentRunner
+from harvester.agents.runner import AgentRunner, _InHand
+from harvester.agents.sizer import Sizer
+from harvester.agents.submitter import Submitter
 from harvester.agents.watcher import Watcher, signs_of
+from harvester.core.holds import Hold, HoldMode
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.watching import Sign
 from harvester.logs import area_of
-from harvester.store import jobs
+from harvester.store import holds, jobs
 from harvester.store.jobs import NewJob
 
 WELL = [Sign("monitor", 1), Sign("preparator", 1)]
@@ -161,14 +166,13 @@ def test_an_agent_that_looks_for_work_is_not_silent_and_what_it_leaves_is_overdu
         jobs.insert_fetched(connection, [new], clock())
     ticks[0] = 400.0
     clock.forward(seconds=400)
-    assert signs_of([runner], world.db, clock) == [Sign("preparator", silent=400, overdue=400)]
+    assert signs_of([runner], world.db) == [Sign("preparator", silent=400, overdue=400)]
     runner._look()
     clock.forward(seconds=5)
-    ((sign),) = signs_of([runner], world.db, clock)
-    assert (sign.silent, sign.overdue < 0) == (0, True)
+    assert signs_of([runner], world.db) == [Sign("preparator", silent=0, overdue=0)]
 
 
-def test_an_agent_that_is_switched_off_is_not_stuck(world: World, clock: MovingClock):
+def test_an_agent_that_is_switched_off_is_not_stuck(world: World):
     world.configure(preparator={"nThreads": 0})
     ticks = [0.0]
     runner = AgentRunner(
@@ -176,17 +180,47 @@ def test_an_agent_that_is_switched_off_is_not_stuck(world: World, clock: MovingC
     )
     runner._look()
     ticks[0] = 1e6
-    assert signs_of([runner], world.db, clock) == []
+    assert signs_of([runner], world.db) == []
 
 
-def test_an_agent_that_rests_leaves_nothing_overdue(world: World, clock: MovingClock):
-    runner = AgentRunner(PreparatorAgent(world.instance), world.db, lambda: world.owner, lambda: True)
+def fetch_an_hour_ago(world: World, job_id: int, queue: str) -> None:
+    new = NewJob(Job(job_id, queue, JobStatus.STARTING, JobSubstatus.FETCHED), {})
     with world.db.write() as connection:
-        new = NewJob(Job(1, "HERE", JobStatus.STARTING, JobSubstatus.FETCHED), {})
-        jobs.insert_fetched(connection, [new], clock() - timedelta(hours=1))
+        jobs.insert_fetched(connection, [new], world.clock() - timedelta(hours=1))
+
+
+def overdue(runner: AgentRunner[Any, Any]) -> float:
+    (sign,) = signs_of([runner], runner._db)
+    return sign.overdue
+
+
+def runner_of(world: World, agent: type[Agent[Any, Any]]) -> AgentRunner[Any, Any]:
+    return AgentRunner(agent(world.instance), world.db, lambda: world.owner, lambda: True)
+
+
+def test_what_waits_for_a_queue_that_rests_or_hangs_hides_no_other_queue(world: World):
+    runner = runner_of(world, PreparatorAgent)
+    fetch_an_hour_ago(world, 1, "HERE")
     runner._count_failure("HERE", ValueError("no"))
-    (sign,) = signs_of([runner], world.db, clock)
-    assert sign.overdue == 0
+    assert overdue(runner) == 0
+    fetch_an_hour_ago(world, 2, "THERE")
+    assert overdue(runner) == 3600
+    (unit,) = world.claim(runner.agent, busy=frozenset({"HERE"}))
+    runner._in_hand[id(unit)] = _InHand(unit, renewed=0.0, started=0.0)
+    fetch_an_hour_ago(world, 3, "THERE")
+    assert overdue(runner) == 0
+
+
+def test_workers_of_a_paused_queue_are_not_overdue(world: World):
+    world.give_jobs(1)
+    world.work(Sizer)
+    world.clock.forward(hours=1)
+    runner = runner_of(world, Submitter)
+    assert overdue(runner) == 3600
+    with world.db.write() as connection:
+        holds.put(connection, Hold("HERE", HoldMode.PAUSE, "the disk is full", "me", world.clock()))
+    world.clock.forward(seconds=2)
+    assert overdue(runner) == 0
 
 
 def test_a_rest_that_is_over_keeps_nobody_from_taking_what_is_due(world: World):
