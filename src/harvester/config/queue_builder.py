@@ -120,6 +120,7 @@ class _Builder:
             return None
         self._report_later_keys(queue, self._find_attribute)
         self._report_lonely_limit(queue)
+        self._report_lonely_extractor(queue)
         if queue.true_pilot and not queue.no_heartbeat:
             queue = queue.model_copy(update={"no_heartbeat": STATUSES_OF_TRUE_PILOT})
         return with_agreeing_limits(queue)
@@ -163,6 +164,12 @@ class _Builder:
             if limit:
                 at, name = self.merged.find(key)
                 self.findings.warning(at, name, f"maxWorkers is 0 or not set, so {what_follows}", "set maxWorkers")
+
+    def _report_lonely_extractor(self, queue: QueueConfig) -> None:
+        if queue.extractor is not None and queue.aux_preparator is None:
+            at, name = self.merged.find("extractor")
+            problem = "no plugin brings what it finds: jobs that need auxiliary inputs go back to the server"
+            self.findings.warning(at, name, problem, 'write "aux_preparator": {"plugin": …}')
 
     def _report_status(self) -> None:
         status = self.merged.raw.get("queueStatus")

@@ -220,6 +220,7 @@ class _Builder:
         self._report_keys("credmanager", of_plugin_configs(settings.credmanager.plugin_configs))
         self._report_keys("file_syncer", of_plugin_configs(settings.file_syncer.plugin_configs))
         self._report_keys("watcher", settings.watcher.problems())
+        self._report_keys("sweeper", settings.sweeper.problems())
         report_resolver(settings.qconf, settings.cacher.data, self._text("qconf").place, self._findings)
         return settings
 

@@ -4,7 +4,7 @@ Each `sleepTime`, `checkInterval` and the like is a ceiling: work that is known 
 `lockInterval` is the length of a lease, half a minute at the least, which is renewed while its work goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal
 
@@ -26,6 +26,7 @@ from harvester.config.fields import (
     Section,
     Text,
 )
+from harvester.config.problems import KeyProblem
 from harvester.config.watermarks import Watermarks
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
@@ -191,3 +192,12 @@ class Sweeper(Section):
         """How long a worker or job is kept that has ended so."""
         hours = {"finished": self.keep_finished, "failed": self.keep_failed, "cancelled": self.keep_cancelled}
         return timedelta(hours=hours.get(status.value, self.keep_missed))
+
+    def problems(self) -> Iterator[KeyProblem]:
+        """One of the two keys of the disk clean-up without the other."""
+        if self.disk_high_watermark and self.disk_clean_up_interval is None:
+            problem = "nothing is removed, for diskCleanUpInterval is not set"
+            yield KeyProblem("diskHighWatermark", problem, "write diskCleanUpInterval and how many hours")
+        if self.disk_clean_up_interval is not None and not self.disk_high_watermark:
+            problem = "nothing is removed, for diskHighWatermark names no directory"
+            yield KeyProblem("diskCleanUpInterval", problem, "write diskHighWatermark, or remove the key")

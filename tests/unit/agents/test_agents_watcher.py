@@ -228,10 +228,11 @@ def test_a_rest_that_is_over_keeps_nobody_from_taking_what_is_due(world: World):
     runner = AgentRunner(
         PreparatorAgent(world.instance), world.db, lambda: world.owner, lambda: True, tick=lambda: ticks[0]
     )
-    runner._count_failure("a queue that is gone", ValueError("no"))
-    assert not runner.is_free
+    fetch_an_hour_ago(world, 1, "HERE")
+    runner._count_failure("HERE", ValueError("no"))
+    assert overdue(runner) == 0
     ticks[0] += 600
-    assert runner.is_free
+    assert overdue(runner) == 3600
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
