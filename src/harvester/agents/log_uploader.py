@@ -5,7 +5,7 @@ what cannot be sent now is tried again at growing distances for as long as the w
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -72,9 +72,9 @@ class LogUploader(Agent[LogsUnit, Mapping[int, Brought]]):
         section = self.instance.settings.propagator
         return Pace(section.sleep_time, section.lock_interval, section.n_threads)
 
-    def horizon(self, connection: Connection) -> datetime | None:
+    def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next log may have grown."""
-        return leases.next_due(connection, WORKER_LOG)
+        return leases.next_due(connection, WORKER_LOG, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[LogsUnit]:
         """Workers whose logs may have grown, by queue."""

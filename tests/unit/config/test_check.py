@@ -412,7 +412,7 @@ IN_QUEUES = [
     Mistake("limit of waiting workers alone, with jobs", "WorkerMax", "BAD.nQueueLimitWorkerMax", "one worker waits",
             queues=queue('"mapType": "OneToOne", "maxWorkers": 0,\n"nQueueLimitWorkerMax": 10'), severity=WARNING),
     Mistake("extractor whose finds nobody brings", '"extractor"', "BAD.extractor", 'write "aux_preparator"',
-            queues=queue('"extractor": {"plugin": "auxiliary"}'), severity=WARNING),
+            queues=queue('"extractor": {"plugin": "dummy"}'), severity=WARNING),
     Mistake("word for a wall time", "walltimeLimit", "BAD.walltimeLimit", "seconds, 0 or more",
             queues=queue('"walltimeLimit": "long"')),
     Mistake("name that is no text", "ud800", "BAD\\ud800", "no text",
