@@ -21,6 +21,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from harvester.config.instance_sections import LoggerSettings
 from harvester.config.service import Settings
+from harvester.core.masking import masked
 
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
@@ -69,6 +70,18 @@ _ROOMS: Final[Mapping[str, str]] = {
 _MASTER: Final = "master"
 _MEGABYTE: Final = 1024 * 1024
 _LOGFMT: Final = LogfmtRenderer(bool_as_flag=False)
+_MAY_TELL: Final = ("exception", "error", "reason", "problem")
+"""Keys of lines under which others are quoted."""
+
+
+def _mask(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """What plugins, servers and libraries say may hold a secret that they were given."""
+    for key in _MAY_TELL:
+        if key in line:
+            line[key] = masked(str(line[key]))
+    return line
+
+
 _SHARED: Final[tuple[Processor, ...]] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -76,6 +89,7 @@ _SHARED: Final[tuple[Processor, ...]] = (
     structlog.stdlib.PositionalArgumentsFormatter(),
     structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S.%f", utc=True),
     structlog.processors.format_exc_info,
+    _mask,
 )
 
 

@@ -12,7 +12,8 @@ from typing import Final
 
 from harvester.config.findings import is_secret
 from harvester.core.clock import Clock
-from harvester.core.dialogs import Dialog, DialogLevel, without_secrets
+from harvester.core.dialogs import Dialog, DialogLevel
+from harvester.core.masking import masked
 from harvester.store import dialogs
 from harvester.store.engine import Database, StoreUnavailableError
 
@@ -88,7 +89,7 @@ def _message(fields: Mapping[str, object]) -> str:
     traceback = str(fields.get("exception") or "").rstrip().rpartition("\n")[2]
     details = [f"{key}={'(hidden)' if is_secret(key) else value}" for key, value in fields.items() if key not in _FRAME]
     parts = [str(fields.get("event", "")), ", ".join(details), traceback]
-    return without_secrets("; ".join(filter(None, parts)))[:_LONGEST]
+    return masked("; ".join(filter(None, parts)))[:_LONGEST]
 
 
 def _level(number: int) -> DialogLevel:

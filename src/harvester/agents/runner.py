@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from harvester.agents.base import Agent, ResultT, UnitT
 from harvester.agents.failpoints import reach
 from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
 from harvester.core.rests import Rest
 from harvester.panda.errors import PandaUnavailable
 from harvester.store import leases
@@ -379,7 +380,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         def give_back(connection: Connection) -> None:
             self.agent.give_back(connection, unit, due)
             if problem:
-                self.agent.note_trouble(connection, unit, problem[:_LONGEST_PROBLEM])
+                self.agent.note_trouble(connection, unit, masked(problem)[:_LONGEST_PROBLEM])
 
         try:
             self._transact("claim waits for the database", unit, give_back, self._stopping)

@@ -7,6 +7,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from harvester.core.masking import masked
 from harvester.core.rests import Rest
 
 log = structlog.get_logger(__name__)
@@ -70,7 +71,7 @@ class PluginCalls:
             count = len(answers)
         except Exception as error:  # a plugin may raise anything; here it ends
             log.exception("plugin failed", plugin=name)
-            reason = f"{name} failed: {type(error).__name__}: {error}"[:_LONGEST_REASON]
+            reason = masked(f"{name} failed: {type(error).__name__}: {error}")[:_LONGEST_REASON]
         else:
             if count == len(items):
                 self._forgive(name)

@@ -111,6 +111,22 @@ def test_a_traceback_follows_its_line(tmp_path: Path) -> None:
     assert "ValueError: invalid literal" in (tmp_path / "panda-stager.log").read_text()
 
 
+def test_what_others_say_is_told_without_secrets(tmp_path: Path) -> None:
+    set_up_logs(settings(tmp_path))
+    log = structlog.get_logger("harvester.agents.monitor")
+    log.warning(
+        "work failed", about="Q", error="https://me:HUSH@host is away", reason="token=HUSH", problem="Bearer HUSH"
+    )
+    try:
+        int("token=HUSH")
+    except ValueError:
+        log.exception("plugin failed", plugin="P")
+    text = (tmp_path / "panda-monitor.log").read_text()
+    assert "HUSH" not in text
+    assert "://(hidden)@host is away" in text
+    assert "ValueError: invalid literal" in text
+
+
 @pytest.mark.shows(
     "logger.logdir", "logger.rotating_policy", "logger.rotating_max_size", "logger.rotating_backup_count"
 )

@@ -11,8 +11,8 @@ from typing import Final
 
 from pydantic import Field
 
-from harvester.core.dialogs import without_secrets
 from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
 from harvester.plugins.api import (
     Current,
     Done,
@@ -84,7 +84,7 @@ class GitFileSyncer(FileSyncer[GitSyncerSettings]):
         except _GitError as error:
             return Unknown(str(error))
         if not newest:
-            return Unknown(without_secrets(f"{self.settings.source_url} has no branch {self.settings.source_branch}"))
+            return Unknown(masked(f"{self.settings.source_url} has no branch {self.settings.source_branch}"))
         return Current() if newest == here and not changed else Stale(f"{target} differs from {newest[:12]}")
 
     def _update(self, target: Path) -> Done | Later | Failed:
@@ -129,6 +129,6 @@ class GitFileSyncer(FileSyncer[GitSyncerSettings]):
         if not isinstance(result, Ran):
             raise _GitError(result.reason)
         if result.exit_code and not may_fail:
-            words = without_secrets(" ".join(result.err.split()))[-_LONGEST_WORDS:]
+            words = masked(" ".join(result.err.split()))[-_LONGEST_WORDS:]
             raise _GitError(f"git {arguments[0]} failed: {words or f'exit code {result.exit_code}'}")
         return result.out.strip()

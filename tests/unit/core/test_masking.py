@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harvester.core.dialogs import without_secrets
+from harvester.core.masking import masked
 
 
 @pytest.mark.parametrize(
@@ -22,15 +22,15 @@ from harvester.core.dialogs import without_secrets
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str):
-    assert "HUSH" not in without_secrets(text)
+    assert "HUSH" not in masked(text)
 
 
 def test_ordinary_words_are_kept():
     text = "queue Q: 17 workers; see /var/log/x and https://host:25443/api/v1 (token file /t is empty)"
-    assert without_secrets(text) == text
+    assert masked(text) == text
 
 
 @given(st.text(max_size=300))
 def test_hiding_twice_changes_nothing(text: str):
-    once = without_secrets(text)
-    assert without_secrets(once) == once
+    once = masked(text)
+    assert masked(once) == once

@@ -1,0 +1,20 @@
+"""Texts without what looks like a secret: the last line of defence, since messages should hold none."""
+
+import re
+from typing import Final
+
+_SECRETS: Final = (
+    (re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|\Z)", re.DOTALL), "(hidden)"),
+    (re.compile(r"://[^/\s@]+@"), "://(hidden)@"),
+    (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), r"\1 (hidden)"),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"), "(hidden)"),
+    (re.compile(r"(?i)(\w*(?:password|passphrase|secret|token|api_?key))(['\"]?\s*[=:]\s*)\S+"), r"\1\2(hidden)"),
+)
+"""What a secret looks like where somebody has put it into a message, and what is shown instead."""
+
+
+def masked(text: str) -> str:
+    """The text with everything hidden that looks like a secret."""
+    for pattern, instead in _SECRETS:
+        text = pattern.sub(instead, text)
+    return text
