@@ -48,6 +48,21 @@ def test_what_is_done_for_the_first_time_is_done_once(db: Database, other: Datab
     db.transact(FIRST_TIMES[name])
 
 
+def test_a_command_is_obeyed_by_one_process(db: Database, other: Database):
+    db.transact(FIRST_TIMES["command"])
+
+    def obey(connection: Connection) -> list[StoredCommand]:
+        found = commands.open_commands(connection, 10)
+        commands.finish(connection, [each.command_id for each in found], NOW)
+        return found
+
+    with db.write() as connection:
+        assert obey(connection) == [COMMAND]
+        if db.dialect != "sqlite":  # there the other one has to wait
+            assert other.transact(obey) == []
+    assert other.transact(obey) == []
+
+
 def test_two_processes_serve_the_same_new_queues(db: Database, other: Database):
     race(db, other, FIRST_TIMES["activate"], FIRST_TIMES["activate"])
     with db.read() as connection:

@@ -38,10 +38,11 @@ def store(connection: Connection, received: Sequence[StoredCommand], now: dateti
 
 
 def open_commands(connection: Connection, limit: int) -> list[StoredCommand]:
-    """Commands that are not done yet, oldest first."""
+    """Commands that are not done yet, oldest first; others leave them alone until the transaction ends."""
     columns = (commands.c.command_id, commands.c.name, commands.c.target, commands.c.params, commands.c.ack_requested)
     query = select(*columns).where(commands.c.done_at.is_(None)).order_by(commands.c.command_id).limit(limit)
-    return [StoredCommand(row[0], row[1], row[2], row[3], bool(row[4])) for row in connection.execute(query)]
+    rows = connection.execute(query.with_for_update(skip_locked=True))
+    return [StoredCommand(row[0], row[1], row[2], row[3], bool(row[4])) for row in rows]
 
 
 def finish(connection: Connection, command_ids: Collection[int], now: datetime) -> None:
