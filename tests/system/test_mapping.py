@@ -41,6 +41,8 @@ def test_workers_share_a_job(site: Site):
     assert site.terminate() == 0
     assert {job["status"] for job in site.server.control.jobs()} == {"finished"}
     assert Counter(site.executions()) == dict.fromkeys(set(site.executions()), WORKERS_PER_JOB)
+    logs = [path.name for path in site.storage.rglob("*.log.tgz*")]
+    assert sorted(name.rpartition("._")[2] for name in logs) == sorted(map(str, jobs_by_worker(site)))
     judge_batch_jobs(site, local_batch_jobs(site))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.core.files import EVENT_KINDS, INPUT_KINDS, File, FileKind, FileStatus
 from harvester.core.packing import provenance_of
-from harvester.core.workers import Worker
+from harvester.core.workers import Worker, log_of_worker
 from harvester.panda.offers import OutputFile, outputs_of, zip_per_mb_of
 from harvester.plugins.api import ReportedFile
 from harvester.store import files, jobs
@@ -39,7 +39,12 @@ def store_outputs(
         each.job_id: megabytes_of(instance, worker.queue, params.get(each.job_id, {})) for worker, each in outputs
     }
     new = [
-        _file(worker, each, declared.get(each.job_id, {}).get(each.lfn), packs=limits[each.job_id] is not None)
+        _file(
+            worker,
+            each,
+            _declared(declared.get(each.job_id, {}), worker, each.lfn),
+            packs=limits[each.job_id] is not None,
+        )
         for worker, each in outputs
     ]
     files.insert_new(connection, new)
@@ -47,6 +52,11 @@ def store_outputs(
     early = {each.job_id for each in new if each.kind in EVENT_KINDS}
     jobs.stage_early(connection, early, now)
     return bool(early)
+
+
+def _declared(outputs: Mapping[str, OutputFile], worker: Worker, lfn: str) -> OutputFile | None:
+    """The output that a file is, or is one worker's part of."""
+    return outputs.get(lfn) or outputs.get(lfn.removesuffix(log_of_worker("", worker)))
 
 
 def _file(worker: Worker, told: ReportedFile, output: OutputFile | None, *, packs: bool) -> File:

@@ -138,6 +138,14 @@ class Worker:
     launch_script: str = ""
 
 
+def log_of_worker(lfn: str, worker: Worker) -> str:
+    """What the job's log is called that one of several workers of the job has packed (plugins reference §4.10).
+
+    The server takes a file of this name for the one that the job declares.
+    """
+    return f"{lfn}._{worker.worker_id}"
+
+
 def marker_of(instance: str, worker_id: int) -> str:
     """The text that identifies a worker's batch job on the resource."""
     return f"{instance}-{worker_id}"

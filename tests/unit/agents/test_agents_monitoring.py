@@ -316,6 +316,28 @@ def test_outputs_of_the_same_name_keep_the_scope_of_their_job(world: World):
     }
 
 
+def test_logs_of_workers_that_share_a_job_go_where_its_log_goes(world: World):
+    world.serve(QUEUE, mapType="OneToMany", workerMaker={"plugin": "simple", "nWorkersPerJob": 2})
+    names = {"outFiles": "out.root,log.tgz", "scopeOut": "o", "scopeLog": "l", "logFile": "log.tgz", "logGUID": "G"}
+    places = {"realDatasets": "d,logs", "ddmEndPointOut": "E,F"}
+    world.give_jobs(1, params={**names, **places})
+    world.work(Sizer)
+    world.work(Submitter)
+    for each in world.workers():
+        lfn = f"log.tgz._{each.worker_id}"
+        told = ReportedFile(1, lfn, FileKind.LOG, f"/w/{each.worker_id}", 1, "ad:1", f"G-{each.worker_id}")
+        world.messenger.news[each.worker_id] = News(files=(told,))
+        world.resource.states[each.worker_id] = FINISHED
+    world.clock.forward(minutes=5)
+    world.work(Monitor)
+    with world.db.read() as connection:
+        stored = files.of_jobs(connection, [1], [FileKind.LOG])[1]
+    assert {(each.lfn, each.scope, each.dataset, each.endpoint) for each in stored} == {
+        ("log.tgz._1", "l", "logs", "F"),
+        ("log.tgz._2", "l", "logs", "F"),
+    }
+
+
 @pytest.mark.parametrize(
     ("map_type", "end", "soon"), [("NoJob", FAILED, 0), ("NoJob", FINISHED, 1), ("OneToOne", FAILED, 1)]
 )

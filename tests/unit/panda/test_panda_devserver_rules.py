@@ -116,6 +116,8 @@ def test_another_batch_id_is_to_be_killed(server: DevServer, control: DevControl
     [
         ("finished", None, "finished"),
         ("finished", {"o": FACTS, "l": FACTS}, "finished"),
+        ("finished", {"o": FACTS, "l._7": FACTS, "l._8": FACTS}, "finished"),
+        ("finished", {"o": FACTS, "m._7": FACTS}, "failed"),
         ("finished", {"o": FACTS}, "failed"),
         ("finished", {"o": FACTS, "l": FACTS, "x": FACTS}, "failed"),
         ("finished", {"o": FACTS, "l": {"guid": "G"}}, "failed"),

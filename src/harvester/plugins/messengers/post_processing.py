@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from harvester.core.files import FileKind
-from harvester.core.workers import MapType
+from harvester.core.workers import MapType, Worker, log_of_worker
 from harvester.plugins.api import Assignment
 from harvester.plugins.messengers.access_point_files import job_directories, write_atomically
 from harvester.plugins.messengers.file_names import FileNames
@@ -72,7 +72,7 @@ def _finish_directory(place: str, assignment: Assignment, job_ids: Sequence[int]
     for job_id in job_ids:
         own = directory / str(job_id) if rules.in_job_directory else directory
         worked_in = own if own.is_dir() else directory
-        job = _EndedJob(job_id, assignment.job_params.get(job_id, {}), worked_in, reported)
+        job = _EndedJob(assignment.worker, job_id, assignment.job_params.get(job_id, {}), worked_in, reported)
         gathered[str(job_id)] = [*_log(job, rules), *_left_over(job, rules)]
     if any(gathered.values()):
         write_atomically(f"{place}/{rules.names.gathered}", json.dumps(gathered))
@@ -80,6 +80,7 @@ def _finish_directory(place: str, assignment: Assignment, job_ids: Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class _EndedJob:
+    worker: Worker
     job_id: int
     params: JobParams
     place: Path
@@ -92,6 +93,11 @@ class _EndedJob:
     @property
     def log_name(self) -> str:
         return str(self.params.get("logFile") or "")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other workers have logs of the same job."""
+        return self.worker.map_type is MapType.ONE_TO_MANY
 
     @property
     def outputs(self) -> set[str]:
@@ -115,10 +121,10 @@ def _log(job: _EndedJob, rules: FinishRules) -> Iterator[Entry]:
     name = job.log_name
     if name in _NO_NAME or not is_plain_name(name) or any(entry.get("type") == "log" for entry in job.own_report):
         return
-    path = job.place / name
+    path = job.place / (log_of_worker(name, job.worker) if job.is_shared else name)
     content = archive_logs(job.place, path, skip={rules.names.job_spec, *job.outputs}, at_most=rules.largest_log)
     guid = str(job.params.get("logGUID") or "")
-    known = {} if guid in _NO_NAME else {"guid": guid}
+    known = {} if guid in _NO_NAME or job.is_shared else {"guid": guid}
     yield {"path": str(path), "type": FileKind.LOG, "fsize": content.size, "chksum": content.adler32, **known}
 
 

@@ -31,6 +31,18 @@ def test_logs_are_packed_and_told_under_the_servers_guid(look: Look, messenger: 
     assert _members(Path(file.path)) == {"pilot.log", "notes.txt", "log.extra", "sub/deeper/payload.log"}
 
 
+def test_each_worker_of_a_shared_job_has_a_log_of_its_own(
+    messenger: SharedFileMessenger, make_place: Callable[..., Place]
+):
+    place = make_place(map_type=MapType.ONE_TO_MANY)
+    place.write_text("pilot.log", "x")
+    assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
+    (file,) = messenger.collect([place.worker])[0].files
+    assert (file.lfn, file.kind) == (f"log.tgz._{place.worker.worker_id}", FileKind.LOG)
+    assert file.guid not in {"", "LG-1"}
+    assert _members(Path(file.path)) == {"pilot.log"}
+
+
 def test_finishing_again_changes_nothing(look: Look, messenger: SharedFileMessenger, place: Place):
     place.write_text("pilot.log", "x")
     messenger.finish([place.assignment(PARAMS)])
