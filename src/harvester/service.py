@@ -46,17 +46,15 @@ from harvester.agents.submitter import Submitter
 from harvester.agents.sweeper import Sweeper
 from harvester.agents.watcher import Watcher, signs_of
 from harvester.agents.worker_propagator import WorkerPropagator
+from harvester.clients import checkpoints_client, file_server, idds_client, panda_client
 from harvester.config.cache_lines import read_lines
-from harvester.config.instance_sections import Pandacon
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, SteadyClock, utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.watching import Sign
-from harvester.panda.auth import AuthType, Credentials, credentials_for, load_host_table
 from harvester.panda.client import PandaClient
-from harvester.panda.file_server import FileServer
 from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
@@ -115,47 +113,6 @@ def open_database(settings: Settings) -> Database:
     db = Database(database_url(settings), settings.db.n_connections)
     migrate.upgrade(db)
     return db
-
-
-def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
-    """The client for the instance's server.
-
-    Raises:
-        CredentialError: a certificate, token or table of hosts cannot be used.
-    """
-    panda = settings.pandacon
-    credentials = _credentials_for(panda.server_url, panda)
-    client = PandaClient(
-        panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout, clock=clock
-    )
-    client.require_credentials()
-    return client
-
-
-def file_server(settings: Settings, clock: Clock = utc_now) -> FileServer | None:
-    """The client for the server that takes logs; None where nobody could read them there.
-
-    Raises:
-        CredentialError: as for `panda_client`.
-    """
-    panda = settings.pandacon
-    if panda.panda_cache_url_r is None:
-        return None
-    credentials = _credentials_for(panda.file_server_url, panda)
-    return FileServer(panda.file_server_url, credentials, timeout=panda.timeout, clock=clock)
-
-
-def _credentials_for(url: str, panda: Pandacon) -> Credentials:
-    general = Credentials(
-        auth_type=AuthType(panda.auth_type),
-        cert_file=panda.cert_file,
-        key_file=panda.key_file,
-        ca_cert=panda.ca_cert,
-        auth_token=panda.auth_token.get_secret_value() if panda.auth_token else None,
-        auth_origin=panda.auth_origin,
-    )
-    hosts = load_host_table(Path(panda.multihost_auth_config)) if panda.multihost_auth_config else {}
-    return credentials_for(url, general, hosts)
 
 
 def plugin_context(
@@ -250,8 +207,10 @@ class Harvester:
             ahead=steady.ahead,
             tick=tick,
             files=file_server(settings, steady),
+            idds=idds_client(settings),
+            checkpoints=checkpoints_client(settings, steady),
         )
-        self._files = instance.files
+        self._clients = [each for each in (self.panda, instance.files, instance.idds, instance.checkpoints) if each]
         self.housekeeper = Housekeeper(self.db, steady, self.host, tick=tick)
         agents: Sequence[type[Agent[Any, Any]]] = (*_AGENTS, LogUploader) if instance.files else _AGENTS
         self.runners = [
@@ -365,9 +324,8 @@ class Harvester:
         except StoreUnavailableError as error:
             log.warning("claims are left to run out", error=str(error))
         if finished:
-            self.panda.close()
-            if self._files:
-                self._files.close()
+            for client in self._clients:
+                client.close()
             self.db.close()
         log.info("stopped", finished=finished)
         return finished

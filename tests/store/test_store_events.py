@@ -57,6 +57,24 @@ def test_a_range_is_allotted_once(db: Database):
     assert states(db) == dict.fromkeys(("r-0", "r-1", "r-2"), EventState.GIVEN) | {"r-3": EventState.ALLOTTED}
 
 
+def test_a_range_is_given_in_other_words_until_it_was_given(db: Database):
+    first, second, third = ({"eventRangeID": f"r-{place}", "hp_point": {"id": place}} for place in range(3))
+    with db.write() as connection:
+        events.allot(connection, allotted(3), 1)
+        events.describe(connection, {})
+        events.describe(connection, {(1, "r-0"): first, (1, "r-1"): second})
+        events.refuse(connection, {(1, "r-2"): "nobody knows it"})
+        events.refuse(connection, {})
+        assert events.of_deliveries(connection, {1}) == {7: {1: [first, second]}}
+        events.note_given(connection, {1}, {7})
+        events.describe(connection, {(1, "r-0"): third})
+        events.refuse(connection, {(1, "r-1"): "too late"})
+        assert events.of_deliveries(connection, {1}) == {}
+        (refused,) = events.ended_of_jobs(connection, [1], 10)
+    assert (refused.range_id, refused.about) == ("r-2", {"errorDiag": "nobody knows it"})
+    assert states(db) == {"r-0": EventState.GIVEN, "r-1": EventState.GIVEN, "r-2": EventState.FAILED}
+
+
 def test_an_end_may_be_told_before_the_feeding_is_recorded(db: Database):
     with db.write() as connection:
         events.allot(connection, allotted(1), 1)
@@ -193,6 +211,19 @@ def test_what_was_fulfilled_is_forgotten_with_the_jobs(db: Database):
         event_requests.forget_of_jobs(connection, [1])
     with db.read() as connection:
         assert connection.execute(select(event_requests.event_requests)).all() == []
+
+
+def test_a_request_whose_answer_was_of_no_use_is_made_anew(db: Database):
+    a_held_worker(db)
+    with db.write() as connection:
+        event_requests.ask(connection, [EventRequest(7, "Q", {1: 5}, "t")], NOW)
+        event_requests.note_answer(connection, {7: {1: 5}}, 99, NOW)
+        event_requests.ask_anew(connection, {7}, after(seconds=10))
+        event_requests.ask_anew(connection, set(), NOW)
+        assert event_requests.claim(connection, ClaimTicket(FENCE, NOW, NOW + LEASE), 10) == []
+        later = after(seconds=10)
+        (again,) = event_requests.claim(connection, ClaimTicket(FENCE, later, later + LEASE), 10)
+    assert (again.delivery, again.token, again.wanted) == (None, "t", {1: 5})
 
 
 def test_a_request_can_be_postponed(db: Database):

@@ -134,3 +134,29 @@ def test_whoever_waits_for_an_input_is_called(db: Database):
         shared_inputs.call_waiting(connection, ["a"], NOW)
         dues = dict(connection.execute(select(job_table.c.job_id, job_table.c.due)).all())
     assert dues == {1: NOW, 2: after(hours=1)}
+
+
+def test_a_checkpoint_that_was_written_anew_while_it_was_brought_away_is_brought_again(db: Database):
+    points = [File(0, 7, f"1_{place}", FileKind.CHECKPOINT, FileStatus.RENEWED, "/p", 1, "ad:1") for place in range(3)]
+    with db.write() as connection:
+        files.insert_new(connection, points)
+    known = all_of(db, 7)
+    with db.write() as connection:
+        files.renew(connection, [replace(known[1], size=2, checksum="ad:2")])
+        done = [replace(each, status=FileStatus.DONE, attempts=1) for each in known[:2]]
+        files.note_uploads(connection, [*done, replace(known[2], attempts=1)])
+        files.note_uploads(connection, [])
+    assert [(each.status, each.attempts) for each in all_of(db, 7)] == [
+        (FileStatus.DONE, 1),
+        (FileStatus.RENEWED, 0),
+        (FileStatus.RENEWED, 1),
+    ]
+
+
+def test_a_checkpoint_that_nobody_needs_is_not_brought_away(db: Database):
+    point = File(0, 7, "1_1", FileKind.CHECKPOINT, FileStatus.RENEWED, "/p", 1, "ad:1")
+    with db.write() as connection:
+        files.insert_new(connection, [point, replace(point, lfn="1_2"), replace(point, job_id=8)])
+        files.drop_checkpoints(connection, {(7, "1_1"), (9, "1_1")})
+        files.drop_checkpoints(connection, set())
+    assert [each.status for each in all_of(db, 7, 8)] == [FileStatus.DONE, FileStatus.RENEWED, FileStatus.RENEWED]

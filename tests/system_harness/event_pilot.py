@@ -1,6 +1,7 @@
 """A pilot that processes event ranges: it asks for them, works on each, and tells how each ended, all by files.
 
-`python3 event_pilot.py --journal FILE`, started in the access point. Every range gets a line in the journal.
+`python3 event_pilot.py --journal FILE`, started in the access point. Every range gets a line in the journal. A range
+that is a point of a search gets a loss; large points take two pilots, of which the first leaves a checkpoint.
 """
 
 import argparse
@@ -9,12 +10,15 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 _AT_ONCE = 3
 _GLANCE = 0.05
 _PATIENCE = 120.0
+_TOO_LARGE_FOR_ONE = 0.9
 
 Json = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
+Range = dict[str, Any]
 
 
 def write_atomically(path: Path, content: Json) -> None:
@@ -31,7 +35,7 @@ def note(journal: Path, line: str) -> None:
     os.close(handle)
 
 
-def next_ranges(place: Path, job: str) -> list[dict[str, str]]:
+def next_ranges(place: Path, job: str) -> list[Range]:
     """What stands there, or comes when it is asked for; empty if there is no more."""
     ranges = place / "JobsEventRanges.json"
     if not ranges.exists():
@@ -39,30 +43,40 @@ def next_ranges(place: Path, job: str) -> list[dict[str, str]]:
     until = time.monotonic() + _PATIENCE
     while not ranges.exists() and time.monotonic() < until:
         time.sleep(_GLANCE)
-    given: list[dict[str, str]] = json.loads(ranges.read_text())[job]
+    given: list[Range] = json.loads(ranges.read_text())[job]
     ranges.unlink()
     return given
 
 
-def all_ranges(place: Path, job: str) -> Iterator[list[dict[str, str]]]:
+def all_ranges(place: Path, job: str) -> Iterator[list[Range]]:
     """Bunch after bunch, until there is no more."""
     while given := next_ranges(place, job):
         yield given
 
 
-def process(place: Path, given: list[dict[str, str]], journal: Path) -> list[Json]:
-    """Write an output for each range."""
-    entries: list[Json] = []
+def process(place: Path, given: list[Range], journal: Path) -> list[Json]:
+    """Work on each range."""
     for each in given:
-        name = f"event.{each['eventRangeID']}.root"
-        (place / name).write_text(each["eventRangeID"])
         note(journal, f"{each['eventRangeID']} {os.getpid()}")
-        entries.append({"path": name, "type": "es_output", "eventStatus": "finished", **_id(each)})
-    return entries
+    return [value_point(place, each) if "hp_point" in each else write_output(place, each) for each in given]
 
 
-def _id(given: dict[str, str]) -> dict[str, Json]:
-    return {"eventRangeID": given["eventRangeID"]}
+def write_output(place: Path, given: Range) -> Json:
+    """Process events."""
+    name = f"event.{given['eventRangeID']}.root"
+    (place / name).write_text(given["eventRangeID"])
+    return {"path": name, "type": "es_output", "eventStatus": "finished", "eventRangeID": given["eventRangeID"]}
+
+
+def value_point(place: Path, given: Range) -> Json:
+    """Find the loss of a point, or get half of the way to it."""
+    x: float = given["hp_point"]["parameters"]["x"]
+    if x >= _TOO_LARGE_FOR_ONE and "checkpoint" not in given:
+        task, _, _, point, _ = given["eventRangeID"].split("-")
+        (place / f"{task}_{point}").write_text(str(x / 2))
+        return {"path": f"{task}_{point}", "type": "checkpoint"}
+    loss = float(Path(given["checkpoint"]).read_text()) if "checkpoint" in given else x
+    return {"eventRangeID": given["eventRangeID"], "eventStatus": "finished", "loss": loss}
 
 
 def tell(place: Path, job: str, entries: list[Json]) -> None:

@@ -19,8 +19,10 @@ from harvester.agents.lines import Line
 from harvester.agents.refusals import Refusals
 from harvester.config.service import Settings
 from harvester.core.clock import Clock
+from harvester.panda.checkpoints import Checkpoints
 from harvester.panda.client import PandaClient
 from harvester.panda.file_server import FileServer
+from harvester.panda.idds import Idds
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import PluginPool
 from harvester.store import leases, queues
@@ -72,6 +74,11 @@ class Instance:
 
     files: FileServer | None = None
     """Takes the logs of workers; None where nobody could read them there."""
+    idds: Idds | None = None
+    """Knows the points of hyper-parameter searches, if the instance has such jobs."""
+
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    """Of these points."""
 
     @property
     def id(self) -> str:

@@ -17,7 +17,10 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.lines import Line
-from harvester.panda.errors import PandaError
+from harvester.agents.sample_points import NO_IDDS, PointsTold, describe_points, needs_points, settle_points
+from harvester.core.events import EventMode
+from harvester.core.samples import POINT
+from harvester.panda.errors import PandaError, PandaRefused
 from harvester.panda.event_messages import EventJob, OfferedRange, event_job_of
 from harvester.plugins.api import Done, EventFeed, Failed, Later
 from harvester.store import event_requests, events, jobs, leases, workers
@@ -38,12 +41,14 @@ class FeedUnit(Unit):
     Attributes:
         asking: those for which the server is to be asked.
         feeds: what others are to get.
-        jobs: the jobs of the former, as the server knows them.
+        pointless: what others are to get when iDDS has said what the points in it are.
+        jobs: the jobs of the first and the last, as the server knows them.
     """
 
-    asking: Sequence[EventRequest]
-    feeds: Sequence[EventFeed]
-    jobs: Mapping[int, EventJob]
+    asking: Sequence[EventRequest] = ()
+    feeds: Sequence[EventFeed] = ()
+    pointless: Sequence[EventFeed] = ()
+    jobs: Mapping[int, EventJob] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +59,13 @@ class Answers:
         offered: ranges by worker and job; a worker of which nothing could be learnt is missing.
         exhausted: jobs for which the server has no more.
         fed: by worker.
+        points: what iDDS said.
     """
 
     offered: dict[int, dict[int, list[OfferedRange]]] = field(default_factory=dict)
     exhausted: set[int] = field(default_factory=set)
     fed: dict[int, Done | Later | Failed] = field(default_factory=dict)
+    points: PointsTold = field(default_factory=PointsTold)
 
 
 class EventFeeder(Agent[FeedUnit, Answers]):
@@ -84,23 +91,38 @@ class EventFeeder(Agent[FeedUnit, Answers]):
         return leases.next_due(connection, EVENT_REQUEST, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FeedUnit]:
-        """Requests of workers that the resource holds, by queue, with what the server has given for them already."""
+        """Requests of workers that the resource holds, by queue, with what the server has given for them already.
+
+        Those for which iDDS is asked are apart: however slow it is, the others of their queue do not wait for it.
+        """
         found = event_requests.claim(connection, ticket, self.instance.settings.eventfeeder.max_workers)
-        by_queue: dict[str, list[EventRequest]] = defaultdict(list)
-        for each in found:
-            by_queue[each.queue].append(each)
-        known = self._jobs(connection, [each for each in found if each.delivery is None])
         feeds = self._feeds(connection, [each for each in found if each.delivery is not None])
+        pointless = {worker for worker, feed in feeds.items() if needs_points(feed)}
+        asking = [each for each in found if each.delivery is None or each.worker_id in pointless]
+        together: dict[tuple[str, bool], list[EventRequest]] = defaultdict(list)
+        for each in found:
+            together[each.queue, each.worker_id in pointless].append(each)
+        known = self._jobs(connection, asking)
         return [
-            FeedUnit(
-                Claim(EVENT_REQUEST, [each.worker_id for each in some], ticket.fence),
-                queue,
-                [each for each in some if each.delivery is None],
-                [feeds[each.worker_id] for each in some if each.worker_id in feeds],
-                known,
-            )
-            for queue, some in by_queue.items()
+            self._unit(queue, some, feeds, known, ticket.fence, lacks_points=lacks_points)
+            for (queue, lacks_points), some in together.items()
         ]
+
+    @staticmethod
+    def _unit(
+        queue: str,
+        some: Sequence[EventRequest],
+        feeds: Mapping[int, EventFeed],
+        known: Mapping[int, EventJob],
+        fence: int,
+        *,
+        lacks_points: bool,
+    ) -> FeedUnit:
+        claim = Claim(EVENT_REQUEST, _ids(some), fence)
+        mine = [feeds[each.worker_id] for each in some if each.worker_id in feeds]
+        if lacks_points:
+            return FeedUnit(claim, f"points of {queue}", pointless=mine, jobs=known)
+        return FeedUnit(claim, queue, [each for each in some if each.delivery is None], mine, jobs=known)
 
     def _jobs(self, connection: Connection, asking: Sequence[EventRequest]) -> dict[int, EventJob]:
         ids = {job for each in asking for job in each.wanted}
@@ -126,6 +148,9 @@ class EventFeeder(Agent[FeedUnit, Answers]):
 
     def act(self, unit: FeedUnit) -> Answers:
         """Feed what there is, then ask the server for the others as long as it answers."""
+        if unit.pointless:
+            self.line.note_nothing_asked()
+            return Answers(points=describe_points(self.instance, unit.pointless, unit.jobs))
         answers = Answers()
         self._feed(unit, answers)
         if not unit.asking:
@@ -160,6 +185,8 @@ class EventFeeder(Agent[FeedUnit, Answers]):
             if job is None:
                 answers.offered.setdefault(request.worker_id, {})[job_id] = []
                 continue
+            if job.mode is EventMode.SAMPLES and self.instance.idds is None:
+                raise PandaRefused("[pandacon] iddsURL", NO_IDDS)
             for size in _chunks(wanted, self.instance.settings.pandacon.get_events_chunk_size):
                 some = self.instance.panda.acquire_event_ranges(job, size, scattered=bool(queue.scattered_events))
                 answers.offered.setdefault(request.worker_id, {}).setdefault(job_id, []).extend(some)
@@ -172,9 +199,10 @@ class EventFeeder(Agent[FeedUnit, Answers]):
         now = self.instance.clock()
         held = event_requests.held_ids(connection, [int(key) for key in unit.claim.keys], unit.claim.fence)
         self._settle_feeds(connection, unit, result, held, now)
+        settle_points(connection, unit.pointless, result.points, held, now)
         answered = [each.worker_id for each in unit.asking if each.worker_id in held & result.offered.keys()]
         offered = [
-            events.Allotment(job, worker, each.range_id, each.given)
+            events.Allotment(job, worker, each.range_id, _kept(each, unit.jobs.get(job)))
             for worker in answered
             for job, some in result.offered[worker].items()
             for each in some
@@ -209,6 +237,11 @@ class EventFeeder(Agent[FeedUnit, Answers]):
         for worker, answer in told.items():
             if isinstance(answer, Later | Failed):
                 log.warning("event ranges not given", queue=unit.about, worker=worker, reason=answer.reason)
+
+
+def _kept(offered: OfferedRange, job: EventJob | None) -> events.Range:
+    is_point = job is not None and job.mode is EventMode.SAMPLES
+    return {**offered.given, POINT: None} if is_point else offered.given
 
 
 def _chunks(wanted: int, largest: int) -> list[int]:

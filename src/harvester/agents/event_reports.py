@@ -12,12 +12,13 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.agents.losses import tell_losses
 from harvester.core.events import EventMode, wire_event_status
 from harvester.core.files import FileKind
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.panda.errors import PandaError
-from harvester.panda.event_messages import EventReport, ZipFile, event_job_of
-from harvester.store import event_requests, events, jobs
+from harvester.panda.event_messages import EventJob, EventReport, ZipFile, event_job_of
+from harvester.store import event_requests, events, files, jobs
 from harvester.store.events import EndedEvent, StoredFile
 
 log = structlog.get_logger(__name__)
@@ -36,11 +37,13 @@ class EventsTold:
         known: ids of the ranges whose ends it knows now.
         unsettled: jobs of which it does not know all ends yet.
         left: how many ranges it still has, by job that waits for a worker.
+        valued: points whose loss iDDS knows now, by job and name of their checkpoint.
     """
 
     known: Collection[int] = ()
     unsettled: frozenset[int] = frozenset()
     left: dict[int, int] = field(default_factory=dict)
+    valued: Collection[tuple[int, str]] = ()
 
     @property
     def exhausted(self) -> frozenset[int]:
@@ -62,20 +65,23 @@ def tell_events(instance: Instance, told: Sequence[Job]) -> EventsTold:
     with instance.db.read() as connection:
         ended = events.ended_of_jobs(connection, divided, _AT_ONCE)
         params = jobs.params_of(connection, divided)
-    known = _tell(instance, ended)
+    described = {job_id: event_job_of(job_id, params.get(job_id, {})) for job_id in divided}
+    losses = tell_losses(instance, ended, described)
+    known = _tell(instance, losses.ready, described)
     unsettled = {each.job_id for each in ended if each.event_id not in known}
     if len(ended) == _AT_ONCE:
         unsettled |= divided.keys()
-    left = _ask_left(instance, [job for job in divided.values() if _waits_for_worker(job)], params)
-    return EventsTold(known, frozenset(unsettled), left)
+    left = _ask_left(instance, [described[job.job_id] for job in divided.values() if _waits_for_worker(job)])
+    return EventsTold(known, frozenset(unsettled), left, losses.valued)
 
 
-def _tell(instance: Instance, ended: Sequence[EndedEvent]) -> set[int]:
+def _tell(instance: Instance, ended: Sequence[EndedEvent], described: Mapping[int, EventJob]) -> set[int]:
     """The ranges whose ends the server knows now, those included that it refuses: to repeat them would be no use."""
     if not ended:
         return set()
+    reports = [_report(each, described[each.job_id].source_url) for each in ended]
     try:
-        returns = instance.panda.update_event_ranges([_report(each) for each in ended])
+        returns = instance.panda.update_event_ranges(reports)
     except PandaError as error:
         log.warning("ends of event ranges not told, it is tried again", ranges=len(ended), error=str(error))
         return set()
@@ -85,13 +91,13 @@ def _tell(instance: Instance, ended: Sequence[EndedEvent]) -> set[int]:
     return {each.event_id for each, stored in zip(ended, returns, strict=True) if stored is not None}
 
 
-def _report(event: EndedEvent) -> EventReport:
+def _report(event: EndedEvent, source_url: str | None) -> EventReport:
     status = wire_event_status(event.state, event.word)
     file, objstore = event.file, _objstore(event.file)
     if file is not None and file.kind is FileKind.ZIP_OUTPUT:
         zip_file = ZipFile(file.lfn, file.size, file.checksum, objstore)
-        return EventReport(event.range_id, status, event.about, zip_file)
-    return EventReport(event.range_id, status, event.about, objstore=objstore)
+        return EventReport(event.range_id, status, event.about, zip_file, source_url=source_url)
+    return EventReport(event.range_id, status, event.about, objstore=objstore, source_url=source_url)
 
 
 def _objstore(file: StoredFile | None) -> str | None:
@@ -108,7 +114,7 @@ def _waits_for_worker(job: Job) -> bool:
     return starting and job.events is EventMode.RANGES
 
 
-def _ask_left(instance: Instance, waiting: Sequence[Job], params: Mapping[int, jobs.Params]) -> dict[int, int]:
+def _ask_left(instance: Instance, waiting: Sequence[EventJob]) -> dict[int, int]:
     """How many ranges the server has for each of these jobs, as far as it says so; it has no call for several of them.
 
     All reports of jobs wait for this, so a server that fails again and again is not asked about the rest.
@@ -117,7 +123,7 @@ def _ask_left(instance: Instance, waiting: Sequence[Job], params: Mapping[int, j
     failures = 0
     for job in waiting:
         try:
-            number = instance.panda.available_event_ranges(event_job_of(job.job_id, params.get(job.job_id, {})))
+            number = instance.panda.available_event_ranges(job)
         except PandaError as error:
             log.warning("the server does not say how many event ranges are left", job=job.job_id, error=str(error))
             failures += 1
@@ -133,5 +139,6 @@ def settle_events(connection: Connection, told: EventsTold, over: Collection[int
     """Write what the server knows now, and forget the ranges of jobs that are over for it."""
     events.note_told(connection, told.known)
     jobs.note_events_left(connection, told.left)
+    files.drop_checkpoints(connection, told.valued)
     events.forget(connection, over)
     event_requests.forget_of_jobs(connection, over)

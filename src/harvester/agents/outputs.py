@@ -3,16 +3,21 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+import structlog
 from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.core.events import EventMode, event_mode
 from harvester.core.files import EVENT_KINDS, INPUT_KINDS, File, FileKind, FileStatus
 from harvester.core.packing import provenance_of
 from harvester.core.workers import Worker, log_of_worker
 from harvester.panda.offers import OutputFile, outputs_of, zip_per_mb_of
 from harvester.plugins.api import ReportedFile
 from harvester.store import files, jobs
+from harvester.store.leases import TOGETHER
+
+log = structlog.get_logger(__name__)
 
 
 def megabytes_of(instance: Instance, queue: str, params: Mapping[str, JsonValue]) -> int | None:
@@ -49,6 +54,7 @@ def store_outputs(
     ]
     files.insert_new(connection, new)
     files.renew(connection, [each for each in new if each.kind is FileKind.CHECKPOINT])
+    _have_checkpoints_brought(connection, new, params, now)
     early = {each.job_id for each in new if each.kind in EVENT_KINDS}
     jobs.stage_early(connection, early, now)
     return bool(early)
@@ -57,6 +63,17 @@ def store_outputs(
 def _declared(outputs: Mapping[str, OutputFile], worker: Worker, lfn: str) -> OutputFile | None:
     """The output that a file is, or is one worker's part of."""
     return outputs.get(lfn) or outputs.get(lfn.removesuffix(log_of_worker("", worker)))
+
+
+def _have_checkpoints_brought(
+    connection: Connection, new: Sequence[File], params: Mapping[int, Mapping[str, JsonValue]], now: datetime
+) -> None:
+    """Checkpoints leave with the next report of their job, which comes soon."""
+    written = {each.job_id for each in new if each.kind is FileKind.CHECKPOINT}
+    searching = {job for job in written if event_mode(params.get(job, {})) is EventMode.SAMPLES}
+    jobs.trigger_reports(connection, searching, now + TOGETHER)
+    for job in written - searching:
+        log.warning("checkpoints are kept for hyper-parameter jobs alone, this one stays where it is", job=job)
 
 
 def _file(worker: Worker, told: ReportedFile, output: OutputFile | None, *, packs: bool) -> File:

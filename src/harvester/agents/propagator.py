@@ -4,7 +4,7 @@ A row that changes while its report is under way stays due, so the server always
 arrive twice, never not at all.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,16 +13,19 @@ import structlog
 from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.checkpoint_uploads import SLOTS, upload_checkpoints, waiting_checkpoints
 from harvester.agents.event_reports import EventsTold, settle_events, tell_events
 from harvester.agents.lines import Line
 from harvester.agents.settling import cancel_jobs
 from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
+from harvester.core.events import EventMode
+from harvester.core.files import File, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
 from harvester.core.pacing import on_the_beat
 from harvester.panda.errors import PandaError, PandaUnavailable
 from harvester.panda.messages import JobReply
 from harvester.panda.reports import JobReport
-from harvester.store import history, jobs, leases, workers
+from harvester.store import files, history, jobs, leases, workers
 from harvester.store.leases import JOB_REPORT, Claim, ClaimTicket
 from harvester.store.schema import JobPhase
 
@@ -37,17 +40,36 @@ _NOT_ASKED: Final = JobReply(accepted=False, reason="the server could not be ask
 
 @dataclass(frozen=True, slots=True)
 class JobsUnit(Unit):
-    """Jobs to report."""
+    """Jobs to report.
+
+    Attributes:
+        checkpoints: files of theirs that are brought away before.
+        keeping: jobs that have such files, here or in another unit's turn.
+    """
 
     jobs: Sequence[Job]
+    checkpoints: Sequence[File] = ()
+    keeping: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the server said: a reply for each job of the unit, and what it said of their event ranges."""
+    """What the server said: a reply for each job of the unit, and what it said of their event ranges.
+
+    Attributes:
+        uploads: checkpoints that were tried, as they are now.
+        keeping: jobs of which some have still to be brought away.
+    """
 
     replies: Sequence[JobReply]
     events: EventsTold
+    uploads: Sequence[File] = ()
+    keeping: frozenset[int] = frozenset()
+
+    @property
+    def unsettled(self) -> frozenset[int]:
+        """Jobs that cannot end yet, whatever their workers say."""
+        return self.events.unsettled | self.keeping
 
 
 class JobPropagator(Agent[JobsUnit, Told]):
@@ -70,11 +92,26 @@ class JobPropagator(Agent[JobsUnit, Told]):
         return leases.next_due(connection, JOB_REPORT, besides=besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[JobsUnit]:
-        """Jobs to report, all in one unit: the server is asked in bulks of `nJobsInBulk`."""
+        """Jobs to report, all in one unit: the server is asked in bulks of `nJobsInBulk`.
+
+        Jobs that search for hyper-parameters are apart, for iDDS is asked about them, and few of those that have
+        checkpoints to be brought away are each alone: no other report waits for these servers.
+        """
         found = jobs.claim_to_report(connection, ticket)
-        return (
-            [JobsUnit(Claim(JOB_REPORT, [job.job_id for job in found], ticket.fence), "jobs", found)] if found else []
-        )
+        waiting = waiting_checkpoints(connection, found)
+        free = [slot for slot in SLOTS if slot not in ticket.busy]
+        alone = dict(zip(free, (job for job in found if job.job_id in waiting), strict=False))
+        ordinary = [job for job in found if job.events is not EventMode.SAMPLES]
+        searching = [job for job in found if job.events is EventMode.SAMPLES and job not in alone.values()]
+        parts = {"jobs": ordinary, "searches": searching, **{slot: [job] for slot, job in alone.items()}}
+        return [self._unit(about, some, waiting, ticket.fence) for about, some in parts.items() if some]
+
+    @staticmethod
+    def _unit(about: str, some: Sequence[Job], waiting: Mapping[int, Sequence[File]], fence: int) -> JobsUnit:
+        ids = [job.job_id for job in some]
+        checkpoints = [each for job_id in ids for each in waiting.get(job_id, ())] if about in SLOTS else []
+        keeping = frozenset(waiting.keys() & set(ids))
+        return JobsUnit(Claim(JOB_REPORT, ids, fence), about, some, checkpoints, keeping)
 
     def act(self, unit: JobsUnit) -> Told:
         """Tell the server, or only ask it where somebody else reports the job (core reference §3.4 step 2)."""
@@ -85,15 +122,22 @@ class JobPropagator(Agent[JobsUnit, Told]):
         running = [job for job in silent if job.status is JobStatus.RUNNING]
         if not told and not running:
             self.line.note_nothing_asked()
+        uploads = upload_checkpoints(self.instance, unit.checkpoints)
+        brought = {each.file_id for each in uploads if each.status is not FileStatus.RENEWED}
+        left = {each.job_id for each in unit.checkpoints if each.file_id not in brought}
+        keeping = frozenset(left) if unit.checkpoints else unit.keeping
         events = tell_events(self.instance, told)
-        replies = {job.job_id: _NOTHING_WANTED for job in silent} | self._tell(told, events) | self._ask_about(running)
-        return Told([replies[job.job_id] for job in unit.jobs], events)
+        unsettled = events.unsettled | keeping
+        replies = (
+            {job.job_id: _NOTHING_WANTED for job in silent} | self._tell(told, unsettled) | self._ask_about(running)
+        )
+        return Told([replies[job.job_id] for job in unit.jobs], events, uploads, keeping)
 
-    def _tell(self, told: Sequence[Job], events: EventsTold) -> dict[int, JobReply]:
+    def _tell(self, told: Sequence[Job], unsettled: Collection[int]) -> dict[int, JobReply]:
         if not told:
             return {}
         size = self.instance.settings.propagator.n_jobs_in_bulk
-        reports = [self._report(job, events) for job in told]
+        reports = [self._report(job, unsettled) for job in told]
         with self.line.asking():
             answers = self.instance.panda.update_jobs(reports, size, probe=self.line.is_in_trouble)
         return {job.job_id: answer for job, answer in zip(told, answers, strict=True)}
@@ -120,8 +164,8 @@ class JobPropagator(Agent[JobsUnit, Told]):
         silent = STATUSES_OF_TRUE_PILOT if queue is None else queue.no_heartbeat
         return job.substatus is not JobSubstatus.MISSED and wire_status(job)[0] in silent
 
-    def _report(self, job: Job, events: EventsTold) -> JobReport:
-        status, substatus = wire_status(job, events_open=job.job_id in events.unsettled)
+    def _report(self, job: Job, unsettled: Collection[int]) -> JobReport:
+        status, substatus = wire_status(job, events_open=job.job_id in unsettled)
         final = status in _ENDED
         return JobReport(
             job_id=job.job_id,
@@ -139,7 +183,7 @@ class JobPropagator(Agent[JobsUnit, Told]):
     def commit(self, connection: Connection, unit: JobsUnit, result: Told) -> Sequence[str]:
         """Ended jobs that the server accepted are done; the others are due again with the next heartbeat."""
         now = self.instance.clock()
-        unsettled = result.events.unsettled
+        unsettled = result.unsettled
         told = list(zip(unit.jobs, result.replies, strict=True))
         for job, reply in told:
             if not reply.accepted and reply is not _NOT_ASKED:
@@ -169,6 +213,7 @@ class JobPropagator(Agent[JobsUnit, Told]):
         )
         condemned = [job for job, reply in told if reply.to_be_killed or job.job_id in result.events.exhausted]
         self._obey_kills(connection, [job for job in condemned if job.job_id not in over], now)
+        files.note_uploads(connection, result.uploads)
         settle_events(connection, result.events, [job.job_id for job in done if job.events])
         return ("sweeper", "killer")
 

@@ -7,13 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
+from harvester.clients import panda_client
 from harvester.config.findings import Finding, Severity, severity_of_missing
 from harvester.config.service import Loaded, Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.panda.errors import CredentialError
 from harvester.plugins import registry
 from harvester.plugins.names import Role
-from harvester.service import panda_client
 
 _DRIVERS: Final[Mapping[str, str]] = {"mariadb": "mysql.connector", "postgresql": "psycopg"}
 _CREDENTIAL_KEYS: Final = ("cert_file", "key_file", "ca_cert", "auth_token", "multihost_auth_config")

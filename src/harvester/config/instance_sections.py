@@ -200,8 +200,8 @@ class Pandacon(Section):
     """Its path for reading."""
     panda_cache_url_w_path: Annotated[Text | None, Field(alias="pandaCacheURL_W_path"), _FOR_KUBERNETES] = None
     """Its path for writing."""
-    idds_url: Annotated[Url | None, Field(alias="iddsURL"), Idle("no hyper-parameter samples are fetched")] = None
-    """iDDS server, for hyper-parameter optimisation only."""
+    idds_url: Annotated[Url | None, Field(alias="iddsURL")] = None
+    """iDDS server, which knows the points of hyper-parameter jobs; such jobs wait as long as it is not set."""
     timeout: Annotated[Seconds, Field(gt=0)] = 180
     """Time-out of a request."""
     auth_type: Annotated[Literal["x509", "oidc"], Field(alias="auth_type")] = "x509"

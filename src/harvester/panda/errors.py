@@ -4,7 +4,7 @@ from harvester.core.errors import HarvesterError
 
 
 class PandaError(HarvesterError):
-    """Any failed call to a PanDA server.
+    """Any failed call to a PanDA server, or to one that works for it.
 
     `url` is the call that failed, without its arguments; `status` the HTTP status, if it was not 200.
     """

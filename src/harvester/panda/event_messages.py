@@ -6,7 +6,7 @@ from dataclasses import field
 
 from pydantic import JsonValue
 
-from harvester.core.events import LONGEST_RANGE_ID
+from harvester.core.events import LONGEST_RANGE_ID, EventMode, event_mode
 from harvester.core.records import record_type
 from harvester.panda.storable import LARGEST_INTEGER, fault_of, whole
 from harvester.panda.text import clip
@@ -17,16 +17,26 @@ _NUMBERS = ("coreCount", "cpuConsumptionTime", "errorCode")
 
 @record_type
 class EventJob:
-    """A job as the server knows it where it gives out event ranges; without a jobset that is 0."""
+    """A job as the server knows it where it gives out event ranges; without a jobset that is 0.
+
+    Attributes:
+        mode: what it is divided into.
+        source_url: where checkpoints of its points are kept, if they are.
+    """
 
     job_id: int
     jobset_id: int = 0
     task_id: int | None = None
+    mode: EventMode | None = None
+    source_url: str | None = None
 
 
 def event_job_of(job_id: int, params: Mapping[str, JsonValue]) -> EventJob:
-    """What the server's dictionary of a job says of it."""
-    return EventJob(job_id, whole(params.get("jobsetID")) or 0, whole(params.get("taskID")))
+    """What the server's dictionary of a job says of it; a search has no jobset (core reference §3.6 step 14)."""
+    mode, source = event_mode(params), params.get("sourceURL")
+    jobset = 0 if mode is EventMode.SAMPLES else whole(params.get("jobsetID")) or 0
+    source_url = source if isinstance(source, str) and source not in {"", "NULL"} else None
+    return EventJob(job_id, jobset, whole(params.get("taskID")), mode, source_url)
 
 
 @record_type

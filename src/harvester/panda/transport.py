@@ -162,13 +162,23 @@ def _pairs(name: str, value: JsonValue) -> list[tuple[str, str]]:
     return [(name, str(each)) for each in values if each is not None]
 
 
+def parse_answer(url: str, answer: bytes, kind: str) -> JsonValue:
+    """What an answer says, whatever its label; `kind` is the server that was asked, for the operator.
+
+    Raises:
+        PandaUnavailable: it says nothing that can be read.
+    """
+    try:
+        value: JsonValue = json.loads(answer, object_hook=_plain_time, parse_int=_plain_number)
+    except (ValueError, RecursionError):
+        what = f"the answer is no JSON or breaks off ({_excerpt(answer)}); is this {kind}?"
+        raise PandaUnavailable(url, what) from None  # the cause would carry the answer along
+    return value
+
+
 def _envelope(url: str, answer: bytes) -> Envelope:
     """Read the envelope; the server's label `text/plain` says nothing about it."""
-    try:
-        raw: JsonValue = json.loads(answer, object_hook=_plain_time, parse_int=_plain_number)
-    except (ValueError, RecursionError):
-        what = f"the answer is no JSON or breaks off ({_excerpt(answer)}); is this a PanDA server?"
-        raise PandaUnavailable(url, what) from None  # the cause would carry the answer along
+    raw = parse_answer(url, answer, "a PanDA server")
     if not isinstance(raw, dict) or not isinstance(raw.get("success"), bool):
         raise PandaUnavailable(url, f"the answer is no PanDA envelope ({_excerpt(answer)})")
     return Envelope(raw["success"] is True, str(raw.get("message") or ""), raw.get("data"))

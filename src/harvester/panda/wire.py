@@ -115,16 +115,18 @@ class Wire:
         if self._token is not None:
             self._token.forget()
 
-    def exchange(self, verb: str, path: str, body: Body = NOTHING, patience: float | None = None) -> tuple[int, bytes]:
+    def exchange(
+        self, verb: str, path: str, body: Body = NOTHING, patience: float | None = None, *, at_most: int | None = None
+    ) -> tuple[int, bytes]:
         """HTTP status and the whole answer, which may take twice the patience to come in.
 
         Raises:
-            PandaUnavailable: there is none.
+            PandaUnavailable: there is none, or it is longer than so many bytes.
         """
         patience = patience or self._timeout
         answer = bytearray()
         with self.answer(verb, path, body, patience) as response:
-            for piece in self.pieces(response, MAX_ANSWER_BYTES, 2 * patience):
+            for piece in self.pieces(response, at_most or MAX_ANSWER_BYTES, 2 * patience):
                 answer += piece
         return response.status_code, bytes(answer)
 

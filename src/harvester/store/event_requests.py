@@ -96,6 +96,13 @@ def postpone(connection: Connection, worker_ids: Collection[int], due: datetime)
         connection.execute(mine.values(EVENT_REQUEST.set(due)))
 
 
+def ask_anew(connection: Connection, worker_ids: Collection[int], due: datetime) -> None:
+    """What the server gave for these workers is of no use: it is asked again at `due`."""
+    if worker_ids:
+        mine = update(event_requests).where(one_of(connection, event_requests.c.worker_id, worker_ids))
+        connection.execute(mine.values(delivery=None, **EVENT_REQUEST.set(due)))
+
+
 def note_fulfilled(connection: Connection, worker_ids: Collection[int]) -> None:
     """These workers wait for nothing any more."""
     if worker_ids:

@@ -26,6 +26,8 @@ _ENDED: Final = Selection([*(events.c[name] for name in _OWN_FIELDS), *_DECIDING
 
 Range = Mapping[str, JsonValue]
 """A range as the server describes it and the worker gets it."""
+RangeKey = tuple[int, str]
+"""Job and id of a range."""
 
 
 @record_type
@@ -114,6 +116,22 @@ def note_given(connection: Connection, deliveries: Collection[int], worker_ids: 
     fed = update(events).where(events.c.delivery.in_(sorted(deliveries)), mine)
     state = case((events.c.state == EventState.ALLOTTED, EventState.GIVEN.value), else_=events.c.state)
     connection.execute(fed.values(state=state, given=None, delivery=None))
+
+
+def describe(connection: Connection, described: Mapping[RangeKey, Range]) -> None:
+    """Workers get these ranges in other words; what they have already stays as it is."""
+    rows = [{"job_id": job, "range_id": name, "given": given} for (job, name), given in described.items()]
+    change_rows(connection, events, rows, events.c.state == EventState.ALLOTTED, keys=["job_id", "range_id"])
+
+
+def refuse(connection: Connection, reasons: Mapping[RangeKey, str]) -> None:
+    """Ranges that no worker can process have failed before one gets them."""
+    rows = [
+        {"job_id": job, "range_id": name, "about": {"errorDiag": reason}} for (job, name), reason in reasons.items()
+    ]
+    failed = {"state": EventState.FAILED, "word": "failed", "given": None, "delivery": None}
+    is_open = events.c.state == EventState.ALLOTTED
+    change_rows(connection, events, rows, is_open, keys=["job_id", "range_id"], same=failed)
 
 
 def note_words(connection: Connection, words: Sequence[Word]) -> frozenset[int]:

@@ -119,10 +119,26 @@ def renew(connection: Connection, written: Sequence[File]) -> None:
             "path": each.path,
             "size": each.size,
             "checksum": each.checksum,
+            "attempts": 0,
         }
         for each in written
     ]
     change_rows(connection, files, rows, files.c.kind == FileKind.CHECKPOINT, keys=["job_id", "lfn"])
+
+
+def note_uploads(connection: Connection, uploaded: Sequence[File]) -> None:
+    """Write what came of bringing checkpoints away; one that was written anew meanwhile has to be brought again."""
+    names = ("file_id", "checksum", "size", "status", "attempts")
+    values_of = attrgetter(*names)
+    rows = [dict(zip(names, values_of(each), strict=True)) for each in uploaded]
+    change_rows(connection, files, rows, files.c.status == FileStatus.RENEWED, keys=names[:3])
+
+
+def drop_checkpoints(connection: Connection, names: Collection[tuple[int, str]]) -> None:
+    """These checkpoints, by job and name, need not be brought away any more."""
+    rows = [{"job_id": job, "lfn": lfn} for job, lfn in names]
+    mine = (files.c.kind == FileKind.CHECKPOINT, files.c.status == FileStatus.RENEWED)
+    change_rows(connection, files, rows, *mine, keys=["job_id", "lfn"], same={"status": FileStatus.DONE})
 
 
 def pack(connection: Connection, parcels: Sequence[Sequence[File]]) -> list[File]:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from harvester.cli.loading import load
+from harvester.clients import panda_client
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
@@ -15,7 +16,7 @@ from harvester.panda import Credentials, PandaClient
 from harvester.panda.devserver import DevServer
 from harvester.panda.errors import CredentialError
 from harvester.panda.reports import WorkerReport
-from harvester.service import Harvester, database_url, open_database, panda_client, plugin_context
+from harvester.service import Harvester, database_url, open_database, plugin_context
 from harvester.store import workers
 
 

@@ -21,6 +21,7 @@ from harvester.panda.devserver.door import Door
 from harvester.panda.devserver.faults import Fault, FaultKind, Faults
 from harvester.panda.devserver.files import CACHE
 from harvester.panda.devserver.forms import files_of
+from harvester.panda.devserver.idds import IDDS, idds
 from harvester.panda.devserver.methods import METHODS, Call, Method
 from harvester.panda.devserver.parameters import ArgumentProblem
 from harvester.panda.devserver.state import State
@@ -38,7 +39,7 @@ StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 @dataclass(frozen=True, slots=True)
 class DevApp:
-    """Serves `/api/v1/` and `/cache/` as PanDA does, and `/dev/` as itself.
+    """Serves `/api/v1/` and `/cache/` as PanDA does, `/idds/` as iDDS does, and `/dev/` as itself.
 
     Attributes:
         stopping: set when the server ends, so that a hanging call ends with it.
@@ -63,9 +64,23 @@ class DevApp:
         _check_framing(environ)
         if environ["PATH_INFO"].startswith(_DEV):
             return _send(start_response, HTTPStatus.OK, _json(self._dev(environ)), _JSON)
-        if environ["PATH_INFO"].startswith(CACHE):
-            return _send(start_response, HTTPStatus.OK, self._cached(environ["PATH_INFO"]), "text/plain")
+        if environ["PATH_INFO"].startswith((CACHE, IDDS)):
+            return self._neighbour(environ, start_response)
         return self._api(environ, start_response)
+
+    def _neighbour(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer for what stands beside the API; a fault happens before that acts, or cuts its answer."""
+        path = environ["PATH_INFO"]
+        fault = self.faults.take(path.split("/")[1])
+        if fault is not None:
+            self._before(fault, environ)
+        is_file = path.startswith(CACHE)
+        body = self._cached(path) if is_file else _json(idds(self.state, environ["REQUEST_METHOD"], path))
+        if fault is not None and fault.kind is FaultKind.HALF_BODY:
+            return _half(start_response, body, environ[DROP])
+        if fault is not None and fault.kind is FaultKind.DROP_AFTER:
+            environ[DROP]()
+        return _send(start_response, HTTPStatus.OK, body, "text/plain" if is_file else _JSON)
 
     def _cached(self, path: str) -> bytes:
         with self.state.turn():

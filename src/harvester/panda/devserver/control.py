@@ -27,8 +27,8 @@ class DevControl:
 
     def __init__(self, url: str, *, verify: bool = True) -> None:
         parts = urlsplit(url)
-        base = f"{parts.scheme}://{parts.netloc}/dev/"
-        self._http = httpx2.Client(base_url=base, verify=verify, trust_env=False, timeout=30.0)
+        self._origin = f"{parts.scheme}://{parts.netloc}"
+        self._http = httpx2.Client(base_url=f"{self._origin}/dev/", verify=verify, trust_env=False, timeout=30.0)
 
     def __enter__(self) -> Self:
         return self
@@ -43,7 +43,8 @@ class DevControl:
     def add_jobs(self, jobs: Sequence[Mapping[str, JsonValue]]) -> list[int]:
         """Put jobs in, given as partial job dictionaries; `site` says where they wait. Gives their ids.
 
-        `event_ranges` divides a job into so many event ranges, or into those that it lists.
+        `event_ranges` divides a job into so many event ranges, or into those that it lists; `hp_points` lists the
+        points of its task's search that it tries.
         """
         return _IDS.validate_python(self._post("jobs", {"jobs": [dict(job) for job in jobs]}))
 
@@ -69,6 +70,15 @@ class DevControl:
     def event_ranges(self, job_id: int) -> list[Row]:
         """Give the event ranges of a job, with how often they were given out and what was told of them."""
         return _ROWS.validate_python(self._get("events", job_id=job_id))
+
+    def points(self, task_id: int) -> list[Row]:
+        """Give the points of a task's search, with the losses that were told."""
+        return _ROWS.validate_python(self._get("points", task_id=task_id))
+
+    def cached(self, path: str) -> bytes | None:
+        """Give a file that was uploaded; None if there is none."""
+        response = self._http.get(f"{self._origin}/cache/{path}")
+        return response.content if response.is_success else None
 
     def job_counts(self) -> dict[str, int]:
         """Count jobs by status."""

@@ -18,6 +18,8 @@ from harvester.panda.devserver.records import Job
 from harvester.panda.devserver.state import State
 
 _PAGE = 1000
+_NEIGHBOURS = ("idds", "cache")
+"""What faults call that which stands beside the API."""
 
 
 class _Strict(BaseModel):
@@ -46,8 +48,17 @@ class _NewRanges(_Strict):
     event_ranges: int | list[dict[str, JsonValue]]
 
 
+class _NewPoints(_Strict):
+    task_id: int
+    hp_points: list[int]
+
+
 class _RangeQuery(_Strict):
     job_id: int
+
+
+class _PointQuery(_Strict):
+    task_id: int
 
 
 class _JobIds(_Strict):
@@ -70,9 +81,10 @@ class _NewFault(_Strict):
     @field_validator("method")
     @classmethod
     def _is_served(cls, method: str) -> str:
-        if method == EVERY_METHOD or method in METHODS:
+        known = [*METHODS, *_NEIGHBOURS]
+        if method == EVERY_METHOD or method in known:
             return method
-        near = get_close_matches(method, METHODS, n=1)
+        near = get_close_matches(method, known, n=1)
         advice = f"did you mean {near[0]}?" if near else f"write pilot/acquire_jobs, say, or {EVERY_METHOD} for all"
         raise ValueError(f"{method} is not served; {advice}")
 
@@ -94,6 +106,7 @@ class Door:
             ("POST", "jobs"): self._add_jobs,
             ("GET", "jobs"): self._jobs,
             ("GET", "events"): self._events,
+            ("GET", "points"): self._points,
             ("POST", "kill"): self._kill,
             ("GET", "summary"): self._summary,
             ("GET", "workers"): self._workers,
@@ -122,6 +135,7 @@ class Door:
                 raise HttpFailure("400 Bad Request", str(error)) from None
             for job_id, job in zip(ids, jobs, strict=True):
                 self._divide(job_id, job.get("event_ranges"), now)
+                self._search(job_id, job.get("hp_points"), now)
             return list(ids)
 
     def _divide(self, job_id: int, ranges: JsonValue, now: float) -> None:
@@ -129,6 +143,20 @@ class Door:
         if ranges is not None and job is not None:
             wanted = _NewRanges.model_validate({"job_id": job_id, "event_ranges": ranges}).event_ranges
             self.state.events.add(job_id, job.params["taskID"], wanted, now)
+
+    def _search(self, job_id: int, points: JsonValue, now: float) -> None:
+        """A job that tries points has a range for each of them."""
+        job = self.state.jobs.get(job_id)
+        if points is not None and job is not None:
+            new = _NewPoints.model_validate({"task_id": job.params["taskID"], "hp_points": points})
+            self.state.searches.add(new.task_id, new.hp_points)
+            ranges = [{"eventRangeID": f"{new.task_id}-{job_id}-1-{point}-1"} for point in new.hp_points]
+            self.state.events.add(job_id, new.task_id, ranges, now)
+
+    def _points(self, arguments: Mapping[str, JsonValue]) -> JsonValue:
+        query = _PointQuery.model_validate(arguments)
+        with self.state.turn():
+            return [each.to_record() for each in self.state.searches.of_task(query.task_id)]
 
     def _events(self, arguments: Mapping[str, JsonValue]) -> JsonValue:
         query = _RangeQuery.model_validate(arguments)

@@ -9,6 +9,8 @@ from harvester.panda.devserver.files import CACHE
 from harvester.panda.devserver.methods import Call, method
 
 _LOGS: Final = "jedilog"
+_CHECKPOINT: Final = "hpo_cp_"
+_TASK_AND_POINT: Final = 2
 _LARGEST_LOG: Final = 100 * 2**20
 
 
@@ -22,3 +24,25 @@ def upload_jedi_log(call: Call, file: dict[str, JsonValue]) -> Answer:
     call.state.files.put(path, content)
     call.state.memory.note(call.now, "file", path, "uploaded", f"{len(content)} bytes")
     return ok(f"{call.origin}{CACHE}{path}")
+
+
+@method("POST", "file_server/upload_hpo_checkpoint")
+def upload_hpo_checkpoint(call: Call, file: dict[str, JsonValue]) -> Answer:
+    """Keep the checkpoint of a point of a search, whose name tells task and point."""
+    parts = str(file["filename"]).rpartition("/")[2].split("_")
+    if len(parts) != _TASK_AND_POINT:
+        return refused("Failed to extract task and sub IDs")
+    path = f"{_CHECKPOINT}{'_'.join(parts)}"
+    call.state.files.put(path, str(file["content"]))
+    call.state.memory.note(call.now, "file", path, "uploaded", f"{len(str(file['content']))} bytes")
+    return ok()
+
+
+@method("POST", "file_server/delete_hpo_checkpoint")
+def delete_hpo_checkpoint(call: Call, task_id: str, sub_id: str) -> Answer:
+    """Remove the checkpoint of a point."""
+    path = f"{_CHECKPOINT}{task_id}_{sub_id}"
+    if not call.state.files.remove(path):
+        return refused("failed to delete the checkpoint")
+    call.state.memory.note(call.now, "file", path, "removed")
+    return ok()

@@ -20,6 +20,11 @@ class Files:
         self._by_path[path] = content
         self._memory.keep(_KIND, path, {"content": content})
 
+    def remove(self, path: str) -> bool:
+        """Forget a file; whether there was one."""
+        self._memory.forget(_KIND, path)
+        return self._by_path.pop(path, None) is not None
+
     def get(self, path: str) -> bytes | None:
         """Give the bytes of a file; None if there is none."""
         content = self._by_path.get(path)

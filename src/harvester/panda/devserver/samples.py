@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import JsonValue
 
-_NOT_FOR_THE_WORKER = ("site", "raw", "event_ranges")
+_NOT_FOR_THE_WORKER = ("site", "raw", "event_ranges", "hp_points")
 _ALONG_INPUTS = (
     "GUID",
     "fsize",
@@ -31,8 +31,9 @@ _UNSET_TEXTS = ("swRelease", "homepackage", "cmtConfig", "nucleus", "transferTyp
 def complete_job(partial: Mapping[str, JsonValue], job_id: int) -> dict[str, JsonValue]:
     """Fill a partial dictionary.
 
-    Every key of it wins over the default. `site` is where the job waits, `event_ranges` divides it; what stands under
-    `raw` is laid over the finished dictionary unseen, so that a test can give out jobs that no client should accept.
+    Every key of it wins over the default. `site` is where the job waits, `event_ranges` or `hp_points` divide it; what
+    stands under `raw` is laid over the finished dictionary unseen, so that a test can give out jobs that no client
+    should accept.
     """
     given = {name: value for name, value in partial.items() if name not in _NOT_FOR_THE_WORKER}
     log_file = given.get("logFile", f"job.{job_id}.log.tgz")
@@ -68,6 +69,7 @@ def complete_job(partial: Mapping[str, JsonValue], job_id: int) -> dict[str, Jso
         "scopeLog": "panda",
         "nSent": 0,
         **({"eventService": "True"} if "event_ranges" in partial else {}),
+        **({"isHPO": "True"} if "hp_points" in partial else {}),
         **given,
     }
     _fill_lists(job)

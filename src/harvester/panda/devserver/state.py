@@ -11,11 +11,12 @@ from harvester.panda.devserver.files import Files
 from harvester.panda.devserver.instances import Commands, Instances
 from harvester.panda.devserver.jobs import Jobs
 from harvester.panda.devserver.memory import Memory
+from harvester.panda.devserver.searches import Searches
 from harvester.panda.devserver.workers import Workers
 
 
 class State:
-    """Jobs, event ranges, workers, instances, commands and files; each call is one turn.
+    """Jobs, event ranges, points of searches, workers, instances, commands and files; each call is one turn.
 
     Args:
         state_file: a SQLite file that keeps everything, or None for memory only.
@@ -28,6 +29,7 @@ class State:
         self.memory = Memory(state_file)
         self.jobs = Jobs(self.memory, adder_delay)
         self.events = Events(self.memory)
+        self.searches = Searches(self.memory)
         self.workers = Workers(self.memory, self.jobs)
         self.instances = Instances(self.memory)
         self.commands = Commands(self.memory)

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from harvester.core.errors import HarvesterError
 from harvester.core.workers import MapType, Worker
 
-_NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class HopelessError(HarvesterError):
@@ -39,12 +40,7 @@ def write_atomically(path: str, text: str, *, private: bool = False) -> None:
     """
     directory, slash, name = path.rpartition("/")
     new = f"{directory}{slash}.{name}.new"
-    mode = 0o600 if private else 0o644
-    try:
-        descriptor = os.open(new, _NEW, mode)
-    except FileExistsError:  # somebody died here
-        os.unlink(new)
-        descriptor = os.open(new, _NEW, mode)
+    descriptor = _open_new(new, 0o600 if private else 0o644)
     try:
         left = text.encode()
         while left:  # a disk that is nearly full takes a part
@@ -52,6 +48,30 @@ def write_atomically(path: str, text: str, *, private: bool = False) -> None:
     finally:
         os.close(descriptor)
     os.replace(new, path)
+
+
+@contextmanager
+def replacement(path: Path) -> Iterator[BinaryIO]:
+    """A file that takes the place of another one when all is written; if that fails, nothing of it remains.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        with os.fdopen(_open_new(str(new), 0o644), "w+b") as file:
+            yield file
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _open_new(path: str, mode: int) -> int:
+    try:
+        return os.open(path, _NEW, mode)
+    except FileExistsError:  # somebody died here
+        os.unlink(path)
+        return os.open(path, _NEW, mode)
 
 
 def put_aside(path: Path) -> None:
