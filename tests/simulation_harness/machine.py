@@ -169,7 +169,6 @@ class Machine:
             patch.object(service, "time", times),
             patch.object(service, "spare_collector", lambda: None),
             patch.object(listening, "threading", threads),
-            patch.object(listening, "time", times),
             patch.object(listening, "Turns", InTurn),
             patch.object(pool, "Turns", InTurn),
             patch.object(housekeeper, "os", SimpleNamespace(getpid=lambda: self.host.pid)),

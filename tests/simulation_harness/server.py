@@ -145,6 +145,8 @@ class Server:
         told: list[Any] = []
         environ = {
             "REQUEST_METHOD": request.method,
+            "wsgi.url_scheme": request.url.scheme,
+            "HTTP_HOST": request.url.host,
             "PATH_INFO": request.url.path,
             "QUERY_STRING": request.url.query.decode(),
             "CONTENT_TYPE": request.headers.get("content-type", ""),
