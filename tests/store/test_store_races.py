@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Connection
 from store_tools import FENCE, NOW, a_job, a_worker, fetch_to, find_job
 
+from harvester.core.holds import Hold, HoldMode
 from harvester.core.jobs import JobStatus
-from harvester.store import commands, jobs, queues, workers
+from harvester.store import commands, holds, jobs, queues, workers
 from harvester.store.commands import StoredCommand
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
@@ -23,6 +24,8 @@ FIRST_TIMES: dict[str, Step] = {
     "note": lambda connection: queues.note(connection, "sizer", {"A": {"text": "x"}}, NOW),
     "command": lambda connection: commands.store(connection, [COMMAND, COMMAND], NOW),
     "relation": lambda connection: workers.relate(connection, [(1, 2), (1, 2)]),
+    "job": lambda connection: jobs.insert_fetched(connection, [NewJob(a_job(1), {"PandaID": 1})], NOW),
+    "hold": lambda connection: holds.put(connection, Hold("A", HoldMode.PAUSE, "why", "who", NOW, None)),
 }
 
 
@@ -110,3 +113,16 @@ def test_a_new_attempt_is_not_swept_with_the_old_one(db: Database, other: Databa
 
     race(db, other, sweep, lambda connection: jobs.insert_fetched(connection, [again], NOW))
     assert find_job(db, 1).attempt == 2
+
+
+def test_a_new_attempt_has_none_of_the_old_ones_workers(db: Database):
+    def have_done_with(connection: Connection) -> None:
+        fetch_to(connection, JobPhase.SUBMIT, 1)
+        bind(connection)
+        jobs.remove(connection, [1])
+
+    db.transact(have_done_with)
+    again = NewJob(a_job(1, attempt=2), {"PandaID": 1})
+    assert db.transact(lambda connection: jobs.insert_fetched(connection, [again], NOW)) == [1]
+    with db.read() as connection:
+        assert workers.live_of_jobs(connection, [1]) == {}

@@ -17,7 +17,7 @@ from harvester.agents.base import Instance
 from harvester.agents.fetching import Fetcher, FetchError
 from harvester.agents.private_documents import PrivateDocuments, is_private
 from harvester.config.cache_lines import CacheLine
-from harvester.plugins.messengers.access_point_files import write_atomically
+from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.store import cache
 from harvester.store.cache import Attempt, CacheKey, CacheState
 

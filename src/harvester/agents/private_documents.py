@@ -9,7 +9,7 @@ import structlog
 from pydantic import JsonValue
 
 from harvester.config.findings import is_secret
-from harvester.plugins.messengers.access_point_files import write_atomically
+from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.store.cache import CacheKey
 
 log = structlog.get_logger(__name__)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.config.queues import QueueConfig, RunMode
 from harvester.core import statistics
+from harvester.core.core_factor import core_factor
 from harvester.core.demand import (
     Prioritized,
     PullRules,
@@ -184,14 +185,6 @@ def _kind(group: GroupToServe) -> WorkerKind:
     """What the jobs are, else what is wanted."""
     own = said(group.jobs[0].resource_type) if group.jobs else None
     return replace(group.kind, resource_type=own) if own else group.kind
-
-
-def core_factor(configured: int | Mapping[str, Mapping[str, int]], job_type: str, resource_type: str) -> int:
-    """The nCoreFactor of a kind of worker; 1 where nothing is said."""
-    if isinstance(configured, int):
-        return configured or 1
-    by_type = configured.get(job_type) or configured.get("Any") or {}
-    return by_type.get(resource_type) or 1
 
 
 def _names(queue: QueueConfig) -> tuple[str, str]:

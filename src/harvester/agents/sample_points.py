@@ -21,7 +21,7 @@ from harvester.panda.errors import PandaError, PandaRefused, PandaUnavailable
 from harvester.panda.event_messages import EventJob
 from harvester.panda.idds import Idds
 from harvester.plugins.api import EventFeed
-from harvester.plugins.messengers.access_point_files import replacement
+from harvester.plugins.tools.atomic_files import replacement
 from harvester.store import event_requests, events, jobs
 from harvester.store.events import Range, RangeKey
 

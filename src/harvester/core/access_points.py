@@ -10,17 +10,21 @@ from functools import lru_cache
 
 _PLACEHOLDER = re.compile(r"(\$\{[A-Za-z0-9_.]+\})")
 _DIGITS = re.compile(r"_workerID_(\d+(?:\.\d+)*)")
+_NOT_IN_A_NAME = re.compile(r"[/\x00-\x1f\x7f]|^\.")
 
 Part = str | tuple[int, ...]
 """A text, a placeholder with its braces, or the places of digits of the worker id."""
 
 
 def fill_access_point(template: str, worker_id: int, attributes: Mapping[str, object]) -> str:
-    """The access point of one worker; unknown placeholders stay as they are."""
+    """The access point of one worker; unknown placeholders stay as they are.
+
+    What a value says is part of a name, never a path of its own: types of jobs and workers come from the server.
+    """
     digits = str(worker_id)[::-1]
-    known = {f"${{{name}}}": value for name, value in attributes.items()}
+    known = {f"${{{name}}}": _NOT_IN_A_NAME.sub("_", str(value)) for name, value in attributes.items()}
     return "".join(
-        str(known.get(part, part))
+        known.get(part, part)
         if isinstance(part, str)
         else "".join(digits[place] if place < len(digits) else "0" for place in part)
         for part in _parts(template)

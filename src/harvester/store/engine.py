@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -103,10 +103,16 @@ class Database:
 
         Raises:
             StoreUnavailableError: the database is away, or others are in the way again and again.
+            IntegrityError: the work breaks a rule of the tables by itself.
         """
+        may_be_a_race = True
         for tries in range(1, _MOST_TRIES):
             try:
                 return self._once(work)
+            except IntegrityError:
+                if not may_be_a_race:
+                    raise
+                may_be_a_race = False  # another transaction has just made the same row: now it is there to be seen
             except StoreContendedError:
                 time.sleep(random.uniform(0, min(0.01 * 2**tries, _LONGEST_STEP_ASIDE)))  # noqa: S311 (no secret)
         return self._once(work)

@@ -62,7 +62,7 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
     """Store jobs from the server and return those that are new.
 
     A job that is known and not yet done stays as it is (the server repeated itself); one that is done gives way to
-    its new attempt. One that comes twice is taken as it came first.
+    its new attempt, and its workers belong to it no longer. One that comes twice is taken as it came first.
     """
     if not fetched:
         return []
@@ -72,6 +72,8 @@ def insert_fetched(connection: Connection, fetched: Sequence[NewJob], now: datet
     known: dict[int, JobPhase] = {row[0]: row[1] for row in connection.execute(query)}
     remove(connection, [job for job, phase in known.items() if phase is JobPhase.SWEEP])
     fresh = [each for each in fetched if known.get(each.job.job_id, JobPhase.SWEEP) is JobPhase.SWEEP]
+    former = one_of(connection, job_workers.c.job_id, [each.job.job_id for each in fresh])
+    connection.execute(delete(job_workers).where(former))
     insert_rows(connection, jobs, (*_FIELDS, "phase", "due", "fetched_at", "report_due"), _rows(fresh, now))
     params = [(each.job.job_id, each.params) for each in fresh]
     insert_rows(connection, job_params, ("job_id", "params"), params)

@@ -9,7 +9,6 @@ from pydantic import JsonValue
 from world import QUEUE, World
 
 from harvester.agents.job_fetcher import JobFetcher
-from harvester.agents.queue_sizes import core_factor
 from harvester.agents.sizer import Sizer
 from harvester.core.workers import WorkerStatus
 from harvester.panda.devserver import DevControl
@@ -144,21 +143,6 @@ def test_labels_are_drawn_for_workers_without_jobs(world: World):
     sizer = Sizer(world.instance)
     (unit,) = world.claim(sizer)
     assert [group.kind.label for group in unit.groups] == ["rc_alrb", None, "rc_alrb"]
-
-
-@pytest.mark.parametrize(
-    ("configured", "kind", "factor"),
-    [
-        (3, "SCORE", 3),
-        (0, "SCORE", 1),
-        ({"managed": {"SCORE": 2}}, "SCORE", 2),
-        ({"Any": {"Undefined": 5}}, "Undefined", 5),
-        ({"user": {"SCORE": 2}}, "SCORE", 1),
-        ({"managed": {"SCORE": 2}}, "MCORE", 1),
-    ],
-)
-def test_core_factors(configured: int | Mapping[str, Mapping[str, int]], kind: str, factor: int):
-    assert core_factor(configured, "managed", kind) == factor
 
 
 @pytest.mark.shows("queue.nQueueLimitJob")

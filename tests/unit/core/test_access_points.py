@@ -22,6 +22,19 @@ def test_placeholders_are_filled(template: str, path: str):
     assert fill_access_point(template, 1234567, attributes) == path
 
 
+@pytest.mark.parametrize(
+    ("said", "path"),
+    [
+        ("SCORE_HIMEM", "/data/SCORE_HIMEM/7"),
+        ("../../etc", "/data/_._.._etc/7"),
+        ("..", "/data/_./7"),
+        ("a\x00b\n", "/data/a_b_/7"),
+    ],
+)
+def test_what_a_server_calls_a_type_is_no_path(said: str, path: str):
+    assert fill_access_point("/data/${resourceType}/${workerID}", 7, {"resourceType": said, "workerID": 7}) == path
+
+
 @given(worker_id=st.integers(0, 2**63 - 1), positions=st.lists(st.integers(0, 30), min_size=1, max_size=8))
 def test_digits_count_from_the_right_and_are_zero_where_missing(worker_id: int, positions: list[int]):
     template = "${_workerID_" + ".".join(map(str, positions)) + "}"

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from harvester.plugins.api import EventFeed
-from harvester.plugins.messengers.access_point_files import HopelessError, write_atomically
+from harvester.plugins.messengers.access_point_files import HopelessError
 from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.plugins.tools.untrusted_files import UnreadableFileError, read_bytes
 
 _LONGEST_NOTE: Final = 40

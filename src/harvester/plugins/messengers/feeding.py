@@ -16,8 +16,9 @@ from pydantic import JsonValue
 from harvester.core.files import File, FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
-from harvester.plugins.messengers.access_point_files import HopelessError, job_directories, write_atomically
+from harvester.plugins.messengers.access_point_files import HopelessError, job_directories
 from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.plugins.tools.names import is_plain_name
 from harvester.plugins.tools.untrusted_files import parse_json
 

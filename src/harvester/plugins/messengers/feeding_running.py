@@ -13,10 +13,11 @@ from typing import Final
 
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import Assignment
-from harvester.plugins.messengers.access_point_files import HopelessError, job_directories, write_atomically
+from harvester.plugins.messengers.access_point_files import HopelessError, job_directories
 from harvester.plugins.messengers.feeding import FeedRules, feed_directory
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import MalformedReportError, read_job_ids
+from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.plugins.tools.untrusted_files import UnfinishedFileError, UnreadableFileError, read_json
 
 _LONGEST_LIST: Final = 1_000_000

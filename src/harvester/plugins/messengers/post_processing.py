@@ -13,9 +13,10 @@ from pydantic import JsonValue
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType, Worker, log_of_worker
 from harvester.plugins.api import Assignment
-from harvester.plugins.messengers.access_point_files import job_directories, write_atomically
+from harvester.plugins.messengers.access_point_files import job_directories
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.log_archive import archive_logs
+from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.plugins.tools.names import is_plain_name
 from harvester.plugins.tools.untrusted_files import UnreadableFileError, read_json
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from datetime import datetime
 
+from harvester.core.core_factor import core_factor
 from harvester.core.workers import Worker
 from harvester.plugins.placeholders import Cores, values_of
-from harvester.plugins.slurm.settings import CoreFactor, SlurmSettings
+from harvester.plugins.slurm.settings import SlurmSettings
 
 
 class _KeepUnknown(dict[str, object]):
@@ -26,14 +27,6 @@ def fill(template: str, values: Mapping[str, object]) -> str:
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         message = f"a brace in the template cannot be read as a placeholder ({error}); write literal braces doubled"
         raise ValueError(message) from error
-
-
-def core_factor(factor: CoreFactor, job_type: str | None, resource_type: str | None) -> int:
-    """The factor for a worker: exact job and resource types first, then `Any` and `Undefined`, else 1."""
-    if isinstance(factor, int):
-        return factor
-    by_resource = factor.get(job_type or "Any") or factor.get("Any") or {}
-    return by_resource.get(resource_type or "Undefined", by_resource.get("Undefined", 1))
 
 
 def values_for(

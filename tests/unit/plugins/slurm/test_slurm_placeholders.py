@@ -5,7 +5,7 @@ import pytest
 
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.slurm.partitions import spread
-from harvester.plugins.slurm.placeholders import core_factor, fill, values_for
+from harvester.plugins.slurm.placeholders import fill, values_for
 from harvester.plugins.slurm.settings import SlurmSettings
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -94,17 +94,6 @@ def test_the_shell_keeps_its_variables() -> None:
 def test_braces_that_mean_nothing_are_explained(text: str) -> None:
     with pytest.raises(ValueError, match="brace"):
         fill(text, _values())
-
-
-FACTORS = {"managed": {"MCORE": 4, "Undefined": 3}, "Any": {"MCORE": 2}}
-
-
-@pytest.mark.parametrize(
-    ("job_type", "resource_type", "factor"),
-    [("managed", "MCORE", 4), ("managed", "SCORE", 3), ("managed", None, 3), ("user", "MCORE", 2), (None, None, 1)],
-)
-def test_core_factors_by_type(job_type: str | None, resource_type: str | None, factor: int) -> None:
-    assert core_factor(FACTORS, job_type, resource_type) == factor
 
 
 def test_workers_go_where_the_fewest_wait() -> None:
