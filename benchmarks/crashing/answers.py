@@ -12,7 +12,7 @@ from harvester.panda.devserver.records import Job
 
 _OBEYED_WITHIN: Final = 1.0
 """Seconds within which a busy server does what it was asked, even if the asker is dead by then."""
-_STORED_WITHIN: Final = 5.0
+STORED_WITHIN: Final = 5.0
 """Seconds that it may take to store an answer."""
 _STORED_AFTER_OUTAGE: Final = 25.0
 """Seconds that it may take when the database was killed meanwhile, or just before."""
@@ -67,8 +67,8 @@ def never_arrived(answers: Iterable[Answer[IdT]], disturbances: Disturbances, at
         while left and left[0] < answer.given - _OBEYED_WITHIN:
             left.popleft()
         outages = (outage - answer.given for outage in disturbances.outages)
-        away = any(-_STORED_AFTER_OUTAGE <= later <= _STORED_WITHIN for later in outages)
-        if left and left[0] - answer.given <= (_STORED_AFTER_OUTAGE if away else _STORED_WITHIN):
+        away = any(-_STORED_AFTER_OUTAGE <= later <= STORED_WITHIN for later in outages)
+        if left and left[0] - answer.given <= (_STORED_AFTER_OUTAGE if away else STORED_WITHIN):
             left.popleft()
             ids += answer.ids
     return ids

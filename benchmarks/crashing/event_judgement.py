@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from crashing.answers import Answer, Disturbances, never_arrived
+from crashing.answers import STORED_WITHIN, Answer, Disturbances, never_arrived
 from crashing.journal import BatchJob
 from harvester.panda.devserver.events import EventRange
 
@@ -66,15 +66,25 @@ def lost(story: Story, excused: frozenset[str]) -> Iterator[str]:
 
 
 def doubled(story: Story) -> Iterator[str]:
-    """Ranges that were given out, worked on or told of again; to tell again after somebody has died is no fault."""
+    """Ranges that were given out or worked on again, or told of again without a reason."""
     for each in story.all:
         if each.times_given > 1:
             yield f"event range {each.range_id} was given out {each.times_given} times"
         if len(batch_ids := story.taken.get(each.range_id, ())) > 1:
             yield f"event range {each.range_id} was worked on by the batch jobs {batch_ids}"
-        times = [float(str(time)) for time in each.told_at]
-        if any(not story.disturbances.explain(*both) for both in pairwise(times)):
-            yield f"event range {each.range_id} was told of at {times} though nobody had died in between"
+        if _is_repeated(each, story.disturbances):
+            yield f"event range {each.range_id} was told of at {each.told_at} though nobody had died in between"
+
+
+def _is_repeated(told: EventRange, disturbances: Disturbances) -> bool:
+    """Whether the server was told again for no reason.
+
+    Somebody may have died before it was stored that the server knows. Once a second report may have begun before that,
+    because there was more to tell of the job: the same may be told twice, but not for ever.
+    """
+    times = [float(str(time)) for time in told.told_at]
+    gaps = [again - time for time, again in pairwise(times) if not disturbances.explain(time, again)]
+    return len(gaps) > 1 or any(gap > STORED_WITHIN for gap in gaps)
 
 
 def unreported(story: Story) -> Iterator[str]:

@@ -31,7 +31,7 @@ _WORKS: Final = (0.1, 0.5)
 _PATIENCE: Final = (1.5, 8.0)
 _MOST_JOBS: Final = 6
 _JOBS_AT_ONCE: Final = 2
-_RANGES_AT_ONCE: Final = 3
+_RANGES_AT_ONCE: Final = 5
 
 
 class Pilots:

@@ -102,12 +102,14 @@ class Run:
     def _settle(self) -> None:
         """Let the processes run undisturbed until everybody knows the end of everything, or nothing moves any more."""
         self.workload.give(1)
+        self.workload.make_up(self._missing())
         self.torment.start()
         seen, moved = self._state(), time.monotonic()
         while time.monotonic() - moved < (_QUIET if self._is_over() else self.patience):
             self._wait()
             self.torment.replace_the_dead()
-            self.workload.make_up(self._missing())
+            if self._jobs_are_over():
+                self.workload.make_up(self._missing())
             if self.workload.pulling and self.workload.has_pulled_enough():
                 self.torment.stop()
                 self._end_pulling()
@@ -145,8 +147,8 @@ class Run:
         return frozenset(counts)
 
     def _missing(self) -> Counter[str]:
-        """How many jobs were in lost answers, by queue; none as long as there is other work."""
-        if not self._jobs_are_over() or "sent" not in self._statuses("jobs"):
+        """How many jobs were in lost answers, by queue; too many as long as work goes on."""
+        if "sent" not in self._statuses("jobs"):
             return Counter()
         jobs = {job.job_id: job for job in _JOBS.validate_python(list(self.workload.control.jobs()))}
         return Counter(jobs[job_id].site for job_id in unanswered(jobs.values(), self._disturbances()))

@@ -15,7 +15,7 @@ from instance import Block, Site
 
 INSTANCE: Final = "crash"
 PULL: Final = "PULL"
-RANGES_AT_ONCE: Final = 4
+RANGES_AT_ONCE: Final = 8
 """Workers for which the event feeder asks before it stores what it got: so many answers does its death destroy."""
 
 

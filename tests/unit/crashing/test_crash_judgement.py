@@ -145,8 +145,10 @@ def test_a_good_run_with_event_ranges():
         (of_range(status="ready", acquired=None, told=[], told_at=[]), {"lost": 1}),
         (of_range(times_given=2), {"doubled": 1}),
         (fields(batch_jobs=[changed(TAKER, ranges=("r1", "r1"))]), {"doubled": 1}),
-        (of_range(told=["finished", "finished"], told_at=[16.0, 18.0]), {"doubled": 1}),
-        (of_range(told=["finished", "failed"], told_at=[16.0, 18.0]), {"doubled": 1, "unreported": 1}),
+        (of_range(told=["finished"] * 2, told_at=[16.0, 18.0]), {}),
+        (of_range(told=["finished"] * 2, told_at=[16.0, 22.0]), {"doubled": 1}),
+        (of_range(told=["finished"] * 3, told_at=[16.0, 17.0, 18.0]), {"doubled": 1}),
+        (of_range(told=["finished", "failed"], told_at=[16.0, 18.0]), {"unreported": 1}),
         (fields(batch_jobs=[BATCH_JOB]), {"unreported": 1}),
     ],
 )
@@ -155,7 +157,7 @@ def test_what_goes_wrong_with_event_ranges_is_found(record: dict[str, Any], foun
 
 
 def test_to_tell_of_an_event_range_again_is_excused_by_a_death_in_between():
-    twice = changed(RANGE, told=["finished", "finished"], told_at=[16.0, 18.0])
+    twice = changed(RANGE, told=["finished"] * 2, told_at=[16.0, 22.0])
     assert faults(changed(DIVIDED, ranges={JOB.job_id: [twice]}, deaths=[17.0])) == {}
     assert faults(changed(DIVIDED, ranges={JOB.job_id: [twice]}, outages=[17.0])) == {}
 
