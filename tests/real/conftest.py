@@ -37,11 +37,12 @@ def start_slurm() -> Iterator[StartSlurm]:
     """Starts further clusters: `start_slurm(accounting=True, min_job_age=5)`."""
     with ExitStack() as clusters:
 
-        def start(*, accounting: bool = False, min_job_age: int = 300, cpus: int = 16) -> SlurmCluster:
+        def start(*, accounting: bool = False, min_job_age: int = 300, cpus: int = 16, nodes: int = 1) -> SlurmCluster:
             options = {
                 "SLURM_ACCOUNTING": str(int(accounting)),
                 "SLURM_MIN_JOB_AGE": str(min_job_age),
                 "SLURM_CPUS": str(cpus),
+                "SLURM_NODES": str(nodes),
             }
             directory = clusters.enter_context(running("slurm", **options))
             return SlurmCluster(Path(facts(directory)["SLURM_CONF"]), accounting)

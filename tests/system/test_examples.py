@@ -107,4 +107,4 @@ def fields(worker: Row) -> Row:
 
 def test_examples_are_all_tried():
     examples = {path.name for path in EXAMPLES.iterdir()}
-    assert examples == {"minimal", "grid", "unified", "slurm"}, "the last one is tried on a real Slurm"
+    assert examples == {"minimal", "grid", "unified", "slurm", "hpc"}, "the last two are tried on a real Slurm"

@@ -295,10 +295,25 @@ class Asker:
         return True
 
 
+def jobs_in(text: str) -> dict[str, JobParams]:
+    """The jobs of a file by their ids: JSON, or a single one as a form.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text.startswith("{"):
+        found: dict[str, JobParams] = json.loads(text)
+        return found
+    job = dict(urllib.parse.parse_qsl(text, keep_blank_values=True, strict_parsing=True))
+    if "PandaID" not in job:
+        raise ValueError("it holds no PandaID")
+    return {job["PandaID"]: job}
+
+
 def run_directory(place: Path, job_spec: str, records: Records) -> int:
     """Run the jobs that a directory has, and answer there; 0 if all went well."""
     try:
-        jobs: dict[str, JobParams] = json.loads((place / job_spec).read_text(encoding="utf-8"))
+        jobs = jobs_in((place / job_spec).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         say(f"there is no job to run: {place / job_spec}: {error}")
         return 1

@@ -1,9 +1,10 @@
 #!/bin/bash
-# A Slurm cluster of one machine: munge, controller, one node, and the accounting database if asked for. Jobs are
+# A Slurm cluster of one machine: munge, controller, nodes, and the accounting database if asked for. Jobs are
 # submitted by, and run as, the account that the tests run as: the controller's own.
 #
 #   SLURM_ACCOUNTING=1     slurmdbd with a MariaDB of its own, for sacct (default 0)
-#   SLURM_CPUS=16          CPUs that the node pretends to have
+#   SLURM_CPUS=16          CPUs that each node pretends to have
+#   SLURM_NODES=1          nodes, each a daemon of this machine
 #   SLURM_MIN_JOB_AGE=300  seconds that the controller remembers an ended job
 #   SLURM_MAX_JOBS=10000   the most jobs that the controller holds
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
@@ -11,6 +12,8 @@
 install() {
   packages munge slurmctld slurmd slurm-client slurm-wlm-basic-plugins slurmdbd mariadb-server mariadb-client
 }
+
+nodes() { seq -f n%.0f "${SLURM_NODES:-1}"; }
 
 accounting() { [ "${SLURM_ACCOUNTING:-0}" = 1 ]; }
 
@@ -26,9 +29,9 @@ AuthType=auth/munge
 AuthInfo=socket=$DIR/munge/socket
 CredType=cred/munge
 StateSaveLocation=$DIR/state
-SlurmdSpoolDir=$DIR/spool
+SlurmdSpoolDir=$DIR/spool/%n
 SlurmctldPidFile=$DIR/slurmctld.pid
-SlurmdPidFile=$DIR/slurmd.pid
+SlurmdPidFile=$DIR/slurmd-%n.pid
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SwitchType=switch/none
@@ -43,7 +46,9 @@ ReturnToService=2
 MinJobAge=${SLURM_MIN_JOB_AGE:-300}
 MaxJobCount=${SLURM_MAX_JOBS:-10000}
 KillWait=2
-NodeName=n1 NodeHostname=$host NodeAddr=$LOOPBACK Port=$(port slurmd) CPUs=${SLURM_CPUS:-16} RealMemory=16000
+$(for node in $(nodes); do
+  echo "NodeName=$node NodeHostname=$host NodeAddr=$LOOPBACK Port=$(port "slurmd-$node") CPUs=${SLURM_CPUS:-16} RealMemory=16000"
+done)
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE DefaultTime=60 State=UP
 PartitionName=express Nodes=ALL MaxTime=60 State=UP
 CONF
@@ -98,7 +103,9 @@ start_accounting() {
   sacctmgr --noheader list cluster format=cluster | grep -qw test || sacctmgr --immediate --quiet add cluster test >&2
 }
 
-node_is_up() { sinfo --noheader --Node --format=%T | grep -qE '^(idle|mixed|allocated)$'; }
+started() { sed -n 's/^NodeName=\([^ ]*\).*/\1/p' "$DIR/slurm.conf"; }
+
+node_is_up() { sinfo --noheader --nodes="$1" --format=%T | grep -qE '^(idle|mixed|allocated)$'; }
 
 start() {
   needs munged slurmctld slurmd sbatch squeue sacct scancel python3
@@ -110,15 +117,17 @@ start() {
   ! grep -q slurmdbd "$SLURM_CONF" || start_accounting || return 1
   alive slurmctld || daemon slurmctld slurmctld -D -i
   until_ready slurmctld scontrol ping || return 1
-  alive slurmd || daemon slurmd slurmd -D -N n1
-  until_ready slurmd node_is_up || return 1
+  local node
+  for node in $(started); do alive "slurmd-$node" || daemon "slurmd-$node" slurmd -D -N "$node"; done
+  for node in $(started); do until_ready "slurmd-$node" node_is_up "$node" || return 1; done
   echo "SLURM_CONF=$SLURM_CONF" >"$DIR/env"
 }
 
 stop() {
+  local node
   export SLURM_CONF=$DIR/slurm.conf
   ! alive slurmctld || timeout 10 scancel --quiet --user="$(id -un)" || true
-  end slurmd
+  [ ! -s "$SLURM_CONF" ] || for node in $(started); do end "slurmd-$node"; done
   end slurmctld
   end slurmdbd
   [ ! -d "$DIR/mariadb" ] || "$HERE/mariadb.sh" stop "$DIR/mariadb"

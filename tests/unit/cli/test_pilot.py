@@ -104,6 +104,24 @@ def test_a_pushed_job_is_run_and_told_to_harvester(feed: Feed, messenger: Shared
     assert "PandaID 101\n" in Path(worker.access_point, "out.root").read_text()
 
 
+def test_a_job_in_a_form_is_run_too(worker: Worker, tmp_path: Path):
+    settings = SharedFileSettings.model_validate({"accessPoint": str(tmp_path), "jobSpecFileFormat": "cgi"})
+    messenger = SharedFileMessenger(settings, PluginContext("cern", "Q", utc_now, tmp_path))
+    assignment = Assignment(worker, {101: JOB})
+    assert messenger.feed([assignment]) == [Done()]
+    assert _run(Path(worker.access_point)).returncode == 0
+    (news,) = messenger.collect([worker])
+    assert news.attributes[101]["jobStatus"] == "finished"
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "a=1", "{"])
+def test_a_file_without_a_job_is_told_of(tmp_path: Path, text: str):
+    (tmp_path / "pandaJobData.out").write_text(text)
+    ended = _run(tmp_path)
+    assert ended.returncode == 1
+    assert "there is no job to run" in ended.stdout + ended.stderr
+
+
 def test_a_payload_that_fails_is_told_as_failed(feed: Feed, messenger: SharedFileMessenger, worker: Worker):
     feed(jobPars="--exit-code 7")
     assert _run(Path(worker.access_point)).returncode == 1
