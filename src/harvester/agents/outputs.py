@@ -77,11 +77,12 @@ def _have_checkpoints_brought(
 
 
 def _file(worker: Worker, told: ReportedFile, output: OutputFile | None, *, packs: bool) -> File:
+    """The file as it is stored; one that is packed already is told of as such, whatever its worker calls it."""
     return File(
         file_id=0,
         job_id=told.job_id,
         lfn=told.lfn,
-        kind=told.kind,
+        kind=FileKind.ZIP_OUTPUT if told.is_zip else told.kind,
         status=_first_status(told, packs=packs),
         path=told.path,
         size=told.size,

@@ -133,13 +133,14 @@ def wire_status(job: Job, *, events_open: bool = False) -> tuple[str, str]:
     """Status and sub-status as the server is told (core reference §4.1, protocol reference §6.4).
 
     An ended job whose outputs are still on their way, or whose event ranges the server does not know all, is
-    `transferring`; `cancelled` and `missed` are unknown to the
+    `transferring`, unless it ended because the server wants it killed; `cancelled` and `missed` are unknown to the
     server and travel as `failed` with the original word as sub-status, or `pilot_closed` where Harvester gave up a
     worker before any pilot ran: the server then closes the job and tries it elsewhere.
     """
     if not job.status.is_final:
         return job.status, job.substatus
-    if events_open or job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
+    is_held_up = events_open and job.substatus is not JobSubstatus.KILLED
+    if is_held_up or job.substatus in {JobSubstatus.TO_TRANSFER, JobSubstatus.TRANSFERRING}:
         return "transferring", job.substatus
     if job.status is JobStatus.MISSED or _never_ran(job):
         return "failed", "pilot_closed"

@@ -321,13 +321,14 @@ def test_each_end_is_told_once(
     assert set(states(served, job_id).values()) == {EventState.DONE}
 
 
+@pytest.mark.parametrize("kind", [FileKind.ZIP_OUTPUT, FileKind.ES_OUTPUT])
 def test_an_event_ends_when_its_file_is_stored(
-    served: World, start: Callable[..., int], feeding: FeedingMessenger, control: DevControl
+    served: World, start: Callable[..., int], feeding: FeedingMessenger, control: DevControl, kind: FileKind
 ):
     job_id = start(2)
     feed_all(served)
     first, second = feeding.given(job_id)
-    file = ReportedFile(job_id, "all.zip", FileKind.ZIP_OUTPUT, "/a/all.zip", 7, "ad:0000000a", "G")
+    file = ReportedFile(job_id, "all.zip", kind, "/a/all.zip", 7, "ad:0000000a", "G", is_zip=True)
     finish_job(served, job_id, file, **{first: "finished", second: "finished"})
     served.work(JobPropagator)
     assert told(control, job_id) == {}

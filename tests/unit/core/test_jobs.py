@@ -57,3 +57,11 @@ def test_the_server_is_told_only_words_it_knows(status: JobStatus, substatus: Jo
     told, _ = wire_status(Job(1, "Q", status, substatus))
     assert told in _SERVER_KNOWS
     assert (told in {"starting", "running"}) == (status not in FINAL_JOB_STATUSES)
+
+
+def test_only_a_killed_job_ends_before_the_server_knows_its_events():
+    told = {
+        substatus: wire_status(Job(1, "Q", JobStatus.CANCELLED, substatus), events_open=True)[0]
+        for substatus in (JobSubstatus.KILLED, JobSubstatus.STAGED)
+    }
+    assert told == {JobSubstatus.KILLED: "failed", JobSubstatus.STAGED: "transferring"}
