@@ -49,6 +49,12 @@ class Observation:
         return isinstance(self.outcome, Gone) or (isinstance(self.outcome, Seen) and self.outcome.status.is_final)
 
     @property
+    def end(self) -> WorkerStatus:
+        """How an ended batch job has ended; one that nobody knows of any more has failed."""
+        told = self.outcome.status if isinstance(self.outcome, Seen) else WorkerStatus.FAILED
+        return self.held.batch_end or told
+
+    @property
     def jobs_that_end(self) -> tuple[int, ...]:
         """Jobs of a running worker that say they have ended; only those that share a worker end before it."""
         if self.held.worker.map_type is not MapType.MANY_TO_ONE or self.has_ended:

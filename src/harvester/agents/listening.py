@@ -149,9 +149,18 @@ class Listener:
         if not ended:
             return others
         ended = self._with_untaken(messenger, ended)
+        left = [each for each in ended if not self._is_gathered(each)]
+        ended = [each for each in ended if self._is_gathered(each)]
+        if not ended:
+            return [*others, *left]
         answers = self._instance.call(messenger.finish, self._assignments(list(map(_as_taken, ended))), Later)
         finished = [replace(each, finished=answer) for each, answer in zip(ended, answers, strict=True)]
-        return [*others, *self._collect(messenger, finished)]
+        return [*others, *left, *self._collect(messenger, finished)]
+
+    def _is_gathered(self, ended: Observation) -> bool:
+        """Whether logs and outputs of an ended worker are gathered, and not left to its pilot."""
+        queue = self._instance.plugins.queues.get(ended.held.worker.queue)
+        return queue is None or queue.gathers_outputs(ended.end.value)
 
     def _with_untaken(self, messenger: AnyMessenger, ended: list[Observation]) -> list[Observation]:
         """Tell which jobs that they were given while they ran these workers have never taken up."""

@@ -78,8 +78,9 @@ class MessengerKeys(Keyed):
     """A worker whose heartbeat is older than this is killed."""
     job_spec_file_name: Text | None = None
     """`[payload_interaction] jobSpecFile` of this queue."""
-    force_post_processing: Annotated[JsonFlag, Idle("outputs are gathered for all jobs")] = False
-    """Post-processing also for jobs that report themselves."""
+    force_post_processing: JsonFlag = False
+    """Gather logs and left-over outputs also where pilots report the ends of jobs themselves: with `truePilot`, or
+    where `noHeartbeat` names the end."""
 
 
 class WorkerMakerKeys(Keyed):

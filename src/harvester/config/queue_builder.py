@@ -34,6 +34,7 @@ _SETUPS = ("credmanagers", "file_syncer")
 _UPSTREAM = "pandaharvester."
 _SIMPLE_PLUGINS = {"workerMaker": "simple", "preparator": "dummy", "stager": "dummy", "messenger": "shared_file"}
 _ACCESS_POINT = "workers/${_workerID_3.2}/${_workerID_1.0}/${workerID}"
+_PANDA_QUEUE = "pandaQueueName"
 _WHOLE_NUMBER = re.compile(r"-?\d{1,18}")
 
 Keys = dict[str, JsonValue]
@@ -217,11 +218,16 @@ class _Builder:
             at, name = self.merged.find(role)
             self.findings.error(at, name, problem, 'write "module" and "name", or "plugin" alone')
             return
-        weaker = {**defaults_for(completed, self.merged.plugin_defaults), **self._common()}
+        weaker = {**self._told_to(role), **defaults_for(completed, self.merged.plugin_defaults), **self._common()}
         block = PluginBlock.of(completed, weaker, written or ())
         self.blocks[role] = self._behind_middleware(role, block)
         if model := CORE_KEYS.get(role):
             self._take_core_keys(role, model)
+
+    def _told_to(self, role: str) -> Keys:
+        """Another name that CRIC has for the queue; submitters tell it to workers."""
+        name = self.merged.raw.get(_PANDA_QUEUE)
+        return {_PANDA_QUEUE: name} if role == "submitter" and name not in {None, self.merged.name} else {}
 
     def _take_core_keys(self, role: str, model: type[Keyed]) -> None:
         fields = model.by_key()

@@ -8,7 +8,6 @@ from pydantic import BeforeValidator, Field, JsonValue
 from pydantic.fields import FieldInfo
 
 from harvester.config.core_keys import CoreKeys, JsonSeconds
-from harvester.config.effects import Idle
 from harvester.config.fields import Count, JsonFlag, Keyed, Kind, Text, kind_of
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.core.workers import MapType
@@ -70,8 +69,9 @@ class QueueConfig(Keyed):
     site_family: Text
     """Family of sites, whose workers the throttler `tiny` limits together; the part of the name before `/` when not
     set."""
-    panda_queue_name: Annotated[Text | None, Idle("workers are told the name of the queue")] = None
-    """Name of the PanDA queue, from the resolver; the site when there is none."""
+    panda_queue_name: Text | None = None
+    """Name of the PanDA queue in CRIC, from the resolver, as workers are told it; the name of this queue when there is
+    none."""
     queue_status: Text = "online"
     """`offline` takes the queue out of service; its present workers are still followed."""
     template_queue_name: Text | None = None
@@ -199,6 +199,11 @@ class QueueConfig(Keyed):
     def by_key(cls) -> dict[str, FieldInfo]:
         """The field of each attribute, as it is written in the file."""
         return {key: field for key, field in super().by_key().items() if key not in {"core", "queueName"}}
+
+    def gathers_outputs(self, end: str) -> bool:
+        """Whether logs and left-over outputs of workers that end so are gathered (core reference §3.7 step 4)."""
+        is_told_by_pilot = self.true_pilot or end in self.no_heartbeat
+        return not is_told_by_pilot or self.core.messenger.force_post_processing
 
     @property
     def offline(self) -> bool:

@@ -102,8 +102,6 @@ NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
             "leftOverZipPatterns",
             "maxWorkersForZip",
             "subTarballName",
-            "taskWorkBaseDir",
-            "taskWorkStateFile",
             "xmlOutputsBaseFileName",
         }
     ),

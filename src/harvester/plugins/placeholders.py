@@ -34,7 +34,9 @@ class Cores:
         return self.number * self.factor
 
 
-def values_of(worker: Worker, cores: Cores, *, instance: str, gtag: str) -> dict[str, object]:
+def values_of(
+    worker: Worker, cores: Cores, *, instance: str, gtag: str, panda_queue: str | None = None
+) -> dict[str, object]:
     """The placeholders that follow from a worker.
 
     Args:
@@ -42,6 +44,7 @@ def values_of(worker: Worker, cores: Cores, *, instance: str, gtag: str) -> dict
         cores: how its cores are asked for.
         instance: `harvester_id`.
         gtag: where its standard output will be found.
+        panda_queue: what CRIC calls its queue, if that has another name there.
     """
     return {
         **_sizes(worker, cores),
@@ -51,7 +54,7 @@ def values_of(worker: Worker, cores: Cores, *, instance: str, gtag: str) -> dict
         "harvesterID": instance,
         "jobType": worker.job_type or "",
         "launchScript": worker.launch_script,
-        "pandaQueueName": worker.queue,
+        "pandaQueueName": panda_queue or worker.queue,
         "pilotResourceTypeOption": f"--resource-type {worker.resource_type}" if worker.resource_type else "",
         "pilotType": worker.pilot_type or "",
         "resourceType": worker.resource_type or "",

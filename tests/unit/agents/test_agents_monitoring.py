@@ -296,6 +296,32 @@ def test_outputs_that_are_late_hold_the_end_back(world: World, submitted: Submit
     assert "used 9 GB of 8" in str(world.job(1).attributes["pilotErrorDiag"])
 
 
+@pytest.mark.shows("block messenger.forcePostProcessing")
+@pytest.mark.parametrize(
+    ("attributes", "forced", "gathered"),
+    [
+        ({}, False, True),
+        ({"noHeartbeat": "finished"}, False, False),
+        ({"noHeartbeat": "failed"}, False, True),
+        ({"noHeartbeat": "finished"}, True, True),
+        ({"truePilot": True, "noHeartbeat": "failed"}, False, False),
+        ({"truePilot": True}, True, True),
+    ],
+)
+def test_logs_are_not_gathered_where_pilots_report_the_end_unless_that_is_forced(
+    world: World, attributes: dict[str, object], *, forced: bool, gathered: bool
+):
+    world.serve(QUEUE, messenger={"plugin": "dummy", "forcePostProcessing": forced}, **attributes)
+    world.give_jobs(1)
+    world.work(Sizer)
+    world.work(Submitter)
+    world.messenger.finish_answer = Later("the log is still being written")
+    world.resource.states[1] = FINISHED
+    world.clock.forward(minutes=5)
+    world.work(Monitor)
+    assert world.worker(1).status.is_final is not gathered
+
+
 def test_outputs_of_the_same_name_keep_the_scope_of_their_job(world: World):
     for job, scope in ((1, "user.a"), (2, "user.b")):
         outputs = {"outFiles": "out.root", "scopeOut": scope, "realDatasets": "d", "ddmEndPointOut": "E"}

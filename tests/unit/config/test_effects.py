@@ -18,7 +18,7 @@ from harvester.config.service import section_models
 CONFIG = Path(config.__file__).parent
 SOURCES = sorted(CONFIG.parent.rglob("*.py"))
 
-MERGED = {"templateQueueName", "common"}
+MERGED = {"templateQueueName", "common", "pandaQueueName"}
 """Attributes that are used up when a queue is made."""
 HANDED_OVER = ["payload_interaction", *(f"core.{python_name(role)}" for role in CORE_KEYS)]
 """Whose keys go to the plugins as they are written."""

@@ -42,6 +42,15 @@ def errors(loaded: LoadedQueues) -> list[str]:
     ]
 
 
+@pytest.mark.shows("queue.pandaQueueName")
+def test_submitters_are_told_what_cric_calls_the_queue_if_that_is_another_name():
+    entry = {"submitter": {"plugin": "local"}, "nQueueLimitJob": 1}
+    loaded = load({"CRIC_NAME": {"panda_resource": "OURS"}}, {"OURS": entry, "UNKNOWN": entry})
+    assert loaded.queues["OURS"].submitter.settings == {"pandaQueueName": "CRIC_NAME"}
+    assert loaded.queues["OURS"].monitor.settings == {}
+    assert loaded.queues["UNKNOWN"].submitter.settings == {}
+
+
 @pytest.mark.shows("qconf.defaultTemplateQueueName")
 @pytest.mark.parametrize(
     ("entry", "qconf", "label"),

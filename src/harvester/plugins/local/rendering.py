@@ -16,10 +16,10 @@ _IN_COMMAND: Final = re.compile(r"\$?\{(\w+)\}")
 _IN_SCRIPT: Final = re.compile(r"(?<!\$)\{(\w+)\}")
 
 
-def values_for(worker: Worker, instance: str, core_limit: int) -> Values:
+def values_for(worker: Worker, instance: str, core_limit: int, panda_queue: str | None = None) -> Values:
     """All placeholders of one worker; the machine is one node with `core_limit` cores."""
     cores = Cores(worker.cores, core_limit, nodes=1)
-    values = values_of(worker, cores, instance=instance, gtag=stdout_of(worker))
+    values = values_of(worker, cores, instance=instance, gtag=stdout_of(worker), panda_queue=panda_queue)
     return {name: str(value) for name, value in values.items()}
 
 

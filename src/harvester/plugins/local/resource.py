@@ -168,7 +168,7 @@ class LocalResource(Resource[LocalSettings]):
             return Refused(f"the script of worker {worker.worker_id} cannot be made: {error}")
 
     def _task(self, worker: Worker) -> Task:
-        values = values_for(worker, self.context.instance, self.settings.cores)
+        values = values_for(worker, self.context.instance, self.settings.cores, self.settings.panda_queue_name)
         return Task(
             argv=self._argv(worker, values),
             directory=worker.access_point,

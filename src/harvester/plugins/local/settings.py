@@ -36,6 +36,9 @@ class LocalSettings(PluginSettings):
     kill_grace: NonNegativeFloat = Field(
         default=10.0, alias="killGrace", description="seconds between SIGTERM and SIGKILL"
     )
+    panda_queue_name: str | None = Field(
+        default=None, alias="pandaQueueName", description="what CRIC calls the queue, for the placeholder of that name"
+    )
     environment: dict[str, str] = Field(
         default_factory=dict, repr=False, description="additional variables of the worker, with placeholders"
     )

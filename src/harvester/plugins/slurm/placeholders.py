@@ -43,7 +43,9 @@ def values_for(
         now: the time that `logSubDir` is named by.
     """
     return {
-        **values_of(worker, _cores(worker, settings), instance=instance, gtag=log_url),
+        **values_of(
+            worker, _cores(worker, settings), instance=instance, gtag=log_url, panda_queue=settings.panda_queue_name
+        ),
         "localQueueName": settings.local_queue_name,
         "ceQueueName": settings.local_queue_name,
         "partition": partition,

@@ -37,6 +37,7 @@ class SlurmSettings(PluginSettings):
         n_node: nodes per worker; None computes it from the cores.
         n_core_factor: multiplies the cores and the memory.
         local_queue_name: value of the placeholder `localQueueName`.
+        panda_queue_name: what CRIC calls the queue, for the placeholder of that name.
         log_dir: base of the log files; `log_base_url` is the URL where it can be read.
         partitions: values of the placeholder `partition`.
         check_partition: take the partition with the fewest waiting jobs instead of the first one.
@@ -55,6 +56,7 @@ class SlurmSettings(PluginSettings):
     n_node: int | None = Field(default=None, alias="nNode", ge=1)
     n_core_factor: CoreFactor = Field(default=1, alias="nCoreFactor")
     local_queue_name: str = Field(default="grid", alias="localQueueName")
+    panda_queue_name: str | None = Field(default=None, alias="pandaQueueName")
     log_dir: str | None = Field(default=None, alias="logDir")
     log_base_url: str | None = Field(default=None, alias="logBaseURL")
     token_dir: str | None = Field(default=None, alias="tokenDir")

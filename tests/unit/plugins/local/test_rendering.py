@@ -41,7 +41,8 @@ def test_units_are_those_of_the_batch_submitters():
 
 
 def test_missing_sizes_have_the_least_that_makes_sense():
-    values = values_for(Worker(1, "Q", WorkerStatus.PENDING, "h-1", cores=2), "h", core_limit=2)
+    values = values_for(Worker(1, "Q", WorkerStatus.PENDING, "h-1", cores=2), "h", core_limit=2, panda_queue="CRIC")
+    assert (values["computingSite"], values["pandaQueueName"]) == ("Q", "CRIC")
     assert (values["requestRam"], values["requestDisk"], values["requestWalltime"]) == ("2", "1", "1")
 
 
