@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interleaving import Interleaving
 from moving import Traffic, an_input, an_output
 from sqlalchemy import select, update
 from world import QUEUE, World, client_of, open_copy
 
-from harvester.agents.base import Agent, Unit
+from harvester.agents.base import Agent
 from harvester.agents.early_stager import EarlyStager
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.settling import cancel_jobs
@@ -22,7 +23,7 @@ from harvester.agents.stager import StagerAgent
 from harvester.core.files import AT_REST, INBOUND, INPUT_KINDS, OUTBOUND, File, FileKind, FileStatus
 from harvester.core.jobs import JobStatus
 from harvester.plugins.api import Done, Failed, Grouped, Later, Moved, Packed
-from harvester.store import files, jobs, leases
+from harvester.store import files, jobs
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
 
@@ -66,16 +67,17 @@ class Family:
         traffic.end(self.running, pending(self.running, name[2]), pending(self.running, name[3]))
 
 
-class Play:
+class Play(Interleaving):
     """Families of jobs in one instance, and all that can befall them."""
 
+    agents = AGENTS
+
     def __init__(self, traffic: Traffic) -> None:
-        self.traffic, self.world = traffic, traffic.world
+        super().__init__(traffic.world)
+        self.traffic = traffic
         self.families = [Family(number) for number in range(FAMILIES)]
         self.jobs = [job for family in self.families for job in family.jobs]
         self.running = [family.running for family in self.families]
-        self.claimed: list[tuple[Agent[Any, Any], Unit]] = []
-        self.acted: list[tuple[Agent[Any, Any], Unit, Any]] = []
         self.ends: dict[int, FileStatus] = {}
         self._behave()
         for family in self.families:
@@ -91,31 +93,6 @@ class Play:
         self.traffic.zipper.answers.clear()
 
     # ---- what can befall it ------------------------------------------------------------------------------------------
-
-    def claim(self, n: int) -> None:
-        agent = AGENTS[n % len(AGENTS)](self.world.instance)
-        self.claimed += [(agent, unit) for unit in self.world.claim(agent)]
-
-    def act(self, n: int) -> None:
-        if self.claimed:
-            agent, unit = self.claimed.pop(n % len(self.claimed))
-            self.acted.append((agent, unit, agent.act(unit)))
-
-    def commit(self, n: int) -> None:
-        if self.acted:
-            self.world.finish(*self.acted.pop(n % len(self.acted)))
-
-    def whole_round(self, n: int) -> None:
-        self.world.work(AGENTS[n % len(AGENTS)])
-
-    def crash(self, _: int) -> None:
-        self.claimed.clear()
-        self.acted.clear()
-        self.take_for_dead(0)
-
-    def take_for_dead(self, _: int) -> None:
-        with self.world.db.write() as connection:
-            leases.release_owner(connection, self.world.owner.owner_id, self.world.clock())
 
     def kill_job(self, n: int) -> None:
         family = self.families[n % FAMILIES]
