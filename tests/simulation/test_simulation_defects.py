@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from harvester.agents import judging, submitter
+from harvester.agents import judging, reconciler, submitter
 from harvester.agents.propagator import JobPropagator
 from harvester.core.workers import WorkerStatus
 from harvester.panda.messages import JobReply
@@ -14,9 +14,11 @@ from harvester.plugins.api import CheckOutcome, Seen, Unknown
 from harvester.store import worker_counts, workers
 from harvester.store.schema import WorkerPhase
 from simulation_harness import torments
+from simulation_harness.plan import HOUR
 from simulation_harness.play import play
 from simulation_harness.plugins import current_world
 from simulation_harness.process import Disk
+from simulation_harness.world import World
 
 Patch = pytest.MonkeyPatch
 ENOUGH = 40
@@ -59,6 +61,12 @@ def count_what_is_listed(patch: Patch) -> None:
     patch.setattr(worker_counts, "live", live)
 
 
+def believe_every_listing(patch: Patch) -> None:
+    """What a search did not find is taken for absent, though the listing was not complete."""
+    real = reconciler.Reconciler.act
+    patch.setattr(reconciler.Reconciler, "act", lambda self, unit: replace(real(self, unit), complete=True))
+
+
 def take_silence_for_consent(patch: Patch) -> None:
     """Reports that were not accepted are not sent again."""
     real = JobPropagator.commit
@@ -69,7 +77,13 @@ def take_silence_for_consent(patch: Patch) -> None:
     patch.setattr(JobPropagator, "commit", commit)
 
 
+def show_half_and_answer_half(world: World) -> None:
+    """For an hour every listing is patchy, and many submissions are obeyed without an answer."""
+    world.batch.mood.patchy, world.batch.mood.absent_minded = world.now + HOUR, 0.5
+
+
 FREEZING = (torments.freeze_at_a_point, torments.give_more_jobs)
+SEARCHING = (show_half_and_answer_half, torments.give_more_jobs)
 FAILING = (torments.sicken_server, torments.cut_off_server, torments.give_more_jobs)
 
 
@@ -80,6 +94,7 @@ FAILING = (torments.sicken_server, torments.cut_off_server, torments.give_more_j
         (trust_every_fence, FREEZING, ("I1", "I2")),
         (take_unknown_for_gone, torments.TORMENTS, ("I3", "I4", "I6")),
         (count_what_is_listed, torments.TORMENTS, ("I3",)),
+        (believe_every_listing, SEARCHING, ("I1", "I2")),
         (take_silence_for_consent, FAILING, ("I4", "I6")),
     ],
     ids=lambda each: getattr(each, "__name__", ""),

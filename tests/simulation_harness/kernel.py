@@ -61,8 +61,9 @@ class Kernel:
 
     Attributes:
         now: seconds since 1970, the true time.
-        pulse: seconds that housekeepers count: a quiet stretch, in which every process lives and none is in the middle
-            of anything, would see them say so again and again; it counts as a moment.
+        pulse: seconds that housekeepers count: a quiet stretch, in which nobody has died or been frozen lately and
+            none of those that live is in the middle of anything, would see them say so again and again; it counts as a
+            moment.
         chance: where everything that is drawn comes from.
         writes: how often anybody has changed the database.
         outlook: tells when which of these tasks will find something in the database.
@@ -161,16 +162,17 @@ class Kernel:
     def run(self, until: float, is_over: Callable[[], bool] = lambda: False) -> None:
         """Let everything run, until a time or until it is over."""
         while self.now < until:
-            ready = [task for task in self.tasks if self._is_ready(task)]
-            if ready:
+            if ready := self._ready():
                 self._step(self.chance.choice(ready))
             elif is_over():
                 return
             else:
                 self._advance(until)
 
-    def _is_ready(self, task: Task) -> bool:
-        return task.wakes is not None and task.wakes <= self._time_of(task) and not task.host.is_frozen
+    def _ready(self) -> list[Task]:
+        now, pulse = self.now, self.pulse
+        due = [each for each in self.tasks if each.wakes is not None and each.wakes <= (pulse if each.beats else now)]
+        return [each for each in due if not each.host.is_frozen]
 
     def _step(self, task: Task) -> None:
         self._switch(task)
@@ -219,4 +221,5 @@ class Kernel:
                 task.wakes = min(task.wakes, max(due, self.now + self.chance.uniform(*_POLL)))
 
     def _is_quiet(self) -> bool:
-        return self.now >= self._restless_until and not any(task.is_busy for task in self.tasks)
+        at_work = any(task.is_busy and not task.host.is_frozen for task in self.tasks)
+        return self.now >= self._restless_until and not at_work

@@ -3,11 +3,11 @@
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from sqlalchemy import Connection, Engine, event
 
@@ -54,6 +54,19 @@ class Disk:
         shutil.copy(self._template, self.path)
 
 
+class _OnDemand:
+    """A connection that is made when somebody asks something; the answers of agents' regular looks come from elsewhere."""
+
+    def __init__(self, connect: Callable[[], Connection]) -> None:
+        self._connect = connect
+        self._made: Connection | None = None
+
+    def __getattr__(self, name: str) -> object:
+        if self._made is None:
+            self._made = self._connect()
+        return getattr(self._made, name)
+
+
 class SharedDatabase(Database):
     """The database as one process reaches it: a dead process writes nothing, and answers may get lost."""
 
@@ -66,8 +79,8 @@ class SharedDatabase(Database):
     @contextmanager
     def read(self) -> Iterator[Connection]:
         self._check()
-        with super().read() as connection:
-            yield connection
+        with ExitStack() as stack:
+            yield cast("Connection", _OnDemand(lambda: stack.enter_context(Database.read(self))))
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
