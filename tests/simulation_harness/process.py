@@ -55,7 +55,7 @@ class Disk:
 
 
 class _OnDemand:
-    """A connection that is made when somebody asks something; the answers of agents' regular looks come from elsewhere."""
+    """A connection that is made when somebody asks something: most regular looks are answered elsewhere."""
 
     def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
@@ -173,9 +173,9 @@ class Process:
         """What time it is for the process."""
         return self.harvester.housekeeper._clock()
 
-    def ahead(self) -> timedelta:
-        """By how much its time differs from what the clock of its host shows."""
-        return self.harvester._clock.ahead()
+    def missing(self) -> timedelta:
+        """What its time still has to make up for."""
+        return self.harvester._clock._lean - self.harvester._clock.ahead()
 
     def last_words(self) -> dict[int, datetime]:
         """What it would have written at its last beat: as which owner it lives, and until when that holds."""

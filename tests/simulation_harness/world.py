@@ -25,7 +25,7 @@ _LONG: Final = (5.0, 90.0)
 _ON_THE_WAY: Final = (0.0, 15.0)
 """Seconds that a submission may take before the batch system acts: with what the listing needs less than its settle
 time."""
-_AGREE: Final = timedelta(seconds=5)
+_AGREE: Final = timedelta(seconds=1)
 _OFTEN: Final = 60.0
 _DOWN: Final = (1.0, 900.0)
 _RETRY_LOST: Final = 3600.0
@@ -162,10 +162,10 @@ class World:
             self._outlook.speak(words, max(each.steady_clock() for each in living))
 
     def _longest_jump(self) -> float:
-        """While clocks of hosts disagree, processes have to listen to each other."""
+        """While times of processes come closer to each other, they have to listen to each other."""
         running = self.processes()
-        differ = any(abs(each.ahead()) > _AGREE for each in running)
-        return _OFTEN if differ and len(running) > 1 else float("inf")
+        are_moving = any(abs(each.missing()) > _AGREE for each in running)
+        return _OFTEN if are_moving and len(running) > 1 else float("inf")
 
     def _loses_answer(self) -> bool:
         return self.forgetful > 0 and self.kernel.chance.random() < self.forgetful

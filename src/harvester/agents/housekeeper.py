@@ -165,16 +165,16 @@ class Housekeeper:
             self._clock.begin_at(last)
 
     def _keep_time(self, others: Sequence[OwnerRecord]) -> None:
-        """Live by the time of the eldest process, unless that differs by no more than clocks of hosts do."""
+        """Live by the time of the eldest process, unless the clock of this host agrees with that anyhow."""
         me = self.owner().owner_id
         elders = [each for each in others if each.owner_id < me and not self._is_dead(each)]
         eldest = min(elders, key=_age, default=None)
         if eldest is None:
             self._clock.lean(timedelta())
         elif self._heard[eldest.owner_id][1] == self._listened:
-            behind = _spoken(eldest) - self._clock()
-            agree = -MOST_APART < behind < _TOLERANCE
-            self._clock.lean(timedelta() if agree else behind + self._clock.ahead())
+            off = _spoken(eldest) - self._clock() + self._clock.ahead()
+            agrees = -MOST_APART < off < _TOLERANCE
+            self._clock.lean(timedelta() if agrees else off)
         self._warn_of_difference()
 
     def _warn_of_difference(self) -> None:
