@@ -57,7 +57,7 @@ def has_checkpoint(site: Site, point: int) -> bool:
         "event feeder.before_commit:3",
         "monitor.after_commit:3",
         "propagator.before_commit",
-        "propagator.before_commit:2",
+        "propagator.in_commit",
     ],
 )
 def test_points_get_their_losses_and_unfinished_ones_are_gone_on_with(site: Site, point: str):
