@@ -1,16 +1,13 @@
 """Jobs that workers get while they run: late binding and refill."""
 
-from collections.abc import Sequence
-from datetime import timedelta
-
 import pytest
+from running_workers import look, start
 from world import QUEUE, World
 
 from harvester.agents.feeder import Feeder
 from harvester.agents.monitor import Monitor
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.sizer import Sizer
-from harvester.agents.submitter import Submitter
 from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Done, Failed, Later, News, Seen
@@ -24,24 +21,6 @@ RUNNING, FINISHED, CANCELLED = map(Seen, (WorkerStatus.RUNNING, WorkerStatus.FIN
 def late(world: World) -> World:
     world.serve(QUEUE, useJobLateBinding=True)
     return world
-
-
-def start(world: World, *job_ids: int) -> Sequence[int]:
-    """Jobs that wait, and workers without jobs that run."""
-    world.give_jobs(*job_ids)
-    world.work(Sizer)
-    world.work(Submitter)
-    world.resource.states = {each.worker_id: RUNNING for each in world.workers()}
-    look(world)
-    return [each.worker_id for each in world.workers()]
-
-
-def look(world: World) -> None:
-    """A round of the monitor."""
-    with world.db.write() as connection:
-        leases.nudge_queues(connection, leases.QUEUE_MONITOR, [QUEUE], world.clock(), timedelta())
-    world.clock.forward(seconds=10)
-    world.work(Monitor)
 
 
 def ask(world: World, *worker_ids: int, number: int = 1) -> None:

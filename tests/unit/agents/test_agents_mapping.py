@@ -1,12 +1,10 @@
 """Jobs that share workers and workers that share a job, from the sizer to the jobs' ends."""
 
-from collections.abc import Sequence
-
 import pytest
+from running_workers import look, start
 from world import QUEUE, World
 
 from harvester.agents.event_reports import NOTHING_TOLD
-from harvester.agents.monitor import Monitor
 from harvester.agents.propagator import JobPropagator, Told
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.sizer import Sizer
@@ -35,24 +33,6 @@ def one_to_many(world: World) -> World:
     keys = {"plugin": "simple", "nWorkersPerJob": 3, "maxWorkersPerJobInTotal": 4}
     world.serve(QUEUE, mapType="OneToMany", workerMaker=keys)
     return world
-
-
-def start(world: World, *job_ids: int) -> Sequence[int]:
-    """Jobs that wait, and workers for them that run."""
-    world.give_jobs(*job_ids)
-    world.work(Sizer)
-    world.work(Submitter)
-    world.resource.states = {each.worker_id: RUNNING for each in world.workers()}
-    look(world)
-    return [each.worker_id for each in world.workers()]
-
-
-def look(world: World) -> None:
-    """A round of the monitor."""
-    with world.db.write() as connection:
-        leases.nudge_queues(connection, leases.QUEUE_MONITOR, [QUEUE], world.clock(), leases.TOGETHER)
-    world.clock.forward(minutes=10)
-    world.work(Monitor)
 
 
 def size_again(world: World) -> int:

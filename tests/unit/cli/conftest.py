@@ -33,6 +33,10 @@ def db(tmp_path: Path) -> Iterator[Database]:
 @pytest.fixture
 def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test does to logging is undone."""
+    configure = structlog.configure
+    # a cached logger would write as this test had it for as long as the process lives
+    uncached = {"cache_logger_on_first_use": False}
+    monkeypatch.setattr(structlog, "configure", lambda **how: configure(**{**how, **uncached}))
     root, ours = logging.getLogger(), logging.getLogger("harvester")
     levels = {logger: logger.level for logger in (root, ours, logging.getLogger("sqlalchemy.engine"))}
     monkeypatch.setattr(root, "handlers", [])
