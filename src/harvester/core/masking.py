@@ -7,10 +7,13 @@ _SECRETS: Final = (
     (re.compile(r"-----BEGIN [^-]+-----.*?(-----END [^-]+-----|\Z)", re.DOTALL), "(hidden)"),
     (re.compile(r"://[^/\s@]+@"), "://(hidden)@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), r"\1 (hidden)"),
-    (re.compile(r"\beyJ[\w-]+\.[\w-]+\.?[\w-]*"), "(hidden)"),
-    (re.compile(r"(?i)(\w*(?:password|passphrase|secret|token|api_?key))(['\"]?\s*[=:]\s*)\S+"), r"\1\2(hidden)"),
+    (re.compile(r"\beyJ[\w-]{1,2000}\.[\w-]+\.?[\w-]*"), "(hidden)"),
+    (re.compile(r"(?i)((?:password|passphrase|secret|token|api_?key))(['\"]?\s*[=:]\s*)\S+"), r"\1\2(hidden)"),
 )
-"""What a secret looks like where somebody has put it into a message, and what is shown instead."""
+"""What a secret looks like where somebody has put it into a message, and what is shown instead.
+
+No pattern begins with words of any length: texts of others may be long, and each of their letters would be a beginning.
+"""
 
 
 def masked(text: str) -> str:

@@ -19,6 +19,7 @@ from harvester.core.masking import masked
         "mailPassword: HUSH",
         '{"client_secret": "HUSH", "x": 1}',
         "API_KEY = HUSH",
+        "OIDC_AUTH_TOKEN=HUSH",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str):
@@ -34,3 +35,9 @@ def test_ordinary_words_are_kept():
 def test_hiding_twice_changes_nothing(text: str):
     once = masked(text)
     assert masked(once) == once
+
+
+@pytest.mark.parametrize("piece", ["a", "eyJ-", "token ", "bearer ", "://", "-----BEGIN "])
+def test_a_long_text_of_somebody_else_holds_nobody_up(piece: str):
+    long_one = piece * (100_000 // len(piece))  # minutes, if each letter were tried as the beginning of a name
+    assert masked(f"{long_one} password=HUSH").count("HUSH") == 0
