@@ -56,13 +56,15 @@ class Acquaintances:
             CredentialError: the table of hosts names something unknown.
         """
         own = credentials_for(url, self.general, self.hosts)
-        server = urlsplit(url)
-        if own is not self.general or server.hostname == urlsplit(self.server_url).hostname:
-            return own
-        if server.scheme != "https" or self.general.auth_type is AuthType.OIDC:
-            advice = "add it to [pandacon] multihost_auth_config if checkpoints may be kept there"
-            what = f"{server.scheme}://{server.hostname} is named by a job and not known to Harvester"
-            raise PandaRefused(_SOURCE, f"{what}; {advice}")
+        server, mine = urlsplit(url), urlsplit(self.server_url)
+        is_mine = server.hostname == mine.hostname
+        is_known = is_mine or own is not self.general
+        is_covered = server.scheme == "https" or (is_mine and server.scheme == mine.scheme)
+        may_ask = is_known and is_covered if own.auth_type is AuthType.OIDC else is_known or is_covered
+        if not may_ask:
+            advice = "have it name an https address of a host in [pandacon] multihost_auth_config"
+            what = f"a job has its checkpoints at {server.scheme}://{server.hostname}"
+            raise PandaRefused(_SOURCE, f"{what}, which may not be shown the credentials; {advice}")
         return own
 
 

@@ -137,6 +137,7 @@ KNOWN: HostTable = {"other.example.org:443": {"auth_token": "u"}}
         (TOKEN, "https://panda.example.org:8443", "t"),
         (TOKEN, "https://other.example.org", "u"),
         (Credentials(), "https://unknown.example.org", None),
+        (Credentials(), "http://panda.example.org:25080", None),
     ],
 )
 def test_credentials_go_where_the_configuration_sends_them(general: Credentials, url: str, token: str | None):
@@ -144,9 +145,15 @@ def test_credentials_go_where_the_configuration_sends_them(general: Credentials,
 
 
 @pytest.mark.parametrize(
-    ("general", "url"), [(TOKEN, "https://unknown.example.org"), (Credentials(), "http://unknown.example.org")]
+    ("general", "url"),
+    [
+        (TOKEN, "https://unknown.example.org"),
+        (Credentials(), "http://unknown.example.org"),
+        (TOKEN, "http://panda.example.org:25443"),
+        (TOKEN, "http://other.example.org:443"),
+    ],
 )
-def test_a_server_that_only_a_job_knows_gets_no_token_and_no_plain_text(general: Credentials, url: str):
+def test_a_job_makes_harvester_show_no_token_to_strangers_or_in_plain_text(general: Credentials, url: str):
     with pytest.raises(PandaRefused, match="multihost_auth_config"):
         Acquaintances(OWN, general, KNOWN).credentials_for(url)
 
