@@ -54,6 +54,18 @@ def test_news_take_the_logs_from_whoever_is_at_them(db: Database):
     assert [each.worker_id for each in claimed(db, FENCE + 1)] == [1]
 
 
+def test_what_was_sent_meanwhile_is_noted_and_leaves_the_new_claim_alone(db: Database):
+    expected(db, 1, 2)
+    claimed(db)
+    with db.write() as connection:
+        worker_logs.hasten(connection, [1], NOW)
+    claimed(db, FENCE + 1)
+    with db.write() as connection:
+        worker_logs.note_sent(connection, {1: {"stdOut": "1:2"}, 9: {"stdOut": "3:4"}})
+        assert worker_logs.held_ids(connection, [1, 2], FENCE + 1) == {1}
+        assert list(connection.scalars(select(table.c.sent).order_by(table.c.worker_id))) == [{"stdOut": "1:2"}, {}]
+
+
 def test_what_a_dead_process_held_comes_free(db: Database):
     expected(db, 1)
     fence = Owner(5).next_fence()

@@ -29,7 +29,8 @@ STREAMS: Final = ("stdOut", "stdErr", "batchLog")
 _FAILURES: Final = 3
 """In a row, that mean that the server is in trouble and not a log."""
 _MOST: Final = 100
-"""Workers of one claim."""
+_SECONDS: Final = 60.0
+"""Workers of one claim, and time that is spent on them, until the server hears where the first logs can be read."""
 _SOON: Final = timedelta(seconds=10)
 _FIRST_RETRY: Final = 30.0
 _LAST_RETRY: Final = 1800.0
@@ -92,11 +93,12 @@ class LogUploader(Agent[LogsUnit, Mapping[int, Brought]]):
         ]
 
     def act(self, unit: LogsUnit) -> Mapping[int, Brought]:
-        """Send what has grown; when the server is in trouble the rest is left for later."""
+        """Send what has grown; when the server is in trouble or time is up the rest is left for later."""
         results: dict[int, Brought] = {}
+        end = self.instance.tick() + _SECONDS
         for logs, worker in unit.logs:
             results[logs.worker_id] = self._bring(logs, worker)
-            if self.line.is_in_trouble:
+            if self.line.is_in_trouble or self.instance.tick() > end:
                 break
         return results
 
@@ -130,21 +132,28 @@ class LogUploader(Agent[LogsUnit, Mapping[int, Brought]]):
         result.urls[stream] = public_url(self.instance.settings.pandacon.panda_cache_url_r or "", place)
 
     def commit(self, connection: Connection, unit: LogsUnit, result: Mapping[int, Brought]) -> Sequence[str]:
-        """The server is told where logs can be read that it was not told of; logs of ended workers are done with."""
+        """The server is told where logs can be read that it was not told of; logs of ended workers are done with.
+
+        What was sent counts also if there was news of its worker meanwhile: only when it is looked at again does not.
+        """
         now = self.instance.clock()
+        new = _new_urls(connection, {worker: each.urls for worker, each in result.items() if each.urls})
+        workers.change_log_urls(connection, new, now)
         held = worker_logs.held_ids(connection, [logs.worker_id for logs, _ in unit.logs], unit.claim.fence)
         mine = [(logs, worker, result.get(logs.worker_id)) for logs, worker in unit.logs if logs.worker_id in held]
-        new = {
-            worker.worker_id: {**worker.log_urls, **brought.urls}
-            for _, worker, brought in mine
-            if brought and not brought.urls.items() <= worker.log_urls.items()
-        }
-        workers.change_log_urls(connection, new, now)
         over = {logs.worker_id for logs, worker, got in mine if got and not got.failed and worker.status.is_final}
         worker_logs.forget(connection, over)
         left = [(logs, got) for logs, _, got in mine if logs.worker_id not in over]
         worker_logs.settle(connection, [_change(logs, got, now) for logs, got in left])
+        worker_logs.note_sent(connection, {worker: each.sent for worker, each in result.items() if worker not in held})
         return (self.name, "worker propagator") if new else (self.name,)
+
+
+def _new_urls(connection: Connection, brought: Mapping[int, Mapping[str, str]]) -> dict[int, Mapping[str, str]]:
+    """The addresses of all logs of these workers, for those of which the server was not told all."""
+    found = [each.worker for each in workers.find(connection, list(brought))] if brought else []
+    now = {each.worker_id: {**each.log_urls, **brought[each.worker_id]} for each in found}
+    return {each.worker_id: now[each.worker_id] for each in found if now[each.worker_id] != each.log_urls}
 
 
 def _change(logs: WorkerLogs, brought: Brought | None, now: datetime) -> dict[str, object]:

@@ -67,6 +67,12 @@ def settle(connection: Connection, changes: Sequence[Mapping[str, object]]) -> N
     change_rows(connection, worker_logs, changes, same={"fence": 0})
 
 
+def note_sent(connection: Connection, sent: Mapping[int, Mapping[str, str]]) -> None:
+    """Write what the server has of logs that are not held any more; when they are looked at stays as it is."""
+    rows = [{"worker_id": worker, "sent": dict(states)} for worker, states in sent.items()]
+    change_rows(connection, worker_logs, rows)
+
+
 def forget(connection: Connection, worker_ids: Collection[int]) -> None:
     """The logs of these workers need no more care."""
     if worker_ids:

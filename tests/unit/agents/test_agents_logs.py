@@ -1,5 +1,6 @@
 """Logs of workers on their way to the server: which, when, how much of them, and nothing else."""
 
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -253,7 +254,38 @@ def test_news_of_the_worker_while_its_log_is_sent_make_it_due_again(logging: Log
     assert logging.rows() == [1]
     assert logging.bring() == 1
     assert logging.rows() == []
-    assert len(uploads(control)) == 2
+    assert len(uploads(control)) == 1
+
+
+def test_what_takes_longer_than_from_one_report_to_the_next_is_told_and_not_sent_again(
+    logging: Logging, control: DevControl
+):
+    logging.out.write_text("text")
+    logging.report()
+    for _ in range(3):
+        uploader = LogUploader(logging.world.instance)
+        (unit,) = logging.world.claim(uploader)
+        brought = uploader.act(unit)
+        logging.report_again()
+        logging.world.finish(uploader, unit, brought)
+    logging.report()
+    assert std_out(control) == f"{PUBLIC}/jedilog/test__1.out"
+    assert len(uploads(control)) == 1
+
+
+def test_what_the_server_can_be_told_does_not_wait_for_all_logs_of_a_slow_upload(logging: Logging, control: DevControl):
+    for worker_id in range(2, 6):
+        given_worker(logging.world, worker_id, status=WorkerStatus.RUNNING, access_point=str(logging.place))
+    logging.out.write_text("text")
+    logging.change(started_at=NOW, log_urls={"stdOut": str(logging.out)})
+    logging.report()
+    seconds = itertools.count(0, 25)
+    logging.world.instance = replace(logging.world.instance, tick=lambda: float(next(seconds)))
+    logging.bring()
+    assert len(uploads(control)) == 3
+    logging.world.clock.forward(seconds=10)
+    logging.bring()
+    assert len(uploads(control)) == 5
 
 
 def test_a_worker_that_is_swept_takes_the_care_for_its_logs_along(logging: Logging, control: DevControl):
