@@ -8,7 +8,7 @@ import pytest
 
 from simulation_harness.process import Disk
 
-SEEDS = 40
+SEEDS = 200
 PORTION = 10
 _MEMORY = Path("/dev/shm")
 
