@@ -12,8 +12,8 @@ from harvester.panda.devserver.records import Job
 
 _OBEYED_WITHIN: Final = 1.0
 """Seconds within which a busy server does what it was asked, even if the asker is dead by then."""
-STORED_WITHIN: Final = 5.0
-"""Seconds that it may take to store an answer."""
+STORED_WITHIN: Final = 10.0
+"""Seconds that it may take to store an answer on a busy machine."""
 _STORED_AFTER_OUTAGE: Final = 25.0
 """Seconds that it may take when the database was killed meanwhile, or just before."""
 
