@@ -28,10 +28,12 @@ class LossesTold:
     Attributes:
         ready: ranges of whose ends the server can be told; a point whose loss is not wanted has failed.
         valued: points whose loss iDDS knows, by job and name of their checkpoint.
+        silent: servers of checkpoints that do not answer, and are not waited for again.
     """
 
     ready: list[EndedEvent] = field(default_factory=list)
     valued: set[tuple[int, str]] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
 
 
 def tell_losses(instance: Instance, ended: Sequence[EndedEvent], known: Mapping[int, EventJob]) -> LossesTold:
@@ -69,17 +71,18 @@ def _tell(instance: Instance, event: EndedEvent, job: EventJob, told: LossesTold
         return False
     told.ready.append(event)
     told.valued.add((job.job_id, point.checkpoint))
-    _drop_checkpoint(instance, job, point)
+    _drop_checkpoint(instance, job, point, told.silent)
     return True
 
 
-def _drop_checkpoint(instance: Instance, job: EventJob, point: SamplePoint) -> None:
+def _drop_checkpoint(instance: Instance, job: EventJob, point: SamplePoint, silent: set[str]) -> None:
     """Nobody goes on with a point that is valued; a checkpoint that stays all the same harms nobody."""
-    if job.source_url is None:
+    if job.source_url is None or job.source_url in silent:
         return
     try:
         instance.checkpoints.remove(job.source_url, point)
     except PandaRefused as error:
         log.debug("no checkpoint removed", job=job.job_id, point=point.checkpoint, reason=str(error))
     except PandaError as error:
+        silent.add(job.source_url)
         log.warning("a checkpoint stays on its server", job=job.job_id, point=point.checkpoint, error=str(error))

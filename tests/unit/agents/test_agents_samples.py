@@ -19,8 +19,9 @@ from harvester.agents.stager import StagerAgent
 from harvester.agents.submitter import Submitter
 from harvester.core.events import EventState
 from harvester.core.files import FileKind, FileStatus
+from harvester.core.samples import SamplePoint
 from harvester.core.workers import WorkerStatus
-from harvester.panda import Credentials
+from harvester.panda import Credentials, PandaUnavailable
 from harvester.panda.checkpoints import Acquaintances, Checkpoints
 from harvester.panda.devserver import DevControl, DevServer
 from harvester.panda.idds import Idds
@@ -310,6 +311,28 @@ def test_a_checkpoint_is_removed_when_its_point_is_valued(searching: World, star
     value(searching, job_id, 3, 0.5)
     searching.work(JobPropagator)
     assert stored(control, 3) is None
+
+
+class Silent(Checkpoints):
+    """A server that does not answer."""
+
+    asked = 0
+
+    def remove(self, source_url: str, point: SamplePoint) -> None:  # noqa: ARG002 (the server's signature)
+        self.asked += 1
+        raise PandaUnavailable(source_url, "no answer in time")
+
+
+def test_losses_wait_for_a_silent_server_of_checkpoints_only_once(searching: World, start: Start, control: DevControl):
+    job_id = start(3, 4, 5)
+    feed_all(searching)
+    silent = Silent()
+    searching.instance = replace(searching.instance, checkpoints=silent)
+    for point in (3, 4, 5):
+        value(searching, job_id, point, 0.5)
+    searching.work(JobPropagator)
+    assert losses(control) == {3: [0.5], 4: [0.5], 5: [0.5]}
+    assert silent.asked == 1
 
 
 def test_a_checkpoint_of_a_valued_point_is_not_stored_any_more(searching: World, start: Start, control: DevControl):
