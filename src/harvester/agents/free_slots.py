@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from harvester.agents.base import Instance
 from harvester.config.queues import QueueConfig
 from harvester.core.limits import Room
-from harvester.core.readiness import ASKED, CONFIGURED, FREE_NODES, Ready, room_of
+from harvester.core.readiness import ASKED, CONFIGURED, FREE_NODES, READY_LIMITS, Ready, room_of
 from harvester.core.sizing import Sizing
 from harvester.plugins.api import FreeSlot, PluginSettings, SlotFinder, Unknown, WorkerMaker
 
@@ -22,6 +22,11 @@ class Opening:
 
     room: Room | None = None
     slots: Sequence[FreeSlot] = ()
+
+    @property
+    def uses_up(self) -> bool:
+        """Whether workers that are made of it leave less of it, although whoever is asked does not see that yet."""
+        return self.room is not None and self.room.limit in READY_LIMITS
 
 
 def opening_of(instance: Instance, queue: QueueConfig, sizing: Sizing) -> Opening:

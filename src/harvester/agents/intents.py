@@ -43,6 +43,7 @@ class Planned:
         template: where their access points are.
         sizing: how many there are and why.
         at_once: how many live workers a job may have, by its id, where workers share a job.
+        uses_up: whether it is made of what is ready, which cannot be told from what is in use before the next look.
     """
 
     groups: Sequence[GroupToServe]
@@ -50,6 +51,7 @@ class Planned:
     template: str
     sizing: Sizing
     at_once: Mapping[int, int] = field(default_factory=dict)
+    uses_up: bool = False
 
 
 Bound = Sequence[tuple[GroupToServe, WorkerPlan]]

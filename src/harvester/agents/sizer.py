@@ -23,7 +23,6 @@ from harvester.core.grouping import GroupRules, group_jobs
 from harvester.core.holds import HoldMode
 from harvester.core.kinds import Want, WorkerKind, said
 from harvester.core.labels import SLOTS, draw_label
-from harvester.core.readiness import READY_LIMITS
 from harvester.core.sizing import CYCLE_LIMITS, Admission, Sizing, by_resource_type, within
 from harvester.core.workers import MapType
 from harvester.plugins.api import Failed, FreeSlot, GroupToServe, WorkerPlan
@@ -161,7 +160,8 @@ class Sizer(Agent[SizeUnit, Planned]):
         matched = replace(matched, groups=_with_nodes(groups, opening.slots))
         plans = self.instance.call(plugins.worker_maker(unit.about).make, matched.groups, Unplanned)
         gate = Admission(unit.sizing.rooms)
-        return Planned(matched.groups, [_admitted(plan, gate) for plan in plans], template, sizing, matched.at_once)
+        admitted = [_admitted(plan, gate) for plan in plans]
+        return Planned(matched.groups, admitted, template, sizing, matched.at_once, opening.uses_up)
 
     def _matched(self, unit: SizeUnit, sizing: Sizing, slots: Sequence[FreeSlot]) -> tuple[Matched, Sizing]:
         """The jobs for the new workers, and the decision as far as there are any."""
@@ -183,7 +183,7 @@ class Sizer(Agent[SizeUnit, Planned]):
         """Every planned worker is a row with an identifier, and its jobs are bound to it."""
         now = self.instance.clock()
         due = now if self._is_more_wanted(result) else self._next_look(now)
-        rest = self._rest(result.sizing, now)
+        rest = self._rest(result, now)
         held = leases.let_queues_go(
             connection, QUEUE_SIZE, [unit.about], unit.claim.fence, due=due, now=now, not_before=rest
         )
@@ -207,15 +207,15 @@ class Sizer(Agent[SizeUnit, Planned]):
     def _is_more_wanted(self, result: Planned) -> bool:
         """Whether the decision is carried out only in part; what no plan could be had for waits for the next look."""
         is_planned = not any(isinstance(plan, Unplanned) for plan in result.plans)
-        return is_planned and len(result.groups) < result.sizing.new_workers
+        return is_planned and not result.uses_up and len(result.groups) < result.sizing.new_workers
 
     def _next_look(self, now: datetime) -> datetime:
         settings = self.instance.settings.submitter
         return now + timedelta(seconds=max(settings.lookup_time, settings.min_submission_interval))
 
-    def _rest(self, sizing: Sizing, now: datetime) -> datetime | None:
+    def _rest(self, result: Planned, now: datetime) -> datetime | None:
         """Until when the queue gets no further workers, whatever happens meanwhile."""
-        if sizing.limit in CYCLE_LIMITS or sizing.limit in READY_LIMITS:
+        if result.uses_up or result.sizing.limit in CYCLE_LIMITS:
             return self._next_look(now)
         interval = self.instance.settings.submitter.min_submission_interval
         return now + timedelta(seconds=interval) if interval else None

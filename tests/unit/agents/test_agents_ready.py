@@ -1,6 +1,7 @@
 """Workers are made for what is ready: resources that a worker maker knows, or nodes that are free."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from harvester.plugins.api import (
     WorkerMaker,
 )
 from harvester.plugins.registry import Role, build
+from harvester.store import leases
 
 MULTINODE = {"plugin": "multinode", "mode": "dynamic", "nNodes": 2, "executor": "srun", "pilot": "/opt/pilot"}
 
@@ -83,6 +85,20 @@ def test_what_was_ready_is_used_up_until_the_next_look(world: World):
     assert decided(world)[0] == 2
     world.clock.forward(hours=1)
     assert decided(world)[0] == 4
+
+
+@pytest.mark.parametrize("jobs_before", [1, 2])
+def test_what_was_ready_is_used_up_also_where_something_else_was_the_limit(world: World, jobs_before: int):
+    world.maker.ready = 2
+    world.give_jobs(*range(1, jobs_before + 1))
+    world.serve(QUEUE, workerMaker={"plugin": "simple", "dynamicSizing": True})
+    assert decided(world) == (jobs_before, "jobs")
+    world.give_jobs(3, 4, 5)
+    with world.db.write() as connection:
+        leases.nudge_queues(connection, leases.QUEUE_SIZE, [QUEUE], world.clock(), timedelta())
+    assert decided(world)[0] == jobs_before
+    world.clock.forward(hours=1)
+    assert decided(world)[0] == jobs_before + 2
 
 
 def test_a_maker_that_cannot_say_it_ends_only_this_look(world: World, monkeypatch: pytest.MonkeyPatch):
