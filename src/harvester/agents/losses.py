@@ -7,7 +7,7 @@ from typing import Final
 import structlog
 
 from harvester.agents.base import Instance
-from harvester.agents.sample_points import idds_of
+from harvester.agents.sample_points import FAILURES, idds_of
 from harvester.core.events import EventMode, EventState
 from harvester.core.samples import SamplePoint, loss_of, point_of_range
 from harvester.panda.errors import PandaError, PandaRefused, PandaUnavailable
@@ -40,14 +40,13 @@ def tell_losses(instance: Instance, ended: Sequence[EndedEvent], known: Mapping[
     """Tell losses as long as iDDS listens and time allows; ranges whose loss it has not heard have to wait."""
     told = LossesTold()
     end = instance.tick() + _SECONDS
-    asked = 0
+    asked = failures = 0
     for each in ended:
         if not _has_loss(each, known[each.job_id]):
             told.ready.append(each)
-        elif asked < _AT_ONCE and instance.tick() < end:
+        elif failures < FAILURES and asked < _AT_ONCE and instance.tick() < end:
             asked += 1
-            if not _tell(instance, each, known[each.job_id], told):
-                asked = _AT_ONCE
+            failures = 0 if _tell(instance, each, known[each.job_id], told) else failures + 1
     return told
 
 
@@ -67,7 +66,8 @@ def _tell(instance: Instance, event: EndedEvent, job: EventJob, told: LossesTold
         told.ready.append(replace(event, state=EventState.FAILED, word="failed", about=about))
         return True
     except PandaUnavailable as error:
-        log.warning("losses are not told, iDDS is tried again", job=job.job_id, error=str(error))
+        what = "a loss is not told, it is tried again"
+        log.warning(what, job=job.job_id, range=event.range_id, error=str(error))
         return False
     told.ready.append(event)
     told.valued.add((job.job_id, point.checkpoint))

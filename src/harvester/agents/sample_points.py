@@ -28,6 +28,8 @@ from harvester.store.events import Range, RangeKey
 log = structlog.get_logger(__name__)
 
 NO_IDDS: Final = "hyper-parameter jobs need it; set it and start again"
+FAILURES: Final = 3
+"""In a row, that mean that iDDS is in trouble and not a point."""
 _AT_ONCE: Final = 200
 _SECONDS: Final = 30.0
 """Points that are asked for, and time that is spent, until what is known is stored."""
@@ -53,20 +55,22 @@ def needs_points(feed: EventFeed) -> bool:
 
 
 def describe_points(instance: Instance, feeds: Sequence[EventFeed], known: Mapping[int, EventJob]) -> PointsTold:
-    """Ask for as many points as time allows, and for none any more once iDDS fails."""
+    """Ask for as many points as time allows, and for none any more once iDDS fails again and again."""
     told = PointsTold()
     end = instance.tick() + _SECONDS
-    for feed in feeds:
-        for key, given in _undescribed(feed):
-            if instance.tick() > end or len(told.described) + len(told.refused) >= _AT_ONCE:
-                return told
-            try:
-                told.described[key] = _described(instance, feed.worker, known.get(key[0]), given)
-            except PandaRefused as error:
-                told.refused[key] = str(error)
-            except PandaUnavailable as error:
-                log.warning("points are not described, iDDS is asked again", job=key[0], error=str(error))
-                return told
+    failures = 0
+    for worker, key, given in [(feed.worker, key, given) for feed in feeds for key, given in _undescribed(feed)]:
+        if failures == FAILURES or instance.tick() > end or len(told.described) + len(told.refused) >= _AT_ONCE:
+            break
+        try:
+            told.described[key] = _described(instance, worker, known.get(key[0]), given)
+            failures = 0
+        except PandaRefused as error:
+            told.refused[key] = str(error)
+            failures = 0
+        except PandaUnavailable as error:
+            log.warning("a point is not described, iDDS is asked again", job=key[0], range=key[1], error=str(error))
+            failures += 1
     return told
 
 

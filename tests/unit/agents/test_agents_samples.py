@@ -165,6 +165,17 @@ def test_idds_is_asked_again_and_only_for_what_is_not_known(
     assert [each["times_asked"] for each in control.points(TASK)] == [1, 1]
 
 
+@pytest.mark.parametrize(("faults", "asked"), [(1, [0, 1, 1, 1, 1]), (3, [0, 0, 0, 0, 0])])
+def test_one_point_that_idds_stumbles_over_holds_up_no_others(
+    searching: World, start: Start, control: DevControl, faults: int, asked: list[int]
+):
+    start(1, 2, 3, 4, 5, coreCount=5)
+    searching.work(EventFeeder)
+    control.fault("http_500", "idds", count=faults)
+    searching.work(EventFeeder)
+    assert [each["times_asked"] for each in control.points(TASK)] == asked
+
+
 def test_a_point_that_idds_does_not_know_has_failed(
     searching: World, start: Start, messenger: FeedingMessenger, control: DevControl
 ):
@@ -213,6 +224,20 @@ def test_idds_is_told_a_loss_before_the_server_is_told_the_end(searching: World,
     assert losses(control) == {3: [0.25]}
     assert told_of(control, job_id) == {range_of(job_id, 3): ["finished"]}
     assert states(searching, job_id)[range_of(job_id, 3)] is EventState.DONE
+
+
+@pytest.mark.parametrize(("faults", "known"), [(1, {2, 3, 4, 5}), (3, set())])
+def test_one_loss_that_idds_stumbles_over_holds_up_no_others(
+    searching: World, start: Start, control: DevControl, faults: int, known: set[int]
+):
+    job_id = start(1, 2, 3, 4, 5, coreCount=5)
+    feed_all(searching)
+    for point in (1, 2, 3, 4, 5):
+        value(searching, job_id, point, 0.5)
+    control.fault("http_500", "idds", count=faults)
+    searching.work(JobPropagator)
+    assert losses(control).keys() == known
+    assert told_of(control, job_id).keys() == {range_of(job_id, point) for point in known}
 
 
 def test_a_job_does_not_end_before_its_losses_are_told(searching: World, start: Start, control: DevControl):
