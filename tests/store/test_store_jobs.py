@@ -15,6 +15,7 @@ from store_tools import (
     submit,
 )
 
+from harvester.core.events import EventMode
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import JobStatus, JobSubstatus
 from harvester.core.workers import MapType
@@ -34,6 +35,15 @@ def claim_reports(db: Database, fence: int = 66) -> list[int]:
     with db.write() as connection:
         found = jobs.claim_to_report(connection, ClaimTicket(fence, NOW + TOGETHER, NOW + LEASE, limit=100))
     return sorted(each.job_id for each in found)
+
+
+def test_reports_may_leave_jobs_out_that_search_for_hyper_parameters(db: Database):
+    new = [a_job(1), a_job(2, events=EventMode.RANGES), a_job(3, events=EventMode.SAMPLES)]
+    with db.write() as connection:
+        jobs.insert_fetched(connection, [NewJob(each, {}) for each in new], NOW)
+        ticket = ClaimTicket(FENCE, NOW + TOGETHER, NOW + LEASE)
+        assert {each.job_id for each in jobs.claim_to_report(connection, ticket, searches=False)} == {1, 2}
+        assert {each.job_id for each in jobs.claim_to_report(connection, ticket)} == {3}
 
 
 # ---- fetching --------------------------------------------------------------------------------------------------------

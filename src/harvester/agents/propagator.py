@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 _RETRY: Final = timedelta(seconds=8)
 _ENDED: Final = frozenset({"finished", "failed"})
 _NOTHING_WANTED: Final = JobReply(accepted=True)
+_SEARCHES: Final = "searches"
 _NOT_ASKED: Final = JobReply(accepted=False, reason="the server could not be asked")
 """For jobs that somebody else reports; that they could not be asked about is logged once for all."""
 
@@ -95,15 +96,16 @@ class JobPropagator(Agent[JobsUnit, Told]):
         """Jobs to report, all in one unit: the server is asked in bulks of `nJobsInBulk`.
 
         Jobs that search for hyper-parameters are apart, for iDDS is asked about them, and few of those that have
-        checkpoints to be brought away are each alone: no other report waits for these servers.
+        checkpoints to be brought away are each alone: no other report waits for these servers. While iDDS is still
+        being asked about some, others of them are left where they are, lest they take all threads.
         """
-        found = jobs.claim_to_report(connection, ticket)
+        found = jobs.claim_to_report(connection, ticket, searches=_SEARCHES not in ticket.busy)
         waiting = waiting_checkpoints(connection, found)
         free = [slot for slot in SLOTS if slot not in ticket.busy]
         alone = dict(zip(free, (job for job in found if job.job_id in waiting), strict=False))
         ordinary = [job for job in found if job.events is not EventMode.SAMPLES]
         searching = [job for job in found if job.events is EventMode.SAMPLES and job not in alone.values()]
-        parts = {"jobs": ordinary, "searches": searching, **{slot: [job] for slot, job in alone.items()}}
+        parts = {"jobs": ordinary, _SEARCHES: searching, **{slot: [job] for slot, job in alone.items()}}
         return [self._unit(about, some, waiting, ticket.fence) for about, some in parts.items() if some]
 
     @staticmethod

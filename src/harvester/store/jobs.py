@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, select, update
 
+from harvester.core.events import EventMode
 from harvester.core.job_fetch import JobCounts
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.records import record_type
@@ -217,9 +218,10 @@ def claim_phase(connection: Connection, phase: JobPhase, ticket: ClaimTicket) ->
     return [_job(values) for values in claim_rows(connection, JOB_WORK, _JOB, ticket, *where)]
 
 
-def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Job]:
-    """Jobs that the server has to be told about."""
-    return [_job(values) for values in claim_rows(connection, JOB_REPORT, _JOB, ticket)]
+def claim_to_report(connection: Connection, ticket: ClaimTicket, *, searches: bool = True) -> list[Job]:
+    """Jobs that the server has to be told about; with or without those that search for hyper-parameters."""
+    wanted = () if searches else (jobs.c.events.is_distinct_from(EventMode.SAMPLES),)
+    return [_job(values) for values in claim_rows(connection, JOB_REPORT, _JOB, ticket, *wanted)]
 
 
 def sweepable(connection: Connection, ticket: ClaimTicket) -> list[int]:

@@ -480,6 +480,17 @@ def test_few_jobs_at_a_time_bring_checkpoints_away_and_the_others_are_reported_a
     assert [stored(control, point) for point in (1, 2, 3)] == [b"x"] * 3
 
 
+def test_one_unit_at_a_time_waits_for_idds(searching: World, start: Start):
+    start(1)
+    feed_all(searching)
+    searching.give_jobs(7)
+    searching.clock.forward(hours=1)
+    units = searching.claim(JobPropagator(searching.instance), frozenset({"searches"}))
+    assert [(unit.about, [job.job_id for job in unit.jobs]) for unit in units] == [("jobs", [7])]
+    units = searching.claim(JobPropagator(searching.instance))
+    assert [unit.about for unit in units] == ["searches"]
+
+
 def test_checkpoints_of_other_jobs_stay_where_they_are(searching: World, start: Start, control: DevControl):
     job_id = start(hp_points=None, event_ranges=1, isHPO="NULL")
     write(searching, job_id, f"{TASK}_3", b"x")
