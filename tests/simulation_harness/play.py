@@ -41,7 +41,7 @@ class Outcome:
         """For whoever has to find out why."""
         return "\n".join(
             [
-                f"seed {self.seed}; play it again with: pytest tests/simulation --seed {self.seed}",
+                f"seed {self.seed}; play it again with: pytest tests/simulation/test_simulation.py --seed {self.seed}",
                 *self.findings,
                 "what happened:",
                 *self.trace[-_SHOWN:],
