@@ -1,4 +1,7 @@
-"""`pytest tests/simulation/test_simulation.py --seed N` plays one seed; without it, all those of CI are played, some in each test."""
+"""`pytest tests/simulation/test_simulation.py --seed N` plays one seed.
+
+Without it, all those of CI are played, some in each test.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

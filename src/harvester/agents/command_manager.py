@@ -19,7 +19,7 @@ from harvester.core.jobs import Kill
 from harvester.core.kinds import WorkerKind, said
 from harvester.core.worker_orders import OrderedQueue, read_order, share_order
 from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
-from harvester.panda.errors import PandaRefused
+from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.panda.messages import CommandLock
 from harvester.panda.storable import whole
 from harvester.store import commands, duties, leases, orders, workers
@@ -31,6 +31,8 @@ log = structlog.get_logger(__name__)
 _HEARTBEAT: Final = timedelta(minutes=10)
 _AFTER_REFUSAL: Final = timedelta(minutes=1)
 _AT_ONCE: Final = 1000
+_AS_FOR_A_WRONG_PATH: Final = frozenset({403, 404})
+"""How servers answer below a path that they do not know."""
 _SET_NUMBERS: Final = "SET_N_WORKERS_JOBTYPE"
 _REPORT: Final = "REPORT_WORKER_STATS"
 
@@ -54,6 +56,7 @@ class CommandManager:
         self._next_heartbeat = started
         self._known_locks: Sequence[CommandLock] = ()
         """The commands of which the server knows that it may give them."""
+        self._silent_since: datetime | None = None
         self._unsaved: list[StoredCommand] = []
         """Received and not stored yet: the server gives each command only once."""
 
@@ -64,10 +67,17 @@ class CommandManager:
             PandaUnavailable: the server cannot be reached; what was stored stays stored.
             StoreUnavailableError: the database cannot be reached.
         """
-        self._say_alive()
-        self._receive()
-        self._obey()
-        self._acknowledge()
+        try:
+            self._say_alive()
+            self._receive()
+            self._obey()
+            self._acknowledge()
+        except PandaUnavailable:
+            self._silent_since = self._silent_since or self._instance.clock()
+            raise
+        if self._silent_since is not None:
+            log.info("the server answers again", silent_since=self._silent_since.isoformat(timespec="seconds"))
+            self._silent_since = None
 
     def _say_alive(self) -> None:
         """Every ten minutes, and soon again if the server did not like it."""
@@ -83,7 +93,7 @@ class CommandManager:
                 commands=() if locks == self._known_locks else locks,
             )
         except PandaRefused as error:
-            log.warning("heartbeat refused; check that harvester_id is registered at the server", reason=str(error))
+            log.warning("heartbeat refused", reason=str(error), advice=_advice(error))
             self._next_heartbeat = now + _AFTER_REFUSAL
         else:
             self._known_locks = locks
@@ -160,6 +170,13 @@ class CommandManager:
         with self._instance.db.write() as connection:
             commands.remove(connection, ids)
             commands.remove_unacknowledged(connection)
+
+
+def _advice(refusal: PandaRefused) -> str:
+    advice = "check that harvester_id is registered at the server"
+    if refusal.status in _AS_FOR_A_WRONG_PATH:
+        advice += ", and that [pandacon] server_api_url_ssl ends in /api/v1"
+    return advice
 
 
 def _ordered_kills(connection: Connection, command: StoredCommand) -> dict[int, Kill]:

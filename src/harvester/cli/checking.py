@@ -47,6 +47,14 @@ def print_findings(findings: Sequence[Finding], *, verbose: bool) -> None:
         words.insert(0, "nothing to complain about")
     hidden = " (told with --verbose)" if numbers[Severity.INFO] and not verbose else ""
     typer.echo(", ".join(words) + hidden, err=True)
+    if elsewhere := sum(1 for each in findings if each.elsewhere):
+        typer.echo(_words_of_elsewhere(elsewhere) + ("" if verbose else "; --verbose names them"), err=True)
+
+
+def _words_of_elsewhere(number: int) -> str:
+    """What is no mistake on another machine keeps the service from working on this one."""
+    places = number_of(number, "file or directory", "files or directories")
+    return f"not on this machine: {places} that the configuration names, without which the service cannot run here"
 
 
 def _line(finding: Finding) -> str:

@@ -1,15 +1,15 @@
 """Reads the configuration as the service does, and says what is wrong with it."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from harvester.cli.fetched import outside_of
 from harvester.cli.plugin_checks import check_plugin_at_start
-from harvester.config import sources
-from harvester.config.findings import Finding, Severity
+from harvester.config.check import find_queues
+from harvester.config.findings import Finding, Location, Severity
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded, Settings, load_settings
@@ -30,13 +30,15 @@ class Configuration:
         loader: reads them again.
         findings: what is wrong or worth knowing.
         files: where all that was read.
+        key_at: where a key of a section stands.
     """
 
     settings: Settings
     queues: LoadedQueues
     loader: QueueLoader
     findings: tuple[Finding, ...]
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...]
+    key_at: Callable[[str, str], Location]
 
 
 def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuration:
@@ -47,7 +49,7 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
     """
     loaded = load_settings(config or None, os.environ)
     settings = _usable(loaded)
-    path = queue_file or sources.queue_file(settings.qconf.config_file, os.environ, config)
+    path, if_missing = find_queues(queue_file, settings.qconf, os.environ, config)
     loader = QueueLoader(
         path,
         settings.qconf,
@@ -55,13 +57,14 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
         check_plugin_at_start,
         loaded.listed_at,
         plugin_defaults=settings.master.extra_plugin_configs,
+        if_missing=if_missing,
     )
     queues = loader.load(outside_of(settings))
     if not queues.readable:
         raise _unusable(queues.findings)
     entries = [entry for section in loaded.entries.values() for entry in section.values()]
     files = dict.fromkeys([*(entry.at.file for entry in entries), str(path)])
-    return Configuration(settings, queues, loader, (*loaded.findings, *queues.findings), tuple(files))
+    return Configuration(settings, queues, loader, (*loaded.findings, *queues.findings), tuple(files), loaded.key_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import typer
@@ -12,6 +11,7 @@ from harvester.cli.operators import ConfigOption, QueuesOption, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from harvester.cli.loading import Configuration
     from harvester.cli.signals import StopSignals
@@ -64,11 +64,12 @@ def _log_findings(configuration: Configuration) -> None:
 def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from harvester.cli.settings_checks import missing_driver  # noqa: PLC0415
+    from harvester.cli.settings_checks import credential_finding, missing_driver  # noqa: PLC0415
+    from harvester.panda.errors import CredentialError  # noqa: PLC0415
     from harvester.service import Harvester, open_database  # noqa: PLC0415
 
     settings = configuration.settings
-    _require_places(settings)
+    _require_places(configuration)
     if missing := missing_driver(settings.db.engine):
         fail("; ".join(missing))
     try:
@@ -76,6 +77,8 @@ def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
         _warn_of_others(settings, db)
         harvester = Harvester(settings, configuration.queues, configuration.loader, db=db)
         _patiently(stop, harvester.start)
+    except CredentialError as error:
+        fail(credential_finding(settings, configuration.key_at, error).as_line())
     except SQLAlchemyError as error:
         fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")
     return harvester
@@ -120,19 +123,21 @@ def _warn_of_others(settings: Settings, db: Database) -> None:
         )
 
 
-def _require_places(settings: Settings) -> None:
-    """The directories that the service writes into can be written.
+def _require_places(configuration: Configuration) -> None:
+    """The directories that the service writes into are there and can be written."""
+    from harvester.cli.settings_checks import place_error, places_written  # noqa: PLC0415
 
-    Raises:
-        OSError: one cannot be made.
-    """
-    places = {"[master] workDir": Path(settings.master.work_dir)}
-    if settings.db.engine == "sqlite":
-        places["[db] database_filename"] = Path(settings.db.database_filename).absolute().parent
-    for key, place in places.items():
+    for (section, key), place in places_written(configuration.settings).items():
+        if why := _unwritable(place):
+            fail(place_error(configuration.key_at, section, key, place, why).as_line())
+
+
+def _unwritable(place: Path) -> str:
+    try:
         place.mkdir(parents=True, exist_ok=True)
-        if not os.access(place, os.W_OK | os.X_OK):
-            fail(f"{place} cannot be written; correct its permissions, or {key}")
+    except OSError as error:
+        return f"cannot be made: {error.strerror}"
+    return "" if os.access(place, os.W_OK | os.X_OK) else "cannot be written"
 
 
 def _patiently(stop: StopSignals, attempt: Callable[[], T]) -> T:

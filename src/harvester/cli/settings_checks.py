@@ -1,14 +1,15 @@
 """What the main configuration names beyond its text: certificates, tokens, drivers; looked at as the service would."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from harvester.clients import panda_client
-from harvester.config.findings import Finding, Severity, severity_of_missing
+from harvester.config.findings import Finding, Location, Severity, severity_of_missing
+from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.service import Loaded, Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.panda.errors import CredentialError
@@ -16,6 +17,8 @@ from harvester.plugins import registry
 from harvester.plugins.names import Role
 
 _DRIVERS: Final[Mapping[str, str]] = {"mariadb": "mysql.connector", "postgresql": "psycopg"}
+KeyAt = Callable[[str, str], Location]
+"""Where a key of a section stands."""
 _CREDENTIAL_KEYS: Final = ("cert_file", "key_file", "ca_cert", "auth_token", "multihost_auth_config")
 
 
@@ -24,21 +27,79 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
     if loaded.settings is None:
         return
     if missing := missing_driver(loaded.settings.db.engine):
-        yield _error(loaded, "db", "engine", *missing)
+        yield _error(loaded.key_at, "db", "engine", *missing)
+    yield from _place_findings(loaded.settings, loaded.key_at)
     try:
         panda_client(loaded.settings).close()
     except CredentialError as error:
-        problem, _, advice = str(error).rpartition("; ")
-        key = _key_of(str(error), loaded.settings)
-        file = getattr(loaded.settings.pandacon, key)
-        severity = severity_of_missing(file, Severity.ERROR) if isinstance(file, str) else Severity.ERROR
-        if file in _made_files(loaded.settings):
-            severity, advice = Severity.INFO, "[credmanager] makes it when the service starts"
-        found = _error(loaded, "pandacon", key, problem or advice, advice if problem else "correct it")
-        yield replace(found, severity=severity)
+        yield _excused(credential_finding(loaded.settings, loaded.key_at, error), loaded.settings)
     yield from _setup_findings(loaded, "credmanager", Role.CREDENTIAL_MANAGER, _own_managers(loaded.settings))
+    yield from _unpaired_managers(loaded)
     syncers = syncer_setups(loaded.settings.file_syncer, (), loaded.settings.master.harvester_id)
     yield from _setup_findings(loaded, "file_syncer", Role.FILE_SYNCER, syncers)
+
+
+def credential_finding(settings: Settings, key_at: KeyAt, error: CredentialError) -> Finding:
+    """The error with its place, as the service tells it when it cannot start."""
+    problem, _, advice = str(error).rpartition("; ")
+    key = _key_of(str(error), settings)
+    return _error(key_at, "pandacon", key, problem or advice, advice if problem else "correct it")
+
+
+def _excused(found: Finding, settings: Settings) -> Finding:
+    """A credential that is made at start, or is probably there on another machine, is no mistake."""
+    file = getattr(settings.pandacon, found.key.partition(".")[2])
+    if not isinstance(file, str):
+        return found
+    if file in _made_files(settings):
+        return replace(found, severity=Severity.INFO, advice="[credmanager] makes it when the service starts")
+    severity = severity_of_missing(file, Severity.ERROR)
+    return replace(found, severity=severity, elsewhere=severity is Severity.INFO)
+
+
+def places_written(settings: Settings) -> dict[tuple[str, str], Path]:
+    """The directories that the service writes into, by section and key."""
+    places = {("master", "workDir"): Path(settings.master.work_dir)}
+    if settings.db.engine == "sqlite":
+        places["db", "database_filename"] = Path(settings.db.database_filename).absolute().parent
+    return places
+
+
+def place_error(key_at: KeyAt, section: str, key: str, place: Path, why: str) -> Finding:
+    """A directory that the service cannot write into."""
+    return _error(key_at, section, key, f"{place} {why}", "correct its permissions, or the path")
+
+
+def _place_findings(settings: Settings, key_at: KeyAt) -> Iterator[Finding]:
+    """Directories that this account cannot make or write; the service may have another account and machine."""
+    for (section, key), place in places_written(settings).items():
+        there = next(each for each in (place, *place.absolute().parents) if os.access(each, os.F_OK))
+        if not there.is_dir():
+            yield place_error(key_at, section, key, place, f"cannot be made: {there} is no directory")
+        elif os.access(there, os.W_OK | os.X_OK):
+            continue
+        elif there == place:
+            found = place_error(key_at, section, key, place, "cannot be written by this account")
+            yield replace(found, severity=Severity.WARNING)
+        else:
+            found = place_error(key_at, section, key, place, f"cannot be made by this account in {there}")
+            yield replace(found, severity=Severity.INFO, elsewhere=True)
+
+
+def _unpaired_managers(loaded: Loaded) -> Iterator[Finding]:
+    """Plugins of the parallel lists that lack an entry elsewhere: what is wrong with their names is told at once."""
+    if loaded.settings is None:
+        return
+    section = loaded.settings.credmanager
+    paired = {(each.block.module, each.block.name) for each in _own_managers(loaded.settings)}
+    for module, name in zip(section.module_name, section.class_name, strict=False):
+        if (module, name) not in paired:
+            try:
+                registry.resolve(Role.CREDENTIAL_MANAGER, PluginBlock(module=module, name=name))
+            except registry.PluginError as error:
+                at = loaded.key_at("credmanager", "moduleName")
+                words = (str(error), "remove it, or name one that there is")
+                yield Finding(Severity.WARNING, at.file, at.line, "credmanager.moduleName", *words)
 
 
 def _own_managers(settings: Settings) -> list[Setup]:
@@ -77,6 +138,6 @@ def _key_of(message: str, settings: Settings) -> str:
     return next((key for key, path in files.items() if not os.access(path, os.R_OK)), named[0])
 
 
-def _error(loaded: Loaded, section: str, key: str, problem: str, advice: str) -> Finding:
-    at = loaded.key_at(section, key)
+def _error(key_at: KeyAt, section: str, key: str, problem: str, advice: str) -> Finding:
+    at = key_at(section, key)
     return Finding(Severity.ERROR, at.file, at.line, f"{section}.{key}", problem, advice)

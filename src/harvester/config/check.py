@@ -43,21 +43,48 @@ def check(
     if settings_checker and loaded.settings:
         findings.extend(settings_checker(loaded))
     outside = fetched(loaded.settings) if fetched and loaded.settings else NOTHING
-    path = queue_file or sources.queue_file(_qconf(loaded).config_file, environ, config_paths)
-    _check_queues(loaded, path, plugin_checker, outside, findings)
+    if queue_file or loaded.entries:  # without a main file nobody knows where the queues are
+        path, if_missing = find_queues(queue_file, _qconf(loaded), environ, config_paths)
+        _check_queues(loaded, path, if_missing, plugin_checker, outside, findings)
     return list(findings.as_tuple())
 
 
-def _check_queues(
+def find_queues(
+    named: Path | None, qconf: Qconf, environ: Mapping[str, str], config_paths: Sequence[Path] | None
+) -> tuple[Path, str]:
+    """Where the queue configuration is, and what to do if it is not there.
+
+    Args:
+        named: the file that `--queues` names.
+        qconf: the section `[qconf]`.
+        environ: the process environment.
+        config_paths: the main configuration; None for the search path.
+    """
+    if named:
+        return named, "check the path behind --queues"
+    places = sources.queue_places(qconf.config_file, environ, config_paths)
+    return sources.queue_file(qconf.config_file, environ, config_paths), sources.advice_on_missing_queues(places)
+
+
+def _check_queues(  # noqa: PLR0917 - what `check` has
     loaded: Loaded,
     path: Path,
+    if_missing: str,
     plugin_checker: PluginChecker | None,
     outside: Outside,
     findings: Findings,
 ) -> None:
     master = loaded.settings.master if loaded.settings else None
     work_dir, defaults = Path(master.work_dir if master else "harvester"), master.extra_plugin_configs if master else {}
-    loader = QueueLoader(path, _qconf(loaded), work_dir, plugin_checker, loaded.listed_at, plugin_defaults=defaults)
+    loader = QueueLoader(
+        path,
+        _qconf(loaded),
+        work_dir,
+        plugin_checker,
+        loaded.listed_at,
+        plugin_defaults=defaults,
+        if_missing=if_missing,
+    )
     queues = loader.load(outside)
     findings.extend(queues.findings)
     report_misfits(loaded, path, queues, findings)

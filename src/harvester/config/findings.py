@@ -42,6 +42,7 @@ class Finding:
         key: `section.key`, or the path of keys in a JSON file.
         problem: what is wrong.
         advice: what to write instead.
+        elsewhere: it is about a file that this machine has not even the directory of.
     """
 
     severity: Severity
@@ -50,6 +51,7 @@ class Finding:
     key: str
     problem: str
     advice: str
+    elsewhere: bool = False
 
     def as_line(self) -> str:
         """The finding as one line: where, which key, what is wrong, what to write."""
@@ -72,9 +74,9 @@ class Findings:
         """Record what is accepted, but probably not meant like that."""
         self._add(Severity.WARNING, at, key, problem, advice)
 
-    def info(self, at: Location, key: str, problem: str, advice: str) -> None:
-        """Record a choice made for the operator."""
-        self._add(Severity.INFO, at, key, problem, advice)
+    def info(self, at: Location, key: str, problem: str, advice: str, *, elsewhere: bool = False) -> None:
+        """Record a choice made for the operator, or a file that is probably there on another machine."""
+        self._add(Severity.INFO, at, key, problem, advice, elsewhere=elsewhere)
 
     def extend(self, findings: Iterable[Finding]) -> None:
         """Take over findings made elsewhere."""
@@ -92,9 +94,11 @@ class Findings:
         """Whether an error about this key was found already."""
         return any(each.key == key and each.severity is Severity.ERROR for each in self._seen)
 
-    def _add(self, severity: Severity, at: Location, key: str, problem: str, advice: str) -> None:
+    def _add(
+        self, severity: Severity, at: Location, key: str, problem: str, advice: str, *, elsewhere: bool = False
+    ) -> None:
         file, key, problem, advice = map(printable, (at.file, key, problem, advice))
-        self._seen.setdefault(Finding(severity, file, at.line, key, problem, advice))
+        self._seen.setdefault(Finding(severity, file, at.line, key, problem, advice, elsewhere))
 
 
 def severity_of_missing(path: str | Path, otherwise: Severity) -> Severity:

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from harvester.config.findings import Findings, Location, instead
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded
+
+_EXAMPLES: Final = 3
 
 
 def report_misfits(loaded: Loaded, path: Path, queues: LoadedQueues, findings: Findings) -> None:
@@ -20,6 +23,9 @@ def report_misfits(loaded: Loaded, path: Path, queues: LoadedQueues, findings: F
     """
     if loaded.settings is None:
         return
+    comes_later = loaded.settings.qconf.config_from_cacher or loaded.settings.qconf.resolver_module
+    if not comes_later:
+        _report_nothing_served(path, queues, findings)
     if loaded.settings.pandacon.panda_cache_url_r is None:
         _report_logs_for_nobody(path, queues, findings)
     named = {name for queue in queues.queues.values() for block in queue.blocks.values() for name in _names(block)}
@@ -27,6 +33,15 @@ def report_misfits(loaded: Loaded, path: Path, queues: LoadedQueues, findings: F
         problem = f"no queue has a plugin {name}, so its settings do nothing"
         advice = instead(name, named, "remove it, or name a plugin as the queues do")
         findings.warning(loaded.key_at("master", "extraPluginConfigs"), "master.extraPluginConfigs", problem, advice)
+
+
+def _report_nothing_served(path: Path, queues: LoadedQueues, findings: Findings) -> None:
+    """Queues with an error have been told of, and are the reason."""
+    if not queues.readable or queues.active or queues.left_out:
+        return
+    reasons = [f"{name} is not: {reason}" for name, reason in sorted(queues.unserved.items())[:_EXAMPLES]]
+    problem = "; ".join(["no queue is served", *reasons])
+    findings.warning(Location(str(path)), "", problem, "configure a queue, and see [qconf] queueList")
 
 
 def _report_logs_for_nobody(path: Path, queues: LoadedQueues, findings: Findings) -> None:

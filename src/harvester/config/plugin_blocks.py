@@ -103,6 +103,7 @@ class PluginProblem:
         severity: errors take the queue out of service.
         may_pass: it can mend itself, as a file that is not there yet; the service warns of it and serves the queue, so
             that its present workers are looked after.
+        elsewhere: it is about a file that this machine has not even the directory of.
     """
 
     problem: str
@@ -110,6 +111,7 @@ class PluginProblem:
     key: str | None = None
     severity: Severity = Severity.ERROR
     may_pass: bool = False
+    elsewhere: bool = False
 
 
 PluginChecker = Callable[[str, str, PluginBlock], Sequence[str | PluginProblem]]

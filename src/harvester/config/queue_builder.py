@@ -56,8 +56,10 @@ def build_queue(
     own = Findings()
     builder = _Builder(merged, work_dir, own)
     queue = builder.build()
-    if queue is not None and plugin_checker is not None:
-        builder.check_plugins(queue, plugin_checker)
+    if plugin_checker is not None:
+        builder.check_plugins(plugin_checker)
+        if queue is not None:
+            builder.check_setups(queue, plugin_checker)
     findings.extend(own.as_tuple())
     return None if own.has_errors() else queue
 
@@ -86,22 +88,31 @@ class _Builder:
         stated: Keys = {"siteName": site, "siteFamily": site, "resourceType": resource_type, **attributes}
         return self._model({**stated, **limits, **self.blocks, "core": self.core, "queueName": name})
 
-    def check_plugins(self, queue: QueueConfig, check: PluginChecker) -> None:
+    def check_plugins(self, check: PluginChecker) -> None:
         """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what that says."""
-        for role, block in queue.blocks.items():
+        for role, block in self.blocks.items():
             if self._is_implied(role) and self.findings.has_errors():
                 continue
-            for said in check(queue.queue_name, role, block):
+            for said in check(self.merged.name, role, block):
                 problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
                 at, key = self._find_setting(role)((problem.key,)) if problem.key else self.merged.find(role)
                 if self.findings.tells_error(key):
                     continue
-                report = {Severity.ERROR: self.findings.error, Severity.WARNING: self.findings.warning}
-                report.get(problem.severity, self.findings.info)(at, key, problem.problem, problem.advice)
-        for role in _SETUPS:
-            self._check_setups(queue, role, check)
+                self._report_problem(problem, at, key)
 
-    def _check_setups(self, queue: QueueConfig, role: str, check: PluginChecker) -> None:
+    def _report_problem(self, said: PluginProblem, at: Location, key: str) -> None:
+        if said.severity is Severity.INFO:
+            self.findings.info(at, key, said.problem, said.advice, elsewhere=said.elsewhere)
+            return
+        report = self.findings.error if said.severity is Severity.ERROR else self.findings.warning
+        report(at, key, said.problem, said.advice)
+
+    def check_setups(self, queue: QueueConfig, check: PluginChecker) -> None:
+        """Ask about the plugins that the queue lists."""
+        for role in _SETUPS:
+            self._check_listed(queue, role, check)
+
+    def _check_listed(self, queue: QueueConfig, role: str, check: PluginChecker) -> None:
         """One that cannot be used keeps no queue out of service: somebody else may care for what it would do."""
         at, key = self.merged.find(role)
         for found in of_queue(queue, role, getattr(queue, role), ""):
@@ -155,7 +166,7 @@ class _Builder:
 
     def _report_lonely_limit(self, queue: QueueConfig) -> None:
         """Workers that may wait, where `maxWorkers` lets hardly any be: the queue would look stuck."""
-        if queue.max_workers:
+        if queue.max_workers or self.findings.tells_error(self.merged.find("maxWorkers")[1]):
             return
         what_follows = "no workers are made" if queue.map_type is MapType.NO_JOB else "one worker waits at a time"
         for key, limit in (

@@ -22,7 +22,8 @@ from harvester.config.resolver import Resolver
 from harvester.config.sources import read_json
 from harvester.core.facts import QueueBook
 
-_ADVICE: Final = "correct [qconf] configFile, or name the file with --queues"
+NAMED_PATH: Final = "check the path"
+"""What to do if a queue configuration that was named is not there."""
 
 _NO_DEFAULTS: Final[PluginDefaults] = {}
 
@@ -56,6 +57,7 @@ class QueueLoader:
         plugin_checker: knows the plugins; without it any name is accepted.
         listed_at: where the n-th name of `[qconf] queueList` stands.
         plugin_defaults: `[master] extraPluginConfigs`.
+        if_missing: what to do if the local file is not there.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class QueueLoader:
         listed_at: Callable[[int], Location] = nowhere,
         *,
         plugin_defaults: PluginDefaults = _NO_DEFAULTS,
+        if_missing: str = NAMED_PATH,
     ) -> None:
         self.path = path
         self.qconf = qconf
@@ -74,6 +77,7 @@ class QueueLoader:
         self._plugin_checker = plugin_checker
         self._listed_at = listed_at
         self._plugin_defaults = plugin_defaults
+        self._if_missing = if_missing
         self.stamp_read: Stamp = None
         """The state of the local file that was read last."""
         self._local: JsonDocument | None = None
@@ -117,7 +121,7 @@ class QueueLoader:
             findings.info(Location(RESOLVER), "", problem, advice)
 
     def _read_local(self, findings: Findings) -> JsonDocument | None:
-        document = read_json(self.path, findings, _ADVICE)
+        document = read_json(self.path, findings, self._if_missing)
         if document is not None and not isinstance(document.value, dict):
             merge_queues(QueueSources(local=document), findings)
             return None

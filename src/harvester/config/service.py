@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,6 +49,7 @@ UNUSED_SECTIONS: Mapping[str, str] = {"googlecloud": "clouds are configured by q
 
 _LOGGER = "logger"
 _LOG_LEVEL = "log_level"
+_API = "/api/v1"
 
 
 class Settings(BaseModel):
@@ -214,6 +216,7 @@ class _Builder:
         self._report_template_marks(settings)
         self._report_missing_credentials(settings.pandacon)
         self._report_missing_authorities(settings.pandacon)
+        self._report_odd_address(settings.pandacon)
         entry = self._entries.get("cacher", {}).get("data")
         report_lines(settings.cacher.data, entry, environ, self._findings)
         self._report_keys("credmanager", of_credential_lists(settings.credmanager, settings.pandacon.cert_file))
@@ -292,6 +295,14 @@ class _Builder:
             problem = "is not set, so the server's certificate is checked with the CA certificates of this system"
             advice = "write ca_cert = /path/of/the/CA/bundle"
             self._findings.warning(self._text("pandacon").at, "pandacon.ca_cert", problem, advice)
+
+    def _report_odd_address(self, pandacon: Pandacon) -> None:
+        if urlsplit(pandacon.server_url).path.endswith(_API):
+            return
+        key = "server_api_url_ssl" if pandacon.server_api_url_ssl else "server_api_url"
+        text = self._text("pandacon")
+        problem = f"does not end in {_API}, where PanDA servers have their API: calls would be refused"
+        self._findings.warning(text.place(key), f"pandacon.{key}", problem, f"write https://host:port{_API}")
 
 
 def _lower(level: Level, other: Level | None) -> Level:

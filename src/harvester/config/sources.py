@@ -68,11 +68,25 @@ def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Seque
 
     A relative path is looked for beside a main file that was named, in `$PANDA_HOME/etc/panda`, and in `/etc/panda`.
     """
+    *places, last = queue_places(config_file, environ, config_paths)
+    return next((place for place in places if _is_file(place)), last)
+
+
+def queue_places(
+    config_file: str, environ: Mapping[str, str], config_paths: Sequence[Path] | None = None
+) -> tuple[Path, ...]:
+    """Where the queue configuration is looked for, in this order; one place for an absolute path."""
     folders = [path.parent for path in reversed(config_paths or ())]
     if panda_home := environ.get("PANDA_HOME"):
         folders.append(Path(panda_home) / "etc/panda")
-    places = [folder / config_file for folder in folders]
-    return next((place for place in places if _is_file(place)), Path("/etc/panda") / config_file)
+    return tuple(dict.fromkeys(folder / config_file for folder in (*folders, Path("/etc/panda"))))
+
+
+def advice_on_missing_queues(places: Sequence[Path]) -> str:
+    """What to do if the queue configuration is in none of the places."""
+    *others, _ = places
+    looked = f"nor is there {' or '.join(map(str, others))}; " if others else ""
+    return f"{looked}put it there, correct [qconf] configFile, or name the file with --queues"
 
 
 def read_text(path: Path, findings: Findings, advice: str = "check the path") -> str | None:

@@ -4,12 +4,14 @@ from datetime import timedelta
 
 import pytest
 from pydantic import JsonValue
+from structlog.testing import capture_logs
 from world import NOW, QUEUE, World
 
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.sizer import Sizer
 from harvester.agents.statistics import StatisticsReporter
 from harvester.panda.devserver import DevControl
+from harvester.panda.errors import PandaUnavailable
 from harvester.panda.messages import Command
 from harvester.store import duties
 
@@ -176,3 +178,15 @@ def test_ordered_workers_take_what_the_information_system_says(slave: World, con
     slave.work(Sizer)
     assert slave.note_of("sizer")["limit"] == "nQueueLimitWorkerCores"
     assert len(slave.workers()) == 2
+
+
+def test_that_a_silent_server_answers_again_is_told(served: World, control: DevControl):
+    manager = CommandManager(served.instance, NOW)
+    control.fault("http_500")
+    with pytest.raises(PandaUnavailable):
+        manager.round()
+    control.clear_faults()
+    with capture_logs() as lines:
+        manager.round()
+        manager.round()
+    assert [each["event"] for each in lines if "answers" in each["event"]] == ["the server answers again"]

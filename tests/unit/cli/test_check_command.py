@@ -41,7 +41,7 @@ def test_programs_get_all_findings_as_json(call: CommandLine):
     result = call("check", "--json")
     findings = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert findings[0].keys() == {"severity", "file", "line", "key", "problem", "advice"}
+    assert findings[0].keys() == {"severity", "file", "line", "key", "problem", "advice", "elsewhere"}
     assert findings[0]["severity"] == "error"
     assert "did you mean local?" in findings[0]["problem"]
 
@@ -135,6 +135,75 @@ def test_a_missing_file_is_an_error_with_advice(call: CommandLine):
     result = call("check")
     assert result.exit_code == 1
     assert "there is no such file" in result.stdout
+
+
+def test_a_queue_file_that_was_looked_for_says_where(call: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PANDA_HOME", str(call.place / "home"))
+    call.queues.unlink()
+    said = call("check").stdout
+    assert f"{call.queues} or {call.place}/home/etc/panda/panda_queueconfig.json" in said
+    assert "name the file with --queues" in said
+
+
+def test_a_queue_file_that_was_named_is_not_to_be_named(call: CommandLine):
+    said = call("check", "--queues", str(call.place / "nope.json")).stdout
+    assert "nope.json: error: there is no such file; check the path behind --queues" in said
+
+
+def test_without_main_file_nothing_is_said_of_queues(call: CommandLine):
+    call.config.unlink()
+    (found,) = findings_of(call)
+    assert found["file"] == str(call.config)
+
+
+def test_files_of_another_machine_are_counted(call: CommandLine):
+    call.queues.write_text('{"Q": ' + QUEUE.replace("/bin/true", "/nowhere/at/all/run.sh") + "}")
+    assert "not on this machine: 1 file or directory" in call("check").stderr
+    assert "/nowhere/at/all/run.sh" in call("check", "--verbose").stdout
+
+
+def test_a_state_directory_that_cannot_be_made_is_found_in_its_line(call: CommandLine):
+    (call.place / "work").write_text("a file")
+    found = next(each for each in findings_of(call) if each["key"] == "master.workDir")
+    assert (found["severity"], found["line"]) == ("error", 3)
+    assert "is no directory" in found["problem"]
+
+
+def test_an_address_without_the_path_of_the_api_is_doubted(call: CommandLine):
+    call.config.write_text(call.config.read_text().replace("/api/v1", ""))
+    (found,) = findings_of(call)
+    assert (found["severity"], found["key"]) == ("warning", "pandacon.server_api_url_ssl")
+    assert "/api/v1" in found["problem"]
+
+
+def test_that_no_queue_is_served_is_said(call: CommandLine):
+    call.queues.write_text('{"Q": ' + QUEUE.replace("{", '{"queueStatus": "offline",', 1) + "}")
+    (found,) = findings_of(call)
+    assert (found["severity"], found["file"]) == ("warning", str(call.queues))
+    assert "no queue is served; Q is not: " in found["problem"]
+
+
+def test_a_plugin_that_is_not_built_is_told_with_the_first_round(call: CommandLine):
+    submitter = '{"module": "pandaharvester.harvestersubmitter.htcondor_submitter", "name": "HTCondorSubmitter"}'
+    call.queues.write_text('{"Q": {"mapType": "NoJob", "maxWorkers": 1, "submitter": ' + submitter + "}}")
+    said = call("check").stdout
+    assert "not built yet" in said
+    assert "Q.monitor: the queue has no such plugin" in said
+
+
+def test_a_wrong_limit_is_not_taken_for_a_missing_one(call: CommandLine):
+    queue = QUEUE.replace('"maxWorkers": 5', '"maxWorkers": "many", "nQueueLimitWorker": 2')
+    call.queues.write_text('{"Q": ' + queue + "}")
+    assert [each["key"] for each in findings_of(call)] == ["Q.maxWorkers"]
+
+
+def test_a_credential_manager_that_is_not_built_is_not_hidden_by_the_lists(call: CommandLine):
+    unbuilt = (
+        "moduleName = pandaharvester.harvestercredmanager.k8s_secret_cred_manager\nclassName = K8sSecretCredManager"
+    )
+    call.config.write_text(f"{call.config.read_text()}[credmanager]\n{unbuilt}\n")
+    problems = [each["problem"] for each in findings_of(call) if each["key"] == "credmanager.moduleName"]
+    assert any("not built yet" in each for each in problems)
 
 
 def findings_of(call: CommandLine) -> list[dict[str, str]]:

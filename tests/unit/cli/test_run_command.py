@@ -62,14 +62,15 @@ class TestThatCannotStart:
         (call.place / "work").write_text("a file")
         result = call("run")
         assert result.exit_code == 1
-        assert f"{call.place}/work" in result.stderr
+        assert f"{call.config}:3: master.workDir: {call.place}/work cannot be made: " in result.stderr
 
     def test_a_credential_that_cannot_be_read(self, call: CommandLine):
         text = call.config.read_text().replace("http:", "https:")
         call.config.write_text(f"{text}cert_file = /nonexistent/proxy\nkey_file = /nonexistent/proxy\n")
         result = call("run")
         assert result.exit_code == 1
-        assert "/nonexistent/proxy" in result.stderr
+        line = call.config.read_text().splitlines().index("cert_file = /nonexistent/proxy") + 1
+        assert f"{call.config}:{line}: pandacon.cert_file: cert_file /nonexistent/proxy" in result.stderr
 
     def test_a_file_that_is_no_database(self, call: CommandLine):
         (call.place / "harvester.db").write_text("this is no database, whatever its name says " * 50)

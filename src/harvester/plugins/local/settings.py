@@ -60,7 +60,9 @@ class LocalSettings(PluginSettings):
             problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
             severity = severity_of_missing(self.template_file, Severity.ERROR)
             advice = "put the script there, or correct the path"
-            yield PluginProblem(problem, advice, "templateFile", severity, may_pass=True)
+            yield PluginProblem(
+                problem, advice, "templateFile", severity, may_pass=True, elsewhere=severity is Severity.INFO
+            )
         if self.command:
             yield from self._mistakes_of_program(self.command[0])
         for written, near in self._misspelt():
@@ -83,4 +85,4 @@ class LocalSettings(PluginSettings):
         problem = f"{program} {'is not executable' if known else 'is not found'}, so workers would fail"
         advice = f"make it executable with chmod +x {program}" if known else "install it, or correct the path"
         severity = severity_of_missing(program, Severity.WARNING)
-        yield PluginProblem(problem, advice, "command", severity, may_pass=True)
+        yield PluginProblem(problem, advice, "command", severity, may_pass=True, elsewhere=severity is Severity.INFO)

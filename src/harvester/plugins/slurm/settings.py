@@ -97,4 +97,6 @@ class SlurmSettings(PluginSettings):
             problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
             severity = severity_of_missing(self.template_file, Severity.ERROR)
             advice = "put the batch script there, or correct the path"
-            yield PluginProblem(problem, advice, "templateFile", severity, may_pass=True)
+            yield PluginProblem(
+                problem, advice, "templateFile", severity, may_pass=True, elsewhere=severity is Severity.INFO
+            )
