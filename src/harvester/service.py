@@ -15,6 +15,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import URL
 
+from harvester.agents import failpoints
 from harvester.agents.base import Agent, Instance, Wakeups
 from harvester.agents.cacher import Cacher
 from harvester.agents.change_watcher import ChangeWatcher
@@ -182,6 +183,7 @@ class Harvester:
         self.host = socket.gethostname()
         self._clock = steady = SteadyClock(clock, tick)
         self.db = db or open_database(settings)
+        failpoints.freeze_only_with(self.db.writer)
         make_context = plugin_context(settings, steady, steady.ahead)
         self.plugins = PluginPool(
             loaded.queues, make_context, loaded.active, keeps_versions=settings.master.dynamic_plugin_change

@@ -1,9 +1,6 @@
 """A process frozen for longer than its claims last, and thawed: another has done its work, and nothing runs twice."""
 
 import signal
-import sqlite3
-import subprocess
-from contextlib import closing
 
 import pytest
 
@@ -22,7 +19,8 @@ FROZEN_AT = [point for point in SUBMISSION if point.startswith("submitter")]
 def test_at_every_point_of_a_submission(site: Site, point: str):
     site.configure({QUEUE: local_push(site)})
     site.server.control.add_jobs(some_jobs(JOBS))
-    frozen = start_and_freeze(site, point)
+    site.start(freeze_at=point)
+    frozen = site.leave_frozen()
     site.start()
     site.until_logged("took over from a dead process", f"pid={frozen.pid}")
     site.until_running(1)
@@ -34,25 +32,3 @@ def test_at_every_point_of_a_submission(site: Site, point: str):
     assert frozen.wait(STOPS_WITHIN) == 0
     assert site.terminate() == 0
     judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
-
-
-def start_and_freeze(site: Site, point: str) -> subprocess.Popen[bytes]:
-    """A process frozen at the point, while none of its threads writes: SQLite lets nobody in beside a writer."""
-    for _ in range(10):
-        site.start(freeze_at=point)
-        frozen = site.leave_frozen()
-        if is_free(site):
-            return frozen
-        frozen.kill()
-        frozen.wait()
-    raise AssertionError("it was in the middle of writing each time")
-
-
-def is_free(site: Site) -> bool:
-    with closing(sqlite3.connect(site.database, timeout=1, isolation_level=None)) as database:
-        try:
-            database.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError:
-            return False
-        database.execute("ROLLBACK")
-        return True

@@ -68,12 +68,13 @@ class Database:
     Attributes:
         engine: the SQLAlchemy engine, for migrations and for listeners that count statements.
         dialect: `sqlite`, `mysql` or `postgresql`.
+        writer: held by the thread that writes, where only one may.
     """
 
     def __init__(self, url: URL, connections: int = 10) -> None:
         self.engine = _make_engine(url, connections)
         self.dialect = self.engine.dialect.name
-        self._writer: AbstractContextManager[object] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        self.writer: AbstractContextManager[object] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -92,7 +93,7 @@ class Database:
         Raises:
             StoreUnavailableError: the database is away, or chose this transaction as a deadlock's victim.
         """
-        with self._naming_trouble(), self._writer, self.engine.connect() as connection:
+        with self._naming_trouble(), self.writer, self.engine.connect() as connection:
             if self.dialect == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             yield connection
