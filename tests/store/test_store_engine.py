@@ -68,6 +68,19 @@ def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: 
     assert find_one(db, 1).worker.worker_id == 1
 
 
+def test_a_commit_on_a_lost_connection_is_no_error_of_the_program(db: Database, other: Database):
+    if db.dialect == "sqlite":
+        pytest.skip("a file has no connection to lose")
+
+    def lose(connection: Connection) -> None:
+        intend(connection, 1)
+        cut_off(connection, db.engine)
+
+    with pytest.raises(StoreUnavailableError):
+        other.transact(lose)
+    assert other.transact(lambda connection: workers.find(connection, [1])) == []
+
+
 def test_a_connection_of_which_the_driver_knows_that_it_is_lost(db: Database, other: Database):
     if db.dialect == "sqlite":
         pytest.skip("a file has no connection to lose")

@@ -7,7 +7,7 @@ lock instead of polling the file, and every transaction that writes begins with 
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, TypeVar
@@ -35,6 +35,11 @@ _LOST_BEFORE: Final = "MySQL Connection not available"
 """What a driver says, without a number, of a connection that it knew to be lost when a statement was to be sent."""
 _SQL_MODE: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 """Of every MariaDB session, whatever the server's own; set while connecting, before the dialect looks at it."""
+_CONNECT: Final[Mapping[str, Mapping[str, object]]] = {
+    "mysqldb": {"sql_mode": _SQL_MODE},
+    "mysqlconnector": {"sql_mode": _SQL_MODE, "use_pure": True},
+}
+"""The connector's C extension raises no errors of the DB API when a commit finds the server gone."""
 _TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
 """Read-only."""
 
@@ -178,7 +183,7 @@ def _make_engine(url: URL, connections: int) -> Engine:
         pool_pre_ping=True,
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
-        connect_args={"sql_mode": _SQL_MODE} if name == "mysql" else {},
+        connect_args=_CONNECT.get(url.get_driver_name(), {}),
     )
     event.listen(engine, "handle_error", _notice_a_lost_connection)
     return engine
