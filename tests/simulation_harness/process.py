@@ -73,7 +73,7 @@ class SharedDatabase(Database):
     def __init__(self, disk: Disk, process: "Process") -> None:
         self.engine = disk.engine
         self.dialect = self.engine.dialect.name
-        self._writer = threading.RLock()
+        self.writer = threading.RLock()
         self._process = process
 
     @contextmanager

@@ -65,9 +65,10 @@ def test_a_job_that_was_started_twice_is_noticed(plan: Plan):
 def test_the_written_configuration_is_without_mistakes(tmp_path: Path, mode: Mode, resource: ResourceKind):
     plan = Plan(5, mode, resource, tmp_path)
     write_files(plan, "http://127.0.0.1:25080/api/v1", {name: tmp_path / name for name in COMMANDS})
-    for _ in range(2):
-        assert CommandLine(tmp_path)("check", "--queues", str(plan.queues)).stdout == ""
-        take_offline(plan)
+    assert CommandLine(tmp_path)("check", "--queues", str(plan.queues)).stdout == ""
+    take_offline(plan)
+    (told,) = CommandLine(tmp_path)("check", "--queues", str(plan.queues)).stdout.splitlines()
+    assert "no queue is served" in told
 
 
 def test_the_summary_for_programs_has_exactly_this_form():
