@@ -85,14 +85,18 @@ def _listed(worker: Worker, names: FileNames) -> frozenset[int]:
 
 
 def untaken_jobs(worker: Worker, names: FileNames) -> tuple[int, ...]:
-    """The jobs that an ended worker has certainly not taken up: never listed, or their job file is still there."""
+    """The jobs that an ended worker has certainly not taken up: never listed, or their job file is still there.
+
+    A job file that is published meanwhile is seen under its first name or under its last: they are looked for in the
+    order in which it has them.
+    """
     if not Path(worker.access_point).is_dir():
         return ()
     listed = _listed(worker, names)
     lying = {
         job_id
         for directory, job_ids in job_directories(worker)
-        if any(os.path.lexists(f"{directory}/{name}") for name in (names.job_spec, _staged(names)))
+        if any(os.path.lexists(f"{directory}/{name}") for name in (_staged(names), names.job_spec))
         for job_id in job_ids
     }
     return tuple(job for job in worker.job_ids if job in lying or job not in listed)

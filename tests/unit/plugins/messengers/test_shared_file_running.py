@@ -98,6 +98,24 @@ def test_feeding_that_was_interrupted_before_the_last_step_is_completed(
     assert spec.exists()
 
 
+def test_a_job_that_is_published_while_somebody_looks_is_not_taken_for_taken(
+    messenger: SharedFileMessenger, worker_of: Callable[[MapType], Worker], monkeypatch: pytest.MonkeyPatch
+):
+    worker = worker_of(MapType.ONE_TO_ONE)
+    having = give(messenger, worker, 101)
+    spec = Path(worker.access_point, SPEC)
+    spec.rename(spec.with_name(f".{SPEC}.staged"))
+    lexists = os.path.lexists
+
+    def look_and_publish(path: str) -> bool:
+        found = lexists(path)
+        give(messenger, worker, 101)
+        return found
+
+    monkeypatch.setattr(os.path, "lexists", look_and_publish)
+    assert messenger.untaken([having]) == [(101,)]
+
+
 def test_further_jobs_have_directories_of_their_own(
     messenger: SharedFileMessenger, worker_of: Callable[[MapType], Worker]
 ):
