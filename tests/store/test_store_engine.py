@@ -18,6 +18,13 @@ from harvester.store.leases import ClaimTicket
 from real_services import DatabaseServer, new_mariadb
 
 
+@pytest.fixture
+def over_a_connection(db: Database) -> None:
+    """Nothing for SQLite."""
+    if db.dialect == "sqlite":
+        pytest.skip("a file has no connection to lose")
+
+
 def test_a_transaction_that_fails_changes_nothing(db: Database):
     def twice_the_same(connection: Connection) -> None:
         intend(connection, 1)
@@ -53,10 +60,8 @@ def test_a_wrong_statement_is_no_trouble_of_the_database(db: Database):
         connection.execute(text("SELECT nothing FROM nowhere"))
 
 
+@pytest.mark.usefixtures("over_a_connection")
 def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: Database):
-    if db.dialect == "sqlite":
-        pytest.skip("a file has no connection to lose")
-
     def lose(connection: Connection) -> None:
         cut_off(connection, db.engine)
         intend(connection, 1)
@@ -68,10 +73,8 @@ def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: 
     assert find_one(db, 1).worker.worker_id == 1
 
 
+@pytest.mark.usefixtures("over_a_connection")
 def test_a_commit_on_a_lost_connection_is_no_error_of_the_program(db: Database, other: Database):
-    if db.dialect == "sqlite":
-        pytest.skip("a file has no connection to lose")
-
     def lose(connection: Connection) -> None:
         intend(connection, 1)
         cut_off(connection, db.engine)
@@ -81,10 +84,8 @@ def test_a_commit_on_a_lost_connection_is_no_error_of_the_program(db: Database, 
     assert other.transact(lambda connection: workers.find(connection, [1])) == []
 
 
+@pytest.mark.usefixtures("over_a_connection")
 def test_a_connection_of_which_the_driver_knows_that_it_is_lost(db: Database, other: Database):
-    if db.dialect == "sqlite":
-        pytest.skip("a file has no connection to lose")
-
     def lose(connection: Connection) -> None:
         cut_off(connection, db.engine)
         with suppress(Exception):

@@ -4,7 +4,7 @@ How work is found and shared: a row that an agent has to look at carries a *due*
 *fence*, the number of the claim that holds it (0: nobody). Claiming moves `due` to the end of the lease and sets the
 fence; whatever the claimer writes later is guarded by its fence, so a result that comes too late changes nothing.
 Jobs and workers pass from agent to agent through `phase`; being reported and being killed run beside that with pairs
-of their own.
+of their own. All tables stand in this one file, long as it is: a migration is compared with it as a whole.
 """
 
 from enum import StrEnum

@@ -240,6 +240,16 @@ def test_one_loss_that_idds_stumbles_over_holds_up_no_others(
     assert told_of(control, job_id).keys() == {range_of(job_id, point) for point in known}
 
 
+def wait_until_the_server_is_well(world: World, job_id: int, control: DevControl) -> None:
+    """The job has to be told until then, and is told after that."""
+    world.work(StagerAgent)
+    world.work(JobPropagator)
+    assert phase_of(world, job_id) is JobPhase.REPORT
+    control.clear_faults()
+    world.clock.forward(seconds=9)
+    world.work(JobPropagator)
+
+
 def test_a_job_does_not_end_before_its_losses_are_told(searching: World, start: Start, control: DevControl):
     job_id = start(3)
     feed_all(searching)
@@ -247,12 +257,7 @@ def test_a_job_does_not_end_before_its_losses_are_told(searching: World, start: 
     control.fault("http_500", "idds")
     searching.work(JobPropagator)
     hear(searching, worker_of(searching), News(), WorkerStatus.FINISHED)
-    searching.work(StagerAgent)
-    searching.work(JobPropagator)
-    assert phase_of(searching, job_id) is JobPhase.REPORT
-    control.clear_faults()
-    searching.clock.forward(seconds=9)
-    searching.work(JobPropagator)
+    wait_until_the_server_is_well(searching, job_id, control)
     assert phase_of(searching, job_id) is JobPhase.SWEEP
     assert losses(control) == {3: [1.0]}
 
@@ -397,12 +402,7 @@ def test_a_job_ends_when_its_checkpoint_is_stored(searching: World, start: Start
     control.fault("http_500", "file_server/upload_hpo_checkpoint")
     write(searching, job_id, f"{TASK}_3", b"so far")
     hear(searching, worker_of(searching), News(), WorkerStatus.FAILED)
-    searching.work(StagerAgent)
-    searching.work(JobPropagator)
-    assert phase_of(searching, job_id) is JobPhase.REPORT
-    control.clear_faults()
-    searching.clock.forward(seconds=9)
-    searching.work(JobPropagator)
+    wait_until_the_server_is_well(searching, job_id, control)
     assert (phase_of(searching, job_id), stored(control, 3)) == (JobPhase.SWEEP, b"so far")
 
 
