@@ -21,6 +21,7 @@ from harvester.config.queue_model import STATUSES_OF_TRUE_PILOT
 from harvester.core.events import EventMode
 from harvester.core.files import File, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, wire_status
+from harvester.core.output_report import output_report
 from harvester.core.pacing import on_the_beat
 from harvester.panda.errors import PandaError, PandaUnavailable
 from harvester.panda.messages import JobReply
@@ -178,7 +179,7 @@ class JobPropagator(Agent[JobsUnit, Told]):
             scheduler_id=f"harvester-{self.instance.id}",
             cores=job.cores,
             attributes=job.attributes,  # type: ignore[arg-type]  # JSON from the database
-            output_report=job.output_report if final else None,  # type: ignore[arg-type]  # JSON from the database
+            output_report=output_report(job) if final else None,  # type: ignore[arg-type]  # JSON from the database
             meta_data=job.meta_data if final else None,
         )
 

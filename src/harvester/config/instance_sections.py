@@ -79,7 +79,6 @@ _AS_MANY_AS_THREADS = Idle("every thread may send a request of its own")
 _FOR_KUBERNETES = Idle("it is for Kubernetes, for which there is no plugin; a queue that asks for one is refused")
 _PILOTS_READ_FILES = Later("no port is open; pilots find their jobs in the access points")
 _NO_DOOR = Idle("no port is open")
-_NOT_MERGED = Later("jobs with `onSiteMerging` get no directory of their task")
 
 
 class Master(Section):
@@ -328,10 +327,11 @@ class PayloadInteraction(Section):
     """The pilot asks to be killed."""
     heartbeat_file: Text = "worker_heartbeat.json"
     """The pilot is alive."""
-    task_work_base_dir: Annotated[FilePath | None, _NOT_MERGED] = None
-    """Directory of files shared by the jobs of a task; `workdir` in the temporary directory when not set."""
-    task_work_state_file: Annotated[Text, _NOT_MERGED] = "state.json"
-    """State of such a directory."""
+    task_work_base_dir: FilePath | None = None
+    """Has a directory for each task, which its jobs share if their outputs are merged on site (`onSiteMerging`);
+    `workdir` in the temporary directory when not set."""
+    task_work_state_file: Text = "state.json"
+    """What was merged, in such a directory, from the payload."""
 
 
 class LoggerSettings(Section):

@@ -318,4 +318,8 @@ def _with_places(settings: Settings, entries: Sections, environ: Mapping[str, st
         master = master.model_copy(update={"work_dir": place})
     if "database_filename" not in entries.get("db", {}):
         db = db.model_copy(update={"database_filename": str(Path(master.work_dir) / db.database_filename)})
-    return settings.model_copy(update={"master": master, "db": db})
+    files = settings.payload_interaction
+    if files.task_work_base_dir:
+        place = str(Path(master.work_dir) / files.task_work_base_dir)
+        files = files.model_copy(update={"task_work_base_dir": place})
+    return settings.model_copy(update={"master": master, "db": db, "payload_interaction": files})

@@ -16,8 +16,8 @@ from enum import StrEnum
 from typing import Final
 
 from harvester.core.files import FileStatus
+from harvester.core.job_flags import is_set
 
-_UNSET: Final = frozenset({"", "NULL", "None", "False", "false", "0"})
 _FATAL: Final = "fatal"
 LONGEST_RANGE_ID: Final = 190
 """Characters; real ones have about 50."""
@@ -59,13 +59,9 @@ _FROM_FILE: Final[Mapping[FileStatus, EventState]] = {
 
 def event_mode(params: Mapping[str, object]) -> EventMode | None:
     """What the server's dictionary of a job says of events; None for an ordinary job (core reference §3.6 step 9)."""
-    if _is_set(params.get("isHPO")):
+    if is_set(params.get("isHPO")):
         return EventMode.SAMPLES
-    return EventMode.RANGES if _is_set(params.get("eventService")) or _is_set(params.get("cloneJob")) else None
-
-
-def _is_set(value: object) -> bool:
-    return value is not None and str(value) not in _UNSET
+    return EventMode.RANGES if is_set(params.get("eventService")) or is_set(params.get("cloneJob")) else None
 
 
 def state_after_word(state: EventState, word: str, *, has_file: bool) -> EventState:

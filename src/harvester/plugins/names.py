@@ -99,9 +99,7 @@ NOT_NEEDED_ANYWHERE: Final = frozenset({"siteName", "queueName", "setup_name", "
 NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
     Role.MESSENGER: frozenset(
         {
-            "leftOverZipPatterns",
             "maxWorkersForZip",
-            "subTarballName",
             "xmlOutputsBaseFileName",
         }
     ),

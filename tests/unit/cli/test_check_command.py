@@ -78,7 +78,7 @@ def test_a_setting_that_nobody_reads_is_found_in_its_line(call: CommandLine, blo
     [
         ("submitter", '"uploadLog": false, "nCoreFactor": 1, "siteName": "S", "_note": "text"'),
         ("monitor", '"checkTimeout": 5'),
-        ("messenger", '"subTarballName": "x", "worker_heartbeat": 5, "jsonJobReport": "x"'),
+        ("messenger", '"maxWorkersForZip": 4, "worker_heartbeat": 5, "jsonJobReport": "x"'),
         ("workerMaker", '"nJobsPerWorker": 1, "jobAttributesToUse": []'),
     ],
 )

@@ -16,7 +16,7 @@ def verdict(job: Job) -> tuple[str, dict[str, JsonValue]]:
 
     An empty report is accepted as it is; one that is there must name every output and the log (only the log, if the
     job failed), with GUID, size and checksum, and nothing that was not declared. Files that are called like a declared
-    one and end in `._<number>` stand for it.
+    one and end in `._<number>` stand for it; inputs that it names were skipped.
     """
     closing = job.closing or "failed"
     if job.command == "tobekilled" and closing == "failed":
@@ -43,7 +43,9 @@ def _problem(job: Job, closing: str) -> str | None:
     for lfn in needed:
         if lfn not in stood_for and lfn not in optional:
             return f"expected output {lfn} is missing in pilot JSON"
-    return next((text for lfn, facts in report.items() if (text := _entry_problem(lfn, facts, declared))), None)
+    inputs = set(str(job.params.get("inFiles") or "").split(","))
+    made = {lfn: facts for lfn, facts in report.items() if lfn not in inputs}
+    return next((text for lfn, facts in made.items() if (text := _entry_problem(lfn, facts, declared))), None)
 
 
 def _entry_problem(lfn: str, facts: object, declared: list[str]) -> str | None:

@@ -18,6 +18,7 @@ from harvester.core.workers import MapType
 from harvester.plugins.api import Assignment
 from harvester.plugins.messengers.access_point_files import HopelessError, job_directories
 from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.messengers.task_directories import TaskDirectories, input_names
 from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.plugins.tools.names import is_plain_name
 from harvester.plugins.tools.untrusted_files import parse_json
@@ -46,6 +47,7 @@ class FeedRules:
     """
 
     names: FileNames
+    tasks: TaskDirectories
     form_encoded: bool
     strip: bool
 
@@ -108,6 +110,8 @@ def feed_directory(
         _link(Path(directory), file, rules.names)
     write_atomically(f"{directory}/{rules.names.pool_catalog}", _pool_catalog(_events(inputs.values())))
     params = {job_id: _job_params(assignment, job_id, strip=rules.strip) for job_id in job_ids}
+    for about in params.values():
+        rules.tasks.prepare(about, directory)
     text = _form(params) if rules.form_encoded else json.dumps({str(job_id): each for job_id, each in params.items()})
     write_atomically(f"{directory}/{job_spec}", text, private=True)
 
@@ -120,8 +124,8 @@ def _job_params(assignment: Assignment, job_id: int, *, strip: bool) -> dict[str
     paths = {file.lfn: file.path for file in assignment.input_files.get(job_id, ()) if file.path}
     if "secrets" in params:
         params["secrets"] = _decoded(params["secrets"])
-    names = str(params.get("inFiles") or "").split(",")
-    if paths and all(name in paths for name in names):
+    names = input_names(params)
+    if names and all(name in paths for name in names):
         params["inFilePaths"] = ",".join(paths[name] for name in names)
     return {key: value for key, value in params.items() if not (strip and key in BULKY_PARAMETERS)}
 

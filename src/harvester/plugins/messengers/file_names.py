@@ -10,6 +10,11 @@ from harvester.plugins.api import PluginSettings
 from harvester.plugins.tools.names import is_plain_name
 
 _FIXED_PREFIX: Final = "post_process."
+GATHERED_ATTRIBUTES: Final = "post_process_job_attrs.json"
+"""What Harvester itself found out about jobs after the batch job had ended; as the worker's attributes in form."""
+TASK_POINTER: Final = "task_workdir_path.txt"
+"""Where the directory is that jobs of a task share."""
+_FIXED: Final = frozenset({GATHERED_ATTRIBUTES, TASK_POINTER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,8 @@ class FileNames:
 
     def is_taken(self, name: str) -> bool:
         """Whether the protocol uses the name itself, so that no input file may have it."""
-        return name in {getattr(self, each) for each in self.__slots__} or name.startswith(_FIXED_PREFIX)
+        ours = _FIXED | {getattr(self, each) for each in self.__slots__}
+        return name in ours or name.startswith(_FIXED_PREFIX)
 
 
 _BY_KEY: Final = {
@@ -69,6 +75,17 @@ _BY_KEY: Final = {
     "updateEventsFile": ("event_updates", "worker_updateevents.json"),
 }
 """Key of `[payload_interaction]` → our word for it and the shipped name."""
+
+
+def plain_name(name: str) -> str:
+    """The name of a file that stays in its directory.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_plain_name(name):
+        raise ValueError(f"{name!r} is not a plain file name; the file is always directly in its directory")
+    return name
 
 
 class FileNameSettings(PluginSettings):
@@ -99,6 +116,4 @@ class FileNameSettings(PluginSettings):
     @field_validator(*(field for field, _ in _BY_KEY.values()))
     @classmethod
     def _stays_in_the_access_point(cls, name: str | None) -> str | None:
-        if name is not None and not is_plain_name(name):
-            raise ValueError(f"{name!r} is not a plain file name; the file is always directly in the access point")
-        return name
+        return name if name is None else plain_name(name)

@@ -21,7 +21,9 @@ _DEEPEST: Final = 10
 """Levels of directories that are looked into."""
 
 
-def archive_logs(directory: Path, target: Path, *, skip: Collection[str], at_most: int) -> Content:
+def archive_logs(
+    directory: Path, target: Path, *, skip: Collection[str], at_most: int, sub_archive: str | None = None
+) -> Content:
     """Pack the log files of a directory and its sub-directories into a gzipped tar file.
 
     The same files always give the same archive, so that packing again after a crash changes nothing. Symbolic links
@@ -31,6 +33,7 @@ def archive_logs(directory: Path, target: Path, *, skip: Collection[str], at_mos
         directory: the access point or a job's part of it.
         target: the archive, which gets its name when it is complete.
         skip: names of files that are no logs although they look so.
+        sub_archive: name of a file that stands for all logs of the sub-directory that it is in, being made of them.
         at_most: bytes that all files together may have; those for which no room is left are named in `left_out.txt`.
 
     Raises:
@@ -40,7 +43,7 @@ def archive_logs(directory: Path, target: Path, *, skip: Collection[str], at_mos
     part.unlink(missing_ok=True)
     try:
         with part.open("xb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-            _pack(_log_files(directory, {*skip, target.name}), packed, at_most)
+            _pack(_log_files(directory, {*skip, target.name}, sub_archive), packed, at_most)
         part.replace(target)
     except OSError:
         part.unlink(missing_ok=True)
@@ -70,12 +73,16 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
     tar.addfile(member, io.BytesIO(content))
 
 
-def _log_files(directory: Path, skip: Collection[str]) -> Iterator[tuple[str, BinaryIO]]:
+def _log_files(directory: Path, skip: Collection[str], sub_archive: str | None) -> Iterator[tuple[str, BinaryIO]]:
     for top, directories, names, handle in os.fwalk(directory):
         place = Path(top).relative_to(directory)
         directories[:] = sorted(directories) if len(place.parts) < _DEEPEST else []
-        for name in sorted(names):
-            if name in skip or not any(fnmatch(name, pattern) for pattern in _PATTERNS):
+        wanted = [name for name in sorted(names) if any(fnmatch(name, pattern) for pattern in _PATTERNS)]
+        if len(place.parts) == 1 and sub_archive in names:
+            directories[:] = []
+            wanted = [sub_archive]
+        for name in wanted:
+            if name in skip:
                 continue
             try:
                 file = open_regular(name, follow=False, directory=handle)

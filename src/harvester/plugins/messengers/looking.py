@@ -17,7 +17,7 @@ from harvester.plugins.messengers.access_point_files import put_aside
 from harvester.plugins.messengers.event_feeding import request_token
 from harvester.plugins.messengers.event_words import read_dumped_events, read_request, read_updates
 from harvester.plugins.messengers.feeding_running import jobs_wanted
-from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.messengers.file_names import GATHERED_ATTRIBUTES, FileNames
 from harvester.plugins.messengers.reports import (
     Checksums,
     MalformedReportError,
@@ -111,8 +111,9 @@ class Look:
         if self.worker.map_type is MapType.NO_JOB and names.job_ids in self._listings[self._top]:
             self._read(self._top, names.job_ids, self._take_job_ids)
         for directory, listing in self._listings.items():
-            if names.attributes in listing:
-                self._read(directory, names.attributes, self._take_attributes)
+            for name in (names.attributes, GATHERED_ATTRIBUTES):
+                if name in listing:
+                    self._read(directory, name, self._take_attributes)
             if names.job_report in listing:
                 self._read(directory, names.job_report, self._take_job_report)
 
@@ -308,7 +309,7 @@ def _taken(name: str) -> tuple[str, str]:
 
 
 def _telling(names: FileNames) -> tuple[str, ...]:
-    return (names.attributes, names.job_report, names.job_ids)
+    return (names.attributes, GATHERED_ATTRIBUTES, names.job_report, names.job_ids)
 
 
 def _state_of(listings: Mapping[str, Listing], names: FileNames) -> State:

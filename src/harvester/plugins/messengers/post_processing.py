@@ -1,29 +1,25 @@
-"""What remains to be done in an access point when the batch job has ended: the logs and left-over outputs."""
+"""What remains to be done in an access point when the batch job has ended: logs, left-over and merged outputs."""
 
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from pydantic import JsonValue
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType, Worker, log_of_worker
 from harvester.plugins.api import Assignment
 from harvester.plugins.messengers.access_point_files import job_directories
-from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.messengers.file_names import GATHERED_ATTRIBUTES, FileNames
+from harvester.plugins.messengers.left_overs import Searched, SearchRules, left_over
 from harvester.plugins.messengers.log_archive import archive_logs
+from harvester.plugins.messengers.task_directories import Entry, JobParams, TaskDirectories, input_names
 from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.plugins.tools.names import is_plain_name
 from harvester.plugins.tools.untrusted_files import UnreadableFileError, read_json
 
 _NO_NAME: Final = frozenset({"", "NULL"})
-
-Entry = dict[str, JsonValue]
-JobParams = Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +29,18 @@ class FinishRules:
     Attributes:
         largest: bytes that a worker's list of files may have.
         largest_log: bytes of log files that are packed into one log.
-        scan: whether outputs that the worker did not report are looked for.
-        patterns: regular expressions of their names, with `%PANDAID`, `%TASKID` and `%OUTPUT_FILE`; without any, the
-            declared outputs are looked for.
+        sub_archive: name of a file that stands for the logs of the sub-directory that it is in.
+        search: how outputs that the worker did not report are looked for; None if they are not.
         in_job_directory: whether each job has worked in `<access point>/<PandaID>`.
-        output_directory: directory below, in which left-over outputs are.
     """
 
     names: FileNames
+    tasks: TaskDirectories
     largest: int
     largest_log: int
-    scan: bool
-    patterns: Sequence[str]
+    sub_archive: str | None
+    search: SearchRules | None
     in_job_directory: bool
-    output_directory: str | None
 
 
 def finish(assignment: Assignment, rules: FinishRules) -> None:
@@ -54,6 +48,7 @@ def finish(assignment: Assignment, rules: FinishRules) -> None:
 
     Raises:
         OSError: the access point cannot be read or written.
+        NotYetError: the outputs that were merged for a job are not known yet.
     """
     worker = assignment.worker
     for directory, job_ids in job_directories(worker):
@@ -69,12 +64,19 @@ def _finish_directory(place: str, assignment: Assignment, job_ids: Sequence[int]
     directory = Path(place)
     dumps = [directory / name for name in names if name.startswith(rules.names.outputs)]
     reported = [entry for dump in dumps for entry in _entries(dump, rules.largest)]
-    gathered: dict[str, JsonValue] = {}
+    gathered: dict[str, list[Entry]] = {}
+    skipped: dict[str, dict[str, list[str]]] = {}
     for job_id in job_ids:
         own = directory / str(job_id) if rules.in_job_directory else directory
         worked_in = own if own.is_dir() else directory
         job = _EndedJob(assignment.worker, job_id, assignment.job_params.get(job_id, {}), worked_in, reported)
-        gathered[str(job_id)] = [*_log(job, rules), *_left_over(job, rules)]
+        merged = rules.tasks.merged(job.params)
+        if rules.tasks.of_job(job.params):
+            skipped[str(job_id)] = {"skippedInputs": [lfn for lfn in input_names(job.params) if lfn not in merged]}
+        outputs = {str(entry["path"]): entry for some in merged.values() for entry in some}
+        gathered[str(job_id)] = [*_log(job, rules), *_left_over(job, rules.search), *outputs.values()]
+    if skipped:
+        write_atomically(f"{place}/{GATHERED_ATTRIBUTES}", json.dumps(skipped))
     if any(gathered.values()):
         write_atomically(f"{place}/{rules.names.gathered}", json.dumps(gathered))
 
@@ -123,28 +125,20 @@ def _log(job: _EndedJob, rules: FinishRules) -> Iterator[Entry]:
     if name in _NO_NAME or not is_plain_name(name) or any(entry.get("type") == "log" for entry in job.own_report):
         return
     path = job.place / (log_of_worker(name, job.worker) if job.is_shared else name)
-    content = archive_logs(job.place, path, skip={rules.names.job_spec, *job.outputs}, at_most=rules.largest_log)
+    content = archive_logs(
+        job.place,
+        path,
+        skip={rules.names.job_spec, *job.outputs},
+        at_most=rules.largest_log,
+        sub_archive=rules.sub_archive,
+    )
     guid = str(job.params.get("logGUID") or "")
     known = {} if guid in _NO_NAME or job.is_shared else {"guid": guid}
     yield {"path": str(path), "type": FileKind.LOG, "fsize": content.size, "chksum": content.adler32, **known}
 
 
-def _left_over(job: _EndedJob, rules: FinishRules) -> Iterator[Entry]:
-    directory = job.place / (rules.output_directory or "")
-    if not (rules.scan and directory.is_dir()):
-        return
-    known = {Path(str(entry.get("path"))).name for entry in job.own_report}
-    wanted = [re.compile(text) for text in _expanded(job, rules.patterns)]
-    for path in sorted(directory.iterdir()):
-        is_wanted = any(pattern.search(path.name) for pattern in wanted)
-        if is_wanted and path.name not in known and path.is_file() and not path.is_symlink():
-            yield {"path": str(path), "type": FileKind.OUTPUT if path.name in job.outputs else FileKind.ES_OUTPUT}
-
-
-def _expanded(job: _EndedJob, patterns: Sequence[str]) -> Iterator[str]:
-    for pattern in patterns or ("^%OUTPUT_FILE$",):
-        text = pattern.replace("%PANDAID", str(job.job_id)).replace("%TASKID", re.escape(str(job.params.get("taskID"))))
-        if "%OUTPUT_FILE" in text:
-            yield from (text.replace("%OUTPUT_FILE", re.escape(name)) for name in sorted(job.outputs))
-        else:
-            yield text
+def _left_over(job: _EndedJob, search: SearchRules | None) -> Iterator[Entry]:
+    if search is not None:
+        known = {Path(str(entry.get("path"))).name for entry in job.own_report}
+        about = Searched(job.job_id, str(job.params.get("taskID")), job.place, job.outputs, known)
+        yield from left_over(about, search)

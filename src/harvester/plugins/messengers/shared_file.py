@@ -7,7 +7,8 @@ Names and forms of the files are those of the protocol (plugins reference §5.1,
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePath
@@ -22,12 +23,16 @@ from harvester.plugins.messengers.collecting import Collector
 from harvester.plugins.messengers.event_feeding import feed_ranges
 from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
 from harvester.plugins.messengers.feeding_running import feed_running_jobs, untaken_jobs
-from harvester.plugins.messengers.file_names import FileNameSettings
+from harvester.plugins.messengers.file_names import FileNameSettings, plain_name
+from harvester.plugins.messengers.left_overs import SearchRules
 from harvester.plugins.messengers.looking import LookRules
 from harvester.plugins.messengers.post_processing import FinishRules, finish
+from harvester.plugins.messengers.task_directories import TaskDirectories
 
 _OF_ONE_WORKER: Final = re.compile(r"\$\{(workerID|_workerID_[0-9.]+)\}")
 """Placeholders that give each worker a directory of its own."""
+_SHIPPED_BASE: Final = f"{tempfile.gettempdir()}/workdir"
+_SHIPPED_STATE: Final = "state.json"
 
 
 def _compilable(pattern: str) -> str:
@@ -36,6 +41,9 @@ def _compilable(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
     return pattern
+
+
+_Patterns = tuple[Annotated[str, AfterValidator(_compilable)], ...]
 
 
 def _absolute(path: Path) -> Path:
@@ -58,10 +66,14 @@ class SharedFileSettings(FileNameSettings):
         job_spec_format: JSON, or one URL-encoded line for pilots that read nothing else.
         strip_job_params: whether bulky job parameters are kept from the worker.
         scan_in_post_process: whether outputs that a worker did not report are looked for after its end.
-        left_over_patterns: which they are, see `FinishRules`.
+        left_over_patterns: which they are, see `SearchRules`.
+        left_over_zip_patterns: which tar files of outputs they are.
         post_process_in_sub_dir: whether jobs have worked in `<access point>/<PandaID>`.
-        output_sub_dir: where left-over outputs are, below the access point.
+        output_sub_dir: where left-over outputs are.
+        sub_tarball_name: a file that stands for the logs of the sub-directory that it is in.
         allowed_output_paths: directories outside the access point that workers may report outputs in.
+        task_work_base_dir: directory of the directories that jobs of a task share; workers may report outputs there.
+        task_work_state_file: name of the file in these that says what was merged.
         max_report_size: bytes that a file of a worker may have to be read.
         max_checksum_size: bytes of a worker's outputs that are read in one look to compute checksums.
         max_log_size: bytes of log files that are packed into the log of a job.
@@ -72,18 +84,34 @@ class SharedFileSettings(FileNameSettings):
     job_spec_format: Literal["json", "cgi"] = Field(default="json", alias="jobSpecFileFormat")
     strip_job_params: bool = Field(default=False, alias="stripJobParams")
     scan_in_post_process: bool = Field(default=False, alias="scanInPostProcess")
-    left_over_patterns: tuple[Annotated[str, AfterValidator(_compilable)], ...] | None = Field(
-        default=None, alias="leftOverPatterns"
-    )
+    left_over_patterns: _Patterns | None = Field(default=None, alias="leftOverPatterns")
+    left_over_zip_patterns: _Patterns | None = Field(default=None, alias="leftOverZipPatterns")
     post_process_in_sub_dir: bool = Field(default=False, alias="postProcessInSubDir")
     output_sub_dir: Annotated[str, AfterValidator(_below)] | None = Field(default=None, alias="outputSubDir")
+    sub_tarball_name: Annotated[str, AfterValidator(plain_name)] | None = Field(default=None, alias="subTarballName")
     allowed_output_paths: tuple[Annotated[Path, AfterValidator(_absolute)], ...] = Field(
         default=(), alias="allowedOutputPaths"
+    )
+    task_work_base_dir: Annotated[Path, AfterValidator(_absolute)] | None = Field(default=None, alias="taskWorkBaseDir")
+    task_work_state_file: Annotated[str, AfterValidator(plain_name)] | None = Field(
+        default=None, alias="taskWorkStateFile"
     )
     max_report_size: int = Field(default=4_000_000, gt=0, alias="maxReportSize")
     max_checksum_size: int = Field(default=50_000_000_000, ge=0, alias="maxChecksumSize")
     max_log_size: int = Field(default=500_000_000, ge=0, alias="maxLogSize")
     settle_seconds: float = Field(default=60, ge=0, alias="settleTime")
+
+    @property
+    def search(self) -> SearchRules:
+        """How left-over outputs are looked for."""
+        patterns, archives = self.left_over_patterns or (), self.left_over_zip_patterns or ()
+        return SearchRules(patterns, archives, self.output_sub_dir, self.max_checksum_size)
+
+    def task_directories(self, instance_names: Mapping[str, str]) -> TaskDirectories:
+        """The queue's, else the instance's by key of `[payload_interaction]`, else the shipped ones."""
+        base = self.task_work_base_dir or Path(instance_names.get("taskWorkBaseDir", _SHIPPED_BASE))
+        state = self.task_work_state_file or instance_names.get("taskWorkStateFile", _SHIPPED_STATE)
+        return TaskDirectories(base, state, self.max_report_size)
 
 
 class SharedFileMessenger(Messenger[SharedFileSettings]):
@@ -95,22 +123,23 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         super().__init__(settings, context)
         names = settings.resolve(context.file_names)
         largest = settings.max_report_size
-        allowed = tuple(path.resolve() for path in settings.allowed_output_paths)
+        tasks = settings.task_directories(context.file_names)
+        allowed = tuple(path.resolve() for path in (*settings.allowed_output_paths, tasks.base))
         self._own_directories = _OF_ONE_WORKER.search(settings.access_point) is not None
         self._collector = Collector(
             LookRules(names, largest, settings.max_checksum_size, timedelta(seconds=settings.settle_seconds), allowed),
             context.file_time,
         )
         self._names = names
-        self._feed_rules = FeedRules(names, settings.job_spec_format == "cgi", settings.strip_job_params)
+        self._feed_rules = FeedRules(names, tasks, settings.job_spec_format == "cgi", settings.strip_job_params)
         self._finish_rules = FinishRules(
             names,
+            tasks,
             largest,
             settings.max_log_size,
-            settings.scan_in_post_process,
-            settings.left_over_patterns or (),
+            settings.sub_tarball_name,
+            settings.search if settings.scan_in_post_process else None,
             settings.post_process_in_sub_dir,
-            settings.output_sub_dir,
         )
 
     def access_point_template(self) -> str:

@@ -202,6 +202,56 @@ def test_left_over_patterns(make_messenger: MakeMessenger, place: Place):
     assert sorted(file.lfn for file in news.files) == ["job101-42.dat", "log.tgz", "out.root.1", "out.root.2"]
 
 
+def test_left_over_outputs_of_events(make_messenger: MakeMessenger, place: Place):
+    messenger = make_messenger(
+        scanInPostProcess=True, leftOverPatterns=[r"^es\."], leftOverZipPatterns=[r"\.zip$"], outputSubDir="results"
+    )
+    for name in ("es.7-101-1-1-1", "rank0/es.7-101-1-2-1"):
+        place.write_text(name, name)
+    for name in ("results/es.7-101-1-3-1", "rank0/results/es.7-101-1-4-1"):
+        place.write_text(name, name)
+    with tarfile.open(place.directory / "results" / "packed.zip", "w") as tar:
+        for name in ("a.7-101-1-5-1", "a.7-101-1-6-1"):
+            tar.add(place.write_text(f"elsewhere/{name}", name), arcname=f"deep/{name}")
+    messenger.finish([place.assignment({**PARAMS, "logFile": "NULL"})])
+    (news,) = messenger.collect([place.worker])
+    assert {(file.lfn, file.kind) for file in news.files} == {
+        ("es.7-101-1-3-1", FileKind.ES_OUTPUT),
+        ("es.7-101-1-4-1", FileKind.ES_OUTPUT),
+        ("packed.zip", FileKind.ZIP_OUTPUT),
+    }
+    told = {(event.range_id, event.word, event.lfn) for event in news.events}
+    assert told == {
+        ("7-101-1-3-1", "finished", "es.7-101-1-3-1"),
+        ("7-101-1-4-1", "finished", "es.7-101-1-4-1"),
+        ("7-101-1-5-1", "finished", "packed.zip"),
+        ("7-101-1-6-1", "finished", "packed.zip"),
+    }
+
+
+def test_an_archive_without_members_is_told_as_a_file(make_messenger: MakeMessenger, place: Place):
+    messenger = make_messenger(scanInPostProcess=True, leftOverZipPatterns=[r"\.zip$"])
+    place.write_text("broken.zip", "no archive")
+    messenger.finish([place.assignment({**PARAMS, "logFile": "NULL"})])
+    (news,) = messenger.collect([place.worker])
+    assert [(file.lfn, file.kind) for file in news.files] == [("broken.zip", FileKind.ZIP_OUTPUT)]
+    assert (news.events, news.problem) == ((), "")
+
+
+def test_a_ready_archive_stands_for_the_logs_of_its_directory(make_messenger: MakeMessenger, place: Place):
+    for name in (
+        "pilot.log",
+        "rank0/packed.tar",
+        "rank0/a.log",
+        "rank0/deep/b.log",
+        "rank1/c.log",
+        "rank1/deep/packed.tar",
+    ):
+        place.write_text(name, name)
+    make_messenger(subTarballName="packed.tar").finish([place.assignment(PARAMS)])
+    assert _members(place.directory / "log.tgz") == {"pilot.log", "rank0/packed.tar", "rank1/c.log"}
+
+
 def test_jobs_that_worked_in_their_own_directory(make_messenger: MakeMessenger, place: Place):
     messenger = make_messenger(postProcessInSubDir=True)
     place.write_text("101/payload.log", "x")

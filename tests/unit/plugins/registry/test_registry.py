@@ -262,7 +262,7 @@ class TestKnownSettings:
 
     def test_keys_of_upstream_that_are_not_needed_here(self):
         known = known_settings("messenger", PluginBlock(plugin="shared_file"))
-        assert {"accessPoint", "subTarballName", "siteName"} <= known
+        assert {"accessPoint", "maxWorkersForZip", "siteName"} <= known
 
     def test_a_plugin_may_read_any_key(self, install: Install):
         install(ANY_KEY)
