@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
+from harvester.core.jobs import Job
 from harvester.plugins.api import Failed, FreeSlot, GroupToServe, WorkerMaker, WorkerPlan
 from harvester.plugins.workermakers.asking import KindSettings, asked_by, with_kind
 from harvester.plugins.workermakers.backfill_sizes import Band, choose, fit
@@ -81,10 +82,16 @@ class BackfillWorkerMaker(WorkerMaker[BackfillSettings]):
         settings, gap = self.settings, group.free
         if gap is None:
             return FreeSlot(settings.default_nodes, settings.default_walltime_s)
-        events = sum(asked_by(group.jobs, group, "nRemainingEvents"))
+        events = sum(_events_left(job, group) for job in group.jobs)
         needed = events * settings.seconds_per_event / self._per_node(group)
         small = FreeSlot(min(gap.nodes, settings.default_nodes), gap.walltime_s)
         return fit(gap, settings.adjusters, needed) or small if events else small
 
     def _per_node(self, group: GroupToServe) -> int:
         return self.settings.cores_per_node or group.cores_per_node or 1
+
+
+def _events_left(job: Job, group: GroupToServe) -> int:
+    """What the server said last, which is asked while the job waits for a worker; else what its dictionary says."""
+    (known,) = asked_by([job], group, "nRemainingEvents")
+    return known if job.events_left is None else job.events_left

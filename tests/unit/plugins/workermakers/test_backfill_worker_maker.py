@@ -1,5 +1,6 @@
 """Workers for gaps in a schedule."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -81,6 +82,13 @@ def test_memory_and_scratch_space_are_those_of_the_queue():
 def test_without_dynamic_sizing_no_gap_is_looked_for():
     assert maker().fits_slots
     assert not maker(dynamicSizing=False).fits_slots
+
+
+def test_what_the_server_said_last_of_its_events_counts():
+    group = group_of({"nRemainingEvents": 1_000_000}, free=FreeSlot(300, 7140))
+    few = replace(group, jobs=[replace(job, events_left=10) for job in group.jobs])
+    assert plan_of(maker(), few) == plan_of(maker(), group_of({"nRemainingEvents": 10}, free=FreeSlot(300, 7140)))
+    assert plan_of(maker(), few) != plan_of(maker(), group)
 
 
 @pytest.mark.parametrize("seconds", [99, 0, None])
