@@ -35,7 +35,7 @@ def opening_of(instance: Instance, queue: QueueConfig, sizing: Sizing) -> Openin
     maker = instance.plugins.worker_maker(name)
     finder = instance.plugins.slot_finder(name) if maker.fits_slots else None
     if finder is not None:
-        slots, ready = _free_nodes(maker, finder, sizing.new_workers)
+        slots, ready = _free_nodes(maker, finder, sizing.new_workers, sizing.counts.queued)
     elif keys.dynamic_sizing:
         slots, ready = (), _ready(maker, keys.n_ready_resources)
     else:
@@ -44,15 +44,19 @@ def opening_of(instance: Instance, queue: QueueConfig, sizing: Sizing) -> Openin
 
 
 def _free_nodes(
-    maker: WorkerMaker[PluginSettings], finder: SlotFinder[PluginSettings], number: int
+    maker: WorkerMaker[PluginSettings], finder: SlotFinder[PluginSettings], number: int, waiting: int
 ) -> tuple[Sequence[FreeSlot], Ready]:
-    """What is free counts as nothing while it is not known."""
+    """What is free counts as nothing while it is not known, and the best of it is for workers that wait already.
+
+    Whoever tells what is free does not see what a worker takes that has not started yet.
+    """
     free = finder.free_slots()
     if isinstance(free, Unknown):
         return (), Ready(0, FREE_NODES, f"it is not known which nodes are free: {free.reason}")
-    slots = maker.choose_slots(free, number)
+    slots = maker.choose_slots(free, number + waiting)[waiting:]
     found = f"{sum(slot.nodes for slot in free)} nodes are free in {len(free)} slots"
-    return slots, Ready(len(slots), FREE_NODES, f"{found}, of which {len(slots)} workers can be made")
+    besides = f" besides the {waiting} that have not started yet" if waiting else ""
+    return slots, Ready(len(slots), FREE_NODES, f"{found}, of which {len(slots)} workers can be made{besides}")
 
 
 def _ready(maker: WorkerMaker[PluginSettings], configured: int) -> Ready:

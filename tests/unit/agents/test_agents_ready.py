@@ -155,6 +155,19 @@ def test_each_gap_gets_one_worker(world: World):
     assert finder.asked == 1
 
 
+def test_free_nodes_are_for_workers_first_that_have_not_started_yet(world: World):
+    keys = {"plugin": "backfill", "dynamicSizing": True, "nCorePerNode": 8, "defaultNodes": 50}
+    finder = serve(world, keys, [FreeSlot(3, 2000), FreeSlot(9, 5000)], mapType="OneToOne")
+    world.give_jobs(*range(1, 9))
+    assert decided(world) == (2, "resource")
+    world.clock.forward(hours=1)
+    assert decided(world) == (2, "resource")
+    assert str(world.note_of("sizer")["text"]).endswith("0 workers can be made besides the 2 that have not started yet")
+    finder.free = [*finder.free, FreeSlot(2, 3000)]
+    world.clock.forward(hours=1)
+    assert decided(world) == (3, "resource")
+
+
 def test_nobody_is_asked_by_a_maker_that_does_not_fit_workers_to_nodes(world: World):
     finder = serve(world, {**MULTINODE, "mode": "static"}, [FreeSlot(30, 7000)])
     world.give_jobs(1, 2, 3, 4)
