@@ -123,7 +123,28 @@ def test_changes_are_read_once_beginning_with_what_comes_next(db: Database):
         history.record(connection, happened(history.Kind.WORKER, 3, 2, 3))
         history.record(connection, happened(history.Kind.JOB, 4))
         assert marks.place(connection, "reader") == start
-        last, changed = marks.changed_workers(connection, start, 10)
-        assert changed == {2: {"running"}, 3: {"running"}}
-        marks.move(connection, "reader", last)
-        assert marks.changed_workers(connection, marks.place(connection, "reader"), 10) == (last, {})
+        assert marks.changed_workers(connection, start, 4).is_cut
+        news = marks.changed_workers(connection, start, 10)
+        assert (news.became, news.is_cut) == ({2: {"running"}, 3: {"running"}}, False)
+        marks.move(connection, "reader", news.last)
+        assert marks.place(connection, "reader") == news.last
+        assert marks.changed_workers(connection, news.last, 10).became == {}
+
+
+def test_what_is_passed_over_is_not_read_later(db: Database):
+    with db.write() as connection:
+        start = marks.place(connection, "reader")
+        history.record(connection, happened(history.Kind.WORKER, 1, 2))
+        marks.skip(connection, "reader")
+        assert marks.place(connection, "reader") > start
+        assert marks.changed_workers(connection, marks.place(connection, "reader"), 10).became == {}
+
+
+def test_who_has_read_events_that_were_forgotten_goes_on_with_what_comes_next(db: Database):
+    with db.write() as connection:
+        history.record(connection, happened(history.Kind.WORKER, 1, 2, 3))
+        marks.place(connection, "reader")
+        history.forget(connection, history.Kind.WORKER, [1, 2, 3])
+        assert marks.place(connection, "reader") == 0
+        history.record(connection, happened(history.Kind.WORKER, 4))
+        assert marks.changed_workers(connection, marks.place(connection, "reader"), 10).became == {4: {"running"}}

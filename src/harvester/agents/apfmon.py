@@ -1,7 +1,7 @@
 """Tells a pilot factory monitor about workers (panda-protocol §15). It is a spectator: its failures hurt nobody.
 
 What it is told comes from the history, in a round of its own, so that no agent ever waits for it; what it did not take
-is not told again.
+is not told again, nor what happens while it is away.
 """
 
 import json
@@ -51,23 +51,32 @@ class ApfMonitor:
         self._registered: dict[str, datetime] = {}
 
     def round(self) -> None:
-        """Register this factory once an hour, and tell of workers.
+        """Register this factory once an hour, and tell of workers until all is told or the time of a round is over.
 
         Raises:
             StoreUnavailableError: the database is away.
         """
+        end = self._instance.tick() + self.period
+        try:
+            while self._tell_some() and self._instance.tick() < end:
+                continue
+        except httpx2.HTTPError as error:
+            log.warning("the pilot factory monitor was not told", error=str(error) or repr(error))
+            with self._instance.db.write() as connection:
+                marks.skip(connection, self.name)
+
+    def _tell_some(self) -> bool:
+        """Tell of the next workers that have changed; whether there may be more of them."""
         with self._instance.db.write() as connection:
             before = marks.place(connection, self.name)
-            last, became = marks.changed_workers(connection, before, _EVENTS_AT_ONCE)
-            changed = [each.worker for each in workers.find(connection, sorted(became))]
-            if last > before:
-                marks.move(connection, self.name, last)
-        new = {worker for worker, words in became.items() if WorkerStatus.SUBMITTED in words}
-        try:
-            self._register()
-            self._tell([each for each in changed if each.batch_id and each.status in _STATES], new)
-        except httpx2.HTTPError as error:
-            log.warning("the pilot factory monitor was not told", workers=len(changed), error=str(error) or repr(error))
+            news = marks.changed_workers(connection, before, _EVENTS_AT_ONCE)
+            changed = [each.worker for each in workers.find(connection, sorted(news.became))]
+            if news.last > before:
+                marks.move(connection, self.name, news.last)
+        new = {worker for worker, words in news.became.items() if WorkerStatus.SUBMITTED in words}
+        self._register()
+        self._tell([each for each in changed if each.batch_id and each.status in _STATES], new)
+        return news.is_cut
 
     def _register(self) -> None:
         if self._is_due("factory"):

@@ -1,6 +1,8 @@
 """How far somebody has read in the history."""
 
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, func, select, update
 
@@ -9,13 +11,40 @@ from harvester.store.schema import counters, history
 from harvester.store.sets import insert_missing
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerNews:
+    """What the next events say of workers.
+
+    Attributes:
+        last: number of the last event.
+        became: all that each worker has become in them.
+        is_cut: whether there may be more events.
+    """
+
+    last: int
+    became: Mapping[int, frozenset[str]]
+    is_cut: bool
+
+
 def place(connection: Connection, name: str) -> int:
-    """The last event that was read; who reads for the first time begins with what comes next."""
-    value = connection.scalar(select(counters.c.value).where(counters.c.name == name))
+    """The last event that was read; who reads for the first time begins with what comes next.
+
+    When the youngest events are forgotten with their workers, SQLite gives their numbers to others: then one begins
+    with what comes next, too.
+    """
+    newest = _newest(connection)
+    value: int | None = connection.scalar(select(counters.c.value).where(counters.c.name == name))
     if value is None:
-        value = connection.scalar(select(func.max(history.c.event_id))) or 0
-        insert_missing(connection, counters, [{"name": name, "value": value}])
-    return value
+        insert_missing(connection, counters, [{"name": name, "value": newest}])
+        return newest
+    if value > newest:
+        move(connection, name, newest)
+    return min(value, newest)
+
+
+def skip(connection: Connection, name: str) -> None:
+    """What has happened so far counts as read."""
+    move(connection, name, _newest(connection))
 
 
 def move(connection: Connection, name: str, event_id: int) -> None:
@@ -23,8 +52,8 @@ def move(connection: Connection, name: str, event_id: int) -> None:
     connection.execute(update(counters).where(counters.c.name == name).values(value=event_id))
 
 
-def changed_workers(connection: Connection, after: int, limit: int) -> tuple[int, dict[int, frozenset[str]]]:
-    """The last of the next events, and the workers that they are about with all that these have become in them."""
+def changed_workers(connection: Connection, after: int, limit: int) -> WorkerNews:
+    """The workers that the next events are about; the events of jobs among them are passed over."""
     columns = (history.c.event_id, history.c.kind, history.c.subject, history.c.became)
     query = select(*columns).where(history.c.event_id > after).order_by(history.c.event_id)
     rows = connection.execute(query.limit(limit)).all()
@@ -32,4 +61,9 @@ def changed_workers(connection: Connection, after: int, limit: int) -> tuple[int
     for _, kind, subject, became in rows:
         if kind == Kind.WORKER.value:
             found[subject].add(became)
-    return rows[-1][0] if rows else after, {worker: frozenset(some) for worker, some in found.items()}
+    last = rows[-1][0] if rows else after
+    return WorkerNews(last, {worker: frozenset(some) for worker, some in found.items()}, len(rows) == limit)
+
+
+def _newest(connection: Connection) -> int:
+    return connection.scalar(select(func.max(history.c.event_id))) or 0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 import pytest
+from sqlalchemy import delete
 from structlog.testing import capture_logs
 from world import MovingClock, World
 
@@ -15,6 +16,7 @@ from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Seen, Submitted
+from harvester.store.schema import history
 
 
 @dataclass
@@ -142,3 +144,48 @@ def test_nobody_waits_long_for_it(world: World, spectator: Spectator, keys: dict
     submit(world)
     watching.round()
     assert spectator.timeouts == timeouts
+
+
+def test_all_that_has_happened_since_the_last_round_is_told(
+    world: World, spectator: Spectator, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("harvester.agents.apfmon._EVENTS_AT_ONCE", 2)
+    watching = monitor(world, spectator)
+    spectator.take()
+    world.give_jobs(*range(1, 8))
+    world.work(Sizer)
+    world.work(Submitter)
+    watching.round()
+    told = [path for method, path, _ in spectator.take() if method == "POST"]
+    assert sorted(set(told)) == sorted(f"jobs/test:{each.batch_id}" for each in world.workers())
+
+
+def test_what_happens_while_it_is_away_is_not_told(world: World, spectator: Spectator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("harvester.agents.apfmon._EVENTS_AT_ONCE", 2)
+    watching = monitor(world, spectator)
+    spectator.take()
+    spectator.fails = True
+    world.give_jobs(1, 2, 3)
+    world.work(Sizer)
+    world.work(Submitter)
+    watching.round()
+    spectator.fails = False
+    watching.round()
+    assert [path for _, path, _ in spectator.take()] == []
+
+
+def test_it_hears_of_workers_also_when_all_former_events_were_forgotten(world: World, spectator: Spectator):
+    watching = monitor(world, spectator)
+    submit(world)
+    watching.round()
+    with world.db.write() as connection:
+        connection.execute(delete(history))
+    watching.round()
+    spectator.take()
+    world.give_jobs(2)
+    world.clock.forward(minutes=10)
+    world.work(Sizer)
+    world.work(Submitter)
+    watching.round()
+    (_, second) = world.workers()
+    assert f"jobs/test:{second.batch_id}" in [path for _, path, _ in spectator.take()]
