@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from harvester.panda.errors import PandaUnavailable
+from harvester.panda.errors import PandaRefused, PandaUnavailable
 
 _FIRST: Final = 0.5
 _LAST: Final = 5.0
@@ -52,11 +52,14 @@ class Line:
 
     @contextmanager
     def asking(self) -> Iterator[None]:
-        """A call to the server, from which is learnt whether it answers."""
+        """A call to the server, from which is learnt whether it answers; to say no is an answer."""
         try:
             yield
         except PandaUnavailable:
             self.note_failure()
+            raise
+        except PandaRefused:
+            self.note_answer()
             raise
         self.note_answer()
 
@@ -66,7 +69,7 @@ class Line:
             self._next = self._tick()
 
     def note_answer(self) -> None:
-        """The server has done what it was asked for."""
+        """The server has answered what it was asked."""
         with self._lock:
             self._failures, self._pause = 0, _FIRST
 

@@ -7,7 +7,7 @@ than the resource likes, never less often than `[monitor] checkInterval`.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -193,7 +193,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         self._write_unseen(connection, seen, now)
         wakes = write_jobs(self.instance, connection, seen, verdicts, agent=self.name)
         condemned = self._write_kills(connection, seen, rules, now)
-        workers.relate(connection, [(each.held.worker.worker_id, job) for each in seen for job in each.news.job_ids])
+        workers.relate(connection, [pair for each in seen for pair in _new_relations(each)])
         changed = sorted({each.held.worker.queue for each in seen if _makes_room(each, verdicts)})
         for pair in (QUEUE_SIZE, QUEUE_FETCH):
             leases.nudge_queues(connection, pair, changed, now, timedelta(seconds=0.2))
@@ -348,6 +348,12 @@ def _makes_room(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
     if each.is_jobless:
         return False
     return verdict is not None and (each.has_pushed_jobs or verdict.status is not WorkerStatus.FAILED)
+
+
+def _new_relations(each: Observation) -> Iterator[tuple[int, int]]:
+    """Jobs that a pulling worker says it runs, who says so in every round, as far as that is not known."""
+    worker = each.held.worker
+    return ((worker.worker_id, job) for job in each.news.job_ids if job not in worker.job_ids)
 
 
 def _not_yet_listed(worker: Worker, answer: CheckOutcome, settled: datetime) -> CheckOutcome:

@@ -21,6 +21,7 @@ from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.panda import Credentials, PandaClient
+from harvester.panda.errors import PandaRefused
 from harvester.store import jobs, workers
 from harvester.store.jobs import NewJob
 from harvester.store.leases import TOGETHER
@@ -72,6 +73,14 @@ def test_one_answer_ends_the_trouble(tick: Tick):
     assert line.is_open
     assert not line.is_in_trouble
     assert list(attempts(line, tick, 0.75))[1:] == [tick.now - 0.25]
+
+
+def test_to_say_no_is_an_answer(tick: Tick):
+    line = Line(tick=tick)
+    list(attempts(line, tick, 60))
+    with pytest.raises(PandaRefused), line.asking():
+        raise PandaRefused("https://panda.example.org", "not for you")
+    assert not line.is_in_trouble
 
 
 def test_few_failures_may_be_the_fault_of_what_was_asked(tick: Tick):

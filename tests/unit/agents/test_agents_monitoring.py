@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from world import QUEUE, FakeMessenger, FakeResource, World
 
 from harvester.agents.monitor import Monitor
@@ -245,6 +245,18 @@ def test_a_pilot_cannot_end_a_job_that_another_worker_has(world: World, submitte
     assert world.job(1).status is JobStatus.RUNNING
     with world.db.read() as connection:
         assert connection.scalars(select(file_table.c.lfn)).all() == []
+
+
+def test_what_a_pilot_says_in_every_round_is_written_once(world: World):
+    pilot = a_pilot_that_says_it_runs(world, job_id=1)
+    world.work(Monitor)
+    assert world.worker(pilot).job_ids == (1,)
+    statements: list[str] = []
+    event.listen(world.db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
+    world.clock.forward(hours=1)
+    assert world.work(Monitor) == 1
+    assert statements
+    assert not [each for each in statements if each.startswith("INSERT INTO job_workers")]
 
 
 def test_the_servers_kill_hits_the_worker_that_got_the_job(world: World, submitted: Submitted):
