@@ -98,6 +98,11 @@ class Unit:
     claim: Claim
     about: str
 
+    @property
+    def waits_for_others(self) -> bool:
+        """Whether it asks somebody besides the server that the agent's line is about, whose slowness proves nothing."""
+        return False
+
 
 @dataclass(frozen=True, slots=True)
 class Pace:
@@ -143,6 +148,13 @@ class Agent(ABC, Generic[UnitT, ResultT]):
     @abstractmethod
     def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next row is due; None if none will be. Rows of the queues `besides` do not count."""
+
+    def waiting_since(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
+        """Since when work waits that it could take: that of `horizon`, but for rows that wait for somebody else first.
+
+        Asked now and then, to know whether it is stuck.
+        """
+        return self.horizon(connection, besides)
 
     def left_alone(self, connection: Connection, now: datetime) -> frozenset[str]:  # noqa: ARG002 (for those who do)
         """Queues whose rows it may not claim now; none by default."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -11,6 +12,8 @@ from harvester.agents.sweeper import REPEATABLE, Answers, SweepUnit, by_queue, s
 from harvester.plugins.api import Later
 from harvester.store import history, leases, workers
 from harvester.store.leases import UNCLAIMED, WORKER_KILL, ClaimTicket
+
+_SENT: Final = "kill sent"
 
 
 class Killer(Agent[SweepUnit, Answers]):
@@ -28,6 +31,10 @@ class Killer(Agent[SweepUnit, Answers]):
         """When the next worker is to be killed."""
         return leases.next_due(connection, WORKER_KILL, besides=besides)
 
+    def waiting_since(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
+        """Workers of which nobody knows whether the resource holds them wait for the reconciler."""
+        return workers.next_to_kill(connection, besides)
+
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers to kill, by queue; those that the resource was not asked to take yet end here."""
         self._end_intents(connection, ticket)
@@ -36,6 +43,8 @@ class Killer(Agent[SweepUnit, Answers]):
 
     def _end_intents(self, connection: Connection, ticket: ClaimTicket) -> None:
         unwanted = workers.condemned_intents(connection, ticket)
+        if len(unwanted) == ticket.limit:
+            ticket.reached_limit.set()
         reasons = [(each, "killed before it was submitted") for each in unwanted]
         record_missed(connection, self.instance, reasons, fence=UNCLAIMED, now=ticket.now, agent=self.name)
         cancel_jobs_of(connection, unwanted, ticket.now, self.name)
@@ -45,17 +54,19 @@ class Killer(Agent[SweepUnit, Answers]):
         return self.instance.call(self.instance.plugins.sweeper(unit.about).kill, unit.workers, Later)
 
     def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
-        """What was asked is history; only a check tells that a worker has ended."""
+        """What the resource says is history, but not again and again; only a check tells that a worker has ended."""
         now = self.instance.clock()
         again = now + timedelta(seconds=self.instance.settings.sweeper.check_interval)
-        workers.settle_kills(connection, [each.worker_id for each in unit.workers], unit.claim.fence, again)
+        ids = [each.worker_id for each in unit.workers]
+        workers.settle_kills(connection, ids, unit.claim.fence, again)
+        known = history.last_causes(connection, history.Kind.WORKER, ids, _SENT)
+        told = [(each, said(answer)) for each, answer in zip(unit.workers, result, strict=True)]
         history.record(
             connection,
             [
-                history.Event(
-                    history.Kind.WORKER, each.worker_id, now, each.status, "kill sent", said(answer), self.name
-                )
-                for each, answer in zip(unit.workers, result, strict=True)
+                history.Event(history.Kind.WORKER, each.worker_id, now, each.status, _SENT, words, self.name)
+                for each, words in told
+                if known.get(each.worker_id) != words[: history.LONGEST_CAUSE]
             ],
         )
         return ("monitor",)

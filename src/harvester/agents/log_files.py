@@ -4,6 +4,7 @@ A worker may write whatever it likes where its log is expected, so nothing there
 pipes and devices are refused.
 """
 
+import errno
 import io
 import os
 import re
@@ -20,6 +21,8 @@ LARGEST: Final = 32 * 2**20
 EMPTY: Final = ""
 """The state of a log in which nothing stands yet."""
 _PIECE: Final = 2**18
+_NEVER: Final = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG})
+"""What the system says of links, and of names that no file can have."""
 _ODD: Final = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST_NAME: Final = 150
 
@@ -28,14 +31,23 @@ def open_log(path: str, access_point: str, log_dir: str | None) -> BinaryIO:
     """Open a log in the worker's access point or below the directory of logs.
 
     Raises:
-        OSError: it cannot be opened; FileNotFoundError if it is not there yet.
+        OSError: it cannot be opened now; FileNotFoundError if it is not there yet.
         NotRegularFileError: it is none that may be sent.
     """
     for root in (access_point, os.path.realpath(log_dir) if log_dir else ""):
         parts = _parts_below(path, root)
         if parts:
-            return open_below(Path(root), parts)
+            return _open_below(Path(root), parts)
     raise NotRegularFileError(f"{path} is neither in the access point nor below logDir")
+
+
+def _open_below(root: Path, parts: tuple[str, ...]) -> BinaryIO:
+    try:
+        return open_below(root, parts)
+    except OSError as error:
+        if error.errno in _NEVER:
+            raise NotRegularFileError(str(error)) from error
+        raise
 
 
 def _parts_below(path: str, root: str) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Brings the logs of workers to the server that keeps files, each time that a worker is reported and its log has grown.
 
-The server replaces a file by a later one of the same name, so a log is always sent as a whole. Nothing waits for a log:
-what cannot be sent now is tried again at growing distances for as long as the worker is kept.
+The server replaces a file by a later one of the same name, so a log is always sent as a whole. What cannot be sent now
+is tried again at growing distances for as long as the worker is kept, and for its sake that is longer than usual.
 """
 
 from collections import defaultdict
@@ -18,6 +18,7 @@ from harvester.agents.lines import Line
 from harvester.agents.log_files import EMPTY, name_for, open_log, public_url, state_of, to_send
 from harvester.core.workers import Worker
 from harvester.panda.errors import PandaError
+from harvester.plugins.tools.regular_files import NotRegularFileError
 from harvester.store import leases, worker_logs, workers
 from harvester.store.leases import WORKER_LOG, Claim, ClaimTicket
 from harvester.store.worker_logs import WorkerLogs
@@ -50,7 +51,7 @@ class Brought:
     Attributes:
         sent: what the server has, as in `WorkerLogs`.
         urls: where logs can be read.
-        failed: whether the server did not take one.
+        failed: whether one could not be read, or the server did not take it.
     """
 
     sent: dict[str, str]
@@ -108,13 +109,13 @@ class LogUploader(Agent[LogsUnit, Mapping[int, Brought]]):
             told = {"queue": worker.queue, "worker": worker.worker_id, "log": path}
             try:
                 self._bring_one(stream, path, worker, result)
-            except PandaError as error:
-                result.failed = True
-                log.warning("log not uploaded, it is tried again", **told, error=str(error))
             except FileNotFoundError:
                 continue
-            except OSError as error:
-                log.warning("log not uploaded", **told, error=str(error))
+            except NotRegularFileError as error:
+                log.warning("log never uploaded: no ordinary file where logs may be", **told, error=str(error))
+            except (PandaError, OSError) as error:
+                result.failed = True
+                log.warning("log not uploaded, it is tried again", **told, error=str(error))
         return result
 
     def _bring_one(self, stream: str, path: str, worker: Worker, result: Brought) -> None:

@@ -35,6 +35,7 @@ log = structlog.get_logger(__name__)
 _RETRY: Final = timedelta(seconds=8)
 _ENDED: Final = frozenset({"finished", "failed"})
 _NOTHING_WANTED: Final = JobReply(accepted=True)
+_REPORTS: Final = "jobs"
 _SEARCHES: Final = "searches"
 _NOT_ASKED: Final = JobReply(accepted=False, reason="the server could not be asked")
 """For jobs that somebody else reports; that they could not be asked about is logged once for all."""
@@ -52,6 +53,11 @@ class JobsUnit(Unit):
     jobs: Sequence[Job]
     checkpoints: Sequence[File] = ()
     keeping: frozenset[int] = frozenset()
+
+    @property
+    def waits_for_others(self) -> bool:
+        """For iDDS, or for a server of checkpoints."""
+        return self.about != _REPORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ class JobPropagator(Agent[JobsUnit, Told]):
         alone = dict(zip(free, (job for job in found if job.job_id in waiting), strict=False))
         ordinary = [job for job in found if job.events is not EventMode.SAMPLES]
         searching = [job for job in found if job.events is EventMode.SAMPLES and job not in alone.values()]
-        parts = {"jobs": ordinary, _SEARCHES: searching, **{slot: [job] for slot, job in alone.items()}}
+        parts = {_REPORTS: ordinary, _SEARCHES: searching, **{slot: [job] for slot, job in alone.items()}}
         return [self._unit(about, some, waiting, ticket.fence) for about, some in parts.items() if some]
 
     @staticmethod

@@ -1,6 +1,5 @@
 """Runs agents: threads, pacing, renewing claims, containing errors, stopping."""
 
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -43,7 +42,7 @@ _MOMENT: Final = 0.02
 _BRIEF: Final = 1.0
 """Seconds after which a unit at work no longer counts against its agent's threads: whoever hangs hangs alone."""
 _SERVERS_TIME: Final = 30.0
-"""The same where all units wait for the server: to ask it more often would not help it."""
+"""The same for units that wait for the server alone: to ask it more often would not help it."""
 _TO_PROBE: Final = 3
 """Rows that are taken to find out whether the server is well again."""
 _MOST_SLOW: Final = 64
@@ -110,7 +109,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         self._lock = threading.Lock()
         self._in_hand: dict[int, _InHand[UnitT]] = {}
         self._fruitless = 0
-        self._looked = tick()
+        self._active = tick()
         self._dispatcher = threading.Thread(target=self._dispatch, name=agent.name, daemon=True)
 
     def start(self) -> None:
@@ -126,15 +125,15 @@ class AgentRunner(Generic[UnitT, ResultT]):
 
     @property
     def silence(self) -> float:
-        """Seconds since it last looked for work, or knew that it need not."""
-        return self._tick() - self._looked
+        """Seconds since it last looked for work, began some, or knew that it need not."""
+        return self._tick() - self._active
 
     def overdue(self, connection: Connection) -> float:
         """Seconds that work has waited which it could take; what waits for a unit in hand or a rest has its reason."""
         if self.agent.line and self.agent.line.is_in_trouble:
             return 0.0
         now = self.agent.instance.clock()
-        due = self.agent.horizon(connection, self._busy() | self.agent.left_alone(connection, now))
+        due = self.agent.waiting_since(connection, self._busy() | self.agent.left_alone(connection, now))
         return max((now - due).total_seconds(), 0.0) if due else 0.0
 
     def stop(self) -> None:
@@ -209,12 +208,12 @@ class AgentRunner(Generic[UnitT, ResultT]):
         if not self._is_alive() or not self._has_room():
             return (), _BLOCKED_NAP
         if line and not line.is_open:
-            self._looked = self._tick()
+            self._active = self._tick()
             return (), _BLOCKED_NAP
         now = self.agent.instance.clock()
         with self._db.read() as connection:
             horizon = self.agent.horizon(connection)
-        self._looked = self._tick()
+        self._active = self._tick()
         longest = max(min(self.agent.pace.ceiling, _LONGEST_NAP), _SHORTEST_NAP)
         if horizon is None or horizon > now:
             self._fruitless = 0
@@ -242,10 +241,14 @@ class AgentRunner(Generic[UnitT, ResultT]):
         """Whether one more unit may be begun; one that takes long gives its thread up to others, within limits."""
         now = self._tick()
         with self._lock:
-            ages = [now - each.started for each in self._in_hand.values() if each.started is not None]
-        counted = _BRIEF if self.agent.line is None else _SERVERS_TIME
-        limits = ((counted, self.agent.pace.threads), (_PATIENCE, _MOST_SLOW), (math.inf, _MOST_HANGING))
-        return all(sum(age < limit for age in ages) < most for limit, most in limits)
+            at_work = [(now - each.started, each.unit) for each in self._in_hand.values() if each.started is not None]
+        counted = sum(age < self._counted_for(unit) for age, unit in at_work)
+        slow = sum(age < _PATIENCE for age, _ in at_work)
+        return counted < self.agent.pace.threads and slow < _MOST_SLOW and len(at_work) < _MOST_HANGING
+
+    def _counted_for(self, unit: UnitT) -> float:
+        """Seconds for which a unit at work takes up one of the agent's threads."""
+        return _BRIEF if self.agent.line is None or unit.waits_for_others else _SERVERS_TIME
 
     def _count_in_hand(self) -> int:
         with self._lock:
@@ -277,8 +280,9 @@ class AgentRunner(Generic[UnitT, ResultT]):
         return line is None
 
     def _begin_one(self, unit: UnitT) -> None:
+        self._active = self._tick()
         with self._lock:
-            self._in_hand[id(unit)].started = self._tick()
+            self._in_hand[id(unit)].started = self._active
         name = f"{self.agent.name}:{unit.about}"
         try:
             threading.Thread(target=self._work, args=(unit,), name=name, daemon=True).start()
@@ -300,10 +304,10 @@ class AgentRunner(Generic[UnitT, ResultT]):
             result = self.agent.act(unit)
             reach(f"{self.agent.name}.before_commit")
             wanted = self._commit(unit, result)
+            self.agent.instance.wake(*wanted)
             reach(f"{self.agent.name}.after_commit")
             self.agent.after_commit(unit, result)
             self._count_success(unit.about)
-            self.agent.instance.wake(*wanted)
         except Exception as error:  # noqa: BLE001 (the loop's edge: whatever a plugin raises stays with its unit)
             self._count_failure(unit.about, error)
             _complain(self.agent.name, unit.about, error)

@@ -204,7 +204,15 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
                     del late[held.worker.worker_id]
         if late:
             log.error("batch jobs submitted after their claim was lost are killed", workers=sorted(late))
-            self.instance.call(self.instance.plugins.sweeper(unit.about).kill, list(late.values()), Later)
+            self._kill(unit.about, list(late.values()))
+
+    def _kill(self, queue: str, late: Sequence[Worker]) -> None:
+        """No row knows of these batch jobs, so nobody would try it again."""
+        answers = self.instance.call(self.instance.plugins.sweeper(queue).kill, late, Later)
+        left = [(worker, answer) for worker, answer in zip(late, answers, strict=True) if not isinstance(answer, Done)]
+        for worker, answer in left:
+            what = "a batch job that no worker has could not be killed; end it by hand"
+            log.error(what, queue=queue, worker=worker.worker_id, batch_id=worker.batch_id, reason=answer.reason)
 
 
 def _is_or_may_become(worker: Worker, batch_id: str | None) -> bool:

@@ -13,7 +13,7 @@ from harvester.agents.base import Agent, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.plugins.api import Done, Failed, Later
 from harvester.store import jobs, leases, workers
-from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
+from harvester.store.leases import JOB_WORK, WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 log = structlog.get_logger(__name__)
@@ -45,11 +45,17 @@ class Sweeper(Agent[SweepUnit, Answers]):
 
     def horizon(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """When the next worker or job has been kept long enough."""
-        due = [
+        return _earlier(
             leases.next_due(connection, WORKER_WORK, WorkerPhase.SWEEP, besides=besides),
-            leases.next_due(connection, leases.JOB_WORK, JobPhase.SWEEP, besides=besides),
-        ]
-        return min((each for each in due if each is not None), default=None)
+            leases.next_due(connection, JOB_WORK, JobPhase.SWEEP, besides=besides),
+        )
+
+    def waiting_since(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
+        """Workers that the server has not heard of yet, or whose logs it has not taken, wait for it."""
+        return _earlier(
+            workers.next_to_sweep(connection, besides, self.instance.clock()),
+            leases.next_due(connection, JOB_WORK, JobPhase.SWEEP, besides=besides),
+        )
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers that have been kept long enough; jobs without workers go at once."""
@@ -78,6 +84,10 @@ class Sweeper(Agent[SweepUnit, Answers]):
         rest = Claim(WORKER_WORK, [each.worker_id for each, _ in left], unit.claim.fence)
         leases.give_back(connection, rest, self.instance.clock() + _RETRY)
         return (self.name,)
+
+
+def _earlier(*moments: datetime | None) -> datetime | None:
+    return min((each for each in moments if each is not None), default=None)
 
 
 def by_queue(found: Sequence[Worker], pair: leases.Pair, ticket: ClaimTicket) -> list[SweepUnit]:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, fun
 
 from harvester.store.schema import duties, event_requests, jobs, owners, queues, worker_logs, workers
 from harvester.store.selection import Selection, Values
-from harvester.store.sets import one_of
+from harvester.store.sets import none_of, one_of
 from harvester.store.types import UtcTime
 
 UNCLAIMED: Final = 0
@@ -180,13 +180,22 @@ def release_owner(connection: Connection, owner_id: int, now: datetime) -> int:
 
 
 def next_due(
-    connection: Connection, pair: Pair, phase: StrEnum | None = None, *, besides: Collection[str] = ()
+    connection: Connection,
+    pair: Pair,
+    phase: StrEnum | None = None,
+    *where: ColumnElement[bool],
+    besides: Collection[str] = (),
 ) -> datetime | None:
     """When the next row of this kind of work is due, held ones when their claim runs out; None if there is none.
 
-    Rows of the queues `besides` do not count.
+    Args:
+        connection: any transaction.
+        pair: the kind of work.
+        phase: of the rows, where several agents share the pair.
+        where: what the rows must be besides.
+        besides: rows of these queues do not count.
     """
-    query = select(func.min(pair.due))
+    query = select(func.min(pair.due)).where(*where)
     if phase is not None:
         query = query.where(pair.table.c.phase == phase)
     if pair in {QUEUE_FETCH, QUEUE_SIZE}:
@@ -249,9 +258,14 @@ def _chosen(connection: Connection, pair: Pair, keys: Sequence[int | str]) -> Co
 
 
 def claim_queues(connection: Connection, pair: Pair, ticket: ClaimTicket) -> list[str]:
-    """Names of queues that are due, now held under the ticket; only active ones, except to watch over their workers."""
-    wanted = pair.due <= ticket.now if pair is QUEUE_MONITOR else and_(pair.due <= ticket.now, queues.c.active == 1)
-    due = select(queues.c.name).where(wanted).order_by(pair.due).limit(ticket.limit)
+    """Names of queues that are due, now held under the ticket; only active ones, except to watch over their workers.
+
+    One that was nudged while the agent lets it rest has to wait all the same.
+    """
+    wanted = (pair.due <= ticket.now, *none_of(queues.c.name, ticket.busy))
+    if pair is not QUEUE_MONITOR:
+        wanted = (*wanted, queues.c.active == 1)
+    due = select(queues.c.name).where(*wanted).order_by(pair.due).limit(ticket.limit)
     names = list(connection.scalars(due.with_for_update(skip_locked=True)))
     if len(names) == ticket.limit:
         ticket.reached_limit.set()

@@ -1,11 +1,11 @@
 """Workers in the database."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Connection, String, and_, cast, delete, func, or_, select, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, String, and_, cast, delete, func, or_, select, type_coerce, update
 
 from harvester.core.jobs import Kill, PilotError
 from harvester.core.records import record_type
@@ -15,10 +15,12 @@ from harvester.store.leases import (
     JOB_WORK,
     TOGETHER,
     WORKER_KILL,
+    WORKER_LOG,
     WORKER_REPORT,
     WORKER_WORK,
     ClaimTicket,
     claim_rows,
+    next_due,
 )
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, worker_logs, workers
 from harvester.store.selection import Selection, Values
@@ -73,6 +75,8 @@ HELD: Final = _WORKER.with_columns(
 _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _WIDTH: Final = len(_FIELDS)
+_LOGS_AWAITED: Final = timedelta(days=3)
+"""How long after its end a worker is kept for the sake of a log that cannot be uploaded: not for ever."""
 
 
 @record_type
@@ -192,17 +196,39 @@ def claim_to_kill(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
     return [_worker(values) for values in rows]
 
 
+def next_to_kill(connection: Connection, besides: Collection[str]) -> datetime | None:
+    """When the next worker may be killed that need not be found first, outside the queues `besides`."""
+    is_known = unindexed(workers.c.phase) != WorkerPhase.SETTLE
+    return next_due(connection, WORKER_KILL, None, is_known, besides=besides)
+
+
 def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
-    """Ended workers whose keep time is over and whose end the server knows, as it knows the ends of their jobs."""
+    """Ended workers whose keep time is over and that nobody has to hear of any more."""
+    is_over = (workers.c.phase == WorkerPhase.SWEEP, *_is_told(ticket.now))
+    rows = claim_rows(connection, WORKER_WORK, _WORKER, ticket, *is_over, *none_of(workers.c.queue, ticket.busy))
+    return [_worker(values) for values in rows]
+
+
+def next_to_sweep(connection: Connection, besides: Collection[str], now: datetime) -> datetime | None:
+    """When the next worker may be claimed to be swept that waits for nothing else, outside the queues `besides`."""
+    return next_due(connection, WORKER_WORK, WorkerPhase.SWEEP, *_is_told(now), besides=besides)
+
+
+def _is_told(now: datetime) -> tuple[ColumnElement[bool], ...]:
+    """The server knows how a worker and its jobs have ended, and has its logs or has not taken them for too long."""
     open_job = (
         select(job_workers.c.job_id)
         .join(jobs, jobs.c.job_id == job_workers.c.job_id)
         .where(job_workers.c.worker_id == workers.c.worker_id, jobs.c.phase != JobPhase.SWEEP, _HAS_PUSHED_JOBS)
         .exists()
     )
-    is_over = (workers.c.phase == WorkerPhase.SWEEP, workers.c.report_due.is_(None), ~open_job)
-    rows = claim_rows(connection, WORKER_WORK, _WORKER, ticket, *is_over, *none_of(workers.c.queue, ticket.busy))
-    return [_worker(values) for values in rows]
+    log_to_bring = (
+        select(worker_logs.c.worker_id)
+        .where(worker_logs.c.worker_id == workers.c.worker_id, WORKER_LOG.due.is_not(None))
+        .where(workers.c.ended_at > now - _LOGS_AWAITED)
+        .exists()
+    )
+    return workers.c.report_due.is_(None), ~open_job, ~log_to_bring
 
 
 def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:

@@ -1,5 +1,6 @@
 """Logs of workers on their way to the server: which, when, how much of them, and nothing else."""
 
+import errno
 import itertools
 import os
 import tempfile
@@ -54,7 +55,8 @@ class Logging:
             connection.execute(worker_table.update().values(**columns))
 
     def end(self) -> None:
-        self.change(status=WorkerStatus.FINISHED, phase=WorkerPhase.SWEEP, report_due=self.world.clock(), due=NOW)
+        now = self.world.clock()
+        self.change(status=WorkerStatus.FINISHED, phase=WorkerPhase.SWEEP, ended_at=now, report_due=now, due=now)
 
     def report(self) -> None:
         self.world.clock.forward(seconds=3)
@@ -288,13 +290,47 @@ def test_what_the_server_can_be_told_does_not_wait_for_all_logs_of_a_slow_upload
     assert len(uploads(control)) == 5
 
 
-def test_a_worker_that_is_swept_takes_the_care_for_its_logs_along(logging: Logging, control: DevControl):
+def test_a_log_that_cannot_be_read_now_is_tried_again(
+    logging: Logging, control: DevControl, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    logging.out.write_text("text")
+    logging.end()
+    logging.report()
+    with monkeypatch.context() as patch:
+        patch.setattr("harvester.agents.log_uploader.open_log", broken)
+        logging.bring()
+    assert logging.due() == 30
+    logging.world.clock.forward(seconds=30)
+    logging.bring()
+    assert uploads(control) == ["jedilog/test__1.out: 4 bytes"]
+    assert logging.rows() == []
+
+
+def test_a_worker_is_not_swept_before_its_log_is_sent(logging: Logging, control: DevControl):
     control.fault(FaultKind.HTTP_500, method=UPLOADED)
     logging.out.write_text("text")
     logging.end()
     logging.report()
     logging.bring()
-    logging.world.clock.forward(days=1)
+    logging.world.clock.forward(days=2)
+    assert logging.world.work(Sweeper) == 0
+    control.clear_faults()
+    logging.bring()
+    logging.report()
+    assert uploads(control)[-1] == "jedilog/test__1.out: 4 bytes"
+    assert logging.world.work(Sweeper) == 1
+
+
+def test_a_log_that_cannot_be_sent_keeps_no_worker_for_ever(logging: Logging, control: DevControl):
+    control.fault(FaultKind.HTTP_500, method=UPLOADED)
+    logging.out.write_text("text")
+    logging.end()
+    logging.report()
+    logging.bring()
+    logging.world.clock.forward(days=3)
     logging.world.work(Sweeper)
     with logging.world.db.read() as connection:
         assert workers.find(connection, [1]) == []

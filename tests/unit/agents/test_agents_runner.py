@@ -11,16 +11,20 @@ from sqlalchemy import Connection
 from world import QUEUE, FakeResource, World
 
 from harvester.agents.base import Agent
+from harvester.agents.event_reports import NOTHING_TOLD
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.preparator import PreparatorAgent
+from harvester.agents.propagator import JobPropagator, JobsUnit, Told
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.runner import AgentRunner
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter, SubmitUnit
+from harvester.core.events import EventMode
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.panda.devserver import DevControl
+from harvester.panda.messages import JobReply
 from harvester.plugins.api import SubmitOutcome
 from harvester.plugins.data.dummy import DummyPreparator
 from harvester.store import files, jobs, leases
@@ -485,3 +489,60 @@ def test_work_that_gets_no_thread_is_given_back(world: World, tick: Tick, monkey
         world.wake("submitter")
         until(lambda: world.worker(1).batch_id)
     assert world.resource.asked == [[1]]
+
+
+# ---- whom others wait for --------------------------------------------------------------------------------------------
+
+
+class SlowToAcknowledge(Submitter):
+    """Tells somebody that the result is safe who takes it in when the test is over."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.instance)
+        self.gate = threading.Event()
+
+    def after_commit(self, _unit: object, _result: object) -> None:
+        assert self.gate.wait(PATIENCE)
+
+
+def test_others_begin_while_a_slow_plugin_is_told_that_the_result_is_safe(world: World, tick: Tick):
+    given_intents(world, QUEUE)
+    agent, woken = SlowToAcknowledge(world), threading.Event()
+    world.wake.listen("monitor", woken.set)
+    with running(world, agent, tick):
+        until(woken.is_set)
+        agent.gate.set()
+
+
+class Searching(JobPropagator):
+    """Waits for iDDS until the test is over; the server takes every report."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__(world.instance)
+        self.gate = threading.Event()
+        self.begun: list[str] = []
+
+    def act(self, unit: JobsUnit) -> Told:
+        self.begun.append(unit.about)
+        assert unit.about != "searches" or self.gate.wait(2 * PATIENCE)
+        return Told([JobReply(accepted=True)] * len(unit.jobs), NOTHING_TOLD)
+
+
+def given_report(world: World, job_id: int, events: EventMode | None = None) -> None:
+    """A job of which the server has to be told."""
+    job = Job(job_id, QUEUE, JobStatus.STARTING, JobSubstatus.FETCHED, events=events)
+    with world.db.write() as connection:
+        jobs.insert_fetched(connection, [NewJob(job, {})], world.clock() - leases.TOGETHER)
+
+
+def test_reports_that_wait_for_idds_take_no_thread_from_the_others(world: World, tick: Tick):
+    world.configure(propagator={"nThreads": 1})
+    given_report(world, 1, EventMode.SAMPLES)
+    agent = Searching(world)
+    with running(world, agent, tick):
+        until(lambda: agent.begun == ["searches"])
+        given_report(world, 2)
+        tick.now += 1
+        world.wake("propagator")
+        until(lambda: agent.begun == ["searches", "jobs"])
+        agent.gate.set()

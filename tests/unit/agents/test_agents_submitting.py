@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import pytest
+from structlog.testing import capture_logs
 from world import NOW, QUEUE, FakeWorkerMaker, World
 
 from harvester.agents.event_reports import NOTHING_TOLD
@@ -16,10 +17,10 @@ from harvester.core.clock import MOST_APART
 from harvester.core.jobs import JobStatus, JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
 from harvester.panda.messages import JobReply
-from harvester.plugins.api import Failed, Grade, GroupToServe, Refused, Submitted, Unclear, WorkerPlan
+from harvester.plugins.api import Failed, Grade, GroupToServe, Later, Refused, Submitted, Unclear, WorkerPlan
 from harvester.plugins.pool import QueueUnknownError
 from harvester.store import history, jobs, leases, worker_counts, workers
-from harvester.store.leases import BATCH
+from harvester.store.leases import BATCH, ClaimTicket
 
 
 @pytest.fixture
@@ -333,6 +334,24 @@ def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
     assert world.worker(1).batch_id == "batch-1"
 
 
+def test_a_late_batch_job_that_cannot_be_killed_is_named(
+    world: World, intended: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch
+):
+    intended(1)
+    submitter = Submitter(world.instance)
+    (unit,) = world.claim(submitter)
+    free_all(world)
+    for _ in range(2):
+        world.work(Reconciler)
+        world.clock.forward(minutes=2)
+    world.work(Submitter)
+    monkeypatch.setattr(world.resource, "kill", lambda some: [Later("no answer") for _ in some])
+    with capture_logs() as lines:
+        world.finish(submitter, unit, [Submitted("late")])
+    told = [(line["worker"], line["batch_id"], line["reason"]) for line in lines if "batch_id" in line]
+    assert told == [(1, "late", "no answer")]
+
+
 def test_a_batch_job_that_was_adopted_meanwhile_is_left_alone(world: World, intended: Callable[[int], list[int]]):
     intended(1)
     submitter = Submitter(world.instance)
@@ -379,6 +398,13 @@ def test_a_queue_that_was_taken_out_of_the_configuration_holds_its_intents_back(
     world.pool.known[QUEUE] = queue
     world.work(Submitter)
     assert world.worker(1).status is WorkerStatus.SUBMITTED
+
+
+def test_a_queue_that_rests_is_left_alone_however_often_it_is_nudged(world: World, waiting: Callable[..., list[int]]):
+    waiting(1)
+    nudge(world)
+    assert world.claim(Sizer(world.instance), busy=frozenset({QUEUE})) == []
+    assert world.work(Sizer) == 1
 
 
 # ---- unwanted before they are there ----------------------------------------------------------------------------------
@@ -626,6 +652,18 @@ def test_the_reconciler_signs_for_what_it_gives_up(world: World, intended: Calla
     with world.db.read() as connection:
         last = history.of(connection, history.Kind.JOB, 1)[-1]
     assert (last.became, last.agent) == (JobSubstatus.MISSED, "reconciler")
+
+
+def test_where_more_intents_are_to_end_than_one_claim_takes_nobody_pauses(
+    world: World, intended: Callable[[int], list[int]]
+):
+    intended(2)
+    unwant(world, 1)
+    unwant(world, 2)
+    ticket = ClaimTicket(world.owner.next_fence(), world.clock(), world.clock() + timedelta(minutes=1), limit=1)
+    with world.db.write() as connection:
+        assert list(Killer(world.instance).claim(connection, ticket)) == []
+    assert ticket.reached_limit.is_set()
 
 
 def test_an_intent_that_was_given_up_is_not_killed_again_and_again(world: World, intended: Callable[[int], list[int]]):

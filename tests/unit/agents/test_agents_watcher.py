@@ -8,22 +8,30 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from structlog.testing import capture_logs
+from test_agents_reporting import given_worker
+from test_agents_runner import until
 from world import MovingClock, World, settings_with
 
 from harvester.agents.alarm_mail import AlarmMail, MailError
 from harvester.agents.base import Agent
+from harvester.agents.killer import Killer
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.runner import AgentRunner, _InHand
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
+from harvester.agents.sweeper import Sweeper
 from harvester.agents.watcher import Watcher, signs_of
 from harvester.core.holds import Hold, HoldMode
-from harvester.core.jobs import Job, JobStatus, JobSubstatus
+from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill
 from harvester.core.watching import Sign
+from harvester.core.workers import WorkerStatus
 from harvester.logs import area_of
-from harvester.store import holds, jobs
+from harvester.store import holds, jobs, workers
 from harvester.store.jobs import NewJob
+from harvester.store.schema import WorkerPhase
+from harvester.store.schema import workers as worker_table
 
 WELL = [Sign("monitor", 1), Sign("preparator", 1)]
 STUCK = [Sign("monitor", 400), Sign("preparator", 1)]
@@ -172,6 +180,19 @@ def test_an_agent_that_looks_for_work_is_not_silent_and_what_it_leaves_is_overdu
     assert signs_of([runner], world.db) == [Sign("preparator", silent=0, overdue=0)]
 
 
+def test_an_agent_that_begins_one_unit_after_the_other_is_not_silent(world: World):
+    ticks = [0.0]
+    runner = AgentRunner(
+        PreparatorAgent(world.instance), world.db, lambda: world.owner, lambda: True, tick=lambda: ticks[0]
+    )
+    fetch_an_hour_ago(world, 1, "HERE")
+    units = world.claim(runner.agent)
+    ticks[0] = 20.0
+    runner._begin(units)
+    until(lambda: not runner._in_hand)
+    assert runner.silence == 0
+
+
 def test_an_agent_that_is_switched_off_is_not_stuck(world: World):
     world.configure(preparator={"nThreads": 0})
     ticks = [0.0]
@@ -221,6 +242,30 @@ def test_workers_of_a_paused_queue_are_not_overdue(world: World):
         holds.put(connection, Hold("HERE", HoldMode.PAUSE, "the disk is full", "me", world.clock()))
     world.clock.forward(seconds=2)
     assert overdue(runner) == 0
+
+
+def test_workers_that_the_server_does_not_hear_of_are_not_overdue_to_be_swept(world: World):
+    given_worker(world, 1, WorkerPhase.SWEEP, status=WorkerStatus.FINISHED)
+    with world.db.write() as connection:
+        connection.execute(update(worker_table).values(due=world.clock(), ended_at=world.clock()))
+    world.clock.forward(hours=1)
+    runner = runner_of(world, Sweeper)
+    assert overdue(runner) == 0
+    with world.db.write() as connection:
+        connection.execute(update(worker_table).values(report_due=None))
+    assert overdue(runner) == 3600
+
+
+def test_workers_that_nobody_has_found_yet_are_not_overdue_to_be_killed(world: World):
+    given_worker(world, 1, WorkerPhase.SETTLE, status=WorkerStatus.PENDING)
+    with world.db.write() as connection:
+        workers.request_kill(connection, {1: Kill("it is not wanted")}, world.clock(), "test")
+    world.clock.forward(hours=1)
+    runner = runner_of(world, Killer)
+    assert overdue(runner) == 0
+    with world.db.write() as connection:
+        connection.execute(update(worker_table).values(phase=WorkerPhase.MONITOR))
+    assert overdue(runner) == 3600
 
 
 def test_a_rest_that_is_over_keeps_nobody_from_taking_what_is_due(world: World):
