@@ -274,6 +274,10 @@ def judge_job(job: Job, seen: Observation, verdict: Verdict | None, now: datetim
     if verdict is None and not told:
         return None
     state = verdict.status if verdict else worker.status
+    if state is WorkerStatus.READY:
+        if job.substatus is JobSubstatus.QUEUED and not told:
+            return None  # it is what the worker has asked for
+        state = WorkerStatus.RUNNING  # it asks for others beside this one
     status, substatus = job_status_from_worker(state)
     meta_data = told.pop("metaData", None)
     attributes = {**job.attributes, **told}

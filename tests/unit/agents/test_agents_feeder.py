@@ -217,6 +217,18 @@ def test_a_running_worker_gets_as_many_further_jobs_as_it_asks_for(world: World)
     assert world.job(6).substatus is JobSubstatus.PREPARED
 
 
+def test_jobs_go_on_running_while_their_worker_waits_for_others(world: World):
+    world.serve(QUEUE, mapType="ManyToOne", workerMaker={"plugin": "simple", "nJobsPerWorker": 2})
+    (worker,) = start(world, 1, 2)
+    ask(world, worker)
+    look(world)
+    assert world.worker(worker).status is WorkerStatus.READY
+    assert {(job.status, job.substatus) for job in world.jobs()} == {(JobStatus.RUNNING, JobSubstatus.RUNNING)}
+    world.messenger.news[worker] = News({1: {"pilotStatus": "busy"}}, jobs_wanted=1)
+    look(world)
+    assert world.job(1).status is JobStatus.RUNNING
+
+
 def test_a_late_worker_that_jobs_share_is_given_a_whole_group(world: World):
     keys = {"plugin": "simple", "nJobsPerWorker": 2}
     world.serve(QUEUE, mapType="ManyToOne", useJobLateBinding=True, workerMaker=keys, maxWorkers=1)
