@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.config.queues import QueueConfig
 from harvester.core.grouping import Group, GroupRules, Spread, group_jobs
+from harvester.core.holds import HoldMode
 from harvester.core.jobs import Job
 from harvester.core.workers import MapType
 from harvester.plugins.api import FreeSlot, GroupToServe
@@ -101,7 +102,11 @@ def match(instance: Instance, queue: QueueConfig, new_workers: int, slots: Seque
             return _match_shared_jobs(connection, queue, spread, number, instance.clock())
     rules = group_rules(queue, maker.jobs_per_worker(number, slots))
     with instance.db.read() as connection:
-        return _match_jobs(connection, queue, rules, number, instance.clock())
+        now = instance.clock()
+        hold = instance.held.of(connection, [queue.queue_name], now).get(queue.queue_name)
+        if hold is not None and hold.mode is HoldMode.DRAIN:
+            rules = replace(rules, rest_waits=False)  # no others come before the queue is empty
+        return _match_jobs(connection, queue, rules, number, now)
 
 
 def _match_jobs(connection: Connection, queue: QueueConfig, rules: GroupRules, number: int, now: datetime) -> Matched:
@@ -110,7 +115,7 @@ def _match_jobs(connection: Connection, queue: QueueConfig, rules: GroupRules, n
     per_worker = rules.jobs_per_worker if rules.map_type is MapType.MANY_TO_ONE else 1
     waiting = jobs.best_waiting(connection, name, (number + jobless) * per_worker, now)
     groups = group_jobs(rules, waiting, number + jobless)[jobless:]
-    wait = f"{len(waiting)} jobs wait, a worker takes {per_worker}"
+    wait = f"{len(waiting)} jobs wait, a worker takes {'up to ' if not rules.rest_waits else ''}{per_worker}"
     return Matched(_to_serve(connection, groups), _with_jobless(wait, jobless))
 
 

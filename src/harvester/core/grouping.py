@@ -18,11 +18,13 @@ class GroupRules:
     Attributes:
         jobs_per_worker: jobs that share a worker with ManyToOne.
         mixture: whether jobs of different tasks may share a worker (allowJobMixture).
+        rest_waits: whether jobs that do not fill a worker wait for others to come.
     """
 
     map_type: MapType
     jobs_per_worker: int = 1
     mixture: bool = False
+    rest_waits: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def group_jobs(
 
 
 def _shared_workers(rules: GroupRules, jobs: Sequence[Job]) -> Iterator[Group]:
-    """Full groups; the rest of a task makes a smaller one as soon as another task begins, the last rest waits."""
+    """Full groups; the rest of a task makes a smaller one as soon as another task begins, the last rest may wait."""
     group: list[Job] = []
     for job in jobs:
         if group and not rules.mixture and job.task_id != group[0].task_id:
@@ -86,6 +88,8 @@ def _shared_workers(rules: GroupRules, jobs: Sequence[Job]) -> Iterator[Group]:
         if len(group) == rules.jobs_per_worker:
             yield tuple(group)
             group = []
+    if group and not rules.rest_waits:
+        yield tuple(group)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,18 @@ def test_a_drained_queue_serves_the_jobs_that_it_has(world: World):
     assert len(world.resource.holds) == 2
 
 
+@pytest.mark.parametrize("keys", [{}, {"useJobLateBinding": True}], ids=["bound at once", "bound late"])
+def test_jobs_that_do_not_fill_a_worker_wait_for_no_others_in_a_drained_queue(world: World, keys: dict[str, object]):
+    world.serve(QUEUE, mapType=MapType.MANY_TO_ONE, workerMaker={"plugin": "simple", "nJobsPerWorker": 2}, **keys)
+    world.give_jobs(1, 2, 3)
+    world.work(Sizer)
+    assert len(world.workers()) == 1
+    hold(world, HoldMode.DRAIN)
+    world.clock.forward(hours=1)
+    world.work(Sizer)
+    assert len(world.workers()) == 2
+
+
 def test_a_drained_queue_whose_workers_fetch_jobs_gets_no_workers(world: World):
     world.serve(QUEUE, mapType=MapType.NO_JOB)
     hold(world, HoldMode.DRAIN)
