@@ -194,6 +194,8 @@ def _release_jobs(
         is_last = job.submission_attempts + 1 >= most.get(job.queue, 0)
         (lost if reasons[job.job_id].permanent or is_last else again).append(job)
     _retry(connection, again, now + timedelta(seconds=instance.settings.submitter.check_interval))
+    are_shared = {job for worker, _ in refused if worker.map_type is MapType.ONE_TO_MANY for job in worker.job_ids}
+    shared_workers.forget(connection, are_shared.intersection(job.job_id for job in again))
     _end(connection, lost, reasons, now)
     ends = [(job, JobSubstatus.PREPARED) for job in again] + [(job, JobSubstatus.MISSED) for job in lost]
     kind = history.Kind.JOB

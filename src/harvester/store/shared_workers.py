@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, delete, func, select
 
 from harvester.core.workers import FINAL_WORKER_STATUSES, WorkerStatus
 from harvester.store.schema import job_workers, jobs, workers
@@ -67,3 +67,9 @@ def shares(connection: Connection, job_ids: Collection[int]) -> dict[int, list[S
     for row in connection.execute(query):
         found[row[0]].append(Share(*row[1:]))
     return found
+
+
+def forget(connection: Connection, job_ids: Collection[int]) -> None:
+    """These jobs wait for their first workers again: none that they were given was ever on the resource."""
+    if job_ids:
+        connection.execute(delete(job_workers).where(one_of(connection, job_workers.c.job_id, job_ids)))

@@ -230,6 +230,19 @@ def test_a_job_none_of_whose_workers_was_taken_is_tried_again(one_to_many: World
     assert world.job(1).submission_attempts == 1
 
 
+def test_workers_that_were_refused_are_none_of_those_that_a_job_ever_gets(one_to_many: World):
+    world = one_to_many
+    world.give_jobs(1)
+    world.work(Sizer)
+    for made in (3, 6):
+        assert len(world.workers()) == made
+        world.resource.outcomes = {each.worker_id: Refused("no") for each in world.workers()}
+        world.work(Submitter)
+        size_again(world)
+    world.work(Submitter)
+    assert [each.status for each in world.workers()[6:]] == [WorkerStatus.SUBMITTED] * 3
+
+
 def test_a_job_ends_though_its_last_worker_turns_out_never_to_have_been_submitted(one_to_many: World):
     world = one_to_many
     world.give_jobs(1)
