@@ -1,20 +1,27 @@
 """The simulation finds what it is there to find: each of these defects would be noticed within a few seeds."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count, islice
 from typing import Any
 
 import pytest
 
-from harvester.agents import judging, reconciler, submitter
+from harvester.agents import event_reports, job_changes, judging, listening, reconciler, submitter
+from harvester.agents.holds import HeldQueues
 from harvester.agents.propagator import JobPropagator
-from harvester.core.workers import WorkerStatus
+from harvester.agents.sharing import SharedState
+from harvester.core.jobs import Job
+from harvester.core.workers import WorkerStatus, next_worker_status
 from harvester.panda.messages import JobReply
 from harvester.plugins.api import CheckOutcome, Seen, Unknown
-from harvester.store import worker_counts, workers
+from harvester.store import orders, worker_counts, workers
 from harvester.store.schema import WorkerPhase
+from harvester.store.shared_workers import Share
 from simulation_harness import torments
-from simulation_harness.plan import HOUR
+from simulation_harness.kinds import Kind
+from simulation_harness.plan import HOUR, draw
 from simulation_harness.play import play
 from simulation_harness.plugins import current_world
 from simulation_harness.process import Disk
@@ -77,6 +84,51 @@ def take_silence_for_consent(patch: Patch) -> None:
     patch.setattr(JobPropagator, "commit", commit)
 
 
+def end_with_the_first(patch: Patch) -> None:
+    """A job that several workers share ends with the first of them."""
+    real = job_changes.shared_state
+
+    def shared_state(job: Job, shares: Sequence[Share], now: datetime) -> SharedState:
+        return real(job, [each for each in shares if each.status.is_final] or shares, now)
+
+    patch.setattr(job_changes, "shared_state", shared_state)
+
+
+def ask_the_worker_alone(patch: Patch) -> None:
+    """Jobs that share a worker end as it ends, whatever it said of each."""
+    patch.setattr(judging, "_reported_end", lambda _: None)
+
+
+def give_up_what_nobody_took(patch: Patch) -> None:
+    """A job that was put where a pilot never looked ends with this pilot."""
+    patch.setattr(listening.Listener, "_with_untaken", lambda _self, _messenger, ended: ended)
+
+
+def go_back(patch: Patch) -> None:
+    """A worker that was taken back to wait, or is said to be, is told of as if it had never run."""
+
+    def next_status(current: WorkerStatus, seen: WorkerStatus) -> WorkerStatus:
+        has_begun = current in {WorkerStatus.RUNNING, WorkerStatus.IDLE}
+        return seen if has_begun and seen is WorkerStatus.SUBMITTED else next_worker_status(current, seen)
+
+    patch.setattr(judging, "next_worker_status", next_status)
+
+
+def ask_nobody_at_the_prompt(patch: Patch) -> None:
+    """Nobody can hold a queue back."""
+    patch.setattr(HeldQueues, "of", lambda *_: {})
+
+
+def forget_what_came(patch: Patch) -> None:
+    """Workers that were ordered come again and again."""
+    patch.setattr(orders, "consume", lambda *_: None)
+
+
+def keep_event_ranges_secret(patch: Patch) -> None:
+    """The ends of event ranges are taken for told."""
+    patch.setattr(event_reports, "_tell", lambda _instance, ended, _described: {each.event_id for each in ended})
+
+
 def show_half_and_answer_half(world: World) -> None:
     """For an hour every listing is patchy, and many submissions are obeyed without an answer."""
     world.batch.mood.patchy, world.batch.mood.absent_minded = world.now + HOUR, 0.5
@@ -85,28 +137,51 @@ def show_half_and_answer_half(world: World) -> None:
 FREEZING = (torments.freeze_at_a_point, torments.give_more_jobs)
 SEARCHING = (show_half_and_answer_half, torments.give_more_jobs)
 FAILING = (torments.sicken_server, torments.cut_off_server, torments.give_more_jobs)
+HOLDING = (torments.hold_a_queue_back, torments.give_more_jobs)
+REQUEUEING = (torments.hurt_a_batch_job, torments.give_more_jobs)
 
 
-@pytest.mark.parametrize(
-    ("defect", "what", "invariants"),
-    [
-        (ask_before_the_claim_is_stored, torments.TORMENTS, ("I1", "I2")),
-        (trust_every_fence, FREEZING, ("I1", "I2")),
-        (take_unknown_for_gone, torments.TORMENTS, ("I3", "I4", "I6")),
-        (count_what_is_listed, torments.TORMENTS, ("I3",)),
-        (believe_every_listing, SEARCHING, ("I1", "I2")),
-        (take_silence_for_consent, FAILING, ("I4", "I6")),
-    ],
-    ids=lambda each: getattr(each, "__name__", ""),
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One broken promise.
+
+    Attributes:
+        plant: breaks it.
+        invariants: how the first words of a finding about it may begin.
+        what: what goes wrong meanwhile.
+        kind: of a queue that the seeds must have.
+    """
+
+    plant: Callable[[Patch], None]
+    invariants: tuple[str, ...]
+    what: Sequence[torments.Torment] = torments.TORMENTS
+    kind: Kind | None = None
+
+    def seeds(self) -> Iterator[int]:
+        """Those that may show it."""
+        return islice((seed for seed in count() if self.kind is None or self.kind in draw(seed).queues), ENOUGH)
+
+
+DEFECTS = (
+    Defect(ask_before_the_claim_is_stored, ("I1", "I2")),
+    Defect(trust_every_fence, ("I1", "I2"), FREEZING),
+    Defect(take_unknown_for_gone, ("I3", "I4", "I6")),
+    Defect(count_what_is_listed, ("I3",)),
+    Defect(believe_every_listing, ("I1", "I2"), SEARCHING),
+    Defect(take_silence_for_consent, ("I4", "I6"), FAILING),
+    Defect(go_back, ("I5",), REQUEUEING),
+    Defect(end_with_the_first, ("I2", "I4"), kind=Kind.SPREAD),
+    Defect(ask_the_worker_alone, ("I4",), kind=Kind.SHARED),
+    Defect(give_up_what_nobody_took, ("I4",), kind=Kind.LATE),
+    Defect(ask_nobody_at_the_prompt, ("hold",), HOLDING),
+    Defect(forget_what_came, ("order",), kind=Kind.SLAVE),
+    Defect(keep_event_ranges_secret, ("I4",), kind=Kind.DIVIDED),
 )
-def test_a_defect_is_found(
-    defect: Callable[[Patch], None],
-    what: Sequence[torments.Torment],
-    invariants: tuple[str, ...],
-    disk: Disk,
-    monkeypatch: pytest.MonkeyPatch,
-):
-    defect(monkeypatch)
-    found = next((outcome for seed in range(ENOUGH) if (outcome := play(seed, disk, what)).findings), None)
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda each: each.plant.__name__)
+def test_a_defect_is_found(defect: Defect, disk: Disk, monkeypatch: pytest.MonkeyPatch):
+    defect.plant(monkeypatch)
+    found = next((outcome for seed in defect.seeds() if (outcome := play(seed, disk, defect.what)).findings), None)
     assert found is not None, f"nobody noticed it in {ENOUGH} seeds"
-    assert any(each.startswith(invariants) for each in found.findings), found.told()
+    assert any(each.startswith(defect.invariants) for each in found.findings), found.told()

@@ -1,75 +1,20 @@
-"""The batch system of the simulation: its own book of what it took, and what its pilots did."""
+"""The batch system of the simulation: its own book of what it took, and what became of it."""
 
 import itertools
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from harvester.core.workers import WorkerStatus
+from simulation_harness.batch_jobs import BatchJob, Pair
+from simulation_harness.kinds import QueuePlan
+from simulation_harness.pilots import Pilots
 
 SETTLES: Final = 60.0
 """Seconds after which everything that was accepted is in the listing; the resource says so of itself."""
 _APPEARS: Final = (0.0, 0.25 * SETTLES)
 _WAITS: Final = (30.0, 2 * 3600.0)
-_RUNS: Final = (300.0, 4 * 3600.0)
 _RESTARTS: Final = (60.0, 3600.0)
-
-
-@dataclass(slots=True)
-class BatchJob:
-    """One batch job; times in seconds since 1970.
-
-    Attributes:
-        jobs: what its pilot finds in the access point: job and attempt.
-        appears: when the listing shows it first.
-        ends: when it ends by itself; None if it hangs.
-        outcome: how it then ends, and how the pilot says that its jobs ended.
-        vanished: when it was lost without a trace.
-        killed: when it was killed, if that was before its end.
-        cleaned: when Harvester said that nothing of it is needed any more.
-    """
-
-    batch_id: str
-    marker: str
-    queue: str
-    jobs: tuple[tuple[int, int], ...]
-    accepted: float
-    appears: float
-    starts: float
-    ends: float | None
-    outcome: str
-    began: float | None = None
-    vanished: float | None = None
-    killed: float | None = None
-    cleaned: float | None = None
-
-    @property
-    def ended_at(self) -> float | None:
-        """When it ends or has ended; None if only a kill would end it."""
-        known = [moment for moment in (self.ends, self.vanished, self.killed) if moment is not None]
-        return min(known, default=None)
-
-    def is_live(self, now: float) -> bool:
-        """Whether it waits or runs."""
-        return self.ended_at is None or self.ended_at > now
-
-    def has_begun(self, now: float) -> bool:
-        """Whether it has ever run."""
-        return self.began is not None or (self.starts <= now and (self.ended_at is None or self.starts < self.ended_at))
-
-    def status(self, now: float) -> WorkerStatus:
-        """Where it stands, as the system itself knows."""
-        if self.is_live(now):
-            return WorkerStatus.RUNNING if self.starts <= now else WorkerStatus.SUBMITTED
-        if self.killed is not None and self.killed == self.ended_at:
-            return WorkerStatus.CANCELLED
-        return WorkerStatus(self.outcome)
-
-    @property
-    def has_finished_by_itself(self) -> bool:
-        """Whether nobody disturbed it."""
-        return self.ends is not None and self.ends == self.ended_at
 
 
 @dataclass(slots=True)
@@ -105,36 +50,35 @@ class Batch:
     """See the module.
 
     Attributes:
-        failing: the share of batch jobs that fail.
-        hanging: the share of those that never end.
+        queues: what may be submitted where.
+        pilots: what is in the batch jobs.
         watch: told of each batch job when it was accepted.
     """
 
     chance: random.Random
     time: Callable[[], float]
-    failing: float = 0.1
-    hanging: float = 0.03
+    queues: Mapping[str, QueuePlan]
+    pilots: Pilots
     mood: Mood = field(default_factory=Mood)
     jobs: list[BatchJob] = field(default_factory=list)
     watch: Callable[[BatchJob], None] = lambda _: None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def accept(self, marker: str, queue: str, jobs: Sequence[tuple[int, int]]) -> BatchJob:
+    def accept(self, marker: str, queue: str, jobs: Sequence[Pair]) -> BatchJob:
         """Take a batch job; markers are no keys: who submits twice has two."""
         now, chance = self.time(), self.chance
-        starts = now + chance.uniform(*_WAITS) * chance.random()
-        hangs = chance.random() < self.hanging
         job = BatchJob(
             batch_id=str(next(self._ids)),
             marker=marker,
             queue=queue,
-            jobs=tuple(jobs),
+            runs=[],
             accepted=now,
             appears=now + chance.uniform(*_APPEARS) * (chance.random() < 0.3),
-            starts=starts,
-            ends=None if hangs else starts + chance.uniform(*_RUNS) * chance.random(),
-            outcome="failed" if chance.random() < self.failing else "finished",
+            starts=now + chance.uniform(*_WAITS) * chance.random(),
+            ends=None,
+            outcome=self.pilots.outcome(),
         )
+        self.pilots.begin(job, jobs, self.queues[queue])
         self.jobs.append(job)
         self.watch(job)
         return job
@@ -143,6 +87,10 @@ class Batch:
         """Those of a queue that wait or run."""
         now = self.time()
         return [each for each in self.jobs if each.queue == queue and each.is_live(now)]
+
+    def last_of(self, marker: str) -> BatchJob | None:
+        """The last one of a worker, who has one at the most unless something is wrong."""
+        return next((each for each in reversed(self.jobs) if each.marker == marker), None)
 
     def listing(self, markers: Iterable[str]) -> dict[tuple[str, str], BatchJob]:
         """What can be seen of these, by marker and id."""
@@ -178,9 +126,9 @@ class Batch:
         job.vanished = self.time()
 
     def requeue(self, job: BatchJob) -> None:
-        """A batch job is preempted and starts anew later."""
+        """A batch job is preempted and starts anew later; what its pilot has told of stays as it is."""
         now = self.time()
-        job.began = job.starts
-        job.starts = now + self.chance.uniform(*_RESTARTS)
-        if job.ends is not None:
-            job.ends = job.starts + self.chance.uniform(*_RUNS)
+        delay = self.chance.uniform(*_RESTARTS)
+        if work := self.pilots.ranges.of(job):
+            work.put_off(delay, now)
+        job.put_off(now + delay, now)

@@ -4,17 +4,22 @@ Each finding is one sentence about one job, worker or batch job, with the invari
 breaks. Harvester's database is never asked.
 """
 
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from harvester.panda.devserver.records import FINAL_WORKER_STATUSES
-from simulation_harness.batch import BatchJob
-from simulation_harness.server import ENDS, INSTANCE
+from simulation_harness.batch_jobs import BatchJob, Pair
+from simulation_harness.job_verdicts import of_jobs
+from simulation_harness.kinds import Kind, QueuePlan
+from simulation_harness.range_verdicts import of_ranges
+from simulation_harness.server import ENDS
+from simulation_harness.worker_verdicts import of_batch_jobs, of_workers
 
 if TYPE_CHECKING:
     from simulation_harness.world import World
+
+_OBEYED_WITHIN: Final = 4 * 3600.0
+"""Seconds after which a command has surely been obeyed, though the server was away."""
 
 
 @dataclass(slots=True)
@@ -24,12 +29,31 @@ class Judge:
     Attributes:
         world: what is judged.
         findings: what was wrong, in the order of its discovery.
-        condemned: jobs that the server, or a command of it, wanted killed.
+        unwanted: jobs that the server wanted killed.
     """
 
     world: "World"
     findings: list[str] = field(default_factory=list)
-    condemned: set[int] = field(default_factory=set)
+    unwanted: set[int] = field(default_factory=set)
+    _orders: list[tuple[float, Collection[str]]] = field(default_factory=list)
+
+    def note_order(self, queues: Collection[str]) -> None:
+        """The server orders workers of these queues killed."""
+        self._orders.append((self.world.now + _OBEYED_WITHIN, queues))
+
+    def renew_orders(self) -> None:
+        """It orders that again, for it may not have been heard."""
+        latest = self.world.now + _OBEYED_WITHIN
+        self._orders = [(latest, queues) for _, queues in self._orders]
+
+    @property
+    def condemned(self) -> set[int]:
+        """Jobs that the server wanted killed, or workers of whose queue when they may have had one."""
+        return self.unwanted | {
+            job.job_id
+            for job in self.world.server.jobs
+            if any(job.created <= latest and job.site in queues for latest, queues in self._orders)
+        }
 
     def find(self, sentence: str) -> None:
         """Something is wrong."""
@@ -41,21 +65,41 @@ class Judge:
 
     def note_submission(self, job: BatchJob) -> None:
         """A batch job was accepted."""
-        batch, limits = self.world.batch, self.world.plan.limits[job.queue]
+        batch, queue = self.world.batch, self.world.plan.queues[job.queue]
+        self.world.operators.note_submission(job.queue)
+        if queue.kind is Kind.SLAVE:
+            self.world.orders.note_submission()
         live = batch.live(job.queue)
-        if len(live) > limits.total:
-            self.find(f"I3: queue {job.queue} holds {len(live)} batch jobs, {limits.total} are allowed")
+        if len(live) > queue.total:
+            self.find(f"I3: queue {job.queue} holds {len(live)} batch jobs, {queue.total} are allowed")
         waiting = [each for each in live if not each.has_begun(self.world.now)]
-        if len(waiting) > limits.queued:
-            self.find(f"I3: in queue {job.queue} {len(waiting)} batch jobs wait, {limits.queued} may")
+        if len(waiting) > queue.queued:
+            self.find(f"I3: in queue {job.queue} {len(waiting)} batch jobs wait, {queue.queued} may")
         same = [each.batch_id for each in batch.jobs if each.marker == job.marker]
         if len(same) > 1:
             self.find(f"I1: worker {job.marker} was submitted as the batch jobs {same}")
-        for pair in job.jobs:
-            others = [each for each in batch.jobs if pair in each.jobs]
-            if len(others) > 1:
-                told = ", ".join(f"{each.batch_id} of {each.marker}" for each in others)
-                self.find(f"I2: job {pair[0]} attempt {pair[1]} is run by the batch jobs {told}")
+        if len(job.runs) > queue.jobs_per_worker:
+            self.find(f"I2: {job.marker} has {len(job.runs)} jobs, {queue.jobs_per_worker} share a worker")
+        for run in job.runs:
+            for sentence in self._of_holders(run.pair, queue):
+                self.find(sentence)
+
+    def _of_holders(self, pair: Pair, queue: QueuePlan) -> Iterator[str]:
+        """All batch jobs that were given a job, the newest one among them."""
+        holders = [each for each in self.world.batch.jobs if pair in each.jobs]
+        told = ", ".join(f"{each.batch_id} of {each.marker}" for each in holders)
+        if len(holders) > queue.in_total:
+            yield f"I2: job {pair[0]} attempt {pair[1]} is run by the batch jobs {told}, {queue.in_total} may"
+        live = sum(each.is_live(self.world.now) for each in holders)
+        if live > queue.at_once:
+            yield f"I2: job {pair[0]} attempt {pair[1]} has {live} of {told} at once, {queue.at_once} may"
+        if self._is_over(pair):
+            yield f"I2: job {pair[0]} attempt {pair[1]} has got another of {told} after its end was told"
+
+    def _is_over(self, pair: Pair) -> bool:
+        """Whether its end was told, though nobody wanted it killed: then workers may be on their way to it yet."""
+        is_wanted = pair[0] not in self.condemned and not self.world.server.has_given_up(pair)
+        return is_wanted and any(word.status in ENDS for word in self.world.server.heard.get(pair, ()))
 
     def note_cleaning(self, marker: str) -> None:
         """What a worker needs is removed."""
@@ -67,63 +111,16 @@ class Judge:
 
     def sum_up(self) -> list[str]:
         """All that was and is wrong."""
-        for sentence in (*self._of_jobs(), *self._of_workers(), *self._of_batch_jobs()):
-            self.find(sentence)
+        if self.world.orders.is_open():
+            self.find("order: the workers that were ordered last have not come")
+        condemned = self.condemned
+        verdicts = (
+            of_jobs(self.world, condemned),
+            of_workers(self.world.server),
+            of_batch_jobs(self.world),
+            of_ranges(self.world, condemned),
+        )
+        for some in verdicts:
+            for sentence in some:
+                self.find(sentence)
         return self.findings
-
-    def _of_jobs(self) -> Iterator[str]:
-        server = self.world.server
-        for job in server.jobs:
-            if not job.is_final:
-                yield f"I4: job {job.job_id} is {job.status} for ever, the server has heard {job.received or 'nothing'}"
-        for (job_id, attempt), told in server.heard.items():
-            if len(ENDS & set(told)) > 1:
-                yield f"I4: job {job_id} attempt {attempt} was said to be {told}"
-        for given in server.given:
-            ends = ENDS & set(server.heard.get((given.job_id, given.attempt), ()))
-            if not ends and not given.is_lost and not given.was_known:
-                yield f"I4: nobody told how job {given.job_id} attempt {given.attempt} ended"
-        runs = {pair: each for each in self.world.batch.jobs for pair in each.jobs}
-        for (job_id, attempt), batch_job in runs.items():
-            yield from self._of_run(job_id, attempt, batch_job)
-
-    def _of_run(self, job_id: int, attempt: int, batch_job: BatchJob) -> Iterator[str]:
-        told = ENDS & set(self.world.server.heard.get((job_id, attempt), ()))
-        truth = batch_job.outcome if batch_job.has_finished_by_itself else "failed"
-        if job_id in self.world.transfers.lost:
-            truth = "failed"
-        if told and told != {truth} and job_id not in self.condemned:
-            where = f"batch job {batch_job.batch_id}"
-            yield f"I4: job {job_id} attempt {attempt} has {truth} in {where}, the server heard {sorted(told)}"
-
-    def _of_workers(self) -> Iterator[str]:
-        for worker in self.world.server.workers:
-            ends = Counter(status for status in worker.told if status in FINAL_WORKER_STATUSES)
-            if not worker.is_final:
-                yield f"I4: worker {worker.worker_id} is {worker.status} for ever, it had been {worker.statuses}"
-            if len(ends) > 1:
-                yield f"I4: worker {worker.worker_id} was said to be {' and '.join(ends)}"
-
-    def _of_batch_jobs(self) -> Iterator[str]:
-        known = {f"{INSTANCE}-{each.worker_id}": each for each in self.world.server.workers}
-        for each in self.world.batch.jobs:
-            worker = known.get(each.marker)
-            if worker is None:
-                yield f"I1: batch job {each.batch_id} belongs to {each.marker}, of whom the server never heard"
-            elif worker.fields.get("batchID") != each.batch_id:
-                yield f"I1: batch job {each.batch_id} of {each.marker} is not what the server knows: {worker.fields}"
-            elif worker.status != _truth(each):
-                yield f"I4: {each.marker} has {_truth(each)} as {each.batch_id}, the server heard {worker.told}"
-            if each.is_live(self.world.now):
-                yield f"I6: batch job {each.batch_id} of {each.marker} hangs for ever"
-            elif each.cleaned is None:
-                yield f"I6: batch job {each.batch_id} of {each.marker} was never cleaned up"
-
-
-def _truth(job: BatchJob) -> str:
-    """How Harvester has to say that it ended."""
-    if job.vanished is not None and job.vanished == job.ended_at:
-        return "failed"
-    if job.killed is not None and job.killed == job.ended_at:
-        return "cancelled"
-    return job.outcome

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,30 +10,13 @@ from typing import Final
 from pydantic import JsonValue
 
 from harvester.config.service import Settings
+from simulation_harness.kinds import OF_JOBS, Kind, QueuePlan, draw_queue
 from simulation_harness.points import outputs_of
 from simulation_harness.server import INSTANCE
 
-PUSH: Final = "PUSH"
-PULL: Final = "PULL"
-_PLUGINS: Final = {
-    "submitter": "SimulatedResource",
-    "monitor": "SimulatedResource",
-    "sweeper": "SimulatedResource",
-    "messenger": "SimulatedMessenger",
-    "preparator": "SimulatedPreparator",
-    "stager": "SimulatedStager",
-}
 _ALL_DAY: Final = 86_400
 """Seconds of `sleepTime`: the kernel wakes agents when the database has changed."""
 HOUR: Final = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Of a queue: workers in all, and workers that wait."""
-
-    total: int
-    queued: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +31,7 @@ class Plan:
         poll_seconds: how often the resource likes to be asked.
         refusing: the share of submissions that the resource refuses.
         pausing: the share of instants at which others come first.
+        drained_at_the_end: the queue that is drained when all is well again; empty for none.
     """
 
     seed: int
@@ -61,9 +45,14 @@ class Plan:
     hanging: float
     losing_files: float
     pausing: float
-    limits: Mapping[str, Limits]
-    attributes: Mapping[str, Mapping[str, JsonValue]]
+    queues: Mapping[str, QueuePlan]
     sections: Mapping[str, Mapping[str, object]]
+    drained_at_the_end: str
+
+    @property
+    def queues_of_jobs(self) -> list[QueuePlan]:
+        """Those for which the server has jobs."""
+        return [queue for queue in self.queues.values() if queue.kind in OF_JOBS]
 
     def settings(self, directory: Path) -> Settings:
         """The main configuration."""
@@ -77,15 +66,15 @@ class Plan:
 
     def write_queues(self, path: Path, *, pulling: bool) -> None:
         """The queue configuration, in which the queue of pulling workers may be offline."""
-        status = {PULL: {"queueStatus": "online" if pulling else "offline"}}
-        path.write_text(json.dumps({name: {**raw, **status.get(name, {})} for name, raw in self.attributes.items()}))
+        status = {Kind.PULL: {"queueStatus": "online" if pulling else "offline"}}
+        raw = {name: {**queue.attributes, **status.get(queue.kind, {})} for name, queue in self.queues.items()}
+        path.write_text(json.dumps(raw))
 
 
 def draw(seed: int) -> Plan:
     """What the seed stands for."""
     chance = random.Random(f"plan {seed}")
-    names = [PUSH] + [PULL] * (chance.random() < 0.3)
-    limits = {name: _limits(name, chance) for name in names}
+    kinds = _kinds(chance)
     return Plan(
         seed=seed,
         hosts=chance.choice((1, 2, 2)),
@@ -98,50 +87,38 @@ def draw(seed: int) -> Plan:
         hanging=chance.choice((0, 0.03, 0.1)),
         losing_files=chance.choice((0, 0, 0.05)),
         pausing=chance.choice((0.05, 0.1, 0.3)),
-        limits=limits,
-        attributes={name: _attributes(name, limits[name], chance) for name in names},
+        queues={kind.value: draw_queue(kind, chance) for kind in kinds},
         sections=_sections(chance),
+        drained_at_the_end=kinds[0].value if chance.random() < 0.3 else "",
     )
 
 
-def job(number: int, chance: random.Random) -> dict[str, JsonValue]:
-    """A job of the push queue, as the server gives it."""
+def _kinds(chance: random.Random) -> Sequence[Kind]:
+    """One kind of queue with jobs, seldom two, and sometimes one without."""
+    kinds = chance.choices(list(OF_JOBS), list(OF_JOBS.values()), k=1 + (chance.random() < 0.15))
+    without = [chance.choice((Kind.PULL, Kind.SLAVE))] if chance.random() < 0.35 else []
+    return list(dict.fromkeys([*kinds, *without]))
+
+
+def job(number: int, queue: QueuePlan, chance: random.Random) -> dict[str, JsonValue]:
+    """A job for the queue, as the server gives it."""
     job_id = 1000 + number
     names = [lfn for lfn, _ in outputs_of(job_id)]
     return {
         "PandaID": job_id,
-        "site": PUSH,
+        "site": queue.kind.value,
+        "taskID": chance.choice((1, 1, 2)),
         "inFiles": f"in.{job_id}.root" if chance.random() < 0.6 else "",
         "outFiles": ",".join(names),
         "logFile": names[-1],
         "currentPriority": chance.randint(1, 5),
+        **({"event_ranges": chance.randint(1, 8)} if queue.kind is Kind.DIVIDED else {}),
     }
 
 
-def _limits(name: str, chance: random.Random) -> Limits:
-    total = chance.randint(2, 10) if name == PUSH else chance.randint(1, 3)
-    return Limits(total, chance.randint(1, total))
-
-
-def _attributes(name: str, limits: Limits, chance: random.Random) -> Mapping[str, JsonValue]:
-    blocks: dict[str, JsonValue] = {
-        role: {"module": "simulation_harness.plugins", "name": plugin} for role, plugin in _PLUGINS.items()
-    }
-    blocks["messenger"] = {
-        "module": "simulation_harness.plugins",
-        "name": "SimulatedMessenger",
-        "worker_heartbeat": 150,
-    }
-    of_jobs: dict[str, JsonValue] = {"nQueueLimitJob": chance.randint(2, 15)} if name == PUSH else {}
-    return {
-        **blocks,
-        **of_jobs,
-        "mapType": "OneToOne" if name == PUSH else "NoJob",
-        "maxWorkers": limits.total,
-        "nQueueLimitWorker": limits.queued,
-        "maxNewWorkersPerCycle": chance.choice((0, 1, 3)),
-        "maxSubmissionAttempts": chance.choice((2, 5, 50)),
-    }
+def last_job(number: int, queue: QueuePlan, chance: random.Random) -> dict[str, JsonValue]:
+    """A job that comes after all others, so that those of them that wait for company need not wait for ever."""
+    return {**job(number, queue, chance), "taskID": 2, "currentPriority": 0}
 
 
 def _sections(chance: random.Random) -> Mapping[str, Mapping[str, object]]:
@@ -152,6 +129,7 @@ def _sections(chance: random.Random) -> Mapping[str, Mapping[str, object]]:
         "commandmanager": {"sleepTime": 5400},
         "jobfetcher": {"sleepTime": _ALL_DAY, "lookupTime": 7200, "maxJobs": chance.choice((3, 10))},
         "preparator": {**often, "checkInterval": 300},
+        "eventfeeder": often,
         "submitter": {**often, "lookupTime": 7200, "checkInterval": 300},
         "monitor": {**often, "checkInterval": 7200, "workerQueueTimeLimit": 100 * 3600},
         "stager": {**often, "checkInterval": 300},

@@ -1,6 +1,6 @@
 """The plugins through which the processes reach the simulated resource; all state is in the world."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -10,6 +10,7 @@ from harvester.plugins.api import (
     Assignment,
     CheckOutcome,
     Done,
+    EventFeed,
     Failed,
     FileOutcome,
     Gone,
@@ -31,7 +32,8 @@ from harvester.plugins.api import (
     Unclear,
     Unknown,
 )
-from simulation_harness.batch import SETTLES, BatchJob
+from simulation_harness.batch import SETTLES
+from simulation_harness.batch_jobs import BatchJob, Pair
 
 if TYPE_CHECKING:
     from simulation_harness.world import World
@@ -167,11 +169,34 @@ class SimulatedMessenger(Messenger[PluginSettings]):
 
     def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """Put the jobs there."""
-        self._world.takes_time("feed")
+        with self._world.unstoppable():
+            self._world.takes_time("feed")
         for each in assignments:
-            jobs = [(job, int(str(params["attemptNr"]))) for job, params in each.job_params.items()]
-            self._world.points.feed(each.worker.marker, jobs)
+            self._world.points.feed(each.worker.marker, _jobs_of(each))
         return [Done() for _ in assignments]
+
+    def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
+        """Put further jobs there, for pilots that have asked for some."""
+        world = self._world
+        world.takes_time("feed running", world.batch.mood.slow)
+        outcomes: list[Done | Later | Failed] = [
+            world.points.feed_running(each.worker.marker, _jobs_of(each)) for each in assignments
+        ]
+        return world.answer("feed running", outcomes, world.batch.mood.absent_minded)
+
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+        """Jobs that lie there yet."""
+        self._world.takes_time("untaken")
+        return [self._world.points.untaken(each.marker, each.job_ids) for each in workers]
+
+    def feed_events(self, feeds: Sequence[EventFeed]) -> Sequence[Done | Later | Failed]:
+        """Put event ranges there."""
+        world = self._world
+        world.takes_time("feed events", world.batch.mood.slow)
+        outcomes: list[Done | Later | Failed] = [
+            world.points.feed_ranges(each.worker.marker, each.delivery, _ranges_of(each)) for each in feeds
+        ]
+        return world.answer("feed events", outcomes, world.batch.mood.absent_minded)
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         """What the pilots have written since the last look that was acknowledged."""
@@ -195,6 +220,15 @@ class SimulatedMessenger(Messenger[PluginSettings]):
             self._world.judge.note_cleaning(each.marker)
             self._world.points.remove(each.marker)
         return [Done() for _ in workers]
+
+
+def _jobs_of(assignment: Assignment) -> list[Pair]:
+    """The jobs that are to be put into an access point."""
+    return [(job, int(str(params["attemptNr"]))) for job, params in assignment.job_params.items()]
+
+
+def _ranges_of(feed: EventFeed) -> list[str]:
+    return [str(each["eventRangeID"]) for some in feed.ranges.values() for each in some]
 
 
 class _Carrier:

@@ -23,6 +23,8 @@ from simulation_harness.machine import Event, Machine
 
 _NOTICED_WITHIN: Final = 30.0
 """Seconds after which others have surely taken over from a process that is dead or frozen."""
+_ON_ITS_WAY: Final = 200.0
+"""Seconds that a call may take that was begun before its process was frozen, with what has to be done before it."""
 _LEAST_PERIOD: Final = 3600.0
 """Seconds between two rounds of what would cost the simulation much and decides little."""
 _PERIODS: Final = frozenset({"housekeeper", "command manager"})
@@ -52,6 +54,12 @@ class Disk:
         for left in self.path.parent.glob(f"{self.path.name}*"):
             left.unlink()
         shutil.copy(self._template, self.path)
+
+    @contextmanager
+    def at_the_prompt(self) -> Iterator[Connection]:
+        """A transaction of somebody who types a command."""
+        with self._database.write() as connection:
+            yield connection
 
 
 class _OnDemand:
@@ -142,6 +150,7 @@ class Process:
         self.is_slow_to_act = 0
         self._skipped_pulse = 0.0
         self._frozen_at = (0.0, 0.0)
+        self._stood_still: list[tuple[float, float]] = []
         machine.births[pid] = f"born as {pid}"
         with machine.acting_as(self):
             self.harvester = self._build(installation)
@@ -230,8 +239,17 @@ class Process:
         kernel = self.machine.kernel
         began, pulse = self._frozen_at
         self._skipped_pulse += (kernel.now - began) - (kernel.pulse - pulse)
+        self._stood_still.append((began, kernel.now))
         self.is_frozen = False
         kernel.be_restless(_NOTICED_WITHIN)
+
+    def stood_still_at(self, moment: float) -> bool:
+        """Whether it was frozen then, or was still on its way with what it had begun before."""
+        return any(began <= moment <= thawed + _ON_ITS_WAY for began, thawed in self._stood_still)
+
+    def stood_still_after(self, moment: float) -> bool:
+        """Whether it was frozen before it can have ended what it had begun by then."""
+        return any(moment <= began <= moment + _ON_ITS_WAY for began, _ in self._stood_still)
 
 
 def _period(loop: str, period: float) -> float:

@@ -3,7 +3,7 @@
 import heapq
 import io
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
@@ -15,9 +15,11 @@ from pydantic import JsonValue
 from harvester.panda import Credentials, PandaClient
 from harvester.panda.devserver.access import Access
 from harvester.panda.devserver.app import DROP, DevApp
+from harvester.panda.devserver.events import EventRange
 from harvester.panda.devserver.faults import Faults
 from harvester.panda.devserver.records import Job, Worker
 from harvester.panda.devserver.state import State
+from simulation_harness.batch_jobs import Pair
 
 if TYPE_CHECKING:
     from simulation_harness.process import Process
@@ -40,15 +42,40 @@ class News:
     Attributes:
         was_known: of a job that is given, whether Harvester did not know yet that an earlier attempt is over; then it
             need not take this one.
+        ranges: event ranges that are given for its job.
         is_stored: whether it is in the database.
         is_lost: whether it will never be there.
     """
 
     job_id: int
     attempt: int
+    moment: float
+    teller: "Process"
     was_known: bool = False
+    ranges: Sequence[str] = ()
     is_stored: bool = False
     is_lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A status that the server was told of.
+
+    Attributes:
+        sent: when the call began, which may have been on its way for long.
+        moment: when the server heard of it.
+        teller: the process that told it.
+    """
+
+    status: str
+    sent: float
+    moment: float
+    teller: "Process"
+
+
+def statuses(words: Iterable[Word]) -> list[str]:
+    """What was told, in order."""
+    return [each.status for each in words]
 
 
 @dataclass(slots=True)
@@ -57,8 +84,12 @@ class Server:
 
     Attributes:
         heard: what was ever reported of each job and attempt, in order.
+        heard_of_workers: likewise of each worker.
         given: every attempt of a job that was given out.
         ends: every end that was heard, as its teller learnt that it was.
+        given_ranges: every answer with event ranges.
+        fresh: what the present call tells.
+        sent: when the present call began.
         away: until when nobody can reach it.
         slow: the share of calls that take long.
     """
@@ -66,18 +97,28 @@ class Server:
     world: "World"
     state: State = field(init=False)
     faults: Faults = field(default_factory=Faults)
-    heard: defaultdict[tuple[int, int], list[str]] = field(default_factory=lambda: defaultdict(list))
+    heard: defaultdict[Pair, list[Word]] = field(default_factory=lambda: defaultdict(list))
+    heard_of_workers: defaultdict[int, list[Word]] = field(default_factory=lambda: defaultdict(list))
     given: list[News] = field(default_factory=list)
     ends: list[News] = field(default_factory=list)
+    given_ranges: list[News] = field(default_factory=list)
+    fresh: list[News] = field(default_factory=list)
+    sent: float = 0.0
     away: float = 0.0
     slow: float = 0.0
     _app: DevApp = field(init=False)
     _update: Callable[[Mapping[str, JsonValue], float], str] = field(init=False)
+    _report: Callable[[str, Mapping[str, JsonValue], float], None] = field(init=False)
+    _acquire_ranges: Callable[[int, int, float], list[EventRange]] = field(init=False)
 
     def __post_init__(self) -> None:
         kernel = self.world.kernel
         self.state = State(lambda: datetime.fromtimestamp(kernel.now, UTC), None, _ADDER_DELAY)
         self._update, self.state.jobs.update = self.state.jobs.update, self._hear  # type: ignore[method-assign]
+        workers = self.state.workers
+        self._report, workers.report = workers.report, self._hear_of_worker  # type: ignore[method-assign]
+        events = self.state.events
+        self._acquire_ranges, events.acquire = events.acquire, self._give_ranges  # type: ignore[method-assign]
         self._app = DevApp(self.state, Access(), self.faults, Event())
 
     def client(self, process: "Process") -> PandaClient:
@@ -116,19 +157,27 @@ class Server:
             heapq.heappush(self.state.jobs._deadlines, (0.0, job.job_id))
             self.state.jobs.settle(now)
 
+    def has_given_up(self, pair: Pair) -> bool:
+        """Whether it took an attempt of a job for lost."""
+        job = next(each for each in self.jobs if each.job_id == pair[0])
+        return job.attempt != pair[1] or job.errors.get("jobDispatcherErrorCode") in _LOST_BY_SERVER
+
     def _activate(self, job: Job, now: float) -> None:
         job.attempt += 1
         job.params["attemptNr"] = job.attempt
         job.errors.clear()
+        for each in self.state.events.of_job(job.job_id):
+            if each.status == "sent":
+                each.status, each.acquired = "ready", None
         job.acquired = job.closing = job.command = job.batch_id = job.output_report = job.sub_status = None
         self.state.jobs.move(job, "activated", now, f"attempt {job.attempt}")
         self.state.jobs._enter(job)
         self.state.jobs._count(job, -1)
 
     def repeat_commands(self) -> None:
-        """Give commands again that were given already."""
+        """Give commands again that were given already and not acknowledged, if that is wanted."""
         for each in self.state.commands.all():
-            if each.state == "retrieved":
+            if each.state == "retrieved" and each.ack_requested:
                 each.state = "new"
 
     # ---- being called ------------------------------------------------------------------------------------------------
@@ -167,16 +216,35 @@ class Server:
     def _hear(self, fields: Mapping[str, JsonValue], now: float) -> str:
         """A report has come so far that the server acts on it."""
         key, status = (int(str(fields["job_id"])), int(str(fields["attempt_nr"]))), str(fields["job_status"])
-        self.heard[key].append(status)
+        self.heard[key].append(Word(status, self.sent, now, self.world.machine.host))
         if status in ENDS:
-            self.ends.append(News(*key))
+            self._tell(self.ends, News(*key, now, self.world.machine.host))
         return self._update(fields, now)
+
+    def _hear_of_worker(self, harvester_id: str, fields: Mapping[str, JsonValue], now: float) -> None:
+        self._report(harvester_id, fields, now)
+        word = Word(str(fields["status"]), self.sent, now, self.world.machine.host)
+        self.heard_of_workers[int(str(fields["workerID"]))].append(word)
+
+    def _give_ranges(self, job_id: int, number: int, now: float) -> list[EventRange]:
+        some = self._acquire_ranges(job_id, number, now)
+        job = self.state.jobs.get(job_id)
+        if some and job is not None:
+            ranges = [each.range_id for each in some]
+            self._tell(self.given_ranges, News(job_id, job.attempt, now, self.world.machine.host, ranges=ranges))
+        return some
+
+    def _tell(self, kind: list[News], news: News) -> None:
+        kind.append(news)
+        self.fresh.append(news)
 
     def _note_given(self) -> None:
         known = {(each.job_id, each.attempt) for each in self.given}
         for job in self.jobs:
             if job.acquired is not None and (job.job_id, job.attempt) not in known:
-                self.given.append(News(job.job_id, job.attempt, self._is_open(job.job_id)))
+                moment, teller = self.world.now, self.world.machine.host
+                self._tell(self.given, News(job.job_id, job.attempt, moment, teller, self._is_open(job.job_id)))
+                self.world.operators.note_fetching(job.site, job.job_id)
 
     def _is_open(self, job_id: int) -> bool:
         over = {each.attempt for each in self.ends if each.job_id == job_id and each.is_stored}
@@ -192,17 +260,18 @@ class _Line(httpx2.BaseTransport):
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         server, world = self._server, self._server.world
+        sent = world.now
         world.takes_time("call", server.slow)
         if server.away > world.now:
             raise httpx2.ConnectError("no route to the server")
-        given, ends = len(server.given), len(server.ends)
+        server.sent, server.fresh = sent, (fresh := [])
         try:
             response = server.call(request)
         except httpx2.HTTPError:
-            for each in (*server.given[given:], *server.ends[ends:]):
+            for each in fresh:
                 each.is_lost = True
             raise
-        world.expect_to_be_stored([*server.given[given:], *server.ends[ends:]])
+        world.expect_to_be_stored(fresh)
         world.takes_time("answer", server.slow)
         return response
 

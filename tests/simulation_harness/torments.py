@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Final
 
 from crashing.points import HARVESTER, RARE
+from harvester.core.holds import EVERY_QUEUE, HoldMode
 from harvester.panda.devserver.faults import Fault, FaultKind
-from simulation_harness.plan import PUSH
+from simulation_harness.kinds import Kind
 from simulation_harness.server import INSTANCE
 from simulation_harness.world import World
 
@@ -25,6 +26,7 @@ _ILLNESSES: Final = {"blind": 1200, "patchy": 1200, "lying": 20_000, "garbled": 
 """How long each lasts at most, in seconds."""
 _SUBMITTING: Final = tuple(point for point in HARVESTER if point.startswith("submitter") and "in_commit" not in point)
 _TRAP_WAITS: Final = 6 * 3600.0
+_HELD: Final = (600.0, 5 * 3600.0)
 
 
 def kill_at_a_point(world: World) -> None:
@@ -185,7 +187,7 @@ def kill_a_job(world: World) -> None:
         return
     job = world.kernel.chance.choice(open_jobs)
     world.note(f"the server wants job {job.job_id} killed, which is {job.status}")
-    world.judge.condemned.add(job.job_id)
+    world.judge.unwanted.add(job.job_id)
     with world.server.state.turn() as now:
         world.server.state.jobs.kill(job.job_id, now)
 
@@ -193,22 +195,40 @@ def kill_a_job(world: World) -> None:
 def order_kills(world: World) -> None:
     """The server sends a command, which kills workers that wait, or some that it names."""
     chance = world.kernel.chance
-    workers = [each.worker_id for each in world.server.workers]
+    workers = world.server.workers
     if chance.random() < 0.5 and workers:
-        name, params = "SYNC_WORKERS_KILL", chance.sample(workers, min(2, len(workers)))
+        some = chance.sample(workers, min(2, len(workers)))
+        queues = {str(each.fields["computingSite"]) for each in some}
+        name, params = "SYNC_WORKERS_KILL", [each.worker_id for each in some]
     else:
-        everything = {"computingSite": [PUSH], "computingElement": "ALL", "submissionHost": "ALL"}
+        queues = {chance.choice(list(world.plan.queues))}
+        everything = {"computingSite": list(queues), "computingElement": "ALL", "submissionHost": "ALL"}
         name, params = "KILL_WORKERS", {"status": chance.choice((["submitted"], "ALL")), **everything}
     world.note(f"the server orders {name} {params}")
-    world.judge.condemned.update(each.job_id for each in world.server.jobs)
+    world.judge.note_order(queues)
     with world.server.state.turn() as now:
         world.server.state.commands.order(INSTANCE, name, params, chance.randint(0, 1), now)
 
 
 def repeat_commands(world: World) -> None:
-    """The server gives commands again that it gave before."""
+    """The server gives commands again of which it has not heard that they were obeyed."""
     world.note("the server repeats its commands")
+    world.judge.renew_orders()
     world.server.repeat_commands()
+
+
+def order_workers(world: World) -> None:
+    """The server orders so many workers, where it has a say in that."""
+    if Kind.SLAVE in world.plan.queues:
+        world.orders.order(world.kernel.chance.randint(0, 4))
+
+
+def hold_a_queue_back(world: World) -> None:
+    """Somebody pauses or drains a queue, or all of them, and thinks of resuming it later."""
+    chance = world.kernel.chance
+    queue = chance.choice([*world.plan.queues, EVERY_QUEUE])
+    holding = world.operators.hold_back(queue, chance.choice(list(HoldMode)))
+    world.kernel.after(chance.uniform(*_HELD), lambda: world.operators.resume(holding))
 
 
 def give_more_jobs(world: World) -> None:
@@ -234,6 +254,8 @@ TORMENTS: Final[Sequence[Torment]] = (
     kill_a_job,
     order_kills,
     repeat_commands,
+    hold_a_queue_back,
+    *(order_workers,) * 3,
 )
 
 

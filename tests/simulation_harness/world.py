@@ -11,9 +11,13 @@ from harvester.config.queue_loader import QueueLoader
 from simulation_harness.batch import Batch
 from simulation_harness.judge import Judge
 from simulation_harness.kernel import Kernel, Task
+from simulation_harness.kinds import Kind, QueuePlan
 from simulation_harness.machine import Machine
+from simulation_harness.operators import Operators
+from simulation_harness.orders import Orders
 from simulation_harness.outlook import Outlook
-from simulation_harness.plan import PULL, Plan, job
+from simulation_harness.pilots import Pilots
+from simulation_harness.plan import Plan, job, last_job
 from simulation_harness.points import AccessPoints, Transfers
 from simulation_harness.process import Disk, Installation, Process, Trouble
 from simulation_harness.server import News, Server
@@ -29,6 +33,7 @@ _AGREE: Final = timedelta(seconds=1)
 _OFTEN: Final = 60.0
 _DOWN: Final = (1.0, 900.0)
 _RETRY_LOST: Final = 3600.0
+_KEEP_COMPANY: Final = 3 * 3600.0
 
 
 @dataclass(slots=True)
@@ -52,13 +57,17 @@ class World:
 
     def __init__(self, plan: Plan, disk: Disk) -> None:
         self.plan = plan
+        self.disk = disk
         self.kernel = Kernel(plan.seed, _BEGINS.timestamp())
         self.machine = Machine(self.kernel, self._reach)
-        self.batch = Batch(self.kernel.chance, lambda: self.kernel.now, plan.failing, plan.hanging)
+        pilots = Pilots(self.kernel.chance, plan.failing, plan.hanging)
+        self.batch = Batch(self.kernel.chance, lambda: self.kernel.now, plan.queues, pilots)
         self.points = AccessPoints(self.batch, lambda: self.kernel.now)
         self.transfers = Transfers(self.kernel.chance, plan.losing_files)
         self.server = Server(self)
         self.judge = Judge(self)
+        self.operators = Operators(self)
+        self.orders = Orders(self)
         self.batch.watch = self.judge.note_submission
         self.trap = self.ice = ""
         self.database_away = 0.0
@@ -229,9 +238,30 @@ class World:
         if number <= 0:
             return
         first, self._given = self._given, self._given + number
+        chance, queues = self.kernel.chance, self.plan.queues_of_jobs
         with self.server.state.turn() as now:
-            self.server.state.jobs.add([job(each, self.kernel.chance) for each in range(first, first + number)], now)
+            fresh = [job(each, chance.choice(queues), chance) for each in range(first, first + number)]
+            self.server.state.jobs.add(fresh, now)
+            for each in fresh:
+                if ranges := each.get("event_ranges"):
+                    self.server.state.events.add(int(str(each["PandaID"])), each["taskID"], int(str(ranges)), now)
         self.note(f"{number} more jobs")
+
+    def keep_company(self) -> None:
+        """Jobs that wait until there are enough of them for a worker get company, again and again."""
+        for queue in self.plan.queues_of_jobs:
+            if 0 < self._without_worker(queue) < queue.jobs_per_worker:
+                self.note(f"another job for queue {queue.kind}")
+                with self.server.state.turn() as now:
+                    self.server.state.jobs.add([last_job(self._given, queue, self.kernel.chance)], now)
+                self._given += 1
+        self.kernel.after(_KEEP_COMPANY, self.keep_company)
+
+    def _without_worker(self, queue: QueuePlan) -> int:
+        """How many jobs of a queue no batch job has got yet."""
+        taken = {pair for each in self.batch.jobs for pair in each.jobs}
+        open_jobs = [each for each in self.server.jobs if each.site == queue.kind.value and not each.is_final]
+        return sum((each.job_id, each.attempt) not in taken for each in open_jobs)
 
     def keep_server_going(self) -> None:
         """The server looks after what it lost, again and again."""
@@ -245,7 +275,9 @@ class World:
         server.settle()
         now = self.now
         return (
-            all(each.is_final for each in server.jobs)
+            self.operators.drained is None
+            and not self.orders.is_open()
+            and all(each.is_final for each in server.jobs)
             and all(each.is_final for each in server.workers)
             and all(not each.is_live(now) and each.cleaned is not None for each in self.batch.jobs)
         )
@@ -261,7 +293,14 @@ class World:
         self.give_jobs(self.plan.jobs)
         for process in self.processes():
             process.thaw()
-        if PULL in self.plan.attributes:
+        self.operators.resume_all()
+        if self.plan.drained_at_the_end:
+            self.operators.drain_at_the_end(self.plan.drained_at_the_end)
+        if any(queue.jobs_per_worker > 1 for queue in self.plan.queues.values()):
+            self.keep_company()
+        if Kind.PULL in self.plan.queues:
             self.plan.write_queues(self._queue_file, pulling=False)
             for process in self.processes():
                 self.kill(process, "to be started without the pull queue")
+        if Kind.SLAVE in self.plan.queues:
+            self.orders.order_last(self.kernel.chance.randint(1, 3))
