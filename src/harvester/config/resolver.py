@@ -4,7 +4,7 @@ Core reference §1.7, §2.1, §2.4 to §2.6. Pure: the facts are passed in, and 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from pydantic import JsonValue
@@ -96,7 +96,7 @@ class Resolver:
         if not decided:
             return queue
         layer = Layer(JsonDocument(RESOLVER, {}), queue.name, decided)
-        return MergedQueue(queue.name, {**queue.raw, **decided}, (layer, *queue.layers))
+        return replace(queue, raw={**queue.raw, **decided}, layers=(layer, *queue.layers))
 
     def why_refused(self, queue: str) -> str:
         """Why the queue is left to instances with other pilots; empty if it is not, as if nobody knows it."""

@@ -12,10 +12,11 @@ from harvester.config.check import check
 from harvester.config.findings import Finding
 from harvester.config.instance_sections import Qconf
 from harvester.config.plugin_blocks import PluginDefaults
-from harvester.config.queue_loader import QueueLoader
+from harvester.config.queue_loader import NOTHING, Outside, QueueLoader
 from harvester.config.queues import QueueConfig
 from harvester.config.service import load_settings
 from harvester.config.versions import digest_of, stored_queue
+from harvester.core.facts import read_queues
 
 UPSTREAM = "pandaharvester.harvestersubmitter.htcondor_submitter"
 SUBMITTER: dict[str, JsonValue] = {"module": UPSTREAM, "name": "HTCondorSubmitter", "templateFile": "/t"}
@@ -29,10 +30,16 @@ server_api_url_ssl = http://127.0.0.1:1/api/v1
 """
 
 
-def loaded(directory: Path, queue: dict[str, JsonValue], defaults: PluginDefaults) -> QueueConfig:
+def loaded(
+    directory: Path,
+    queue: dict[str, JsonValue],
+    defaults: PluginDefaults,
+    qconf: Qconf | None = None,
+    outside: Outside = NOTHING,
+) -> QueueConfig:
     path = directory / "queues.json"
     path.write_text(json.dumps({"Q": {"nQueueLimitJob": 1, **queue}}))
-    return QueueLoader(path, Qconf(), directory, plugin_defaults=defaults).load().queues["Q"]
+    return QueueLoader(path, qconf or Qconf(), directory, plugin_defaults=defaults).load(outside).queues["Q"]
 
 
 def stated(directory: Path) -> PluginDefaults:
@@ -63,6 +70,14 @@ def test_a_plugin_by_its_short_name_gets_them_in_all_its_roles(tmp_path: Path):
 def test_what_harvester_itself_reads_of_a_block_counts_too(tmp_path: Path):
     queue = loaded(tmp_path, {"submitter": {"plugin": "local"}}, {"local": {"uploadLog": True}})
     assert queue.core.submitter.upload_log
+
+
+def test_a_queue_that_the_information_system_knows_gets_them_as_any_other(tmp_path: Path):
+    asking = Qconf.model_validate({"resolverModule": "m", "resolverClass": "PandaQueuesDict"})
+    known = Outside(book=read_queues({"Q": {"nickname": "Q", "panda_resource": "Q"}}, "u"))
+    queue = loaded(tmp_path, {"submitter": {"plugin": "local"}}, {"local": {"cores": 3}}, asking, known)
+    assert queue.panda_queue_name == "Q"
+    assert queue.submitter.settings == {"cores": 3}
 
 
 NAMES = st.sampled_from("abcd")
