@@ -1,5 +1,6 @@
 """Trouble with the database is named, contained to its transaction, and over when the database is back."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from cutting import cut_off
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, Connection, create_engine, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from store_tools import NOW, a_worker, find_one, ids_of, intend
 
 from harvester.store import history, migrate, workers
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.store.leases import ClaimTicket
+from harvester.store.schema import job_params
 from real_services import DatabaseServer, new_mariadb
 
 
@@ -58,6 +60,19 @@ def test_a_directory_that_is_not_there(tmp_path: Path):
 def test_a_wrong_statement_is_no_trouble_of_the_database(db: Database):
     with pytest.raises(DBAPIError), db.read() as connection:
         connection.execute(text("SELECT nothing FROM nowhere"))
+
+
+def test_no_value_stands_in_an_error_or_a_line_of_the_log(db: Database, caplog: pytest.LogCaptureFixture):
+    job = {"job_id": 7, "params": {"secrets": "HUSH"}}
+    with (
+        caplog.at_level(logging.INFO, "sqlalchemy.engine"),
+        pytest.raises(IntegrityError) as raised,
+        db.write() as connection,
+    ):
+        connection.execute(insert(job_params), [job, job])
+    assert "INSERT INTO job_params" in str(raised.value)
+    assert "INSERT INTO job_params" in caplog.text
+    assert "HUSH" not in f"{raised.value} {caplog.text}"
 
 
 @pytest.mark.usefixtures("over_a_connection")

@@ -118,7 +118,7 @@ class Db(Section):
     engine: Engine = "sqlite"
     """`sqlite` for one host; `mariadb` or `postgresql` when several processes or hosts share one instance."""
     verbose: Flag = False
-    """Log every statement."""
+    """Log every statement, without the values that it is about: they may be secrets."""
     n_connections: Positive = 10
     """Connections per process."""
     database_filename: Annotated[FilePath, Field(alias="database_filename")] = "harvester.db"

@@ -171,9 +171,16 @@ def _codes(error: DBAPIError) -> list[object]:
 
 
 def _make_engine(url: URL, connections: int) -> Engine:
+    """An engine whose errors and log lines show statements without values: a job may hold secrets of its user."""
     name = url.get_backend_name()
     if name == "sqlite":
-        engine = create_engine(url, pool_size=connections, max_overflow=connections, connect_args={"timeout": 30})
+        engine = create_engine(
+            url,
+            pool_size=connections,
+            max_overflow=connections,
+            connect_args={"timeout": 30},
+            hide_parameters=True,
+        )
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     engine = create_engine(
@@ -184,6 +191,7 @@ def _make_engine(url: URL, connections: int) -> Engine:
         pool_recycle=1800,
         isolation_level="READ COMMITTED",
         connect_args=_CONNECT.get(url.get_driver_name(), {}),
+        hide_parameters=True,
     )
     event.listen(engine, "handle_error", _notice_a_lost_connection)
     return engine
