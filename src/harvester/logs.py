@@ -6,7 +6,6 @@ Without it all lines go to standard error. A line is `time panda.log.<area>: LEV
 """
 
 import logging
-import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from structlog.processors import LogfmtRenderer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from harvester.config.instance_sections import LoggerSettings
+from harvester.config.places import why_unwritable
 from harvester.config.service import Settings
 from harvester.core.masking import masked
 
@@ -119,7 +119,7 @@ def set_up_logs(settings: Settings) -> None:
     handlers: list[logging.Handler] = [stderr]
     problem = ""
     if settings.logger.logdir:
-        problem = _unwritable(Path(settings.logger.logdir))
+        problem = why_unwritable(Path(settings.logger.logdir))
         if not problem:
             handlers.append(AreaFiles(settings.logger))
             stderr.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
@@ -131,7 +131,9 @@ def set_up_logs(settings: Settings) -> None:
     logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO if settings.db.verbose else logging.WARNING)
     _set_up_structlog()
     if problem:
-        structlog.get_logger("harvester.service").error(problem)
+        consequence = "log lines go to standard error; correct [logger] logdir in panda_common.cfg"
+        told = f"the log directory {settings.logger.logdir} {problem}; {consequence}"
+        structlog.get_logger("harvester.service").error(told)
 
 
 def _set_up_structlog() -> None:
@@ -228,18 +230,6 @@ def _open_log(path: Path, settings: LoggerSettings) -> logging.Handler:
         seconds = max(round(settings.rotating_interval * 3600), 1)
         return _ByTime(path, when="S", interval=seconds, backupCount=backups, encoding="utf-8", utc=True)
     return _Unrotated(path, encoding="utf-8")
-
-
-def _unwritable(place: Path) -> str:
-    """Why no log file can be written there; empty if they can."""
-    consequence = "log lines go to standard error; correct [logger] logdir in panda_common.cfg"
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return f"the log directory {place} cannot be made: {error.strerror}; {consequence}"
-    if not os.access(place, os.W_OK | os.X_OK):
-        return f"the log directory {place} cannot be written; {consequence}"
-    return ""
 
 
 def area_of_record(record: logging.LogRecord) -> str:

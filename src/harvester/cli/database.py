@@ -9,6 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.cli.loading import settings_of
 from harvester.cli.settings_checks import missing_driver
+from harvester.config.places import is_file
 from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
 from harvester.service import database_url
@@ -65,7 +66,7 @@ def _opened(config: Sequence[Path] | None) -> Iterator[Database]:
 def _require_file(settings: Settings) -> None:
     """SQLite would make the file."""
     path = Path(settings.db.database_filename)
-    if settings.db.engine == "sqlite" and not path.is_file():
+    if settings.db.engine == "sqlite" and not is_file(path):
         raise NothingToReadError(
             f"there is no database {path} yet; `harvester run` makes it, or correct [db] database_filename"
         )

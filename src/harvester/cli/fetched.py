@@ -1,12 +1,11 @@
 """What a running service has fetched for the queue configuration, for commands that read that configuration too."""
 
-from pathlib import Path
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.agents.facts import QUEUES
 from harvester.cli.settings_checks import missing_driver
 from harvester.config.cache_lines import QUEUE_CONFIGURATION
+from harvester.config.places import is_file
 from harvester.config.queue_loader import NOTHING, Outside
 from harvester.config.service import Settings
 from harvester.core.facts import read_queues
@@ -20,7 +19,7 @@ def outside_of(settings: Settings) -> Outside:
     """The cached documents, where the configuration wants any; nothing if there is no database to read them from."""
     qconf, db = settings.qconf, settings.db
     is_wanted = qconf.config_from_cacher or qconf.resolver_module or qconf.pilot_version is not None
-    is_there = db.engine != "sqlite" or Path(db.database_filename).is_file()
+    is_there = db.engine != "sqlite" or is_file(db.database_filename)
     if not is_wanted or not is_there or missing_driver(db.engine):
         return NOTHING
     remote = CacheKey(QUEUE_CONFIGURATION)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import typer
@@ -11,7 +10,6 @@ from harvester.cli.operators import ConfigOption, QueuesOption, fail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from harvester.cli.loading import Configuration
     from harvester.cli.signals import StopSignals
@@ -126,18 +124,11 @@ def _warn_of_others(settings: Settings, db: Database) -> None:
 def _require_places(configuration: Configuration) -> None:
     """The directories that the service writes into are there and can be written."""
     from harvester.cli.settings_checks import place_error, places_written  # noqa: PLC0415
+    from harvester.config.places import why_unwritable  # noqa: PLC0415
 
     for (section, key), place in places_written(configuration.settings).items():
-        if why := _unwritable(place):
+        if why := why_unwritable(place):
             fail(place_error(configuration.key_at, section, key, place, why).as_line())
-
-
-def _unwritable(place: Path) -> str:
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        return f"cannot be made: {error.strerror}"
-    return "" if os.access(place, os.W_OK | os.X_OK) else "cannot be written"
 
 
 def _patiently(stop: StopSignals, attempt: Callable[[], T]) -> T:

@@ -9,7 +9,11 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-_SECRET_WORDS = ("password", "passphrase", "secret", "token", "credential", "accesskey", "privatekey", "apikey")
+from harvester.config.places import is_directory
+
+_SECRET_WORDS = (
+    "password", "passphrase", "secret", "token", "credential", "accesskey", "privatekey", "apikey",
+)  # fmt: skip
 _COMMENT_MARKS = ("_", "#", "//")
 _WORD_BREAKS = re.compile(r"[\W_]")
 _LONGEST_VALUE = 60
@@ -106,7 +110,7 @@ def severity_of_missing(path: str | Path, otherwise: Severity) -> Severity:
 
     Then the configuration is most probably looked at on another machine than the one that it is made for.
     """
-    return otherwise if Path(path).parent.is_dir() else Severity.INFO
+    return otherwise if is_directory(Path(path).parent) else Severity.INFO
 
 
 def printable(text: str) -> str:

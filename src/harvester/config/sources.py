@@ -8,6 +8,7 @@ from pathlib import Path
 
 from harvester.config.findings import Findings, Location
 from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
+from harvester.config.places import is_file
 from harvester.config.problems import doubled_key
 
 MAIN_FILE = "panda_harvester.cfg"
@@ -69,7 +70,7 @@ def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Seque
     A relative path is looked for beside a main file that was named, in `$PANDA_HOME/etc/panda`, and in `/etc/panda`.
     """
     *places, last = queue_places(config_file, environ, config_paths)
-    return next((place for place in places if _is_file(place)), last)
+    return next((place for place in places if is_file(place)), last)
 
 
 def queue_places(
@@ -104,15 +105,7 @@ def read_text(path: Path, findings: Findings, advice: str = "check the path") ->
 
 def existing(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The files of a search path that are there; missing ones are no mistake."""
-    return tuple(filter(_is_file, paths))
-
-
-def _is_file(path: Path) -> bool:
-    """Whether the file is there; in a directory that cannot be searched it is not."""
-    try:
-        return path.is_file()
-    except OSError:
-        return False
+    return tuple(filter(is_file, paths))
 
 
 def read_json(path: Path, findings: Findings, advice: str = "check the path") -> JsonDocument | None:

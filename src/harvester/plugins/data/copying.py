@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
-from pydantic import AliasChoices, Field, field_validator
+from pydantic import AliasChoices, Field
 
 from harvester.core.files import File
 from harvester.plugins.api import (
@@ -27,6 +27,7 @@ from harvester.plugins.api import (
 from harvester.plugins.data.atomic_copy import BusyError, WrongContentError, copy_verified, summarise
 from harvester.plugins.data.checksums import Content
 from harvester.plugins.tools.names import is_plain_name
+from harvester.plugins.tools.path_settings import AbsolutePath
 
 _DEFAULT_SCOPE = "panda"
 
@@ -40,16 +41,11 @@ class CopySettings(PluginSettings):
         max_attempts: a transfer that was tried so often is given up.
     """
 
-    destination: Path = Field(validation_alias=AliasChoices("destination", "basePath", "localBasePath", "dstBasePath"))
-    source: Path | None = Field(default=None, validation_alias=AliasChoices("source", "srcBasePath"))
+    destination: AbsolutePath = Field(
+        validation_alias=AliasChoices("destination", "basePath", "localBasePath", "dstBasePath")
+    )
+    source: AbsolutePath | None = Field(default=None, validation_alias=AliasChoices("source", "srcBasePath"))
     max_attempts: int = Field(default=3, ge=1, alias="maxAttempts")
-
-    @field_validator("destination", "source")
-    @classmethod
-    def _is_absolute(cls, directory: Path | None) -> Path | None:
-        if directory is not None and not directory.is_absolute():
-            raise ValueError(f"{directory} is not absolute; write the whole path of the directory")
-        return directory
 
 
 class CopyStagerSettings(CopySettings):
@@ -58,7 +54,9 @@ class CopyStagerSettings(CopySettings):
     Where a configuration has both directories of a transfer, the remote one is meant.
     """
 
-    destination: Path = Field(validation_alias=AliasChoices("destination", "dstBasePath", "basePath", "localBasePath"))
+    destination: AbsolutePath = Field(
+        validation_alias=AliasChoices("destination", "dstBasePath", "basePath", "localBasePath")
+    )
 
 
 CopySettingsT = TypeVar("CopySettingsT", bound=CopySettings)

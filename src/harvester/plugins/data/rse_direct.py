@@ -6,26 +6,19 @@ first hex digits of the md5 of `scope:lfn` (plugins reference §3.10).
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from harvester.core.files import File
 from harvester.plugins.api import Done, Failed, FileOutcome, Moved, PluginSettings, Preparator
 from harvester.plugins.tools.names import is_plain_name
+from harvester.plugins.tools.path_settings import AbsolutePath
 
 
 class RseSettings(PluginSettings):
     """Settings of the preparator: where the storage element is mounted."""
 
-    base_path: Path = Field(alias="basePath")
-
-    @field_validator("base_path")
-    @classmethod
-    def _is_absolute(cls, directory: Path) -> Path:
-        if not directory.is_absolute():
-            raise ValueError(f"{directory} is not absolute; write the whole path of the directory")
-        return directory
+    base_path: AbsolutePath = Field(alias="basePath")
 
 
 class RseDirectPreparator(Preparator[RseSettings]):

@@ -10,10 +10,12 @@ from typing import Final, Self
 from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, model_validator
 
 from harvester.config.findings import Severity, nearest, severity_of_missing
+from harvester.config.places import is_there
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import PluginSettings
 from harvester.plugins.local.rendering import values_for
+from harvester.plugins.tools.path_settings import missing_script
 
 _PLACEHOLDERS: Final = frozenset(values_for(Worker(0, "", WorkerStatus.PENDING, "", MapType.NO_JOB), "", 1))
 _BRACES: Final = re.compile(r"(\$?)\{(\w+)\}")
@@ -56,13 +58,8 @@ class LocalSettings(PluginSettings):
         """What would keep workers from running, as far as this machine can tell; only the submitter runs anything."""
         if role != "submitter":
             return
-        if self.template_file is not None and not os.access(self.template_file, os.R_OK):
-            problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
-            severity = severity_of_missing(self.template_file, Severity.ERROR)
-            advice = "put the script there, or correct the path"
-            yield PluginProblem(
-                problem, advice, "templateFile", severity, may_pass=True, elsewhere=severity is Severity.INFO
-            )
+        if self.template_file is not None:
+            yield from missing_script(self.template_file, "templateFile", "script")
         if self.command:
             yield from self._mistakes_of_program(self.command[0])
         for written, near in self._misspelt():
@@ -81,7 +78,7 @@ class LocalSettings(PluginSettings):
         is_beside_worker = "/" in program and not program.startswith("/")
         if "{" in program or is_beside_worker or shutil.which(program, path=self.environment.get("PATH")):
             return
-        known = Path(program).exists()
+        known = is_there(program)
         problem = f"{program} {'is not executable' if known else 'is not found'}, so workers would fail"
         advice = f"make it executable with chmod +x {program}" if known else "install it, or correct the path"
         severity = severity_of_missing(program, Severity.WARNING)

@@ -28,6 +28,7 @@ from harvester.plugins.messengers.left_overs import SearchRules
 from harvester.plugins.messengers.looking import LookRules
 from harvester.plugins.messengers.post_processing import FinishRules, finish
 from harvester.plugins.messengers.task_directories import TaskDirectories
+from harvester.plugins.tools.path_settings import AbsolutePath
 
 _OF_ONE_WORKER: Final = re.compile(r"\$\{(workerID|_workerID_[0-9.]+)\}")
 """Placeholders that give each worker a directory of its own."""
@@ -44,12 +45,6 @@ def _compilable(pattern: str) -> str:
 
 
 _Patterns = tuple[Annotated[str, AfterValidator(_compilable)], ...]
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute():
-        raise ValueError(f"{path} is not absolute")
-    return path
 
 
 def _below(path: str) -> str:
@@ -89,10 +84,8 @@ class SharedFileSettings(FileNameSettings):
     post_process_in_sub_dir: bool = Field(default=False, alias="postProcessInSubDir")
     output_sub_dir: Annotated[str, AfterValidator(_below)] | None = Field(default=None, alias="outputSubDir")
     sub_tarball_name: Annotated[str, AfterValidator(plain_name)] | None = Field(default=None, alias="subTarballName")
-    allowed_output_paths: tuple[Annotated[Path, AfterValidator(_absolute)], ...] = Field(
-        default=(), alias="allowedOutputPaths"
-    )
-    task_work_base_dir: Annotated[Path, AfterValidator(_absolute)] | None = Field(default=None, alias="taskWorkBaseDir")
+    allowed_output_paths: tuple[AbsolutePath, ...] = Field(default=(), alias="allowedOutputPaths")
+    task_work_base_dir: AbsolutePath | None = Field(default=None, alias="taskWorkBaseDir")
     task_work_state_file: Annotated[str, AfterValidator(plain_name)] | None = Field(
         default=None, alias="taskWorkStateFile"
     )

@@ -1,15 +1,15 @@
 """The keys that a queue configuration may give to Slurm, those of existing configurations and our own."""
 
-import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from harvester.config.findings import Severity, severity_of_missing
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.plugins.api import PluginSettings
 from harvester.plugins.tools.command_settings import Command
+from harvester.plugins.tools.path_settings import missing_script
 
 
 def _at_least_none(number: int) -> int:
@@ -93,10 +93,5 @@ class SlurmSettings(PluginSettings):
         if self.template_file is None:
             problem = "is not set, so no worker can be submitted"
             yield PluginProblem(problem, 'write "templateFile": and the path of the batch script', "templateFile")
-        elif not (os.path.isfile(self.template_file) and os.access(self.template_file, os.R_OK)):  # noqa: PTH113 - a text
-            problem = f"there is no file {self.template_file} that can be read, so no worker can be submitted"
-            severity = severity_of_missing(self.template_file, Severity.ERROR)
-            advice = "put the batch script there, or correct the path"
-            yield PluginProblem(
-                problem, advice, "templateFile", severity, may_pass=True, elsewhere=severity is Severity.INFO
-            )
+        else:
+            yield from missing_script(Path(self.template_file), "templateFile", "batch script")

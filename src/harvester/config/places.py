@@ -1,0 +1,36 @@
+"""What stands at a path: nothing where this account cannot look, or where there cannot be anything."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is anything."""
+    return _answered(Path.exists, path)
+
+
+def is_file(path: str | Path) -> bool:
+    """Whether there is an ordinary file."""
+    return _answered(Path.is_file, path)
+
+
+def is_directory(path: str | Path) -> bool:
+    """Whether there is a directory."""
+    return _answered(Path.is_dir, path)
+
+
+def why_unwritable(directory: Path) -> str:
+    """Why nothing can be written there, empty if it can; a directory that is not there is made."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return f"cannot be made: {error.strerror}"
+    return "" if os.access(directory, os.W_OK | os.X_OK) else "cannot be written"
+
+
+def _answered(question: Callable[[Path], bool], path: str | Path) -> bool:
+    try:
+        return question(Path(path))
+    except OSError:
+        return False
