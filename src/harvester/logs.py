@@ -74,15 +74,17 @@ _ROOMS: Final[Mapping[str, str]] = {
 _MASTER: Final = "master"
 _MEGABYTE: Final = 1024 * 1024
 _LOGFMT: Final = LogfmtRenderer(bool_as_flag=False)
-_MAY_TELL: Final = ("exception", "error", "reason", "problem")
-"""Keys of lines under which others are quoted."""
+_HOLDS_NO_SECRET: Final = int | float | None
 
 
 def _mask(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """What plugins, servers and libraries say may hold a secret that they were given."""
-    for key in _MAY_TELL:
-        if key in line:
-            line[key] = masked(str(line[key]))
+    """What plugins, servers and libraries say may hold a secret that they were given, wherever it stands in a line.
+
+    Keys that begin with an underscore are no part of it: the library keeps its own things there.
+    """
+    for key, value in line.items():
+        if not (key.startswith("_") or isinstance(value, _HOLDS_NO_SECRET)):
+            line[key] = masked(str(value))
     return line
 
 

@@ -121,8 +121,10 @@ def test_what_others_say_is_told_without_secrets(tmp_path: Path) -> None:
         int("token=HUSH")
     except ValueError:
         log.exception("plugin failed", plugin="P")
+    log.warning("https://me:HUSH@host was asked", why="token=HUSH", tried=["Bearer HUSH"])
+    logging.getLogger("some.library").warning("Authorization: Bearer %s", "HUSH")
     text = (tmp_path / "panda-monitor.log").read_text()
-    assert "HUSH" not in text
+    assert "HUSH" not in text + (tmp_path / "panda-master.log").read_text()
     assert "://(hidden)@host is away" in text
     assert "ValueError: invalid literal" in text
 
