@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from harvester.config.places import is_directory
 
 _SECRET_WORDS = (
-    "password", "passphrase", "secret", "token", "credential", "accesskey", "privatekey", "apikey",
+    "password", "passwd", "passphrase", "secret", "token", "credential", "accesskey", "privatekey", "apikey",
 )  # fmt: skip
 _COMMENT_MARKS = ("_", "#", "//")
 _WORD_BREAKS = re.compile(r"[\W_]")

@@ -17,6 +17,7 @@ from harvester.config.plugin_blocks import PluginDefaults
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import Attributes, MergedQueue
 from harvester.config.queue_model import QueueConfig
+from harvester.core.masking import masked
 
 _HIDDEN: Final = "(not stored)"
 _NO_DEFAULTS: Final[PluginDefaults] = {}
@@ -32,18 +33,22 @@ def digest_of(queue: QueueConfig) -> str:
 
 def without_secrets(raw: Attributes) -> dict[str, JsonValue]:
     """The attributes as the database may hold them."""
-    return {key: _HIDDEN if _is_hidden(key, value) else _inside(value) for key, value in raw.items()}
+    return {key: _stored(value, is_hidden=is_secret(key)) for key, value in raw.items()}
 
 
-def _inside(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return without_secrets(value)
-    return [_inside(each) for each in value] if isinstance(value, list) else value
-
-
-def _is_hidden(key: str, value: JsonValue) -> bool:
-    tells_place = isinstance(value, str) and value.startswith(_PATHS)
-    return is_secret(key) and not tells_place and not isinstance(value, dict | bool | None)
+def _stored(value: JsonValue, *, is_hidden: bool) -> JsonValue:
+    """What is kept of a value; where a key speaks of a secret, all that stands below it is one."""
+    match value:
+        case dict():
+            return {key: _stored(each, is_hidden=is_hidden or is_secret(key)) for key, each in value.items()}
+        case list():
+            return [_stored(each, is_hidden=is_hidden) for each in value]
+        case str():
+            hides = (is_hidden and not value.startswith(_PATHS)) or masked(value) != value
+            return _HIDDEN if hides else value
+        case bool() | None:
+            return value
+    return _HIDDEN if is_hidden else value
 
 
 def stored_queue(
@@ -57,11 +62,31 @@ def stored_queue(
     return build_queue(merged, work_dir, Findings())
 
 
-def _with_secrets(stored: Mapping[str, JsonValue], present: JsonValue | Attributes) -> dict[str, JsonValue]:
-    there: Mapping[str, JsonValue] = present if isinstance(present, Mapping) else {}
-    filled = {key: there.get(key) if value == _HIDDEN else value for key, value in stored.items()}
-    return {
-        key: _with_secrets(value, there.get(key)) if isinstance(value, dict) else value
-        for key, value in filled.items()
-        if value is not None or stored[key] is None
-    }
+def _with_secrets(stored: Attributes, present: JsonValue | Attributes) -> dict[str, JsonValue]:
+    there: Attributes = present if isinstance(present, Mapping) else {}
+    pairs = {key: (value, there.get(key)) for key, value in stored.items()}
+    return {key: _filled(*pair) for key, pair in pairs.items() if not _is_lost(*pair)}
+
+
+def _is_lost(stored: JsonValue, present: JsonValue) -> bool:
+    """Whether nobody knows a secret any more."""
+    return stored == _HIDDEN and present is None
+
+
+def _filled(stored: JsonValue, present: JsonValue) -> JsonValue:
+    """A value with its secrets; those of a list are known only if all else in it is as it was: nothing names them."""
+    if isinstance(stored, dict):
+        return _with_secrets(stored, present)
+    if isinstance(stored, list):
+        is_the_same = _differs_in_secrets_alone(stored, present)
+        return present if is_the_same else [_filled(each, None) for each in stored if each != _HIDDEN]
+    return present if stored == _HIDDEN else stored
+
+
+def _differs_in_secrets_alone(stored: JsonValue, present: JsonValue) -> bool:
+    if isinstance(stored, dict) and isinstance(present, dict):
+        pairs = [(value, present.get(key)) for key, value in stored.items()]
+        return stored.keys() == present.keys() and all(_differs_in_secrets_alone(*pair) for pair in pairs)
+    if isinstance(stored, list) and isinstance(present, list):
+        return len(stored) == len(present) and all(map(_differs_in_secrets_alone, stored, present))
+    return stored in (present, _HIDDEN)

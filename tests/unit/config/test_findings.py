@@ -8,7 +8,17 @@ from harvester.config.findings import Findings, Location, is_secret, shown
 
 @pytest.mark.parametrize(
     "key",
-    ["password", "mailPassword", "passPhrase", "secretFile", "auth_token", "credentials", "private_key", "API-KEY"],
+    [
+        "password",
+        "mailPassword",
+        "dbPasswd",
+        "passPhrase",
+        "secretFile",
+        "auth_token",
+        "credentials",
+        "private_key",
+        "API-KEY",
+    ],
 )
 def test_keys_of_secrets(key: str) -> None:
     assert is_secret(key)

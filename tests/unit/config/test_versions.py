@@ -55,6 +55,41 @@ def test_without_a_present_configuration_secrets_are_missing():
     assert again.submitter.settings == {"command": ["/bin/true"], "tokenDir": "/etc/tokens"}
 
 
+HIDDEN_BELOW: dict[str, Any] = {
+    "credentials": {"user": "hush", "pin": 4711, "file": "/etc/pin", "renewed": True},
+    "secrets": ["hush", {"name": "hush"}],
+    "dbPasswd": "hush",
+    "remote": "https://me:hush@host/path",
+}
+
+
+def test_nothing_below_a_secret_is_stored_and_no_address_with_a_password():
+    raw = {**RAW, "submitter": {**BLOCK, **HIDDEN_BELOW}, "file_syncer": [{"plugin": "git", "token": "hush"}]}
+    stored = without_secrets(raw)
+    assert "hush" not in repr(stored)
+    assert "4711" not in repr(stored)
+    assert stored["submitter"]["credentials"]["file"] == "/etc/pin"
+    assert stored_queue("Q", stored, raw, WORK_DIR) == build_queue(MergedQueue("Q", raw), WORK_DIR, Findings())
+
+
+def test_what_is_lost_of_lists_and_objects_is_left_out():
+    raw = {**RAW, "submitter": {**BLOCK, **HIDDEN_BELOW}, "file_syncer": [{"plugin": "git", "token": "hush"}]}
+    again = stored_queue("Q", without_secrets(raw), {}, WORK_DIR)
+    assert again is not None
+    left = {"credentials": {"file": "/etc/pin", "renewed": True}, "secrets": [{}]}
+    assert again.submitter.settings == {"command": ["/bin/true"], "tokenDir": "/etc/tokens", **left}
+    assert again.file_syncer == ({"plugin": "git"},)
+
+
+def test_no_list_gets_what_stands_at_the_same_place_in_another_one():
+    words = ["pilot", "--token=hush", "--queue", "Q"]
+    stored = without_secrets({**RAW, "submitter": {**BLOCK, "command": words}})
+    for present in (["other", "--token=hush", "--queue", "Q"], ["pilot", "--verbose"], "pilot"):
+        again = stored_queue("Q", stored, {**RAW, "submitter": {**BLOCK, "command": present}}, WORK_DIR)
+        assert again is not None
+        assert again.submitter.settings["command"] == ["pilot", "--queue", "Q"]
+
+
 def test_what_cannot_be_built_any_more_is_told():
     assert stored_queue("Q", {"submitter": 7}, RAW, WORK_DIR) is None
 
