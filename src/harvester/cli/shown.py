@@ -33,7 +33,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """One name and value per line; what is not known is left out."""
-    known = {name: cell(value) for name, value in fields.items() if cell(value)}
+    known = {cell(name): text for name, value in fields.items() if (text := cell(value))}
     width = max(map(len, known), default=0)
     for name, text in known.items():
         typer.echo(f"{name:<{width}}  {text}")
@@ -47,7 +47,7 @@ def cell(value: object) -> str:
         case datetime():
             return moment(value)
         case Mapping():
-            return ", ".join(f"{key} {cell(each)}" for key, each in value.items())
+            return ", ".join(f"{cell(key)} {cell(each)}" for key, each in value.items())
         case list() | tuple():
             return ", ".join(map(cell, value))
         case _:

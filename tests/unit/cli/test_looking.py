@@ -6,12 +6,14 @@ from datetime import timedelta
 
 import pytest
 from cli_tools import NOW, CommandLine
+from sqlalchemy import update
 
 from harvester.core.clock import utc_now
+from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.local.processes import birth_of
-from harvester.store import cache, credentials, history, jobs, leases, measurements, queues, workers
+from harvester.store import cache, credentials, files, history, jobs, leases, measurements, queues, schema, workers
 from harvester.store.cache import Attempt, CacheKey
 from harvester.store.credentials import CredentialRecord
 from harvester.store.engine import Database
@@ -129,6 +131,18 @@ class TestOfAFilledDatabase:
         words = call("job", "explain", "4711").stdout
         assert "It waits for its input files, which the preparator brings" in words
         assert "fetched: room for 2 (job fetcher)" in words
+
+    def test_no_word_of_a_worker_or_server_steers_the_terminal(self, call: CommandLine, filled: Database):
+        steering = "\x1b]0;mine\x07"
+        told = {f"{steering}attribute": {steering: steering}}
+        lost = File(0, 4711, f"{steering}name", FileKind.OUTPUT, FileStatus.DEFINED, path=f"/{steering}")
+        with filled.write() as connection:
+            connection.execute(update(schema.jobs).values(attributes=told))
+            files.insert_new(connection, [lost])
+        for command in (("job", "show", "4711"), ("job", "explain", "4711")):
+            shown = call(*command).stdout
+            assert shown
+            assert steering not in shown
 
     def test_explanations_for_programs_hold_words_and_facts(self, call: CommandLine):
         for command in (("queue", "explain", "Q"), ("worker", "explain", "17"), ("job", "explain", "4711")):
