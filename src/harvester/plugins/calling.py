@@ -22,8 +22,9 @@ _LONGEST_REASON: Final = 300
 class PluginCalls:
     """Calls verbs of plugins, and rests those that keep failing.
 
-    A plugin that raises, or answers for more or fewer items than it was given, has answered for none of them. It is not
-    called again until it has rested, for longer with every failure.
+    A plugin that raises, or answers for more or fewer items than it was given, has answered for none of them; nor has
+    one that calls `sys.exit`, which in a thread would end nothing but this call, without a word. It is not called again
+    until it has rested, for longer with every failure.
     """
 
     def __init__(self, tick: Callable[[], float] = time.monotonic) -> None:
@@ -55,6 +56,19 @@ class PluginCalls:
 
         self._ask(_name_of(verb), told, items, str)
 
+    def once(
+        self,
+        verb: Callable[[Sequence[ItemT]], AnswerT],
+        items: Sequence[ItemT],
+        otherwise: Callable[[str], OtherT],
+    ) -> AnswerT | OtherT:
+        """The one answer about all items together, of which there has to be one at the least."""
+
+        def told(some: Sequence[ItemT]) -> Sequence[AnswerT]:
+            return [verb(some)] * len(some)
+
+        return self._ask(_name_of(verb), told, items, otherwise)[0]
+
     def _ask(
         self,
         name: str,
@@ -69,7 +83,7 @@ class PluginCalls:
         try:
             answers = verb(items)
             count = len(answers)
-        except Exception as error:  # a plugin may raise anything; here it ends
+        except (Exception, SystemExit) as error:  # a plugin may raise anything; here it ends
             log.exception("plugin failed", plugin=name)
             reason = masked(f"{name} failed: {type(error).__name__}: {error}")[:_LONGEST_REASON]
         else:

@@ -23,6 +23,7 @@ from pydantic.fields import FieldInfo
 from harvester.config.plugin_blocks import PluginBlock, PluginProblem
 from harvester.config.setting_problems import setting_problems
 from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
 from harvester.plugins.api import (
     CredentialManager,
     Extractor,
@@ -139,12 +140,14 @@ def problems(role: str, block: PluginBlock) -> Sequence[PluginProblem]:
     """
     known = _role(role)
     try:
-        settings = _settings(resolve(known, block), known, block)
+        return list(_settings(resolve(known, block), known, block).mistakes(known.value))
     except PluginError as error:
         return [PluginProblem(str(error))]
     except ValidationError as error:
         return setting_problems(error, block)
-    return list(settings.mistakes(known.value))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything; the other queues must not suffer)
+        what = masked(f"{block.label} fails when it looks at its settings: {type(error).__name__}: {error}")
+        return [PluginProblem(what, "report this to whoever wrote the plugin")]
 
 
 def known_settings(role: str, block: PluginBlock) -> frozenset[str]:
@@ -233,7 +236,7 @@ def _by_class(role: Role, module: str, name: str) -> type[AnyPlugin]:
 def _imported(module: str, name: str) -> object:
     try:
         found: object = getattr(import_module(module), name, None)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
             raise _unknown_class(module, name, f"there is no module {error.name}") from error
         reason = f"{type(error).__name__}: {error}"

@@ -136,10 +136,18 @@ class RoutedResource(Resource[PluginSettings]):
         found: dict[str, Submitted] = {}
         gaps: list[str] = []
         for version, places in self._routes.split(workers).items():
-            search = _search(self._routes.by_version[version], [workers[place] for place in places])
+            search = self._search(version, [workers[place] for place in places])
             found |= search.found
             gaps += [] if search.complete else [search.reason]
         return Search(found, not gaps, "; ".join(gaps))
+
+    def _search(self, version: int | None, workers: Sequence[Worker]) -> Search:
+        plugin = self._routes.by_version[version]
+        if isinstance(plugin, str):
+            return _no_search(plugin)
+        if plugin.grade is Grade.BLIND:
+            return _no_search("the resource keeps no marker, so nobody can tell")
+        return self._routes.calls(version).once(plugin.find, workers, _no_search)
 
     def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
         """By version."""
@@ -154,12 +162,8 @@ class RoutedResource(Resource[PluginSettings]):
         return self._routes.ask(lambda each: each.clean, workers, failing=Later)
 
 
-def _search(plugin: Resource[PluginSettings] | str, workers: Sequence[Worker]) -> Search:
-    if isinstance(plugin, str):
-        return Search({}, complete=False, reason=plugin)
-    if plugin.grade is Grade.BLIND:
-        return Search({}, complete=False, reason="the resource keeps no marker, so nobody can tell")
-    return plugin.find(workers)
+def _no_search(reason: str) -> Search:
+    return Search({}, complete=False, reason=reason)
 
 
 class RoutedMessenger(Messenger[PluginSettings]):

@@ -80,6 +80,9 @@ class Blind(Place):
 
 
 class Broken(Place):
+    def find(self, workers: Sequence[Worker]) -> Search:
+        raise RuntimeError(f"{self.name}: {len(workers)}")
+
     def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
         raise RuntimeError(f"{self.name}: {len(workers)}")
 
@@ -177,6 +180,13 @@ def test_a_search_is_complete_if_all_are(former: Place | str, complete: bool, re
     search = routed(Place("now"), v1=former).find([worker(1, None), worker(2, 1)])
     assert (search.complete, search.reason) == (complete, reason)
     assert "test-1" in search.found
+
+
+def test_a_search_that_fails_at_one_place_finds_what_is_at_the_others():
+    search = routed(Place("now"), v1=Broken("one")).find([worker(1, None), worker(2, 1)])
+    assert search.found == {"test-1": Submitted("now-1")}
+    assert not search.complete
+    assert "Broken.find of queue Q failed: RuntimeError: one: 1" in search.reason
 
 
 def test_what_is_told_of_the_whole_is_safe_for_each():

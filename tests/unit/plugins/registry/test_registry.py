@@ -66,6 +66,23 @@ class Anything(PluginSettings, extra="allow"):
 class Mine(LocalResource):
     Settings = Anything
 """
+BREAKING = """
+from pydantic import model_validator
+from harvester.plugins.api import PluginSettings
+from harvester.plugins.local import LocalResource
+
+class Breaking(PluginSettings, extra="allow"):
+    @model_validator(mode="before")
+    @classmethod
+    def check(cls, block):
+        return {} if "validator" not in block else block["token=HUSH"]
+
+    def mistakes(self, role):
+        raise KeyError("token=HUSH")
+
+class Mine(LocalResource):
+    Settings = Breaking
+"""
 
 
 class TestShortNames:
@@ -156,7 +173,9 @@ class TestForeignPlugins:
         with pytest.raises(UnusablePluginError, match=r"has to derive from harvester\.plugins\.api\.Messenger"):
             resolve(Role.MESSENGER, PluginBlock(module=HERE, name="Mine"))
 
-    @pytest.mark.parametrize("text", ["import no_such_library", "raise RuntimeError('broken')", "def"])
+    @pytest.mark.parametrize(
+        "text", ["import no_such_library", "raise RuntimeError('broken')", "def", "import sys; sys.exit(3)"]
+    )
     def test_module_that_cannot_be_imported_is_blamed(self, install: Install, text: str):
         install(text)
         with pytest.raises(UnusablePluginError, match=f"{HERE} cannot be imported"):
@@ -248,6 +267,13 @@ class TestProblems:
         (found,) = problems("submitter", block)
         assert found.key is None
         assert "'pbs' is not built yet" in found.problem
+
+    @pytest.mark.parametrize("breaks", ["validator", "mistakes"])
+    def test_plugin_that_breaks_when_it_looks_at_its_settings_is_told(self, install: Install, breaks: str):
+        install(BREAKING)
+        (found,) = problems("submitter", PluginBlock(module=HERE, name="Mine", settings={breaks: True}))
+        assert found.problem.startswith(f"{HERE}.Mine fails when it looks at its settings: KeyError: ")
+        assert "HUSH" not in found.problem
 
     def test_block_of_middleware_is_known(self):
         block = PluginBlock(module="pandaharvester.harvestermiddleware.rpc_herder", name="RpcHerder")
