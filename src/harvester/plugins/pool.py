@@ -13,6 +13,7 @@ import structlog
 from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.config.served_queues import ServedQueues
 from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
 from harvester.plugins.api import (
     Extractor,
     Messenger,
@@ -363,10 +364,9 @@ class PluginPool:
             return build(role, block, self._make_context(queue))
         except HarvesterError:
             raise
-        except Exception as error:  # a plugin may raise anything; it must not hurt other queues
-            raise UnusablePluginError(
-                f"queue {queue}, block {role}: {block.label} cannot be built: {type(error).__name__}: {error}"
-            ) from error
+        except (Exception, SystemExit) as error:  # a plugin may raise anything; it must not hurt other queues
+            told = f"{block.label} cannot be built: {type(error).__name__}: {error}"
+            raise UnusablePluginError(f"queue {queue}, block {role}: {masked(told)}") from error
 
 
 def _ahead(queue: QueueConfig) -> tuple[Role, ...]:
@@ -386,6 +386,6 @@ def _slot_finder(queue: QueueConfig) -> PluginBlock | None:
 
 
 def _blocks(queue: QueueConfig, roles: Iterable[Role]) -> list[tuple[Role, PluginBlock]]:
-    """The blocks that the queue has for these roles."""
-    blocks = {**queue.blocks, Role.ZIPPER.value: _zipper(queue)}
-    return [(role, blocks[role.value]) for role in roles if role.value in blocks]
+    """The blocks that the queue has for these roles, or that others of its blocks imply."""
+    blocks = {**queue.blocks, Role.ZIPPER.value: _zipper(queue), Role.RESOURCE.value: _slot_finder(queue)}
+    return [(role, block) for role in roles if (block := blocks.get(role.value)) is not None]

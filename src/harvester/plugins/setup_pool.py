@@ -5,6 +5,7 @@ from typing import Generic, TypeVar, cast
 
 from harvester.config.setups import Setup
 from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
 from harvester.plugins.api import Plugin, PluginContext, PluginSettings
 from harvester.plugins.registry import Role, build
 
@@ -42,8 +43,8 @@ class SetupPool(Generic[PluginT]):
             return cast("PluginT", build(self._role, setup.block, self._make_context(setup)))
         except HarvesterError as error:
             return str(error)
-        except Exception as error:  # noqa: BLE001 (a plugin may raise anything; the other set-ups must not suffer)
-            return f"{setup.block.label} cannot be built: {type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything; the other set-ups must not suffer)
+            return masked(f"{setup.block.label} cannot be built: {type(error).__name__}: {error}")
 
 
 def _key(setup: Setup) -> tuple[str, str, str]:

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from harvester.config.findings import Findings
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import PluginBlock, QueueConfig
+from harvester.config.served_queues import ServedQueues
 from harvester.core.clock import utc_now
 from harvester.plugins.api import Plugin, PluginContext, PluginSettings
 from harvester.plugins.data.dummy import DummyStager
@@ -26,8 +28,9 @@ def gate() -> Iterator[threading.Event]:
     made.set()
 
 
-def a_queue(name: str, directory: Path) -> QueueConfig:
-    queue = build_queue(MergedQueue(name, {"maxWorkers": 1, "submitter": {"plugin": "dummy"}}), directory, Findings())
+def a_queue(name: str, directory: Path, **more: JsonValue) -> QueueConfig:
+    raw: dict[str, JsonValue] = {"maxWorkers": 1, "submitter": {"plugin": "dummy"}, **more}
+    queue = build_queue(MergedQueue(name, raw), directory, Findings())
     assert queue is not None
     return queue
 
@@ -102,3 +105,35 @@ def test_that_cannot_be_built_is_not_tried_again_by_those_who_need_it(tmp_path: 
     assert isinstance(pool.stager("A"), DummyStager)
     pool.rebuild()
     assert len(tries) == 3
+
+
+def test_that_a_worker_maker_implies_is_built_with_the_others_and_kept_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A worker maker that names a partition has its gaps looked for."""
+    built: list[Role] = []
+
+    def build(role: Role, _block: PluginBlock, context: PluginContext) -> Plugin[PluginSettings]:
+        built.append(role)
+        return DummyStager(PluginSettings(), context)
+
+    monkeypatch.setattr("harvester.plugins.pool.build", build)
+    queues = {"A": a_queue("A", tmp_path, workerMaker={"plugin": "backfill", "partition": "p"})}
+    pool = PluginPool(queues, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    assert pool.build_all("A") == []
+    assert Role.RESOURCE in built
+    finder = pool.slot_finder("A")
+    pool.replace(ServedQueues(queues))
+    assert pool.slot_finder("A") is finder
+    assert built.count(Role.RESOURCE) == 1
+
+
+def test_what_a_plugin_says_when_it_cannot_be_built_is_told_without_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def build(_role: Role, _block: PluginBlock, _context: PluginContext) -> Plugin[PluginSettings]:
+        raise ValueError("token=HUSH is too short")
+
+    monkeypatch.setattr("harvester.plugins.pool.build", build)
+    pool = PluginPool({"A": a_queue("A", tmp_path)}, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    assert "ValueError: token=(hidden)" in pool.build_all("A")[0]
