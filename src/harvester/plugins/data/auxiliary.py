@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harvester.core.errors import HarvesterError
 from harvester.core.files import File
+from harvester.core.masking import masked
 from harvester.plugins.api import Done, Failed, FileOutcome, Grouped, Later, Moved, PluginContext, Preparator
 from harvester.plugins.data.atomic_copy import BusyError, own, write_new
 from harvester.plugins.data.checksums import Content, Summary
@@ -26,7 +28,9 @@ from harvester.plugins.tools.names import is_plain_name
 
 _AT_ONCE: Final = 4
 _TIMEOUT: Final = 3600.0
+"""Seconds that a command or a download may take."""
 _SILENCE: Final = 180.0
+"""Seconds that a web server may be silent."""
 _LONGEST_ID: Final = 190
 _MISSING: Final = 404
 
@@ -83,11 +87,11 @@ class AuxiliaryPreparator(Preparator[AuxiliarySettings]):
         try:
             return self._bring(file)
         except _CannotBringError as error:
-            return Failed(f"job {file.job_id}: {error}")
+            return Failed(masked(f"job {file.job_id}: {error}"))
         except BusyError as error:
             return Later(str(error))
         except (OSError, _TryAgainError) as error:
-            reason = f"job {file.job_id}: cannot bring {file.url}: {error}"
+            reason = masked(f"job {file.job_id}: cannot bring {file.url}: {error}")
             return Failed(reason) if file.attempts >= self.settings.max_attempts else Later(reason)
 
     def _bring(self, file: File) -> Done | Grouped:
@@ -126,7 +130,8 @@ class AuxiliaryPreparator(Preparator[AuxiliarySettings]):
         return content
 
     def _read(self, url: str, target: BinaryIO) -> Content:
-        summary = Summary()
+        """The whole file, but neither without end nor drop by drop for ever."""
+        summary, end = Summary(), self.context.clock() + timedelta(seconds=_TIMEOUT)
         with httpx2.stream("GET", url, timeout=_SILENCE, follow_redirects=True) as answer:
             if answer.status_code == _MISSING:
                 raise _CannotBringError(f"{url} does not exist")
@@ -136,6 +141,8 @@ class AuxiliaryPreparator(Preparator[AuxiliarySettings]):
                 summary.add(piece)
                 if summary.size > self.settings.largest:
                     raise _CannotBringError(f"{url} is larger than maxFileSize, {self.settings.largest} bytes")
+                if self.context.clock() > end:
+                    raise _TryAgainError(f"it did not come in within {_TIMEOUT:g} s")
         return summary.content
 
     # ---- commands ----------------------------------------------------------------------------------------------------
@@ -195,9 +202,9 @@ class AuxiliaryPreparator(Preparator[AuxiliarySettings]):
             if not destination.exists():
                 self._ask_command(file, destination)
         except _CannotBringError as error:
-            return Failed(f"job {file.job_id}: {error}")
+            return Failed(masked(f"job {file.job_id}: {error}"))
         except (OSError, HarvesterError) as error:
-            return Later(f"{file.url} is not there yet: {error}")
+            return Later(masked(f"{file.url} is not there yet: {error}"))
         is_elsewhere = self.settings.runtime == "shifter" and (file.url or "").startswith("docker://")
         return Moved((file.url or "").removeprefix("docker://") if is_elsewhere else str(destination))
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import Field, JsonValue
 
+from harvester.core.masking import masked
 from harvester.plugins.api import AuxiliaryInput, Extracted, Extractor, Failed, PluginSettings
 from harvester.plugins.tools.names import is_plain_name
 
@@ -43,7 +44,7 @@ class AuxiliaryExtractor(Extractor[ExtractorSettings]):
         urls = list(dict.fromkeys([*_scripts_of(params, source), *([image] if image else [])]))
         inputs = [AuxiliaryInput(url.rstrip("/").rpartition("/")[2], url) for url in urls]
         if bad := [each.url for each in inputs if not is_plain_name(each.lfn)]:
-            return Failed(f"it needs {bad[0][:200]!r}, which is no URL of a file")
+            return Failed(masked(f"it needs {bad[0][:200]!r}, which is no URL of a file"))
         return Extracted(inputs, more)
 
     def _image_of(self, params: Mapping[str, JsonValue]) -> str:

@@ -3,7 +3,10 @@
 import stat
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -53,7 +56,7 @@ def test_what_cannot_be_a_file_is_told(context: PluginContext):
 
 class _Server(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response({"/gone": 404, "/sick": 503}.get(self.path, 200))
+        self.send_response({"/gone": 404, "/sick": 503}.get(self.path.partition("?")[0], 200))
         self.end_headers()
         self.wfile.write(b"content")
 
@@ -117,6 +120,23 @@ def test_a_file_that_is_too_large_is_not_kept(context: PluginContext, tmp_path: 
     bringing = Bringing(context, tmp_path, maxFileSize=3)
     assert "maxFileSize" in str(bringing.trigger(an_input(f"{web}/file")))
     assert bringing.there() == []
+
+
+def test_a_file_that_comes_drop_by_drop_is_not_waited_for(context: PluginContext, tmp_path: Path, web: str):
+    hours = count()
+    late = replace(context, clock=lambda: context.clock() + timedelta(hours=2 * next(hours)))
+    told = Bringing(late, tmp_path).trigger(an_input(f"{web}/file"))
+    assert isinstance(told, Later)
+    assert "did not come in within 3600 s" in told.reason
+
+
+@pytest.mark.parametrize("path", ["/gone", "/sick"])
+def test_no_secret_of_an_address_is_told(bringing: Bringing, web: str, path: str):
+    url = f"{web}{path}?token=HUSH"
+    asked, unreachable = an_input(url), an_input("ftp://me:HUSH@h/f")
+    for told in (bringing.trigger(asked), bringing.check(asked), bringing.trigger(unreachable)):
+        assert isinstance(told, Later | Failed)
+        assert "HUSH" not in told.reason
 
 
 @pytest.mark.parametrize("url", ["/etc/passwd", "file:///etc/passwd", "gsiftp://h/f", "", "docker://-o"])
