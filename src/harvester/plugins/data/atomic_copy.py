@@ -21,17 +21,23 @@ class BusyError(HarvesterError):
     """Somebody else is copying the same file."""
 
 
-def summarise(path: Path) -> Content:
+def summarise(path: Path, *, follow: bool = True) -> Content:
     """Size and checksums of a file, read in pieces.
+
+    Args:
+        path: the file.
+        follow: whether it may be a symbolic link.
 
     Raises:
         OSError: the file cannot be read.
     """
-    with open_regular(path) as source:
+    with open_regular(path, follow=follow) as source:
         return read_content(source)
 
 
-def copy_verified(source: Path, destination: Path, *, size: int | None, checksum: str | None, replace: bool) -> Content:
+def copy_verified(
+    source: Path, destination: Path, *, size: int | None, checksum: str | None, replace: bool, follow: bool = True
+) -> Content:
     """Copy a file next to its new name, compare what arrived with what was declared, then give it the name.
 
     Whoever is killed in between leaves a hidden `.<name>.part`, which the next attempt takes over.
@@ -42,13 +48,14 @@ def copy_verified(source: Path, destination: Path, *, size: int | None, checksum
         size: bytes that it is declared to have.
         checksum: that it is declared to have.
         replace: whether a file that has the new name already is replaced.
+        follow: whether the source may be a symbolic link.
 
     Raises:
         OSError: a file cannot be read or written.
         WrongContentError: the source is not as declared, or the disk does not return what was written.
         BusyError: another process or thread is copying to the same name, or has just given it to its file.
     """
-    return write_new(destination, lambda target: _fill(target, source, size, checksum), replace=replace)
+    return write_new(destination, lambda target: _fill(target, source, size, checksum, follow=follow), replace=replace)
 
 
 def write_new(destination: Path, fill: Callable[[BinaryIO], Content], *, replace: bool) -> Content:
@@ -93,8 +100,8 @@ def own(part: Path) -> Iterator[BinaryIO]:
         yield target
 
 
-def _fill(target: BinaryIO, source: Path, size: int | None, checksum: str | None) -> Content:
-    with open_regular(source) as reader:
+def _fill(target: BinaryIO, source: Path, size: int | None, checksum: str | None, *, follow: bool) -> Content:
+    with open_regular(source, follow=follow) as reader:
         sent = read_content(reader, target.write)
     if wrong := sent.differs_from(size, checksum):
         raise WrongContentError(f"{source} {wrong}")

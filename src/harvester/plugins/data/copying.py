@@ -75,9 +75,15 @@ class _Route:
 
 
 class _Copying(Plugin[CopySettingsT]):
-    """What both plugins do; `replaces` says whether a file of other content that stands in the way is replaced."""
+    """What both plugins do.
+
+    Attributes:
+        replaces: whether a file of other content that stands in the way is replaced.
+        follows: whether what is copied may be a symbolic link.
+    """
 
     replaces: ClassVar[bool]
+    follows: ClassVar[bool]
 
     def trigger(self, files: Sequence[File]) -> Sequence[Done | Later | Failed]:
         """Copy the files that are not there yet."""
@@ -101,7 +107,7 @@ class _Copying(Plugin[CopySettingsT]):
 
     def _copy(self, route: _Route, file: File) -> Done | Failed:
         there = _content_at(route.destination)
-        difference = _difference(there, route, file) if there else ""
+        difference = self._difference(there, route, file) if there else ""
         if difference and not self.replaces:
             return _taken(route, file, difference)
         if difference or not there:
@@ -111,6 +117,7 @@ class _Copying(Plugin[CopySettingsT]):
                 size=file.size,
                 checksum=file.checksum,
                 replace=self.replaces,
+                follow=self.follows,
             )
         return Done()
 
@@ -120,7 +127,7 @@ class _Copying(Plugin[CopySettingsT]):
             return route
         try:
             there = _content_at(route.destination)
-            difference = _difference(there, route, file) if there else ""
+            difference = self._difference(there, route, file) if there else ""
         except OSError as error:
             return Later(f"{route.destination} cannot be checked: {error}")
         if there is None:
@@ -132,19 +139,36 @@ class _Copying(Plugin[CopySettingsT]):
         checksum = there.md5 if (file.checksum or "").startswith("md:") else there.adler32
         return Moved(str(route.destination), there.size, checksum)
 
+    def _difference(self, there: Content, route: _Route, file: File) -> str:
+        """How what is there differs from what belongs there; without a declared checksum the source is read for that.
+
+        Raises:
+            OSError: the source cannot be read.
+        """
+        difference = there.differs_from(file.size, file.checksum)
+        if difference or file.checksum is not None:
+            return difference
+        source = summarise(route.known_source, follow=self.follows)
+        return there.differs_from(source.size, source.md5)
+
 
 class CopyPreparator(_Copying[CopySettings], Preparator[CopySettings]):
     """Copies inputs to a directory that workers can read; a wrong file under an input's name is replaced."""
 
     Settings = CopySettings
     replaces = True
+    follows = True
 
 
 class CopyStager(_Copying[CopyStagerSettings], Stager[CopyStagerSettings]):
-    """Copies outputs from the access points to a directory that outlives them; what stands there is never replaced."""
+    """Copies outputs from the access points to a directory that outlives them; what stands there is never replaced.
+
+    An output was no symbolic link when it was reported: one that is now would bring out what its worker may not read.
+    """
 
     Settings = CopyStagerSettings
     replaces = False
+    follows = False
 
 
 def _route(settings: CopySettings, file: File) -> _Route | Failed:
@@ -161,19 +185,6 @@ def _content_at(destination: Path) -> Content | None:
         return summarise(destination)
     except FileNotFoundError:
         return None
-
-
-def _difference(there: Content, route: _Route, file: File) -> str:
-    """How what is there differs from what belongs there; without a declared checksum the source is read for that.
-
-    Raises:
-        OSError: the source cannot be read.
-    """
-    difference = there.differs_from(file.size, file.checksum)
-    if difference or file.checksum is not None:
-        return difference
-    source = summarise(route.known_source)
-    return there.differs_from(source.size, source.md5)
 
 
 def _taken(route: _Route, file: File, difference: str) -> Failed:

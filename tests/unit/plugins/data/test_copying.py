@@ -46,6 +46,29 @@ def test_what_has_arrived_is_not_copied_again(copying: Copying, make_file: MakeF
     assert isinstance(copying.check(make_file()), Moved)
 
 
+@STAGER
+def test_an_output_that_has_become_a_link_is_not_followed(
+    copying: Copying, make_file: MakeFile, source: Path, tmp_path: Path
+):
+    turn_into_a_link(source, tmp_path / "what the worker may not read")
+    for checksum in (ADLER32, None):
+        assert isinstance(copying.trigger(make_file(checksum=checksum)), Later)
+    assert copying.stored() == set()
+
+
+@PREPARATOR
+def test_an_input_may_be_a_link(copying: Copying, make_file: MakeFile, source: Path, tmp_path: Path):
+    turn_into_a_link(source, tmp_path / "elsewhere")
+    assert copying.trigger(make_file()) == Done()
+    assert not (copying.directory / "panda" / "out.root").is_symlink()
+
+
+def turn_into_a_link(source: Path, target: Path) -> None:
+    """What was a file is a link to another one with the same content."""
+    source.rename(target)
+    source.symlink_to(target)
+
+
 @PREPARATOR
 def test_an_input_that_stands_there_wrongly_is_replaced(copying: Copying, make_file: MakeFile):
     destination = copying.put("something else")
