@@ -13,7 +13,8 @@ from harvester.agents.monitor import Monitor
 from harvester.agents.sizer import Sizer
 from harvester.agents.submitter import Submitter
 from harvester.plugins.api import PluginContext
-from harvester.plugins.local.ledger import Entry, Keeper, Ledger, Task
+from harvester.plugins.local.ledger import Entry, Ledger, Task
+from harvester.plugins.local.processes import Process
 from harvester.store import leases
 from harvester.store.leases import QUEUE_MONITOR
 
@@ -58,7 +59,7 @@ def test_the_queue_of_a_worker_that_changed_is_checked_at_once(
     (tmp_path / "here").mkdir()
     ledger = Ledger(tmp_path / "here")
     ledger.enter([Entry(marker, Task(["x"], str(tmp_path), {}, "", "", 1.0), 1, 1)])
-    ledger.claim(Keeper(1, ""), world.clock().timestamp() - seconds_ago)
+    ledger.claim(Process(1, ""), world.clock().timestamp() - seconds_ago)
     before = next_check(world)
     watcher.round()
     assert before > timedelta()
@@ -69,7 +70,7 @@ def test_one_that_cannot_tell_is_said_once_and_the_others_are_asked(world: World
     marker = submitted(world)
     ledger = Ledger(tmp_path)
     ledger.enter([Entry(marker, Task(["x"], str(tmp_path), {}, "", "", 1.0), 1, 1)])
-    ledger.claim(Keeper(1, ""), world.clock().timestamp())
+    ledger.claim(Process(1, ""), world.clock().timestamp())
     watcher = watch({"plugin": "dummy"}, {"plugin": "nobody"}, {"plugin": "local", "directory": str(tmp_path)})
     with structlog.testing.capture_logs() as said:
         watcher.round()

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from harvester.plugins.local.ledger import CANCELLED, FAILED, FINISHED, Ending, Keeper, Ledger, LedgerError, Task
-from harvester.plugins.local.processes import birth_of
+from harvester.plugins.local.ledger import CANCELLED, FAILED, FINISHED, Ending, Ledger, LedgerError, Task
+from harvester.plugins.local.processes import Process, birth_of
 
 _RETRY: Final = 5.0
 """Seconds between attempts to write down the end of a worker (the disk may be full)."""
@@ -38,7 +38,7 @@ def main(directory: Path) -> None:
 class _Run:
     """One worker under this process, from the claim to the end. SIGTERM to the keeper stops the worker."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Process) -> None:
         self._keeper = keeper
         self._marker = ""
         self._task: Task | None = None
@@ -61,7 +61,7 @@ class _Run:
         ended_at = time.time()
         while directory.exists():
             try:
-                ledger.end(self._marker, self._keeper, ending, ended_at)
+                ledger.end([ending], ended_at)
             except LedgerError as error:
                 sys.stderr.write(f"{self._marker}: its end cannot be written down yet: {error}\n")
                 time.sleep(_RETRY)
@@ -70,16 +70,19 @@ class _Run:
 
     def _run(self) -> Ending:
         if self._task is None or self._stopping:
-            return Ending(CANCELLED, None, "stopped before it was started")
+            return self._ending(CANCELLED, None, "stopped before it was started")
         try:
             code = self._exit_code(self._task)
         except (OSError, ValueError) as error:
-            return Ending(FAILED, None, f"cannot start {self._task.argv[0]} in {self._task.directory}: {error}")
+            return self._ending(FAILED, None, f"cannot start {self._task.argv[0]} in {self._task.directory}: {error}")
         if self._stopping:
-            return Ending(CANCELLED, code, f"stopped on request, {_in_words(code)}")
+            return self._ending(CANCELLED, code, f"stopped on request, {_in_words(code)}")
         if code == 0:
-            return Ending(FINISHED, 0, "")
-        return Ending(FAILED, code, f"{_in_words(code)}; its error output is in {self._task.stderr}")
+            return self._ending(FINISHED, 0, "")
+        return self._ending(FAILED, code, f"{_in_words(code)}; its error output is in {self._task.stderr}")
+
+    def _ending(self, state: str, exit_code: int | None, remark: str) -> Ending:
+        return Ending(self._marker, self._keeper, state, exit_code, remark)
 
     def _exit_code(self, task: Task) -> int:
         """Run the payload in a process group of its own; what is left of the group when it ends is killed."""
@@ -164,7 +167,7 @@ def _become_keeper(ledger: Ledger, claiming: int) -> _Run:
     """The claim of a new keeper; without a worker to claim it ends here."""
     os.setsid()
     pid = os.getpid()
-    run = _Run(Keeper(pid, birth_of(pid) or ""))
+    run = _Run(Process(pid, birth_of(pid) or ""))
     if not run.claim(ledger):
         sys.exit(0)
     os.close(claiming)

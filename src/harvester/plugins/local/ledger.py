@@ -7,7 +7,7 @@ and any of them may be killed at any instant:
 * a queued worker is claimed by exactly one keeper, and only while cores are free, in the order of submission;
 * an ended worker never changes again.
 
-Standard library only: keepers load this module. Times are seconds since the epoch, passed in.
+Standard library only, but for this package: keepers load this module. Times are seconds since the epoch, passed in.
 """
 
 import json
@@ -19,6 +19,8 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
+
+from harvester.plugins.local.processes import Process
 
 QUEUED: Final = "queued"
 RUNNING: Final = "running"
@@ -83,17 +85,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Keeper:
-    """The process that runs a worker; `birth` tells it from a later process with the same id."""
-
-    pid: int
-    birth: str
-
-
-@dataclass(frozen=True, slots=True)
 class Ending:
-    """How a worker ended."""
+    """How a worker ended that ran under a keeper, the process that ran it."""
 
+    marker: str
+    keeper: Process
     state: str
     exit_code: int | None
     remark: str
@@ -105,7 +101,7 @@ class Line:
 
     marker: str
     state: str
-    keeper: Keeper | None
+    keeper: Process | None
     exit_code: int | None
     remark: str
     started_at: float | None
@@ -135,7 +131,7 @@ class Ledger:
                 (json.dumps(list(markers)),),
             ).fetchall()
         return {
-            marker: Line(marker, state, None if pid is None else Keeper(pid, birth), exit_code, remark, start, end)
+            marker: Line(marker, state, None if pid is None else Process(pid, birth), exit_code, remark, start, end)
             for marker, state, pid, birth, exit_code, remark, start, end in rows
         }
 
@@ -158,7 +154,7 @@ class Ledger:
                 number += 1
         return number
 
-    def claim(self, keeper: Keeper, now: float) -> tuple[str, Task] | None:
+    def claim(self, keeper: Process, now: float) -> tuple[str, Task] | None:
         """Afterwards the first queued worker runs under this keeper; None if there is none or it has to wait."""
         with self._transaction() as db:
             row = db.execute(
@@ -172,13 +168,14 @@ class Ledger:
             )
         return row[0], Task(**json.loads(row[1]))
 
-    def end(self, marker: str, keeper: Keeper, ending: Ending, now: float) -> None:
-        """Afterwards the worker has ended; nothing changes if it does not run under this keeper."""
+    def end(self, endings: Iterable[Ending], now: float) -> None:
+        """Afterwards the workers have ended; nothing changes for those that do not run under these keepers."""
+        rows = [(e.state, e.exit_code, e.remark, now, e.marker, e.keeper.pid, e.keeper.birth) for e in endings]
         with self._transaction() as db:
-            db.execute(
+            db.executemany(
                 "UPDATE workers SET state = ?, exit_code = ?, remark = ?, ended_at = ?"
                 " WHERE marker = ? AND state = 'running' AND pid = ? AND birth = ?",
-                (ending.state, ending.exit_code, ending.remark, now, marker, keeper.pid, keeper.birth),
+                rows,
             )
 
     def cancel_queued(self, markers: Iterable[str], now: float) -> None:

@@ -36,8 +36,8 @@ from harvester.plugins.api import (
     Unknown,
 )
 from harvester.plugins.local import ledger as book
-from harvester.plugins.local.ledger import Ending, Entry, Keeper, Ledger, LedgerError, Line, Task
-from harvester.plugins.local.processes import birth_of, kill_orphans, orphans_of, send_signal
+from harvester.plugins.local.ledger import Ending, Entry, Ledger, LedgerError, Line, Task
+from harvester.plugins.local.processes import Process, is_alive, kill_orphans, orphans_of, send_signal
 from harvester.plugins.local.rendering import (
     Values,
     fill_command,
@@ -122,7 +122,7 @@ class LocalResource(Resource[LocalSettings]):
         """Workers that were started or have ended in this time."""
         if not self._directory.exists():
             return []
-        return Ledger(self._directory).changed_since((self.context.file_time() - within).timestamp())
+        return self._ledger.changed_since((self.context.file_time() - within).timestamp())
 
     def kill(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """Cancel what is queued and tell the keepers of the rest; a keeper allows its worker `killGrace` seconds."""
@@ -130,8 +130,7 @@ class LocalResource(Resource[LocalSettings]):
         try:
             if markers and self._directory.exists():
                 self._ledger.cancel_queued(markers, self.context.clock().timestamp())
-                for line in self._lines(markers).values():
-                    self._stop(line)
+                self._stop(self._lines(markers))
         except (LedgerError, OSError) as error:
             return [Later(self._trouble(error))] * len(workers)
         return [Done()] * len(workers)
@@ -214,27 +213,28 @@ class LocalResource(Resource[LocalSettings]):
         A keeper seen dead writes nothing any more: what the ledger says after that is final.
         """
         lines = self._ledger.lines(markers)
-        lost = [
-            marker for marker, line in lines.items() if (keeper := _dead_keeper(line)) and not orphans_of(keeper.pid)
-        ]
+        dead = _dead_keepers(lines)
+        alive_without = orphans_of(dead.values())
+        lost = {marker: keeper for marker, keeper in dead.items() if keeper not in alive_without}
         if not lost:
             return lines
-        for line in self._ledger.lines(lost).values():
-            if keeper := _dead_keeper(line):
-                self._end(line, keeper, book.FAILED, "how it ended is not known")
+        self._end(lost, book.FAILED, "how it ended is not known")
         return lines | self._ledger.lines(lost)
 
-    def _stop(self, line: Line) -> None:
-        """Stop a running worker: its keeper does it in good order; without one, the payload is killed."""
-        if keeper := _dead_keeper(line):
-            kill_orphans(keeper.pid)
-            self._end(line, keeper, book.CANCELLED, "killed on request")
-        elif line.state == book.RUNNING and line.keeper is not None:
-            send_signal(line.keeper.pid, line.keeper.birth, SIGTERM)
+    def _stop(self, lines: Mapping[str, Line]) -> None:
+        """Stop running workers: their keepers do it in good order; without one, the payload is killed."""
+        dead = _dead_keepers(lines)
+        kill_orphans(dead.values())
+        self._end(dead, book.CANCELLED, "killed on request")
+        for marker, line in lines.items():
+            if line.state == book.RUNNING and line.keeper is not None and marker not in dead:
+                send_signal(line.keeper, SIGTERM)
 
-    def _end(self, line: Line, keeper: Keeper, state: str, how: str) -> None:
-        remark = f"its keeper, process {keeper.pid}, was killed or the machine restarted; {how}"
-        self._ledger.end(line.marker, keeper, Ending(state, None, remark), self.context.clock().timestamp())
+    def _end(self, lost: Mapping[str, Process], state: str, how: str) -> None:
+        """Write down how workers ended whose keepers have died, unless these had done so."""
+        endings = [Ending(marker, keeper, state, None, _remark(keeper, how)) for marker, keeper in lost.items()]
+        if endings:
+            self._ledger.end(endings, self.context.clock().timestamp())
 
     def _wake_if_idle(self, lines: Iterable[Line]) -> str:
         """Queued workers that could run but do not have lost the process that was to start them."""
@@ -285,10 +285,14 @@ class LocalResource(Resource[LocalSettings]):
         return f"the ledger of local workers in {self._directory} cannot be used: {error}"
 
 
-def _dead_keeper(line: Line) -> Keeper | None:
-    """The keeper of a running worker if it has died."""
-    keeper = line.keeper
-    return keeper if line.state == book.RUNNING and keeper and birth_of(keeper.pid) != keeper.birth else None
+def _dead_keepers(lines: Mapping[str, Line]) -> dict[str, Process]:
+    """The keepers of running workers that have died, by marker."""
+    keepers = {marker: line.keeper for marker, line in lines.items() if line.state == book.RUNNING}
+    return {marker: keeper for marker, keeper in keepers.items() if keeper is not None and not is_alive(keeper)}
+
+
+def _remark(keeper: Process, how: str) -> str:
+    return f"its keeper, process {keeper.pid}, was killed or the machine restarted; {how}"
 
 
 def _moment(seconds: float | None) -> datetime | None:

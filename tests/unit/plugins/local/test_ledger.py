@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from harvester.plugins.local.ledger import CANCELLED, FINISHED, QUEUED, RUNNING, Ending, Entry, Keeper, Ledger, Task
+from harvester.plugins.local.ledger import CANCELLED, FINISHED, QUEUED, RUNNING, Ending, Entry, Ledger, Task
+from harvester.plugins.local.processes import Process
 
 LIMIT = 4
 TASK = Task(argv=("true",), directory="/", environment={"A": "b"}, stdout="out", stderr="err", kill_grace=1.0)
@@ -24,7 +25,7 @@ class Bookkeeping(RuleBasedStateMachine):
         self.pids = 0
         self.states: dict[str, str] = {}
         self.cores: dict[str, int] = {}
-        self.keepers: dict[str, Keeper] = {}
+        self.keepers: dict[str, Process] = {}
 
     def teardown(self) -> None:
         self.directory.cleanup()
@@ -40,7 +41,7 @@ class Bookkeeping(RuleBasedStateMachine):
     @rule()
     def claim(self) -> None:
         self.pids += 1
-        keeper = Keeper(self.pids, "born")
+        keeper = Process(self.pids, "born")
         queue = [marker for marker, state in self.states.items() if state == QUEUED]
         fits = queue and self.in_use() + self.cores[queue[0]] <= LIMIT
         claimed = self.ledger.claim(keeper, float(self.pids))
@@ -55,8 +56,9 @@ class Bookkeeping(RuleBasedStateMachine):
 
     @rule(marker=markers, right=st.booleans())
     def end(self, marker: str, *, right: bool) -> None:
-        keeper = self.keepers.get(marker, Keeper(0, "never"))
-        self.ledger.end(marker, keeper if right else Keeper(keeper.pid, "other"), Ending(FINISHED, 0, ""), 1.0)
+        keeper = self.keepers.get(marker, Process(0, "never"))
+        who = keeper if right else Process(keeper.pid, "other")
+        self.ledger.end([Ending(marker, who, FINISHED, 0, "")], 1.0)
         if right and self.states.get(marker) == RUNNING:
             self.states[marker] = FINISHED
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harvester.plugins.local.processes import birth_of, kill_orphans, orphans_of, send_signal
+from harvester.plugins.local.processes import Process, birth_of, kill_orphans, orphans_of, send_signal
 
 
 def test_birth_tells_a_living_process_and_only_that():
@@ -22,21 +22,52 @@ def test_birth_tells_a_living_process_and_only_that():
 
 def test_signal_for_another_birth_is_not_sent():
     with subprocess.Popen(["/bin/sleep", "300"]) as process:
-        send_signal(process.pid, "somebody else", signal.SIGKILL)
+        send_signal(Process(process.pid, "somebody else"), signal.SIGKILL)
         assert process.poll() is None
-        send_signal(process.pid, birth_of(process.pid) or "", signal.SIGTERM)
+        send_signal(known(process), signal.SIGTERM)
         assert process.wait(30) == -signal.SIGTERM
-    send_signal(process.pid, "ended", signal.SIGTERM)
+    send_signal(Process(process.pid, "ended"), signal.SIGTERM)
 
 
 def test_session_with_a_living_leader_has_no_orphans():
-    with subprocess.Popen(["/bin/sh", "-c", "sleep 300 & wait"], start_new_session=True) as leader:
-        assert orphans_of(leader.pid) == []
+    with session() as leader, session() as other:
+        both = known(leader), known(other)
+        assert orphans_of(both) == {}
         leader.kill()
         leader.wait()
-        kill_orphans(leader.pid)
-        while orphans_of(leader.pid):
+        assert orphans_of(both).keys() == {both[0]}
+        kill_orphans(both)
+        while orphans_of(both):
             pass
+        assert other.poll() is None
+        other.kill()
+        kill_orphans([both[1]])
+
+
+def test_nothing_is_left_of_before_the_machine_was_started():
+    """The id of a keeper that died with the machine may be that of somebody else's session now."""
+    with session() as leader:
+        now, before = known(leader), Process(leader.pid, "another start of the machine:1")
+        leader.kill()
+        leader.wait()
+        assert orphans_of([before]) == {}
+        kill_orphans([before])
+        assert orphans_of([before, now]).keys() == {now}
+        kill_orphans([now])
+
+
+def session() -> subprocess.Popen[bytes]:
+    """A session with a leader and one more process, both at work."""
+    program = "sleep 300 > /dev/null & echo at work; wait"
+    leader = subprocess.Popen(["/bin/sh", "-c", program], stdout=subprocess.PIPE, start_new_session=True)
+    assert leader.stdout is not None
+    leader.stdout.readline()
+    return leader
+
+
+def known(process: subprocess.Popen[bytes]) -> Process:
+    """A living process, recognisable later."""
+    return Process(process.pid, birth_of(process.pid) or "")
 
 
 def test_keeper_loads_nothing_but_the_standard_library():

@@ -366,7 +366,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         resource.kill([worker])
         (seen,) = ended(resource, worker)
         assert seen.status in {WorkerStatus.CANCELLED, WorkerStatus.FAILED}
-        until(lambda: orphans_of(keeper.pid), lambda left: not left)
+        until(lambda: orphans_of([keeper]), lambda left: not left)
 
 
 class TestCost:
