@@ -17,12 +17,13 @@ from harvester.core.clock import Clock, utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.samples import LARGEST_CHECKPOINT, SamplePoint
 from harvester.panda.auth import AuthType, Credentials, HostTable, credentials_for
+from harvester.panda.closing import Closable
 from harvester.panda.errors import CredentialError, PandaRefused, PandaUnavailable
 from harvester.panda.transport import Transport
 from harvester.panda.wire import Wire
 
 _API: Final = "/api/v1"
-_SOURCE: Final = "sourceURL of a job"
+_SOURCE: Final = "sourceURL of the job"
 _RETRIES: Final = 2
 _LONGEST: Final = 600.0
 """Seconds that a checkpoint may take to come in."""
@@ -72,7 +73,7 @@ STRANGERS: Final = Acquaintances("", Credentials(), {})
 
 
 @dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Closable):
     methods: Transport
     files: Wire
 
@@ -81,7 +82,7 @@ class _Source:
         self.files.close()
 
 
-class Checkpoints:
+class Checkpoints(Closable):
     """Stores, fetches and removes checkpoints; may be used from many threads.
 
     Every method raises PandaUnavailable when there is no usable answer, and PandaRefused when the server said no or is
@@ -144,10 +145,13 @@ class Checkpoints:
     def _opened(self, base: str) -> _Source:
         try:
             credentials = self._acquaintances.credentials_for(base)
-            methods = Transport(base + _API, credentials, clock=self._clock, timeout=self._timeout, retries=_RETRIES)
-            return _Source(methods, Wire(base, credentials, clock=self._clock, timeout=self._timeout))
+            methods = Transport(self._wire(base + _API, credentials), retries=_RETRIES)
+            return _Source(methods, self._wire(base, credentials))
         except (ValueError, CredentialError) as error:
             raise PandaRefused(_SOURCE, str(error)) from None
+
+    def _wire(self, url: str, credentials: Credentials) -> Wire:
+        return Wire(url, credentials, stated_in=_SOURCE, clock=self._clock, timeout=self._timeout)
 
 
 def _fetch(wire: Wire, path: str, target: BinaryIO) -> None:

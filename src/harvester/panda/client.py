@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Self
 
 import httpx2
 import structlog
@@ -13,6 +12,7 @@ from harvester.core.clock import Clock, utc_now
 from harvester.core.dialogs import Dialog
 from harvester.core.measuring import Metrics, text_of
 from harvester.panda.auth import Credentials
+from harvester.panda.closing import Closable
 from harvester.panda.criteria import criteria_to_wire
 from harvester.panda.delivery import Delivery
 from harvester.panda.errors import BadJob, PandaRefused, PandaUnavailable
@@ -42,9 +42,11 @@ from harvester.panda.messages import (
 from harvester.panda.tempo import Tempo
 from harvester.panda.text import clip, precise_time, worker_time
 from harvester.panda.transport import Terms, Transport
+from harvester.panda.wire import Wire
 
 DEFAULT_TIMEOUT = 180.0
 DEFAULT_RETRIES = 2
+_STATED_IN = "[pandacon] server_api_url_ssl"
 _ENTRIES_PER_CALL = 100
 """Safe for `job/get_status`, whose URL may not pass 8 kB, and what the bulk calls are used to."""
 _LONGEST_METRICS = 4000
@@ -60,7 +62,7 @@ _WORDLESS = "not serializable"
 _log = structlog.get_logger(__name__)
 
 
-class PandaClient:
+class PandaClient(Closable):
     """Speaks for one Harvester instance with one PanDA server; may be used from many threads.
 
     Every method raises PandaUnavailable when there is no usable answer, and PandaRefused when the server said no.
@@ -89,15 +91,8 @@ class PandaClient:
         self.instance_id = instance_id
         self._retries = retries
         self._tempos = {name: Tempo(timeout) for name in ("pilot/update_jobs_bulk", "harvester/update_workers")}
-        self._transport = Transport(
-            base_url, credentials, clock=clock, timeout=timeout, retries=retries, transport=transport
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        wire = Wire(base_url, credentials, stated_in=_STATED_IN, clock=clock, timeout=timeout, network=transport)
+        self._transport = Transport(wire, retries=retries)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -1,19 +1,22 @@
 """The part of the PanDA server that keeps files: where logs of workers are put (panda-protocol §12)."""
 
 import re
-from typing import BinaryIO, Final, Self
+from typing import BinaryIO, Final
 
 import httpx2
 
 from harvester.core.clock import Clock, utc_now
 from harvester.panda.auth import Credentials
+from harvester.panda.closing import Closable
 from harvester.panda.transport import Transport
+from harvester.panda.wire import Wire
 
+_STATED_IN: Final = "[pandacon] cache_api_url_ssl"
 _PLACE: Final = re.compile(r".*/cache/((?:[A-Za-z0-9_-]+/)*)[^/]*")
 """An address below the path from which the server gives its files out."""
 
 
-class FileServer:
+class FileServer(Closable):
     """Calls of the server that keeps files, which may be another than the one that keeps jobs.
 
     Args:
@@ -32,13 +35,8 @@ class FileServer:
         transport: httpx2.BaseTransport | None = None,
         clock: Clock = utc_now,
     ) -> None:
-        self._transport = Transport(base_url, credentials, clock=clock, timeout=timeout, retries=0, transport=transport)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        wire = Wire(base_url, credentials, stated_in=_STATED_IN, clock=clock, timeout=timeout, network=transport)
+        self._transport = Transport(wire, retries=0)
 
     def close(self) -> None:
         """Close idle connections."""

@@ -8,11 +8,13 @@ from pydantic import JsonValue
 from harvester.core.clock import Clock, utc_now
 from harvester.core.samples import SamplePoint
 from harvester.panda.auth import Credentials
+from harvester.panda.closing import Closable
 from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.panda.storable import fault_of
 from harvester.panda.transport import parse_answer
 from harvester.panda.wire import NOTHING, Wire
 
+_STATED_IN: Final = "[pandacon] iddsURL"
 _PATIENCE: Final = 20.0
 """Seconds, at most: a worker that waits for a point is better off being tried again."""
 _LARGEST: Final = 2**20
@@ -23,7 +25,7 @@ Point = dict[str, JsonValue]
 """A point as iDDS describes it."""
 
 
-class Idds:
+class Idds(Closable):
     """Asks for points and tells their losses; may be used from many threads. It asks nobody who he is.
 
     Args:
@@ -37,7 +39,8 @@ class Idds:
 
     def __init__(self, base_url: str, credentials: Credentials, *, timeout: float, clock: Clock = utc_now) -> None:
         anonymous = Credentials(ca_cert=credentials.ca_cert)
-        self._wire = Wire(base_url, anonymous, clock=clock, timeout=min(timeout, _PATIENCE))
+        patience = min(timeout, _PATIENCE)
+        self._wire = Wire(base_url, anonymous, stated_in=_STATED_IN, clock=clock, timeout=patience)
 
     def close(self) -> None:
         """Close idle connections."""
@@ -80,7 +83,7 @@ class Idds:
     def _ask(self, verb: str, path: str) -> JsonValue:
         status, answer = self._wire.exchange(verb, path, NOTHING, at_most=_LARGEST)
         if status != _HTTP_OK:
-            words = f"iDDS answers HTTP {status}; check [pandacon] iddsURL and the log of iDDS"
+            words = f"iDDS answers HTTP {status}; check {_STATED_IN} and the log of iDDS"
             raise PandaUnavailable(self._url(path), words, status=status)
         return parse_answer(self._url(path), answer, "an iDDS server")
 
@@ -88,4 +91,4 @@ class Idds:
         return f"{self._wire.base_url}/{path}"
 
     def _nonsense(self, path: str, what: str) -> PandaUnavailable:
-        return PandaUnavailable(self._url(path), f"the answer {what}; is [pandacon] iddsURL an iDDS server?")
+        return PandaUnavailable(self._url(path), f"the answer {what}; is {_STATED_IN} an iDDS server?")

@@ -8,8 +8,7 @@ What the real server insists on, learnt by watching it: both `Content-Type` and 
 
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -17,8 +16,7 @@ import httpx2
 import stamina
 from pydantic import JsonValue
 
-from harvester.core.clock import Clock
-from harvester.panda.auth import Credentials
+from harvester.panda.closing import Closable
 from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.panda.wire import NOTHING, Body, Wire, bare, json_body
 
@@ -45,34 +43,16 @@ class Terms:
     retries: int
 
 
-class Transport:
-    """Sends calls over kept-alive connections; may be used from many threads at once.
+class Transport(Closable):
+    """Sends calls; may be used from many threads at once.
 
     Args:
-        base_url: up to and with `/api/v1`.
-        timeout: seconds for connecting and for each silence of the server; a whole answer may take twice as long.
-        retries: how often a call that may be repeated is repeated, as long as `timeout` is not used up.
-        transport: replaces the network, for tests.
-        tick: seconds of a clock that never goes back.
-
-    Raises:
-        ValueError: `base_url` is no address of a server.
-        CredentialError: the credentials are not complete.
+        wire: to a server, its base up to and with `/api/v1`; closed with this.
+        retries: how often a call that may be repeated is repeated, as long as the timeout of the wire is not used up.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        credentials: Credentials,
-        *,
-        clock: Clock,
-        timeout: float,
-        retries: int,
-        transport: httpx2.BaseTransport | None = None,
-        tick: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._wire = Wire(base_url, credentials, clock=clock, timeout=timeout, network=transport, tick=tick)
-        self._timeout = timeout
+    def __init__(self, wire: Wire, *, retries: int) -> None:
+        self._wire = wire
         self._retries = retries
 
     def close(self) -> None:
@@ -128,7 +108,7 @@ class Transport:
 
         One that reached no server is: the next attempt may find another address of it.
         """
-        terms = terms or Terms(self._timeout, self._retries)
+        terms = terms or Terms(self._wire.timeout, self._retries)
 
         def may_repeat(error: Exception) -> bool:
             if not isinstance(error, PandaUnavailable):
@@ -137,7 +117,7 @@ class Transport:
             return not error.reached or (repeatable and not waited)
 
         url = bare(f"{self._wire.base_url}/{path}")
-        attempts = stamina.retry_context(on=may_repeat, attempts=terms.retries + 1, timeout=self._timeout)
+        attempts = stamina.retry_context(on=may_repeat, attempts=terms.retries + 1, timeout=self._wire.timeout)
         for attempt in attempts:
             with attempt:
                 envelope = self._judge(url, *self._wire.exchange(verb, path, body, terms.patience))
@@ -153,7 +133,7 @@ class Transport:
             self._wire.distrust_token()
             raise PandaRefused(url, words, status=status)
         if _HTTP_REDIRECTS <= status < _HTTP_REFUSALS:
-            raise PandaUnavailable(url, f"{words}; a redirect is not followed, correct [pandacon] server_api_url_ssl")
+            raise PandaUnavailable(url, f"{words}; a redirect is not followed, correct {self._wire.stated_in}")
         raise PandaUnavailable(url, f"{words}; see the server's own log", status=status)
 
 

@@ -14,6 +14,7 @@ import httpx2
 
 from harvester.core.clock import Clock
 from harvester.panda.auth import AuthType, BearerToken, Credentials, Stamp, is_header_word
+from harvester.panda.closing import Closable
 from harvester.panda.errors import CredentialError, PandaUnavailable
 
 GZIP_FROM_BYTES = 64 * 2**10
@@ -60,11 +61,12 @@ class _Pool:
     retired: bool = False
 
 
-class Wire:
+class Wire(Closable):
     """Talks to one server over kept-alive connections; may be used from many threads at once.
 
     Args:
         base_url: what all paths begin with.
+        stated_in: where that is written, for operators.
         timeout: seconds for connecting and for each silence of the server, unless an exchange has other patience.
         network: replaces the network, for tests.
         tick: seconds of a clock that never goes back.
@@ -79,14 +81,16 @@ class Wire:
         base_url: str,
         credentials: Credentials,
         *,
+        stated_in: str,
         clock: Clock,
         timeout: float,
         network: httpx2.BaseTransport | None = None,
         tick: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.base_url = _checked(base_url)
+        self.base_url = _checked(base_url, stated_in)
+        self.stated_in = stated_in
+        self.timeout = timeout
         self._credentials = credentials
-        self._timeout = timeout
         self._network = network
         self._tick = tick
         self._token = _token(credentials, clock)
@@ -123,7 +127,7 @@ class Wire:
         Raises:
             PandaUnavailable: there is none, or it is longer than so many bytes.
         """
-        patience = patience or self._timeout
+        patience = patience or self.timeout
         answer = bytearray()
         with self.answer(verb, path, body, patience) as response:
             for piece in self.pieces(response, at_most or MAX_ANSWER_BYTES, 2 * patience):
@@ -149,14 +153,15 @@ class Wire:
                     headers=self._headers(body),
                     content=body.content,
                     files=body.files,
-                    timeout=patience or self._timeout,
+                    timeout=patience or self.timeout,
                 ) as response,
             ):
                 yield response
         except CredentialError as error:
             raise PandaUnavailable(bare(url), str(error), reached=False) from None
         except httpx2.HTTPError as error:
-            raise PandaUnavailable(bare(url), _reason(error), reached=not isinstance(error, _NOT_SENT)) from error
+            told = f"{_reason(error)}; check {self.stated_in}, the network and the server"
+            raise PandaUnavailable(bare(url), told, reached=not isinstance(error, _NOT_SENT)) from error
 
     def pieces(self, response: httpx2.Response, at_most: int, seconds: float) -> Iterator[bytes]:
         """The answer piece by piece, but neither without end nor drop by drop for ever.
@@ -211,7 +216,7 @@ class Wire:
         url = urlsplit(self.base_url)
         return httpx2.Client(
             verify=self._credentials.tls_context() if url.scheme == "https" else True,
-            timeout=self._timeout,
+            timeout=self.timeout,
             transport=self._network,
             trust_env=not _is_loopback(url.hostname or ""),
             limits=httpx2.Limits(keepalive_expiry=_KEEP_ALIVE_SECONDS),
@@ -223,16 +228,16 @@ def bare(url: str) -> str:
     return url.partition("?")[0]
 
 
-def _checked(base_url: str) -> str:
+def _checked(base_url: str, stated_in: str) -> str:
+    advice = f"write https://host:port/… in {stated_in}"
     if "@" in base_url:  # before anything prints it
-        advice = "write https://host:port/api/v1"
         raise ValueError(f"the server address has a name or password before its '@', in place of a token; {advice}")
     try:
         url = httpx2.URL(base_url)
     except httpx2.InvalidURL as error:
-        raise ValueError(f"server address {base_url!r}: {error}; write https://host:port/api/v1") from None
+        raise ValueError(f"server address {base_url!r}: {error}; {advice}") from None
     if url.scheme not in {"http", "https"} or not url.host:
-        raise ValueError(f"server address {base_url!r} has no http:// or https:// host; write https://host:port/api/v1")
+        raise ValueError(f"server address {base_url!r} has no http:// or https:// host; {advice}")
     return base_url.rstrip("/")
 
 
@@ -256,12 +261,11 @@ def _is_loopback(host: str) -> bool:
 
 
 def _reason(error: httpx2.HTTPError) -> str:
-    advice = "check the address in [pandacon], the network and the server"
     if isinstance(error, _NOT_SENT):
-        return f"no connection ({_said(error)}); {advice}"
+        return f"no connection ({_said(error)})"
     if isinstance(error, httpx2.TimeoutException):
-        return f"no answer in time ({_said(error)}); {advice}"
-    return f"the connection broke before the answer was complete ({_said(error)}); {advice}"
+        return f"no answer in time ({_said(error)})"
+    return f"the connection broke before the answer was complete ({_said(error)})"
 
 
 def _said(error: httpx2.HTTPError) -> str:

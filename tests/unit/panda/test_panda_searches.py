@@ -119,6 +119,13 @@ def test_a_sick_server_is_tried_again_from_the_beginning(
         fetched(checkpoints, server)
 
 
+def test_a_checkpoint_server_that_is_not_there_is_named_by_the_job(checkpoints: Checkpoints, server: DevServer):
+    server.stop()
+    with pytest.raises(PandaUnavailable, match=r"no connection.*sourceURL of the job") as caught:
+        fetched(checkpoints, server)
+    assert "[pandacon]" not in str(caught.value)
+
+
 def test_a_checkpoint_of_no_point_is_refused(checkpoints: Checkpoints, server: DevServer, tmp_path: Path):
     (tmp_path / "point").write_bytes(b"x")
     nameless = SamplePoint(TASK, "3_4")

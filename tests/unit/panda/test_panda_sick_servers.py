@@ -108,7 +108,7 @@ def test_nobody_there(server: DevServer):
     server.stop()
     with (
         PandaClient(url, Credentials(), "h", timeout=5) as client,
-        pytest.raises(PandaUnavailable, match=r"no connection.*\[pandacon\]") as caught,
+        pytest.raises(PandaUnavailable, match=r"no connection.*\[pandacon\] server_api_url_ssl") as caught,
     ):
         client.acquire_commands(1)
     assert not caught.value.reached

@@ -1,12 +1,12 @@
 """A client for the development server's own door, for demonstrations and tests."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import JsonValue, TypeAdapter
 
+from harvester.panda.closing import Closable
 from harvester.panda.devserver.faults import EVERY_METHOD, FaultKind
 
 Row = dict[str, JsonValue]
@@ -16,7 +16,7 @@ _COUNTS = TypeAdapter(dict[str, int])
 _PAGE = 1000
 
 
-class DevControl:
+class DevControl(Closable):
     """Puts jobs in, reads results and switches faults.
 
     Args:
@@ -29,12 +29,6 @@ class DevControl:
         parts = urlsplit(url)
         self._origin = f"{parts.scheme}://{parts.netloc}"
         self._http = httpx2.Client(base_url=f"{self._origin}/dev/", verify=verify, trust_env=False, timeout=30.0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connection."""
