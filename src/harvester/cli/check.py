@@ -17,8 +17,8 @@ def check(
     as_json: JsonOption = False,
 ) -> None:
     """Look for mistakes in the configuration; exit code 1 if there is an error."""
-    from harvester.cli.checking import find_mistakes, print_findings  # noqa: PLC0415 - quick --help
-    from harvester.cli.shown import print_json  # noqa: PLC0415
+    from harvester.cli.checking import find_mistakes, print_findings
+    from harvester.cli.shown import print_json
 
     findings = find_mistakes(config, queues)
     if as_json:

@@ -16,7 +16,7 @@ def dev_server(
     ] = None,
 ) -> None:
     """Run a small PanDA server on this machine; its address is printed once it answers. SIGTERM or Ctrl-C ends it."""
-    from harvester.panda.devserver import run_dev_server  # noqa: PLC0415 - quick --help
+    from harvester.panda.devserver import run_dev_server
 
     try:
         run_dev_server(host, port, state, on_ready=_say_address)

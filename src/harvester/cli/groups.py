@@ -26,7 +26,7 @@ Until = Annotated[str | None, typer.Option(metavar="TIME", help="2h, 3d or 2026-
 @queue_app.command("ls")
 def list_queues(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """List queues with their jobs and workers."""
-    from harvester.cli import looking  # noqa: PLC0415 - quick --help
+    from harvester.cli import looking
 
     looking.list_queues(config, as_json=as_json)
 
@@ -34,7 +34,7 @@ def list_queues(config: ConfigOption = None, *, as_json: JsonOption = False) -> 
 @queue_app.command("show")
 def show_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Show all that is known of a queue."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.show_queue(config, name, as_json=as_json)
 
@@ -42,7 +42,7 @@ def show_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOption =
 @queue_app.command("explain")
 def explain_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Say why a queue has the workers and jobs that it has."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.explain_queue(config, name, as_json=as_json)
 
@@ -50,7 +50,7 @@ def explain_queue(name: Name, config: ConfigOption = None, *, as_json: JsonOptio
 @queue_app.command("pause")
 def pause_queue(name: SomeQueue, reason: Reason, until: Until = None, config: ConfigOption = None) -> None:
     """Fetch no jobs and submit nothing; what runs goes on."""
-    from harvester.cli import holding  # noqa: PLC0415
+    from harvester.cli import holding
 
     holding.hold_back(config, name, HoldMode.PAUSE, reason=reason, until=until)
 
@@ -58,7 +58,7 @@ def pause_queue(name: SomeQueue, reason: Reason, until: Until = None, config: Co
 @queue_app.command("drain")
 def drain_queue(name: SomeQueue, reason: Reason, until: Until = None, config: ConfigOption = None) -> None:
     """Fetch no jobs, and make workers only for jobs that are here, until nothing is left."""
-    from harvester.cli import holding  # noqa: PLC0415
+    from harvester.cli import holding
 
     holding.hold_back(config, name, HoldMode.DRAIN, reason=reason, until=until)
 
@@ -66,7 +66,7 @@ def drain_queue(name: SomeQueue, reason: Reason, until: Until = None, config: Co
 @queue_app.command("resume")
 def resume_queue(name: SomeQueue, config: ConfigOption = None) -> None:
     """Let a paused or drained queue go on."""
-    from harvester.cli import holding  # noqa: PLC0415
+    from harvester.cli import holding
 
     holding.resume(config, name)
 
@@ -81,7 +81,7 @@ def list_workers(
     as_json: JsonOption = False,
 ) -> None:
     """List workers, the newest first."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.list_workers(config, queue, status, limit, as_json=as_json)
 
@@ -89,7 +89,7 @@ def list_workers(
 @worker_app.command("show")
 def show_worker(worker_id: WorkerId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Show all that is known of a worker."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.show_worker(config, worker_id, as_json=as_json)
 
@@ -97,7 +97,7 @@ def show_worker(worker_id: WorkerId, config: ConfigOption = None, *, as_json: Js
 @worker_app.command("explain")
 def explain_worker(worker_id: WorkerId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Say what happened to a worker and why, and what it waits for."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.explain_worker(config, worker_id, as_json=as_json)
 
@@ -112,7 +112,7 @@ def list_jobs(
     as_json: JsonOption = False,
 ) -> None:
     """List jobs, the newest first."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.list_jobs(config, queue, status, limit, as_json=as_json)
 
@@ -120,7 +120,7 @@ def list_jobs(
 @job_app.command("show")
 def show_job(job_id: JobId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Show all that is known of a job."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.show_job(config, job_id, as_json=as_json)
 
@@ -128,6 +128,6 @@ def show_job(job_id: JobId, config: ConfigOption = None, *, as_json: JsonOption 
 @job_app.command("explain")
 def explain_job(job_id: JobId, config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
     """Say what happened to a job and why, and what it waits for."""
-    from harvester.cli import looking  # noqa: PLC0415
+    from harvester.cli import looking
 
     looking.explain_job(config, job_id, as_json=as_json)

@@ -26,13 +26,13 @@ _STOP_SECONDS: Final = 25.0
 
 def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
     """Run the service in the foreground. SIGTERM, SIGHUP or Ctrl-C stops it cleanly, a second one at once."""
-    from harvester.cli.signals import StopSignals  # noqa: PLC0415 - quick --help
+    from harvester.cli.signals import StopSignals
 
     stop = StopSignals()  # before the imports that take their time
-    import stamina  # noqa: PLC0415
+    import stamina
 
-    from harvester.cli.loading import load  # noqa: PLC0415
-    from harvester.logs import set_up_logs  # noqa: PLC0415
+    from harvester.cli.loading import load
+    from harvester.logs import set_up_logs
 
     configuration = load(config, queues)
     set_up_logs(configuration.settings)
@@ -47,9 +47,9 @@ def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
 
 
 def _log_findings(configuration: Configuration) -> None:
-    import structlog  # noqa: PLC0415
+    import structlog
 
-    from harvester.config.findings import Severity  # noqa: PLC0415
+    from harvester.config.findings import Severity
 
     log = structlog.get_logger("harvester.config")
     tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.debug}
@@ -60,11 +60,11 @@ def _log_findings(configuration: Configuration) -> None:
 
 
 def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError
 
-    from harvester.cli.settings_checks import credential_finding, missing_driver  # noqa: PLC0415
-    from harvester.panda.errors import CredentialError  # noqa: PLC0415
-    from harvester.service import Harvester, open_database  # noqa: PLC0415
+    from harvester.cli.settings_checks import credential_finding, missing_driver
+    from harvester.panda.errors import CredentialError
+    from harvester.service import Harvester, open_database
 
     settings = configuration.settings
     _require_places(configuration)
@@ -83,11 +83,11 @@ def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
 
 
 def _log_start(configuration: Configuration) -> None:
-    from importlib.metadata import version  # noqa: PLC0415
+    from importlib.metadata import version
 
-    import structlog  # noqa: PLC0415
+    import structlog
 
-    from harvester.service import database_url  # noqa: PLC0415
+    from harvester.service import database_url
 
     settings = configuration.settings
     structlog.get_logger("harvester.service").info(
@@ -105,10 +105,10 @@ def _warn_of_others(settings: Settings, db: Database) -> None:
     """Several processes may share a database server; with SQLite they only hinder each other."""
     if settings.db.engine != "sqlite":
         return
-    import structlog  # noqa: PLC0415
+    import structlog
 
-    from harvester.cli.processes import list_processes  # noqa: PLC0415
-    from harvester.core.clock import utc_now  # noqa: PLC0415
+    from harvester.cli.processes import list_processes
+    from harvester.core.clock import utc_now
 
     with db.read() as connection:
         others = [each for each in list_processes(connection, utc_now()) if each.alive]
@@ -123,8 +123,8 @@ def _warn_of_others(settings: Settings, db: Database) -> None:
 
 def _require_places(configuration: Configuration) -> None:
     """The directories that the service writes into are there and can be written."""
-    from harvester.cli.settings_checks import place_error, places_written  # noqa: PLC0415
-    from harvester.config.places import why_unwritable  # noqa: PLC0415
+    from harvester.cli.settings_checks import place_error, places_written
+    from harvester.config.places import why_unwritable
 
     for (section, key), place in places_written(configuration.settings).items():
         if why := why_unwritable(place):
@@ -133,9 +133,9 @@ def _require_places(configuration: Configuration) -> None:
 
 def _patiently(stop: StopSignals, attempt: Callable[[], T]) -> T:
     """The result of something that needs the database, which is waited for until the order to stop."""
-    import structlog  # noqa: PLC0415
+    import structlog
 
-    from harvester.store.engine import StoreUnavailableError  # noqa: PLC0415
+    from harvester.store.engine import StoreUnavailableError
 
     log = structlog.get_logger("harvester.service")
     while True:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -76,7 +76,7 @@ def _value(field: FieldInfo) -> str:
     return kind.words if kind and kind.words else " or ".join(_choices(field.annotation))
 
 
-def _choices(annotation: Any) -> Iterator[str]:  # noqa: ANN401 -- what stands in an annotation has no common type
+def _choices(annotation: object) -> Iterator[str]:
     if get_origin(annotation) is Literal:
         yield from (f"`{choice}`" for choice in get_args(annotation))
     elif isinstance(annotation, type) and issubclass(annotation, Enum):

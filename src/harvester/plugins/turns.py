@@ -6,7 +6,7 @@ As long as nobody takes long, one thread does it all.
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 import structlog
@@ -77,24 +77,26 @@ class Turns(Generic[KeyT, ResultT]):
 
     def _go(self, walk: _Walk[KeyT]) -> None:
         try:
-            while self._take_next(walk):
-                self._arrive(walk, self._work(walk.at))  # type: ignore[arg-type]  # it has just taken one
+            for key in self._taken(walk):
+                self._arrive(walk, key, self._work(key))
         except Exception as error:  # noqa: BLE001 (raised where it is waited for)
             self._fail(walk, error)
         finally:
             walk.ended.set()
 
-    def _take_next(self, walk: _Walk[KeyT]) -> bool:
-        with self._lock:
-            if walk.is_left or not self._waiting:
-                return False
-            walk.at, walk.since = self._waiting.popleft(), time.monotonic()
-            return True
+    def _taken(self, walk: _Walk[KeyT]) -> Iterator[KeyT]:
+        while True:
+            with self._lock:
+                if walk.is_left or not self._waiting:
+                    return
+                key = self._waiting.popleft()
+                walk.at, walk.since = key, time.monotonic()
+            yield key
 
-    def _arrive(self, walk: _Walk[KeyT], result: ResultT) -> None:
+    def _arrive(self, walk: _Walk[KeyT], key: KeyT, result: ResultT) -> None:
         with self._lock:
-            if not walk.is_left and walk.at is not None:
-                self._results[walk.at] = result
+            if not walk.is_left:
+                self._results[key] = result
             walk.at = None
 
     def _fail(self, walk: _Walk[KeyT], error: Exception) -> None:

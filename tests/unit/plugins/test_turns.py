@@ -94,7 +94,7 @@ def test_what_has_arrived_is_not_late_although_its_thread_stands_still_after_tha
     walk = _Walk[str]()
     walk.ended = TimesOutOnce()
     walk.at, walk.since = "a", walk.since - 2 * LONG_ENOUGH
-    turns._arrive(walk, "A")
+    turns._arrive(walk, "a", "A")
     turns._follow(walk)
     assert not walk.is_left
     assert turns.late == {}

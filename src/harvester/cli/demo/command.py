@@ -41,8 +41,8 @@ def demo(
     ] = None,
 ) -> None:
     """Run real jobs through a development server, a Harvester and a resource, and verify their outputs."""
-    from harvester.cli.demo.plan import Mode, Plan, ResourceKind  # noqa: PLC0415 - quick --help
-    from harvester.cli.demo.show import perform  # noqa: PLC0415
+    from harvester.cli.demo.plan import Mode, Plan, ResourceKind
+    from harvester.cli.demo.show import perform
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     directory = _directory(keep, open_to_all=resource is _Resource.SLURM)
@@ -77,7 +77,7 @@ def _directory(keep: Path | None, *, open_to_all: bool) -> Path:
 
 
 def _report(result: Result, *, as_json: bool) -> None:
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
     for problem in result.problems:
         warn(problem)

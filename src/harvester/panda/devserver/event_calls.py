@@ -17,12 +17,12 @@ def acquire_event_ranges(
     call: Call,
     *,
     job_id: int,
-    jobset_id: int,  # noqa: ARG001 - accepted as the real server does
-    task_id: int | None = None,  # noqa: ARG001 - as above
+    jobset_id: int,
+    task_id: int | None = None,
     n_ranges: int = 10,
-    timeout: int = 60,  # noqa: ARG001 - as above
-    scattered: bool = False,  # noqa: ARG001 - as above
-    segment_id: int | None = None,  # noqa: ARG001 - as above
+    timeout: int = 60,
+    scattered: bool = False,
+    segment_id: int | None = None,
 ) -> Answer:
     """Give ranges of a job that is at work; none at all means that there are no more."""
     job = call.state.jobs.get(job_id)
@@ -35,7 +35,7 @@ def acquire_event_ranges(
 def update_event_ranges(
     call: Call,
     event_ranges: str,
-    timeout: int = 120,  # noqa: ARG001 - as above
+    timeout: int = 120,
     version: int = 0,
 ) -> Answer:
     """Hear how ranges ended; the text holds ranges, or chunks of them with a zip file from version 1 on."""
@@ -61,9 +61,9 @@ def _reports(entries: JsonValue, version: int) -> Iterator[tuple[dict[str, JsonV
 def get_available_event_range_count(
     call: Call,
     job_id: int,
-    jobset_id: int,  # noqa: ARG001 - as above
-    task_id: int,  # noqa: ARG001 - as above
-    timeout: int = 60,  # noqa: ARG001 - as above
+    jobset_id: int,
+    task_id: int,
+    timeout: int = 60,
 ) -> Answer:
     """Count the ranges that nobody has yet."""
     return ok(call.state.events.available(job_id))

@@ -148,7 +148,7 @@ def acquire_commands(
     call: Call,
     harvester_id: str,
     n_commands: int,
-    timeout: int = 30,  # noqa: ARG001 - accepted as the real server does
+    timeout: int = 30,
 ) -> Answer:
     """Give unread commands, each only once."""
     taken = call.state.commands.take(harvester_id, n_commands, call.now)
@@ -167,7 +167,7 @@ def acquire_commands(
 
 
 @method("POST", "harvester/acknowledge_commands", production=True)
-def acknowledge_commands(call: Call, command_ids: list[int], timeout: int = 30) -> Answer:  # noqa: ARG001 - as above
+def acknowledge_commands(call: Call, command_ids: list[int], timeout: int = 30) -> Answer:
     """Mark commands as done."""
     call.state.commands.acknowledge(command_ids, call.now)
     return ok()

@@ -93,7 +93,7 @@ class Parameters:
         return bound
 
 
-def _declared(parameter: inspect.Parameter, hint: Any) -> Parameter:  # noqa: ANN401 - a type hint has no type
+def _declared(parameter: inspect.Parameter, hint: object) -> Parameter:
     kinds, item = _kinds(hint)
     required = parameter.default is inspect.Parameter.empty
     return Parameter(parameter.name, kinds, None if required else parameter.default, required, item)

@@ -25,24 +25,24 @@ def acquire_jobs(
     call: Call,
     *,
     site_name: str,
-    timeout: int = 60,  # noqa: ARG001 - accepted as the real server does
+    timeout: int = 60,
     memory: int | None = None,
     disk_space: int | None = None,
     prod_source_label: str | None = None,
     node: str | None = None,
-    computing_element: str | None = None,  # noqa: ARG001 - as above
+    computing_element: str | None = None,
     prod_user_id: str | None = None,
-    get_proxy_key: str | None = None,  # noqa: ARG001 - as above
+    get_proxy_key: str | None = None,
     task_id: int | None = None,
     n_jobs: int = 1,
-    background: bool | None = None,  # noqa: ARG001 - as above
+    background: bool | None = None,
     resource_type: str | None = None,
     harvester_id: str | None = None,
     worker_id: int | None = None,
     scheduler_id: str | None = None,
-    job_type: str | None = None,  # noqa: ARG001 - as above
-    via_topic: bool | None = None,  # noqa: ARG001 - as above
-    remaining_time: int | None = None,  # noqa: ARG001 - as above
+    job_type: str | None = None,
+    via_topic: bool | None = None,
+    remaining_time: int | None = None,
 ) -> Answer:
     """Reserve jobs for a Harvester, or for the pilot of one of its workers; without the role only one's own."""
     if call.caller and not call.caller.is_production:
@@ -92,7 +92,7 @@ def _bulk_without_database(raw: Mapping[str, JsonValue]) -> Answer:
 
 
 @method("POST", "pilot/update_jobs_bulk", production=True, without_database=_bulk_without_database)
-def update_jobs_bulk(call: Call, job_list: list[JsonValue], harvester_id: str | None = None) -> Answer:  # noqa: ARG001 - as above
+def update_jobs_bulk(call: Call, job_list: list[JsonValue], harvester_id: str | None = None) -> Answer:
     """Update jobs one after the other; an entry without its mandatory names ends the whole call as failed."""
     answers: list[JsonValue] = []
     for entry in job_list:
@@ -123,7 +123,7 @@ def update_worker_status(
     harvester_id: str,
     status: str,
     node_id: str | None = None,
-    timeout: int = 60,  # noqa: ARG001 - as above
+    timeout: int = 60,
 ) -> Answer:
     """Hear from a pilot that it started or finished."""
     if status not in {"started", "finished"}:
@@ -138,7 +138,7 @@ def _unknown_statuses(raw: Mapping[str, JsonValue]) -> Answer:
 
 
 @method("GET", "job/get_status", without_database=_unknown_statuses)
-def get_status(call: Call, job_ids: list[int], timeout: int = 60) -> Answer:  # noqa: ARG001 - as above
+def get_status(call: Call, job_ids: list[int], timeout: int = 60) -> Answer:
     """Tell status and command of jobs, in order."""
     return ok([_status(call.state.jobs.get(job_id)) for job_id in job_ids])
 

@@ -13,7 +13,7 @@ _ALWAYS_COUNTED = ("assigned", "activated", "running")
 
 
 @method("GET", "system/is_alive", identity=False, without_database=lambda _: ok())
-def is_alive(call: Call) -> Answer:  # noqa: ARG001 - every handler takes its call
+def is_alive(call: Call) -> Answer:
     """Answer."""
     return ok()
 
@@ -52,7 +52,7 @@ def _active(call: Call) -> list[tuple[tuple[str, str, str, str], int]]:
 
 
 @method("GET", "metaconfig/get_resource_types")
-def get_resource_types(call: Call) -> Answer:  # noqa: ARG001 - every handler takes its call
+def get_resource_types(call: Call) -> Answer:
     """Tell the resource types; memory per core in MB, null = no limit."""
     types: list[JsonValue] = [
         _resource_type("SCORE", 1, 1, (0, 2000)),
@@ -74,6 +74,6 @@ def _resource_type(name: str, mincore: int, maxcore: int | None, memory: tuple[i
 
 
 @method("GET", "creds/get_key_pair", production=True)
-def get_key_pair(call: Call, public_key_name: str, private_key_name: str) -> Answer:  # noqa: ARG001 - as above
+def get_key_pair(call: Call, public_key_name: str, private_key_name: str) -> Answer:
     """Give a pair of keys that open nothing, whatever they are called."""
     return ok({"public_key": f"public key {public_key_name}", "private_key": f"private key {private_key_name}"})
