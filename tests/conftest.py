@@ -1,11 +1,15 @@
-"""Database servers for all tests: each is started once per test process, when first asked for."""
+"""What holds for all tests, and database servers, each started once per test process, when first asked for."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from real_services import DatabaseServer, EmptyDatabase, new_mariadb, new_postgresql, running
+
+settings.register_profile("harvester", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("harvester")
 
 
 @pytest.fixture(scope="session")

@@ -244,7 +244,7 @@ def test_a_job_keeps_what_it_is_divided_into(db: Database):
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["running", "finished", "failed"])), max_size=6)))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_first_end_counts_however_often_others_are_told(db: Database, rounds: list[list[tuple[int, str]]]):
     ends: dict[int, str] = {}
     with db.write() as connection:

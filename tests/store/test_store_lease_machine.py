@@ -111,7 +111,6 @@ def test_no_row_ever_has_two_holders(db: Database):
     many = settings(
         max_examples=40 if db.dialect == "sqlite" else 10,
         stateful_step_count=25,
-        deadline=None,
         suppress_health_check=list(HealthCheck),
     )
     run_state_machine_as_test(lambda: Claims(db), settings=many)

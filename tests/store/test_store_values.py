@@ -47,7 +47,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-per_engine = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+per_engine = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @per_engine

@@ -197,7 +197,7 @@ def traffic(template: Path) -> Iterator[Traffic]:
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1199)), min_size=4, max_size=25))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_order_of_events_strands_a_file(traffic: Traffic, steps: list[tuple[Callable[[Play, int], None], int]]):
     played = Play(traffic)
     try:

@@ -233,7 +233,7 @@ def world(template: Path) -> Iterator[World]:
 
 
 @given(steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 59)), min_size=10, max_size=40))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_no_order_of_events_strands_a_job(world: World, steps: list[tuple[Callable[[Play, int], None], int]]):
     with world.db.write() as connection:
         for table in metadata.sorted_tables:

@@ -41,7 +41,7 @@ def stated(layers: list[dict[str, Any]], key: str) -> Any:  # noqa: ANN401 (any 
     return result
 
 
-@settings(max_examples=2_500, deadline=None)
+@settings(max_examples=2_500)
 @given(local=entries((*QUEUES, *TEMPLATES)), remote=entries((*QUEUES, *TEMPLATES)), dynamic=entries(QUEUES))
 def test_sources_count_in_their_order(
     local: dict[str, dict[str, Any]], remote: dict[str, dict[str, Any]], dynamic: dict[str, dict[str, Any]]

@@ -11,7 +11,7 @@ from harvester.panda.devserver.samples import complete_job
 from harvester.panda.messages import BadJob, InputFile, OutputFile, parse_job
 from harvester.panda.offers import MAX_FIELD_CHARACTERS
 
-relaxed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def job(**given_values: object) -> dict[str, object]:

@@ -83,7 +83,7 @@ def test_an_output_report_becomes_json_text_and_a_ready_one_stays():
     assert ready["job_output_report"] == "{ }"
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*_ATTRIBUTES, "token"]) | st.text(), json_values))
 def test_whatever_a_worker_writes_the_server_s_types_are_met(attributes: dict[str, JsonValue]):
     wire = json.loads(json.dumps(report(**attributes), allow_nan=False))

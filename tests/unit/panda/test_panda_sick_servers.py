@@ -250,7 +250,7 @@ def test_two_reports_that_the_server_cannot_read_are_themselves_to_blame():
         Delivery(range(2), send, lambda why: why, per_call=100, probe=True).run()
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 230), st.sets(st.integers(0, 229), max_size=5))
 def test_exactly_the_bad_entries_are_left_out(n: int, bad: set[int]):
     def send(part: Sequence[int], _probing: bool) -> list[str]:  # noqa: FBT001 (the delivery's word)

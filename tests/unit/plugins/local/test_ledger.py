@@ -97,4 +97,4 @@ class Bookkeeping(RuleBasedStateMachine):
 
 
 TestLedger = Bookkeeping.TestCase
-TestLedger.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestLedger.settings = settings(max_examples=25, stateful_step_count=20)

@@ -174,7 +174,7 @@ def test_one_file_under_many_names_is_read_once(make_messenger: MakeMessenger, p
 
 
 @given(content=json_values, outputs=json_values)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_content_raises_or_leaves_the_access_point(
     make_messenger: MakeMessenger, place: Place, content: JsonValue, outputs: JsonValue
 ):
