@@ -3,10 +3,11 @@
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 from sqlalchemy import Connection
-from store_tools import FENCE, NOW, a_job, a_worker, fetch_to, find_job
+from store_tools import FENCE, NOW, a_job, a_worker, claim_intents, fetch_to, find_job
 
 from harvester.core.holds import Hold, HoldMode
 from harvester.core.jobs import JobStatus
@@ -126,3 +127,22 @@ def test_a_new_attempt_has_none_of_the_old_ones_workers(db: Database):
     assert db.transact(lambda connection: jobs.insert_fetched(connection, [again], NOW)) == [1]
     with db.read() as connection:
         assert workers.live_of_jobs(connection, [1]) == {}
+
+
+def test_a_worker_is_never_claimed_without_the_jobs_that_it_was_stored_with(db: Database, other: Database):
+    batches, size = 150, 40
+
+    def store() -> None:
+        for first in range(1, batches * size, size):
+            some = [a_worker(each, job_ids=(each,)) for each in range(first, first + size)]
+            other.transact(partial(workers.insert_intents, intents=some, now=NOW))
+
+    claimed = db.transact(claim_intents)
+    with ThreadPoolExecutor(1) as threads:
+        storing = threads.submit(store)
+        while not storing.done():
+            claimed += db.transact(claim_intents)
+        storing.result()
+    claimed += db.transact(lambda connection: claim_intents(connection, limit=batches * size))
+    assert len(claimed) == batches * size
+    assert [each.worker_id for each in claimed if each.job_ids != (each.worker_id,)] == []

@@ -98,8 +98,9 @@ def test_statements_do_not_grow_with_the_rows(db: Database, step: Callable[[Conn
         with db.write() as connection, counted(db) as statements:
             assert step(connection) == number
         spent.append(len(statements))
+    locks_first = db.dialect != "sqlite" and step not in (see_all, remove_all)
     assert spent[0] == spent[1]
-    assert spent[1] <= most
+    assert spent[1] <= most + locks_first
 
 
 # ---- plans -----------------------------------------------------------------------------------------------------------

@@ -215,8 +215,6 @@ def claim_rows(
 ) -> list[Values]:
     """Rows that are due, the most overdue first, now held under the ticket; their values as they were before.
 
-    Rows that another process is claiming are passed over.
-
     Args:
         connection: a write transaction.
         pair: the kind of work.
@@ -226,13 +224,31 @@ def claim_rows(
         also: further columns to set.
     """
     values = {**pair.set(ticket.until, ticket.fence), **(also or {})}
-    due = and_(pair.due <= ticket.now, *where)
-    query = select(*selection.raw).where(due).order_by(pair.due).limit(ticket.limit)
-    rows = selection.convert(connection.execute(query.with_for_update(skip_locked=True)).all())
+    rows = lock_due(connection, pair, selection, ticket, *where)
     if rows:
         held = update(pair.table).where(one_of(connection, pair.key, [row[0] for row in rows]))
         connection.execute(held.values(values))
     return rows
+
+
+def lock_due(
+    connection: Connection, pair: Pair, selection: Selection, ticket: ClaimTicket, *where: ColumnElement[bool]
+) -> list[Values]:
+    """The values of rows that are due, the most overdue first; nobody else changes them until the transaction ends.
+
+    Rows that another process has locked are passed over. On engines that lock rows these are locked first and looked
+    at then: a statement that locks a row which somebody has just committed may see other tables, such as the jobs of a
+    worker, as they were before.
+    """
+    due = and_(pair.due <= ticket.now, *where)
+    if connection.dialect.name != "sqlite":
+        oldest = select(pair.key).where(due).order_by(pair.due).limit(ticket.limit)
+        locked = connection.scalars(oldest.with_for_update(skip_locked=True)).all()
+        if not locked:
+            return []
+        due = and_(one_of(connection, pair.key, locked), due)
+    query = select(*selection.raw).where(due).order_by(pair.due).limit(ticket.limit)
+    return selection.convert(connection.execute(query).all())
 
 
 def extend(connection: Connection, claims: Iterable[Claim], until: datetime) -> None:

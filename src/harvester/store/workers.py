@@ -20,6 +20,7 @@ from harvester.store.leases import (
     WORKER_WORK,
     ClaimTicket,
     claim_rows,
+    lock_due,
     next_due,
 )
 from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, worker_logs, workers
@@ -161,9 +162,8 @@ def condemned_intents(connection: Connection, ticket: ClaimTicket) -> list[Worke
     The phases are excluded, not named, as in `claim_to_kill`.
     """
     asked = [WorkerPhase.SETTLE, WorkerPhase.MONITOR, WorkerPhase.SWEEP]
-    where = (workers.c.phase.not_in(asked), workers.c.kill_due <= ticket.now)
-    query = select(*_WORKER.raw).where(*where).limit(ticket.limit).with_for_update(skip_locked=True)
-    return [_worker(values) for values in _WORKER.convert(connection.execute(query).all())]
+    rows = lock_due(connection, WORKER_KILL, _WORKER, ticket, workers.c.phase.not_in(asked))
+    return [_worker(values) for values in rows]
 
 
 def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[int]:
