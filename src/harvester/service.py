@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -223,14 +223,15 @@ class Harvester:
         versions = ConfigVersions(self.db, steady, Path(master.work_dir), master.extra_plugin_configs)
         self.reloader = QueueReloader(instance, loader, loaded, versions)
         self.watcher = self.upkeep.watcher(self._signs)
+        self._commands = CommandManager(instance, steady())
         self._duties = self._make_duties(instance, private)
-        self._loops = self._make_loops(instance, steady())
+        self._loops = self._make_loops()
         self._threads: list[threading.Thread] = []
         self._rounds_ended: dict[str, float] = {}
 
     def _make_duties(self, instance: Instance, private: PrivateDocuments) -> list[Duty]:
         """What one process does for all."""
-        statistics = StatisticsReporter(instance)
+        statistics = StatisticsReporter(instance, self._commands.introduced)
         lines, _ = read_lines(self.settings.cacher.data, os.environ)
         cacher = Cacher(instance, lines, Fetcher(self.panda, self.settings.pandacon), private)
         rounds: list[tuple[str, float, Callable[[], None]]] = [
@@ -245,14 +246,14 @@ class Harvester:
         ours = [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
         return [*ours, *self.upkeep.duties(instance, owner)]
 
-    def _make_loops(self, instance: Instance, started: datetime) -> list[_Loop]:
-        manager, qconf, watching = CommandManager(instance, started), self.settings.qconf, self.settings.watcher
+    def _make_loops(self) -> list[_Loop]:
+        qconf, watching = self.settings.qconf, self.settings.watcher
         return [
             _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
             _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
             _Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
             _Loop(QueueReloader.name, qconf.check_interval, qconf.check_interval, self.reloader.round),
-            _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, manager.round),
+            _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, self._commands.round),
             _Loop("dialogs", DIALOGS_PERIOD, DIALOGS_PERIOD, self.upkeep.write_dialogs),
             _Loop(Watcher.name, watching.sleep_time, 60.0, self.watcher.round),
             *(_Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),

@@ -3,6 +3,7 @@
 Reading commands takes them from the server, so they are stored before anything is done about them.
 """
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -46,13 +47,18 @@ class _KillOrder:
 
 
 class CommandManager:
-    """One dialogue with the server every `[commandmanager] sleepTime`."""
+    """One dialogue with the server every `[commandmanager] sleepTime`.
+
+    Attributes:
+        introduced: set when the server has heard of this instance.
+    """
 
     name: Final = "command manager"
 
     def __init__(self, instance: Instance, started: datetime) -> None:
         self._instance = instance
         self._started = started
+        self.introduced = threading.Event()
         self._next_heartbeat = started
         self._known_locks: Sequence[CommandLock] = ()
         """The commands of which the server knows that it may give them."""
@@ -97,6 +103,7 @@ class CommandManager:
             self._next_heartbeat = now + _AFTER_REFUSAL
         else:
             self._known_locks = locks
+            self.introduced.set()
             self._next_heartbeat = now + _HEARTBEAT
 
     def _locks(self) -> list[CommandLock]:

@@ -1,5 +1,6 @@
 """Tells the server how many workers each pull queue has, which its own steering of queues needs."""
 
+import threading
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,19 +11,25 @@ from harvester.core.workers import MapType, WorkerStatus
 from harvester.panda.errors import PandaRefused
 from harvester.store import orders, worker_counts
 
+_PATIENCE: Final = 5.0
 _NOTHING: Final = {"running": 0, "submitted": 0, "finished": 0, "to_submit": 0}
 Table = dict[str, dict[str, dict[str, int]]]
 """Numbers of workers by job type, resource type and status."""
 
 
 class StatisticsReporter:
-    """Reports once per `period` (core reference §3.4 step 6)."""
+    """Reports once per `period` (core reference §3.4 step 6).
+
+    Args:
+        introduced: set when the server has heard of this instance: before that it takes no numbers.
+    """
 
     name: Final = "statistics"
     period: Final = 300.0
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, introduced: threading.Event) -> None:
         self._instance = instance
+        self._introduced = introduced
 
     def round(self) -> None:
         """Report every pull queue, those without workers with zeros so that the server knows they are served.
@@ -35,6 +42,7 @@ class StatisticsReporter:
         pulling = sorted(name for name in plugins.active if plugins.queue(name).map_type is MapType.NO_JOB)
         if not pulling:
             return
+        self._introduced.wait(_PATIENCE)
         with self._instance.db.read() as connection:
             counts = worker_counts.by_type(connection, pulling)
             ordered = orders.of(connection, pulling)

@@ -1,5 +1,6 @@
 """Queues for which the server says how many workers there are."""
 
+import threading
 from datetime import timedelta
 
 import pytest
@@ -102,9 +103,23 @@ def test_what_the_server_ordered_is_told_with_the_statistics(slave: World, contr
     slave.serve(QUEUE, **SLAVE, nQueueLimitWorker=1)
     order(slave, control, {"managed": {"SCORE": 3}})
     made(slave)
-    StatisticsReporter(slave.instance).round()
+    known = threading.Event()
+    known.set()
+    StatisticsReporter(slave.instance, known).round()
     numbers: JsonValue = {"running": 0, "submitted": 0, "finished": 0, "to_submit": 2}
     assert statistics_of(control)["counts"] == {"managed": {"SCORE": numbers}}
+
+
+def test_no_numbers_are_told_before_the_server_has_heard_of_the_instance(slave: World, control: DevControl):
+    manager = CommandManager(slave.instance, NOW)
+    reporting = threading.Thread(target=StatisticsReporter(slave.instance, manager.introduced).round)
+    reporting.start()
+    assert not manager.introduced.is_set()
+    manager.round()
+    reporting.join(10)
+    assert statistics_of(control)["counts"] == {
+        "managed": {"SCORE": dict.fromkeys(("running", "submitted", "finished", "to_submit"), 0)}
+    }
 
 
 def test_statistics_are_reported_at_once_when_the_server_asks(slave: World, control: DevControl):
