@@ -122,18 +122,20 @@ class Listener:
             queues.note(connection, "monitor", notes, self._instance.clock())
 
     def _of_queue(self, queue: str, seen: Sequence[Observation]) -> Sequence[Observation]:
-        self._latest[queue] = seen[0]
-        started = [each for each in seen if each.has_started]
-        if not started:
-            return seen
+        started: list[Observation] = []
+        others: list[Observation] = []
+        for each in seen:
+            (started if each.has_started else others).append(each)
+        heard = [*self._of_started(queue, started), *others] if started else others
+        self._latest[queue] = heard[0]
+        return heard
+
+    def _of_started(self, queue: str, started: Sequence[Observation]) -> Sequence[Observation]:
         try:
             messenger = self._instance.plugins.messenger(queue)
         except HarvesterError as error:
-            heard = [_unheard(each, str(error)) for each in started]
-        else:
-            heard = self._finish(messenger, self._collect(messenger, started))
-        by_id = {each.held.worker.worker_id: each for each in heard}
-        return [by_id.get(each.held.worker.worker_id, each) for each in seen]
+            return [_unheard(each, str(error)) for each in started]
+        return self._finish(messenger, self._collect(messenger, started))
 
     def _collect(self, messenger: AnyMessenger, seen: Sequence[Observation]) -> list[Observation]:
         told = self._instance.call(messenger.collect, [each.held.worker for each in seen], _Unheard)

@@ -138,9 +138,8 @@ class Monitor(Agent[MonitorUnit, Round]):
         there = self._still_there(unit)
         held = found if len(there) == len(unit.queues) else [each for each in found if each.worker.queue in there]
         asked = clock()
-        outcomes = self._check(there, held)
+        seen = self._check(there, held)
         took = clock() - asked
-        seen = [Observation(each, outcomes[each.worker.worker_id]) for each in held]
         heard = self._listener.listen(seen, alone=len(unit.queues) == 1)
         return Round(heard, took, clock() - began - took)
 
@@ -151,21 +150,20 @@ class Monitor(Agent[MonitorUnit, Round]):
         """
         return [name for name in unit.queues if self._endpoint(name) == unit.endpoint]
 
-    def _check(self, queues: Sequence[str], held: Sequence[Held]) -> dict[int, CheckOutcome]:
-        ended: dict[int, CheckOutcome] = {
-            each.worker.worker_id: Seen(each.batch_end) for each in held if each.batch_end is not None
-        }
-        asked = [each.worker for each in held if each.batch_end is None]
+    def _check(self, queues: Sequence[str], held: Sequence[Held]) -> list[Observation]:
+        seen = [Observation(each, Seen(each.batch_end)) for each in held if each.batch_end is not None]
+        asked = [each for each in held if each.batch_end is None]
         if not asked:
-            return ended
+            return seen
         resource = self.instance.plugins.monitor(queues[0])
         # from the question on, not from the answer: a slow one shows an old picture
         settled = self.instance.clock() - time_to_settle(resource)
-        answers = map(trusted, self.instance.call(resource.check, asked, Unknown))
-        return ended | {
-            worker.worker_id: _not_yet_listed(worker, answer, settled)
-            for worker, answer in zip(asked, answers, strict=True)
-        }
+        answers = self.instance.call(resource.check, [each.worker for each in asked], Unknown)
+        seen.extend(
+            Observation(each, _not_yet_listed(each.worker, trusted(answer), settled))
+            for each, answer in zip(asked, answers, strict=True)
+        )
+        return seen
 
     # ---- writing -----------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,8 @@ _OF_PROBES: Final = 5.0
 _TIMES_USUAL: Final = 10.0
 _TIMES_USUAL_FOR_PROBES: Final = 3.0
 _FADING: Final = 0.9
+_MOST_STRETCHED: Final = 4.0
+"""How much longer than at least a server may take that has never answered: it may be slow, or away."""
 
 
 class Tempo:
@@ -30,24 +32,27 @@ class Tempo:
 
     def patience(self, *, probe: bool) -> float:
         """Seconds to wait for the next answer; less for a probe, which is small and soon sent again."""
-        usual = self._usual or 0.0
-        if probe:
-            return min(max(_OF_PROBES, _TIMES_USUAL_FOR_PROBES * usual), self._longest)
         if self._usual is None:
-            return self._longest
-        return min(max(_LEAST, _TIMES_USUAL * usual) * self._stretch, self._longest)
+            return min(_LEAST * self._stretch, self._longest)
+        if probe:
+            return min(max(_OF_PROBES, _TIMES_USUAL_FOR_PROBES * self._usual), self._longest)
+        return min(max(_LEAST, _TIMES_USUAL * self._usual) * self._stretch, self._longest)
 
     @contextmanager
     def call(self, *, probe: bool) -> Iterator[float]:
         """One call, from which is learnt; gives the seconds to wait for its answer.
 
-        A call that failed may have been too much: the next of its kind is given twice the time.
+        A call that failed may have been too much: the next of its kind is given twice the time. Where nothing was ever
+        answered that goes round and round, so that neither a slow server nor one that comes back waits for long.
         """
         began = self._tick()
         try:
             yield self.patience(probe=probe)
         except PandaUnavailable:
-            self._stretch = self._stretch if probe else min(self._stretch * 2, self._longest)
+            if self._usual is None:
+                self._stretch = self._stretch * 2 if self._stretch < _MOST_STRETCHED else 1.0
+            elif not probe:
+                self._stretch = min(self._stretch * 2, self._longest)
             raise
         took = self._tick() - began
         self._usual = max(took, _FADING * (self._usual or 0.0))

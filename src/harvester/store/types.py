@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Dialect, Integer, Row, String, Text
 from sqlalchemy.dialects.mysql import LONGTEXT
@@ -31,6 +31,8 @@ def to_microseconds(moment: datetime) -> int:
 
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_SAMPLE: Final = 64
+"""Values of a column that tell whether any come again and again."""
 ValueT = TypeVar("ValueT")
 _GivenT = TypeVar("_GivenT")
 _MadeT = TypeVar("_MadeT")
@@ -78,6 +80,9 @@ def _converted(values: Sequence[_GivenT | None], convert: Callable[[_GivenT], _M
 
 def shared(values: Sequence[ValueT]) -> Sequence[ValueT]:
     """The same values, equal ones as one object where there are many of these."""
+    first = values[:_SAMPLE]
+    if len(set(first)) == len(first) > 1:
+        return values
     known = {value: value for value in values}
     return values if 2 * len(known) > len(values) else [known[value] for value in values]
 

@@ -28,8 +28,22 @@ def server() -> Server:
     return Server()
 
 
-def test_a_server_that_nobody_knows_yet_has_all_the_time_there_is(server: Server):
-    assert server.answer(60) == LONGEST
+@pytest.mark.parametrize("probe", [False, True])
+def test_one_that_has_never_answered_is_given_more_and_more_time_and_then_less_again(server: Server, *, probe: bool):
+    waited = []
+    for _ in range(5):
+        waited.append(server.tempo.patience(probe=probe))
+        with pytest.raises(PandaUnavailable):
+            server.answer(1000, probe=probe)
+    assert waited == [10, 20, 40, 10, 20]
+
+
+def test_a_slow_server_is_known_after_a_few_calls(server: Server):
+    for probe in (False, True):
+        with pytest.raises(PandaUnavailable):
+            server.answer(35, probe=probe)
+    assert server.answer(35, probe=True) == 40
+    assert server.tempo.patience(probe=True) >= 100
 
 
 def test_one_that_answers_quickly_is_noticed_when_it_falls_silent(server: Server):
@@ -39,6 +53,8 @@ def test_one_that_answers_quickly_is_noticed_when_it_falls_silent(server: Server
 
 
 def test_one_that_is_always_slow_is_not_taken_for_silent(server: Server):
+    with pytest.raises(PandaUnavailable):
+        server.answer(12)
     server.answer(12)
     for _ in range(20):
         server.answer(12)
