@@ -4,10 +4,12 @@ The two are steps of their own: what the server gave is stored as the worker's b
 is fed under a number that stays the same until it is known to have arrived. So a range is given to one worker and
 arrives there once, whatever dies on the way. Only an answer of the server that never reached the database is lost: the
 server gives such ranges out again when the job has ended.
+
+Ranges that stand for points of a search have a third step between the two: iDDS says what the points are.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -35,40 +37,54 @@ _RETRY: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
-class FeedUnit(Unit):
+class RangesUnit(Unit):
     """Workers of one queue that wait for ranges.
 
     Attributes:
         asking: those for which the server is to be asked.
         feeds: what others are to get.
-        pointless: what others are to get when iDDS has said what the points in it are.
+        undescribed: what others are to get when iDDS has said what the points in it are.
         jobs: the jobs of the first and the last, as the server knows them.
     """
 
     asking: Sequence[EventRequest] = ()
     feeds: Sequence[EventFeed] = ()
-    pointless: Sequence[EventFeed] = ()
+    undescribed: Sequence[EventFeed] = ()
     jobs: Mapping[int, EventJob] = field(default_factory=dict)
+
+    @property
+    def waits_for_others(self) -> bool:
+        """For a messenger, or for iDDS."""
+        return not self.asking
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
-    """What server and messenger said.
+class Offers:
+    """What the server gave.
 
     Attributes:
-        offered: ranges by worker and job; a worker of which nothing could be learnt is missing.
+        ranges: by worker and job; a worker of which nothing could be learnt is missing.
         exhausted: jobs for which the server has no more.
-        fed: by worker.
-        points: what iDDS said.
     """
 
-    offered: dict[int, dict[int, list[OfferedRange]]] = field(default_factory=dict)
+    ranges: dict[int, dict[int, list[OfferedRange]]] = field(default_factory=lambda: defaultdict(dict))
     exhausted: set[int] = field(default_factory=set)
-    fed: dict[int, Done | Later | Failed] = field(default_factory=dict)
+
+    def add(self, worker_id: int, job_id: int, some: Sequence[OfferedRange]) -> None:
+        """These are for the worker; an empty list says that there are no more."""
+        self.ranges[worker_id].setdefault(job_id, []).extend(some)
+
+
+@dataclass(frozen=True, slots=True)
+class RangesOutcome:
+    """What came of a unit: the server's offers, the messenger's answers by worker, what iDDS said of points."""
+
+    offers: Offers = field(default_factory=Offers)
+    fed: Mapping[int, Done | Later | Failed] = field(default_factory=dict)
     points: PointsTold = field(default_factory=PointsTold)
 
 
-class EventFeeder(Agent[FeedUnit, Answers]):
+class EventFeeder(Agent[RangesUnit, RangesOutcome]):
     """See the module."""
 
     name = "event feeder"
@@ -90,47 +106,27 @@ class EventFeeder(Agent[FeedUnit, Answers]):
         """When the next request may be looked at."""
         return leases.next_due(connection, EVENT_REQUEST, besides=besides)
 
-    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[FeedUnit]:
-        """Requests of workers that the resource holds, by queue, with what the server has given for them already.
+    # ---- claiming ----------------------------------------------------------------------------------------------------
 
-        Those for which iDDS is asked are apart: however slow it is, the others of their queue do not wait for it.
-        """
+    def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[RangesUnit]:
+        """Requests of workers that the resource holds, by queue, with what the server has given for them already."""
         found = event_requests.claim(connection, ticket, self.instance.settings.eventfeeder.max_workers)
         feeds = self._feeds(connection, [each for each in found if each.delivery is not None])
-        pointless = {worker for worker, feed in feeds.items() if needs_points(feed)}
-        asking = [each for each in found if each.delivery is None or each.worker_id in pointless]
-        together: dict[tuple[str, bool], list[EventRequest]] = defaultdict(list)
+        unfinished = [each for each in found if each.delivery is None or _lacks_points(each, feeds)]
+        known = self._jobs(connection, unfinished)
+        by_queue: dict[str, list[EventRequest]] = defaultdict(list)
         for each in found:
-            together[each.queue, each.worker_id in pointless].append(each)
-        known = self._jobs(connection, asking)
-        return [
-            self._unit(queue, some, feeds, known, ticket.fence, lacks_points=lacks_points)
-            for (queue, lacks_points), some in together.items()
-        ]
+            by_queue[each.queue].append(each)
+        return [unit for queue, some in by_queue.items() for unit in _units(queue, some, feeds, known, ticket.fence)]
 
-    @staticmethod
-    def _unit(
-        queue: str,
-        some: Sequence[EventRequest],
-        feeds: Mapping[int, EventFeed],
-        known: Mapping[int, EventJob],
-        fence: int,
-        *,
-        lacks_points: bool,
-    ) -> FeedUnit:
-        claim = Claim(EVENT_REQUEST, _ids(some), fence)
-        mine = [feeds[each.worker_id] for each in some if each.worker_id in feeds]
-        if lacks_points:
-            return FeedUnit(claim, f"points of {queue}", pointless=mine, jobs=known)
-        return FeedUnit(claim, queue, [each for each in some if each.delivery is None], mine, jobs=known)
-
-    def _jobs(self, connection: Connection, asking: Sequence[EventRequest]) -> dict[int, EventJob]:
-        ids = {job for each in asking for job in each.wanted}
+    def _jobs(self, connection: Connection, unfinished: Sequence[EventRequest]) -> dict[int, EventJob]:
+        ids = {job for each in unfinished for job in each.wanted}
         if not ids:
             return {}
         return {job: event_job_of(job, params) for job, params in jobs.params_of(connection, ids).items()}
 
     def _feeds(self, connection: Connection, answered: Sequence[EventRequest]) -> dict[int, EventFeed]:
+        """What workers are to get for whom the server has answered."""
         if not answered:
             return {}
         given = events.of_deliveries(connection, {each.delivery for each in answered if each.delivery is not None})
@@ -146,86 +142,72 @@ class EventFeeder(Agent[FeedUnit, Answers]):
             if each.delivery is not None and each.worker_id in held
         }
 
-    def act(self, unit: FeedUnit) -> Answers:
+    # ---- asking and feeding ------------------------------------------------------------------------------------------
+
+    def act(self, unit: RangesUnit) -> RangesOutcome:
         """Feed what there is, then ask the server for the others as long as it answers."""
-        if unit.pointless:
-            self.line.note_nothing_asked()
-            return Answers(points=describe_points(self.instance, unit.pointless, unit.jobs))
-        answers = Answers()
-        self._feed(unit, answers)
         if not unit.asking:
             self.line.note_nothing_asked()
-        for request in unit.asking:
-            try:
-                with self.line.asking():
-                    self._ask(unit, request, answers)
-            except PandaError as error:
-                log.warning(
-                    "no event ranges, they are asked for again",
-                    queue=unit.about,
-                    worker=request.worker_id,
-                    error=str(error),
-                )
-                if self.line.is_in_trouble:
-                    break
-        return answers
+        if unit.undescribed:
+            return RangesOutcome(points=describe_points(self.instance, unit.undescribed, unit.jobs))
+        fed = self._feed(unit)
+        return RangesOutcome(self._ask(unit), fed)
 
-    def _feed(self, unit: FeedUnit, answers: Answers) -> None:
+    def _feed(self, unit: RangesUnit) -> dict[int, Done | Later | Failed]:
         if not unit.feeds:
-            return
+            return {}
         messenger = self.instance.plugins.messenger(unit.about)
         told = self.instance.call(messenger.feed_events, unit.feeds, Later)
-        answers.fed.update({each.worker.worker_id: answer for each, answer in zip(unit.feeds, told, strict=True)})
+        return {each.worker.worker_id: answer for each, answer in zip(unit.feeds, told, strict=True)}
 
-    def _ask(self, unit: FeedUnit, request: EventRequest, answers: Answers) -> None:
+    def _ask(self, unit: RangesUnit) -> Offers:
         """What was given before the server failed counts; the worker asks again for the rest."""
-        queue = self.instance.plugins.queue(unit.about)
+        offers = Offers()
+        for request in unit.asking:
+            try:
+                self._ask_for(request, unit, offers)
+            except PandaError as error:
+                what = "no event ranges, they are asked for again"
+                log.warning(what, queue=unit.about, worker=request.worker_id, error=str(error))
+                if self.line.is_in_trouble:
+                    break
+        return offers
+
+    def _ask_for(self, request: EventRequest, unit: RangesUnit, offers: Offers) -> None:
+        """Take as many ranges as the worker wants, or as there are, for each of its jobs.
+
+        Raises:
+            PandaError: the server does not give any.
+        """
+        scattered = bool(self.instance.plugins.queue(unit.about).scattered_events)
         for job_id, wanted in request.wanted.items():
             job = unit.jobs.get(job_id)
             if job is None:
-                answers.offered.setdefault(request.worker_id, {})[job_id] = []
+                offers.add(request.worker_id, job_id, ())
                 continue
             if job.mode is EventMode.SAMPLES and self.instance.idds is None:
                 raise PandaRefused("[pandacon] iddsURL", NO_IDDS)
             for size in _chunks(wanted, self.instance.settings.pandacon.get_events_chunk_size):
-                some = self.instance.panda.acquire_event_ranges(job, size, scattered=bool(queue.scattered_events))
-                answers.offered.setdefault(request.worker_id, {}).setdefault(job_id, []).extend(some)
+                with self.line.asking():
+                    some = self.instance.panda.acquire_event_ranges(job, size, scattered=scattered)
+                offers.add(request.worker_id, job_id, some)
                 if len(some) < size:
-                    answers.exhausted.add(job_id)
+                    offers.exhausted.add(job_id)
                     break
 
-    def commit(self, connection: Connection, unit: FeedUnit, result: Answers) -> Sequence[str]:
+    # ---- writing -----------------------------------------------------------------------------------------------------
+
+    def commit(self, connection: Connection, unit: RangesUnit, result: RangesOutcome) -> Sequence[str]:
         """Ranges are their workers' from here on; workers that were fed wait for nothing any more."""
         now = self.instance.clock()
         held = event_requests.held_ids(connection, [int(key) for key in unit.claim.keys], unit.claim.fence)
         self._settle_feeds(connection, unit, result, held, now)
-        settle_points(connection, unit.pointless, result.points, held, now)
-        answered = [each.worker_id for each in unit.asking if each.worker_id in held & result.offered.keys()]
-        offered = [
-            events.Allotment(job, worker, each.range_id, _kept(each, unit.jobs.get(job)))
-            for worker in answered
-            for job, some in result.offered[worker].items()
-            for each in some
-        ]
-        new = events.allot(connection, offered, unit.claim.fence)
-        if len(new) < len(offered):
-            log.warning("the server gave event ranges twice, they are used once", ranges=len(offered) - len(new))
-        told = {worker: self._answered(unit, worker, result) for worker in answered}
-        event_requests.note_answer(connection, told, unit.claim.fence, now)
-        waiting = [each.worker_id for each in unit.asking if each.worker_id in held - result.offered.keys()]
-        event_requests.postpone(connection, waiting, now + _RETRY)
-        if result.exhausted:
-            jobs.note_events_left(connection, dict.fromkeys(result.exhausted, 0))
-            jobs.stop_growing(connection, result.exhausted)
+        settle_points(connection, unit.undescribed, result.points, held, now)
+        self._settle_offers(connection, unit, result.offers, held, now)
         return (self.name,)
 
-    def _answered(self, unit: FeedUnit, worker: int, result: Answers) -> dict[int, int]:
-        """The part of a request that was answered: of a job about which the server failed, nothing is told."""
-        (wanted,) = [each.wanted for each in unit.asking if each.worker_id == worker]
-        return {job: wanted[job] for job in result.offered[worker]}
-
     def _settle_feeds(
-        self, connection: Connection, unit: FeedUnit, result: Answers, held: frozenset[int], now: datetime
+        self, connection: Connection, unit: RangesUnit, result: RangesOutcome, held: frozenset[int], now: datetime
     ) -> None:
         told = {worker: answer for worker, answer in result.fed.items() if worker in held}
         later = {worker for worker, answer in told.items() if isinstance(answer, Later)}
@@ -237,6 +219,55 @@ class EventFeeder(Agent[FeedUnit, Answers]):
         for worker, answer in told.items():
             if isinstance(answer, Later | Failed):
                 log.warning("event ranges not given", queue=unit.about, worker=worker, reason=answer.reason)
+
+    def _settle_offers(
+        self, connection: Connection, unit: RangesUnit, offers: Offers, held: frozenset[int], now: datetime
+    ) -> None:
+        """Of a job about which the server failed, the worker is told nothing: it asks again."""
+        wanted = {each.worker_id: each.wanted for each in unit.asking if each.worker_id in held}
+        answered = {worker: offers.ranges[worker] for worker in wanted if worker in offers.ranges}
+        offered = [
+            events.Allotment(job, worker, each.range_id, _kept(each, unit.jobs.get(job)))
+            for worker, by_job in answered.items()
+            for job, some in by_job.items()
+            for each in some
+        ]
+        new = events.allot(connection, offered, unit.claim.fence)
+        if len(new) < len(offered):
+            log.warning("the server gave event ranges twice, they are used once", ranges=len(offered) - len(new))
+        told = {worker: {job: wanted[worker][job] for job in by_job} for worker, by_job in answered.items()}
+        event_requests.note_answer(connection, told, unit.claim.fence, now)
+        event_requests.postpone(connection, wanted.keys() - answered.keys(), now + _RETRY)
+        if offers.exhausted:
+            jobs.note_events_left(connection, dict.fromkeys(offers.exhausted, 0))
+            jobs.stop_growing(connection, offers.exhausted)
+
+
+def _lacks_points(request: EventRequest, feeds: Mapping[int, EventFeed]) -> bool:
+    return request.worker_id in feeds and needs_points(feeds[request.worker_id])
+
+
+def _units(
+    queue: str,
+    some: Sequence[EventRequest],
+    feeds: Mapping[int, EventFeed],
+    known: Mapping[int, EventJob],
+    fence: int,
+) -> Iterator[RangesUnit]:
+    """Those for which iDDS is asked are apart: however slow it is, the others of their queue do not wait for it."""
+    apart = [each for each in some if _lacks_points(each, feeds)]
+    others = [each for each in some if not _lacks_points(each, feeds)]
+    if apart:
+        lacking = [feeds[each.worker_id] for each in apart]
+        yield RangesUnit(_claim(apart, fence), f"points of {queue}", undescribed=lacking, jobs=known)
+    if others:
+        asking = [each for each in others if each.delivery is None]
+        whole = [feeds[each.worker_id] for each in others if each.worker_id in feeds]
+        yield RangesUnit(_claim(others, fence), queue, asking, whole, jobs=known)
+
+
+def _claim(requests: Sequence[EventRequest], fence: int) -> Claim:
+    return Claim(EVENT_REQUEST, _ids(requests), fence)
 
 
 def _kept(offered: OfferedRange, job: EventJob | None) -> events.Range:
