@@ -5,6 +5,7 @@ from store_tools import NOW, a_job, after, claim_intents, end, intend, submit
 
 from harvester.core.job_fetch import JobCounts
 from harvester.core.jobs import JobStatus
+from harvester.core.loads import Load
 from harvester.core.workers import WorkerStatus
 from harvester.store import jobs, worker_counts
 from harvester.store.engine import Database
@@ -12,7 +13,7 @@ from harvester.store.jobs import NewJob
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
 from harvester.store.schema import workers as worker_table
-from harvester.store.worker_counts import Load, Missed
+from harvester.store.worker_counts import Missed
 
 
 def test_live_workers_are_weighed_by_kind(db: Database):

@@ -12,15 +12,16 @@ from harvester.core.files import File, FileKind
 from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
 from harvester.panda.offers import InputFile, JobOffer, with_local_images
-from harvester.plugins.api import Extracted, Failed
+from harvester.plugins.api import Extracted, Extractor, Failed, PluginSettings
 from harvester.store import jobs
 
 _NO_PREPARATOR: Final = "it needs auxiliary inputs, but the queue has no aux_preparator"
 
 
-def with_auxiliary_inputs(instance: Instance, queue: QueueConfig, acquired: Acquired) -> Acquired:
+def with_auxiliary_inputs(
+    instance: Instance, queue: QueueConfig, extractor: Extractor[PluginSettings], acquired: Acquired
+) -> Acquired:
     """The jobs with what the queue's extractor found; those that cannot have it go back to the server."""
-    extractor = instance.plugins.extractor(queue.queue_name)
     found = instance.call(extractor.extract, [each.params for each in acquired.offers], Failed)
     judged = [_judge(queue, offer, each) for offer, each in zip(acquired.offers, found, strict=True)]
     return replace(

@@ -10,18 +10,15 @@ from sqlalchemy import Connection
 
 from harvester.agents.auxiliary import with_auxiliary_inputs
 from harvester.agents.base import Agent, Instance, Pace, Unit
+from harvester.agents.fetched_jobs import fetched_job, input_files, refused_job
 from harvester.agents.holds import leave_held
 from harvester.agents.lines import Line
+from harvester.config.limits import job_limits
 from harvester.config.queues import QueueConfig
-from harvester.core.events import event_mode
-from harvester.core.files import File, FileKind, FileStatus
-from harvester.core.job_fetch import JobCounts, JobLimits, JobRequest, size_job_fetch
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.job_fetch import JobCounts, JobRequest, size_job_fetch
 from harvester.core.labels import SLOTS, draw_label
 from harvester.core.workers import MapType
-from harvester.panda.errors import BadJob
 from harvester.panda.messages import Acquired
-from harvester.panda.offers import JobOffer
 from harvester.store import files, history, jobs, leases, queues
 from harvester.store.leases import QUEUE_FETCH, Claim, ClaimTicket
 
@@ -85,23 +82,13 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
 
     def _sizes(self, connection: Connection, names: Sequence[str]) -> dict[str, JobRequest]:
         known = {name: config for name in names if (config := self.instance.plugins.queues.get(name))}
-        limits = {name: self._limits(config) for name, config in known.items()}
+        section = self.instance.settings.jobfetcher
+        limits = {name: job_limits(config, section) for name, config in known.items()}
         weighed = [name for name, mine in limits.items() if mine.counts_more]
         starting = jobs.count_starting(connection, [name for name in limits if name not in weighed])
         counts = {name: JobCounts(number) for name, number in starting.items()}
         counts |= jobs.count_loads(connection, weighed) if weighed else {}
         return {name: size_job_fetch(mine, counts[name], self._usual_cores(name)) for name, mine in limits.items()}
-
-    def _limits(self, queue: QueueConfig) -> JobLimits:
-        return JobLimits(
-            jobs=queue.n_queue_limit_job,
-            per_request=self.instance.settings.jobfetcher.max_jobs,
-            ratio=queue.n_queue_limit_job_ratio,
-            least=queue.n_queue_limit_job_min,
-            cores=queue.n_queue_limit_job_cores,
-            cores_ratio=queue.n_queue_limit_job_cores_ratio,
-            cores_least=queue.n_queue_limit_job_cores_min,
-        )
 
     def _usual_cores(self, queue: str) -> int:
         facts = self.instance.facts.of(queue)
@@ -117,8 +104,8 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
     def act(self, unit: FetchUnit) -> Acquired:
         """Ask the server."""
         queue = self.instance.plugins.queue(unit.about)
-        if queue.extractor is not None:
-            self.instance.plugins.extractor(unit.about)  # without it no job may be taken
+        # before any job is taken: without it none could be given to a worker
+        extractor = self.instance.plugins.extractor(unit.about) if queue.extractor is not None else None
         with self.line.asking():
             acquired = self.instance.panda.acquire_jobs(
                 site=queue.site_name,
@@ -128,8 +115,8 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
                 computing_element=self.instance.host,
                 criteria=queue.get_job_criteria or {},
             )
-        if queue.extractor is not None:
-            acquired = with_auxiliary_inputs(self.instance, queue, acquired)
+        if extractor is not None:
+            acquired = with_auxiliary_inputs(self.instance, queue, extractor, acquired)
         for refused in acquired.refused:
             log.error("job refused", queue=unit.about, job=refused.job_id, reason=str(refused))
         return acquired
@@ -137,13 +124,14 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
     def commit(self, connection: Connection, unit: FetchUnit, result: Acquired) -> Sequence[str]:
         """The jobs are ours from here on; a full answer means that the server may have more."""
         now = self.instance.clock()
-        new = [jobs.NewJob(self._job(offer, unit.about), offer.params) for offer in result.offers]
-        new += [jobs.NewJob(job, {}) for bad in result.refused if (job := _refused(bad, unit.about))]
+        version = self.instance.plugins.version(unit.about)
+        new = [jobs.NewJob(fetched_job(offer, unit.about, version), offer.params) for offer in result.offers]
+        new += [jobs.NewJob(job, {}) for bad in result.refused if (job := refused_job(bad, unit.about))]
         stored = set(jobs.insert_fetched(connection, new, now))
         offers = [offer for offer in result.offers if offer.job_id in stored]
         config = self.instance.plugins.queues.get(unit.about)
         endpoint = config.ddm_endpoint_in if config else None
-        files.insert_new(connection, [each for offer in offers for each in _input_files(offer, endpoint)])
+        files.insert_new(connection, [each for offer in offers for each in input_files(offer, endpoint)])
         cause = f"queue {unit.about} had room for {unit.wanted} jobs"
         history.record(
             connection,
@@ -159,54 +147,3 @@ class JobFetcher(Agent[FetchUnit, Acquired]):
         text = f"asked for {unit.wanted} jobs, got {len(result.offers)}"
         queues.note(connection, self.name, {unit.about: {"text": text, "server": result.message}}, now)
         return ("preparator", "propagator", self.name) if stored else ()
-
-    def _job(self, offer: JobOffer, queue: str) -> Job:
-        return Job(
-            job_id=offer.job_id,
-            queue=queue,
-            status=JobStatus.STARTING,
-            substatus=JobSubstatus.FETCHED,
-            attempt=offer.attempt,
-            task_id=offer.task_id,
-            priority=offer.priority,
-            cores=offer.cores,
-            resource_type=offer.resource_type,
-            label=offer.prod_source_label,
-            config_version=self.instance.plugins.version(queue),
-            events=event_mode(offer.params),
-        )
-
-
-def _refused(bad: BadJob, queue: str) -> Job | None:
-    """A job that cannot be run goes back to the server as failed; one that cannot even be named is lost to it."""
-    if bad.job_id is None or bad.attempt is None:
-        return None
-    return Job(
-        job_id=bad.job_id,
-        queue=queue,
-        status=JobStatus.FAILED,
-        substatus=JobSubstatus.FAILED_TO_PREPARE,
-        attempt=bad.attempt,
-        attributes={"pilotErrorCode": PilotError.SETUP, "pilotErrorDiag": bad.reason[:500]},
-    )
-
-
-def _input_files(offer: JobOffer, endpoint: str | None) -> list[File]:
-    """The inputs of a job; those that the queue brings to one endpoint for all of its jobs are of that endpoint."""
-    return [
-        File(
-            file_id=0,
-            job_id=offer.job_id,
-            lfn=each.lfn,
-            kind=FileKind.INPUT if each.url is None else FileKind.AUX_INPUT,
-            status=FileStatus.TO_PREPARE,
-            size=each.size,
-            checksum=each.checksum,
-            guid=each.guid,
-            scope=each.scope,
-            dataset=each.dataset,
-            endpoint=each.endpoint if each.url is not None else endpoint or each.endpoint,
-            url=each.url,
-        )
-        for each in offer.input_files
-    ]

@@ -13,10 +13,11 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.free_slots import opening_of
+from harvester.agents.group_terms import with_slots, with_terms
 from harvester.agents.holds import leave_held
 from harvester.agents.intents import Intents, Planned, Unplanned
 from harvester.agents.matching import Matched, match, most_wanted, needs_matching
-from harvester.agents.queue_sizes import QueueSizes, with_slots, with_terms
+from harvester.agents.queue_sizes import QueueSizes
 from harvester.agents.throttling import Throttling
 from harvester.config.queues import QueueConfig
 from harvester.core.grouping import GroupRules, group_jobs

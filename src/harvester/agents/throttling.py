@@ -5,10 +5,11 @@ from datetime import timedelta
 
 from harvester.agents.base import Instance
 from harvester.config.queues import QueueConfig
+from harvester.core.loads import Load
 from harvester.core.workers import QUEUED_WORKER_STATUSES, WorkerStatus
 from harvester.plugins.api import Done, Later, MissedLevel, QueueLoad
 from harvester.store import worker_counts
-from harvester.store.worker_counts import Load, Missed
+from harvester.store.worker_counts import Missed
 
 
 class Throttling:

@@ -7,21 +7,11 @@ from typing import NamedTuple
 from sqlalchemy import Connection, case, func, select
 
 from harvester.core.kinds import WorkerKind
+from harvester.core.loads import Load
 from harvester.core.workers import WorkerStatus
 from harvester.store.schema import WorkerPhase, job_workers, workers
 
 _IS_LIVE = workers.c.phase.in_([WorkerPhase.SUBMIT, WorkerPhase.SETTLE, WorkerPhase.MONITOR])
-
-
-class Load(NamedTuple):
-    """Live workers of a queue that are alike, with all their cores and MB of memory."""
-
-    status: WorkerStatus
-    resource_type: str | None
-    pilot_type: str | None
-    number: int
-    cores: int
-    ram_mb: int
 
 
 def live(connection: Connection, queues: Sequence[str]) -> dict[str, dict[WorkerStatus, int]]:
