@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from harvester.agents import event_reports, job_changes, judging, listening, reconciler, submitter
+from harvester.agents import event_reports, job_changes, listening, reconciler, submitter
 from harvester.agents.holds import HeldQueues
 from harvester.agents.propagator import JobPropagator
-from harvester.agents.sharing import SharedState
+from harvester.core import judging
 from harvester.core.jobs import Job
+from harvester.core.shared_jobs import JobWorker, SharedState
 from harvester.core.workers import WorkerStatus, next_worker_status
 from harvester.panda.messages import JobReply
 from harvester.plugins.api import CheckOutcome, Seen, Unknown
 from harvester.store import orders, worker_counts, workers
 from harvester.store.schema import WorkerPhase
-from harvester.store.shared_workers import Share
 from simulation_harness import torments
 from simulation_harness.kinds import Kind
 from simulation_harness.plan import HOUR, draw
@@ -88,7 +88,7 @@ def end_with_the_first(patch: Patch) -> None:
     """A job that several workers share ends with the first of them."""
     real = job_changes.shared_state
 
-    def shared_state(job: Job, shares: Sequence[Share], now: datetime) -> SharedState:
+    def shared_state(job: Job, shares: Sequence[JobWorker], now: datetime) -> SharedState:
         return real(job, [each for each in shares if each.status.is_final] or shares, now)
 
     patch.setattr(job_changes, "shared_state", shared_state)

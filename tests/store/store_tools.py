@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, event
 
+from harvester.core.held import Held
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
 from harvester.store import jobs, workers
@@ -14,7 +15,6 @@ from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
 from harvester.store.leases import ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
-from harvester.store.workers import Held
 
 NOW = datetime(2026, 8, 10, 7, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(minutes=10)

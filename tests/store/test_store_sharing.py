@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from store_tools import NOW, after, end, fetch_to, find_job, intend, submit
 
+from harvester.core.grouping import Tally
 from harvester.core.jobs import JobStatus, JobSubstatus
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.store import jobs, shared_workers, worker_counts, workers
 from harvester.store.engine import Database
 from harvester.store.schema import JobPhase
-from harvester.store.shared_workers import Tally
 
 SHARED = MapType.ONE_TO_MANY
 
@@ -45,16 +45,16 @@ def test_a_job_without_workers_has_none_counted(db: Database):
     with db.write() as connection:
         fetch_to(connection, JobPhase.SUBMIT, 7)
         assert shared_workers.tallies(connection, [7]) == {7: Tally(0, 0, None)}
-        assert shared_workers.shares(connection, [7]) == {}
+        assert shared_workers.of_jobs(connection, [7]) == {}
 
 
-def test_the_shares_of_a_job_are_all_its_workers(db: Database):
+def test_an_ended_worker_of_a_job_is_still_one_of_its_workers(db: Database):
     with db.write() as connection:
         fetch_to(connection, JobPhase.SUBMIT, 7)
         jobs.bind_shared(connection, {7: 2}, NOW)
         submit(connection, 1, 2, map_type=SHARED, job_ids=(7,), cores=4)
         end(connection, 2, status=WorkerStatus.FAILED)
-        found = [(each.worker_id, each.status, each.cores) for each in shared_workers.shares(connection, [7])[7]]
+        found = [(each.worker_id, each.status, each.cores) for each in shared_workers.of_jobs(connection, [7])[7]]
     assert found == [(1, WorkerStatus.SUBMITTED, 4), (2, WorkerStatus.FAILED, 4)]
 
 

@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
-from harvester.agents.judging import Observation
 from harvester.core.events import event_mode, initial_ranges
 from harvester.core.jobs import Job
+from harvester.core.judging import Observation
 from harvester.core.workers import Worker
 from harvester.panda.storable import whole
 from harvester.plugins.api import Assignment

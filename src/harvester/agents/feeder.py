@@ -15,17 +15,18 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.failpoints import reach
-from harvester.agents.matching import candidates_to_share, group_rules, spread_of
+from harvester.agents.matching import jobs_to_share
+from harvester.config.mapping import group_rules, spread_of
 from harvester.config.queues import QueueConfig
 from harvester.core.files import FileKind
-from harvester.core.grouping import Group, Request, share_out
+from harvester.core.grouping import Group, Request, serve
+from harvester.core.held import Held
 from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.plugins.api import Assignment, Done, Failed, Later
 from harvester.store import asking, files, history, jobs, leases, workers
 from harvester.store.leases import TOGETHER, WORKER_REPORT, WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
-from harvester.store.workers import Held
 
 log = structlog.get_logger(__name__)
 
@@ -86,12 +87,12 @@ class Feeder(Agent[FeedUnit, Answers]):
         requests = self._requests(connection, queue, askers)
         rules, wanted = group_rules(queue), sum(each.number for each in requests)
         if queue.map_type is MapType.ONE_TO_MANY:
-            candidates, rooms, at_once = candidates_to_share(connection, name, spread_of(queue), wanted, now)
-            given = share_out(rules, requests, candidates, rooms)
-            ids = {job.job_id for group in given.values() for job in group}
-            ours = jobs.bind_shared(connection, {job: at_once[job] for job in ids}, self._next_growth(queue, now))
+            shared = jobs_to_share(connection, name, spread_of(queue), wanted, now)
+            given = serve(rules, requests, shared.candidates, shared.rooms)
+            at_once = {job.job_id: shared.at_once[job.job_id] for group in given.values() for job in group}
+            ours = jobs.bind_shared(connection, at_once, self._next_growth(queue, now))
         else:
-            given = share_out(rules, requests, jobs.best_waiting(connection, name, wanted, now))
+            given = serve(rules, requests, jobs.best_waiting(connection, name, wanted, now))
             ours = jobs.bind(connection, [job.job_id for group in given.values() for job in group])
         kept = {worker: tuple(job for job in group if job.job_id in ours) for worker, group in given.items()}
         kept = {worker: group for worker, group in kept.items() if group}

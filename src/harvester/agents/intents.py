@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
-from harvester.agents.matching import binds_late
+from harvester.config.mapping import binds_late
 from harvester.config.queues import QueueConfig, RunMode
 from harvester.core.access_points import fill_access_point
 from harvester.core.facts import whole_number

@@ -7,16 +7,15 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
 from harvester.agents.event_news import speaks_of_events, store_event_news
-from harvester.agents.judging import JobChange, Observation, Verdict, judge_job
 from harvester.agents.outputs import store_outputs
-from harvester.agents.sharing import SharedState, shared_state, with_shared_error
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.judging import JobChange, Observation, Verdict, judge_job
+from harvester.core.shared_jobs import JobWorker, SharedState, shared_state, with_shared_error
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import ReportedFile
 from harvester.store import asking, history, jobs, shared_workers
 from harvester.store.leases import TOGETHER
 from harvester.store.schema import JobPhase
-from harvester.store.shared_workers import Share
 
 
 def write_jobs(
@@ -57,10 +56,10 @@ def write_jobs(
         connection, [job for job in own if job.job_id not in lost], concerned, verdicts, now=now, agent=agent
     )
     if shared and verdicts:
-        shares = shared_workers.shares(connection, [job.job_id for job in shared])
-        lost -= shares.keys()
-        shared = [job for job in shared if job.job_id in shares]
-        events += _write_shared(connection, shared, shares, concerned, verdicts, now=now, agent=agent)
+        siblings = shared_workers.of_jobs(connection, [job.job_id for job in shared])
+        lost -= siblings.keys()
+        shared = [job for job in shared if job.job_id in siblings]
+        events += _write_shared(connection, shared, siblings, concerned, verdicts, now=now, agent=agent)
     events += _release(connection, [job for job in working if job.job_id in lost], now, agent)
     jobs.trigger_reports(connection, [event.subject for event in events], now + TOGETHER)
     history.record(connection, events)
@@ -133,7 +132,7 @@ def _write_own(
 def _write_shared(
     connection: Connection,
     working: Sequence[Job],
-    shares: Mapping[int, Sequence[Share]],
+    siblings: Mapping[int, Sequence[JobWorker]],
     concerned: Mapping[int, Observation],
     verdicts: Mapping[int, Verdict],
     *,
@@ -145,7 +144,7 @@ def _write_shared(
     for job in working:
         worker = concerned[job.job_id].held.worker
         verdict = verdicts.get(worker.worker_id)
-        state = shared_state(job, shares[job.job_id], now)
+        state = shared_state(job, siblings[job.job_id], now)
         if (state.status, state.substatus, state.cores) == (job.status, job.substatus, job.cores):
             continue
         cause = f"worker {worker.worker_id}: {verdict.cause if verdict else 'its own word'}"

@@ -10,8 +10,8 @@ from typing import Final
 import structlog
 
 from harvester.agents.base import Instance
-from harvester.agents.judging import Observation
 from harvester.core.errors import HarvesterError
+from harvester.core.judging import Observation
 from harvester.plugins.api import NO_NEWS, Assignment, Later, Messenger, News, PluginSettings, Unknown
 from harvester.plugins.turns import Turns
 from harvester.store import jobs, queues

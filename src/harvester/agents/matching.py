@@ -12,10 +12,10 @@ from typing import Final
 from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
+from harvester.config.mapping import binds_late, group_rules, spread_of
 from harvester.config.queues import QueueConfig
-from harvester.core.grouping import Group, GroupRules, Spread, group_jobs
+from harvester.core.grouping import Group, GroupRules, Sharing, Spread, group_jobs, sharing
 from harvester.core.holds import HoldMode
-from harvester.core.jobs import Job
 from harvester.core.workers import MapType
 from harvester.plugins.api import FreeSlot, GroupToServe
 from harvester.store import jobs, shared_workers, worker_counts
@@ -46,33 +46,6 @@ def needs_matching(queue: QueueConfig) -> bool:
     """
     is_shared = queue.map_type in {MapType.ONE_TO_MANY, MapType.MANY_TO_ONE}
     return is_shared or binds_late(queue) or queue.core.worker_maker.dynamic_sizing
-
-
-def binds_late(queue: QueueConfig) -> bool:
-    """Whether workers are submitted without jobs and get them when they ask; those of pull queues never do."""
-    return queue.use_job_late_binding and queue.map_type is not MapType.NO_JOB
-
-
-def may_ask(queue: QueueConfig | None) -> bool:
-    """Whether workers of the queue may ask for jobs while they run."""
-    return queue is not None and (queue.map_type is MapType.MANY_TO_ONE or binds_late(queue))
-
-
-def group_rules(queue: QueueConfig, jobs_per_worker: int | None = None) -> GroupRules:
-    """How the jobs of the queue come together."""
-    return GroupRules(
-        queue.map_type, jobs_per_worker or queue.core.worker_maker.n_jobs_per_worker, queue.allow_job_mixture
-    )
-
-
-def spread_of(queue: QueueConfig, workers_per_job: int | None = None) -> Spread:
-    """How many workers a job of the queue may have."""
-    keys = queue.core.worker_maker
-    return Spread(
-        workers_per_job or keys.n_workers_per_job,
-        keys.max_workers_per_job_in_total,
-        keys.max_workers_per_job_per_cycle or 0,
-    )
 
 
 def most_wanted(
@@ -124,23 +97,17 @@ def _match_shared_jobs(
 ) -> Matched:
     name = queue.queue_name
     jobless = worker_counts.jobless(connection, name) if binds_late(queue) else 0
-    candidates, rooms, at_once = candidates_to_share(connection, name, spread, number + jobless, now)
-    groups = group_jobs(group_rules(queue), candidates, number + jobless, rooms)[jobless:]
-    wanted = f"{len(candidates)} jobs want {sum(rooms.values())} more workers"
-    return Matched(_to_serve(connection, groups), _with_jobless(wanted, jobless), at_once)
+    shared = jobs_to_share(connection, name, spread, number + jobless, now)
+    groups = group_jobs(group_rules(queue), shared.candidates, number + jobless, shared.rooms)[jobless:]
+    wanted = f"{len(shared.candidates)} jobs want {sum(shared.rooms.values())} more workers"
+    return Matched(_to_serve(connection, groups), _with_jobless(wanted, jobless), shared.at_once)
 
 
-def candidates_to_share(
-    connection: Connection, queue: str, spread: Spread, number: int, now: datetime
-) -> tuple[list[Job], dict[int, int], dict[int, int]]:
-    """Jobs that may get a worker, or one more: best first, with how many each may get now and may have at once."""
+def jobs_to_share(connection: Connection, queue: str, spread: Spread, number: int, now: datetime) -> Sharing:
+    """Jobs that may get a worker, or one more, out of so many that wait and so many that have some."""
     open_jobs = jobs.best_waiting(connection, queue, number, now)
     open_jobs += jobs.best_growing(connection, queue, number, now, spread.in_total or _MANY)
-    tallies = shared_workers.tallies(connection, [job.job_id for job in open_jobs])
-    at_once = {job: tally.at_once or spread.at_once for job, tally in tallies.items()}
-    rooms = {job: replace(spread, at_once=at_once[job]).room(tally.live, tally.ever) for job, tally in tallies.items()}
-    best_first = sorted(open_jobs, key=lambda job: (-job.priority, job.task_id or 0, job.job_id))
-    return [job for job in best_first if rooms.get(job.job_id)], rooms, at_once
+    return sharing(open_jobs, shared_workers.tallies(connection, [job.job_id for job in open_jobs]), spread)
 
 
 def _with_jobless(text: str, jobless: int) -> str:

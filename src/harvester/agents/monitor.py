@@ -18,11 +18,12 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Instance, Pace, Unit
 from harvester.agents.complaints import Complaints
 from harvester.agents.job_changes import write_jobs
-from harvester.agents.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.agents.listening import Listener
 from harvester.agents.settling import time_to_settle
 from harvester.agents.sight_guard import NotListedYet, guard_sight
 from harvester.core.errors import HarvesterError
+from harvester.core.held import Held
+from harvester.core.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.core.pacing import RoundPace
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import (
@@ -35,7 +36,6 @@ from harvester.plugins.pool import PluginNotReadyError
 from harvester.store import asking, history, leases, queues, workers
 from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
-from harvester.store.workers import Held
 
 log = structlog.get_logger(__name__)
 

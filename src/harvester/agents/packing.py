@@ -12,11 +12,11 @@ from harvester.agents.base import Instance
 from harvester.agents.outputs import megabytes_of
 from harvester.agents.transfers import PackOutcome, TransferUnit
 from harvester.core.files import TO_PACK, File, FileStatus
+from harvester.core.held import Held
 from harvester.core.jobs import Job
 from harvester.core.packing import parcels
 from harvester.plugins.api import Done, Failed, Later, Packed, Parcel
 from harvester.store import files, jobs, workers
-from harvester.store.workers import Held
 
 _MADE_OF_OTHERS: Final = TO_PACK | {FileStatus.PENDING}
 

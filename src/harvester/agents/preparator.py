@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from harvester.agents import shared_inputs
 from harvester.agents.auxiliary import use_local_images
 from harvester.agents.base import Pace
-from harvester.agents.matching import may_ask
 from harvester.agents.transfers import Limits, Mover, Step, TransferAgent, Transfers, TransferUnit, cause
+from harvester.config.mapping import may_ask
 from harvester.core.files import INBOUND, File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.store import asking, history, jobs, leases

@@ -17,12 +17,12 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.event_news import prefetch_for_found
 from harvester.agents.settling import cancel_jobs_of, record_submitted, settle_absent, time_to_settle
+from harvester.core.held import Held
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
 from harvester.store import history, leases, queues, workers
 from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
-from harvester.store.workers import Held
 
 log = structlog.get_logger(__name__)
 _ABSENCES_NEEDED: Final = 2

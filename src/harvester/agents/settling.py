@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from harvester.agents.base import Instance
 from harvester.agents.job_changes import shared_job_row
-from harvester.agents.sharing import shared_state
 from harvester.core.clock import MOST_APART
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.shared_jobs import shared_state
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import PluginSettings, Refused, Resource, Submitted
 from harvester.store import history, jobs, leases, shared_workers, workers
@@ -144,10 +144,10 @@ def _lost_for(connection: Connection, lost: Sequence[Worker], now: datetime, age
         return own
     ids = {worker.worker_id for worker in lost}
     working = jobs.find_working(connection, shared)
-    shares = shared_workers.shares(connection, [job.job_id for job in working])
+    siblings = shared_workers.of_jobs(connection, [job.job_id for job in working])
     rows, events = [], []
     for job in working:
-        others = [each for each in shares[job.job_id] if each.worker_id not in ids]
+        others = [each for each in siblings[job.job_id] if each.worker_id not in ids]
         state = shared_state(job, others, now)
         if state.status is JobStatus.MISSED:
             own.add(job.job_id)

@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from sqlalchemy import Connection
 
-from harvester.agents.judging import Observation
+from harvester.core.judging import Observation
 from harvester.core.sight import Blindness, Sight, judge_sight
 from harvester.plugins.api import Gone, Unknown
 from harvester.store import leases, queues

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, repeat
 
 from harvester.core.jobs import Job
@@ -49,6 +49,44 @@ class Spread:
         if self.per_cycle:
             rooms.append(self.per_cycle)
         return max(min(rooms), 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many workers a job has.
+
+    Attributes:
+        live: those that have not ended.
+        ever: all that it has had; while it is open none of them is forgotten.
+        at_once: how many live ones it may have; None before it got its first.
+    """
+
+    live: int
+    ever: int
+    at_once: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Jobs that may get a worker, or one more.
+
+    Attributes:
+        candidates: best first.
+        rooms: how many workers each may get now, by its id.
+        at_once: how many live ones each may have.
+    """
+
+    candidates: Sequence[Job]
+    rooms: Mapping[int, int]
+    at_once: Mapping[int, int]
+
+
+def sharing(jobs: Sequence[Job], tallies: Mapping[int, Tally], spread: Spread) -> Sharing:
+    """Which of the jobs may be shared by further workers; a job keeps the number of workers that it was begun with."""
+    at_once = {job: tally.at_once or spread.at_once for job, tally in tallies.items()}
+    rooms = {job: replace(spread, at_once=at_once[job]).room(tally.live, tally.ever) for job, tally in tallies.items()}
+    best_first = sorted(jobs, key=lambda job: (-job.priority, job.task_id or 0, job.job_id))
+    return Sharing([job for job in best_first if rooms.get(job.job_id)], rooms, at_once)
 
 
 def group_jobs(
@@ -106,7 +144,7 @@ class Request:
     tasks: frozenset[int | None] = frozenset()
 
 
-def share_out(
+def serve(
     rules: GroupRules, requests: Sequence[Request], jobs: Sequence[Job], rooms: Mapping[int, int] | None = None
 ) -> dict[int, Group]:
     """What each asking worker gets; those that get nothing are left out.
@@ -124,13 +162,13 @@ def share_out(
     given: dict[int, list[Job]] = defaultdict(list)
     for request in requests:
         most = request.number if rules.map_type is MapType.MANY_TO_ONE else min(request.number, 1)
-        chosen, left = _serve(request, most, left, mixture=rules.mixture)
+        chosen, left = _choose(request, most, left, mixture=rules.mixture)
         if chosen:
             given[request.worker_id] = chosen
     return {worker: tuple(some) for worker, some in given.items()}
 
 
-def _serve(request: Request, most: int, jobs: Sequence[Job], *, mixture: bool) -> tuple[list[Job], list[Job]]:
+def _choose(request: Request, most: int, jobs: Sequence[Job], *, mixture: bool) -> tuple[list[Job], list[Job]]:
     """The jobs for one worker, and those that are left."""
     tasks = set(request.tasks)
     chosen: dict[int, Job] = {}

@@ -9,7 +9,8 @@ Rules that hold for every method here:
 * One process start, one query or one listing per call and endpoint, not one per worker.
 
 To add a batch system, write one `Resource` with its five verbs and run `harvester.plugins.testing` against it. All
-contracts stand in this one file, long as it is, so that whoever writes a plugin has one file to read.
+contracts stand in this one file, long as it is, so that whoever writes a plugin has one file to read; only the answers
+that Harvester's decisions are made of have their homes in `core`, in `outcomes` and `news`.
 """
 
 import secrets
@@ -25,12 +26,71 @@ from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.clock import Clock
-from harvester.core.files import File, FileKind
+from harvester.core.files import File
 from harvester.core.jobs import Job
 from harvester.core.kinds import ANY_KIND, WorkerKind
+from harvester.core.news import NO_NEWS, News, RangesWanted, ReportedEvent, ReportedFile
+from harvester.core.outcomes import CheckOutcome, Done, Failed, Gone, Later, Seen, Unknown
 from harvester.core.records import record_type
 from harvester.core.slots import Slot
-from harvester.core.workers import Worker, WorkerStatus
+from harvester.core.workers import Worker
+
+__all__ = [
+    "NO_NEWS",
+    "Assignment",
+    "AuxiliaryInput",
+    "CheckOutcome",
+    "CredentialManager",
+    "CredentialState",
+    "Current",
+    "Done",
+    "EventFeed",
+    "Extracted",
+    "Extractor",
+    "Failed",
+    "FileOutcome",
+    "FileSyncer",
+    "FreeSlot",
+    "Gone",
+    "Grade",
+    "GroupToServe",
+    "Grouped",
+    "Invalid",
+    "Later",
+    "Messenger",
+    "MissedLevel",
+    "Moved",
+    "News",
+    "Packed",
+    "Parcel",
+    "Plugin",
+    "PluginContext",
+    "PluginSettings",
+    "Preparator",
+    "QueueLoad",
+    "RangesWanted",
+    "Refused",
+    "ReportedEvent",
+    "ReportedFile",
+    "Resource",
+    "Search",
+    "Seen",
+    "SettingsT",
+    "SlotFinder",
+    "Stager",
+    "Stale",
+    "StartOutcome",
+    "SubmitOutcome",
+    "Submitted",
+    "TellsChanges",
+    "Throttler",
+    "Unclear",
+    "Unknown",
+    "Valid",
+    "WorkerMaker",
+    "WorkerPlan",
+    "Zipper",
+]
 
 
 class PluginSettings(BaseModel):
@@ -107,25 +167,6 @@ class Plugin(Generic[SettingsT]):
         self.context = context
 
 
-@record_type
-class Done:
-    """The item was dealt with; repeating the call would change nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """The item cannot be dealt with now; ask again."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The item cannot be dealt with, and asking again will not help."""
-
-    reason: str
-
-
 # ---- resources: batch systems, clouds, this machine ------------------------------------------------------------------
 
 
@@ -192,44 +233,6 @@ class Search:
     found: Mapping[str, Submitted]
     complete: bool
     reason: str = ""
-
-
-@record_type
-class Seen:
-    """The resource told the state of the batch job.
-
-    Attributes:
-        status: submitted, running, idle, finished, failed or cancelled.
-        native_status: the batch system's own word.
-        diagnostics: one line for the operator, at most 500 characters are kept.
-        error_code: supplemental error code (≥ 1000) if the batch system told a reason, else 0.
-    """
-
-    status: WorkerStatus
-    native_status: str | None = None
-    exit_code: int | None = None
-    diagnostics: str = ""
-    error_code: int = 0
-    node: str | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """A complete listing does not hold the batch job, and nothing tells how it ended."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """The resource could not be asked, or the answer cannot be trusted; nothing changes but the worker's timer."""
-
-    reason: str
-
-
-CheckOutcome = Seen | Gone | Unknown
 
 
 class Resource(Plugin[SettingsT], ABC):
@@ -301,53 +304,6 @@ class Assignment:
 
 
 @record_type
-class ReportedFile:
-    """A file that a worker says it has written; all of it is the worker's word, checked for shape only."""
-
-    job_id: int
-    lfn: str
-    kind: FileKind
-    path: str
-    size: int
-    checksum: str
-    guid: str
-    is_zip: bool | None = None
-    """Whether it is packed already or must not be; None if it may be packed with others."""
-    event_range: str | None = None
-    """The event range that it is the output of."""
-
-
-@record_type
-class ReportedEvent:
-    """What a worker says of an event range; checked for shape only.
-
-    Attributes:
-        word: `finished`, `failed`, `fatal`, or anything else for a range in work.
-        lfn: the file with its output, if there is one: the range has not finished before that is stored.
-        about: `coreCount`, `cpuConsumptionTime`, `loss`, `errorCode`, `errorDiag`, as far as the worker told them.
-    """
-
-    job_id: int
-    range_id: str
-    word: str
-    lfn: str | None = None
-    about: Mapping[str, JsonValue] = field(default_factory=dict)
-
-
-@record_type
-class RangesWanted:
-    """A worker asks for event ranges.
-
-    Attributes:
-        wanted: how many, by job.
-        token: names this request and no later one of the same worker; given back when it is fed.
-    """
-
-    wanted: Mapping[int, int]
-    token: str
-
-
-@record_type
 class EventFeed:
     """Event ranges for a worker.
 
@@ -361,36 +317,6 @@ class EventFeed:
     delivery: int
     ranges: Mapping[int, Sequence[Mapping[str, JsonValue]]]
     token: str = ""
-
-
-@record_type
-class News:
-    """What a worker left for Harvester since the last acknowledged look.
-
-    Attributes:
-        attributes: job attributes in the server's camelCase names, by job id.
-        job_ids: jobs that a pulling worker says it runs.
-        events: what became of event ranges.
-        ranges_wanted: the worker asks for event ranges; told again until it is fed.
-        kill_requested: the worker asks to be killed.
-        jobs_wanted: how many jobs, or further jobs, it asks for.
-        heartbeat_at: when the worker last said that it lives; None if it never did.
-        problem: why a part could not be read (truncated, hostile, unreadable); the readable rest is still there.
-    """
-
-    attributes: Mapping[int, Mapping[str, JsonValue]] = field(default_factory=dict)
-    files: Sequence[ReportedFile] = ()
-    job_ids: Sequence[int] = ()
-    events: Sequence[ReportedEvent] = ()
-    ranges_wanted: RangesWanted | None = None
-    kill_requested: bool = False
-    jobs_wanted: int = 0
-    heartbeat_at: datetime | None = None
-    problem: str = ""
-
-
-NO_NEWS = News()
-"""What most workers have to say in most rounds."""
 
 
 class Messenger(Plugin[SettingsT], ABC):

@@ -10,13 +10,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, and_, delete, literal, select, tuple_, update
 
+from harvester.core.held import Held
 from harvester.core.jobs import JobStatus, JobSubstatus
 from harvester.core.workers import WorkerStatus
 from harvester.store.leases import UNCLAIMED, WORKER_WORK, ClaimTicket, claim_rows
 from harvester.store.schema import JobPhase, WorkerPhase, job_workers, jobs, workers
 from harvester.store.sets import change_rows, insert_rows, none_of, one_of, unindexed
 from harvester.store.types import Flag
-from harvester.store.workers import HELD, Held, held_of
+from harvester.store.workers import HELD, held_of
 
 
 def note_asked(connection: Connection, asked: Mapping[int, int], now: datetime) -> None:

@@ -2,40 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, func, select
 
-from harvester.core.workers import FINAL_WORKER_STATUSES, WorkerStatus
+from harvester.core.grouping import Tally
+from harvester.core.shared_jobs import JobWorker
+from harvester.core.workers import FINAL_WORKER_STATUSES
 from harvester.store.schema import job_workers, jobs, workers
 from harvester.store.sets import one_of
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many workers a job has.
-
-    Attributes:
-        live: those that have not ended.
-        ever: all that it has had; while it is open none of them is forgotten.
-        at_once: how many live ones it may have; None before it got its first.
-    """
-
-    live: int
-    ever: int
-    at_once: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One worker of a job, as far as the job's own state depends on it."""
-
-    worker_id: int
-    status: WorkerStatus
-    cores: int
-    started_at: datetime | None
-    ended_at: datetime | None
 
 
 def tallies(connection: Connection, job_ids: Collection[int]) -> dict[int, Tally]:
@@ -54,7 +28,7 @@ def tallies(connection: Connection, job_ids: Collection[int]) -> dict[int, Tally
     return {row[0]: Tally(int(row[1]), row[2], row[3]) for row in connection.execute(query)}
 
 
-def shares(connection: Connection, job_ids: Collection[int]) -> dict[int, list[Share]]:
+def of_jobs(connection: Connection, job_ids: Collection[int]) -> dict[int, list[JobWorker]]:
     """All workers of each job, ended ones included."""
     columns = (workers.c.worker_id, workers.c.status, workers.c.cores, workers.c.started_at, workers.c.ended_at)
     query = (
@@ -63,9 +37,9 @@ def shares(connection: Connection, job_ids: Collection[int]) -> dict[int, list[S
         .where(one_of(connection, job_workers.c.job_id, job_ids))
         .order_by(workers.c.worker_id)
     )
-    found: dict[int, list[Share]] = defaultdict(list)
+    found: dict[int, list[JobWorker]] = defaultdict(list)
     for row in connection.execute(query):
-        found[row[0]].append(Share(*row[1:]))
+        found[row[0]].append(JobWorker(*row[1:]))
     return found
 
 

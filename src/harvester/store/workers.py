@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, String, and_, cast, delete, func, or_, select, type_coerce, update
 
+from harvester.core.held import Held
 from harvester.core.jobs import Kill, PilotError
-from harvester.core.records import record_type
 from harvester.core.workers import FINAL_WORKER_STATUSES, MapType, Worker, WorkerStatus
 from harvester.store import history
 from harvester.store.leases import (
@@ -78,26 +78,6 @@ _HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 _WIDTH: Final = len(_FIELDS)
 _LOGS_AWAITED: Final = timedelta(days=3)
 """How long after its end a worker is kept for the sake of a log that cannot be uploaded: not for ever."""
-
-
-@record_type
-class Held:
-    """A worker with what only agents care for.
-
-    Attributes:
-        tries: how often the resource was asked to take it.
-        absences: complete listings in a row that did not hold its marker.
-        batch_end: the final state of the batch job while its outputs are still being collected.
-        kill_error: the pilot error of its jobs if it is to be killed.
-        jobs_asked: how many jobs it has asked for and not been given yet.
-    """
-
-    worker: Worker
-    tries: int
-    absences: int
-    batch_end: WorkerStatus | None
-    kill_error: PilotError | None
-    jobs_asked: int = 0
 
 
 def has_allocated_ids(connection: Connection) -> bool:

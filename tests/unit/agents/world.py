@@ -23,6 +23,7 @@ from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
+from harvester.core.held import Held
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.kinds import WorkerKind
 from harvester.core.labels import pilot_type_of
@@ -60,7 +61,6 @@ from harvester.store.jobs import NewJob
 from harvester.store.leases import ClaimTicket, Owner
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
-from harvester.store.workers import Held
 
 NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 QUEUE = "HERE"

@@ -1,9 +1,10 @@
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harvester.core.grouping import GroupRules, Request, Spread, group_jobs, share_out
+from harvester.core.grouping import GroupRules, Request, Spread, Tally, group_jobs, serve, sharing
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType
 
@@ -92,7 +93,7 @@ def test_sharing_out_gives_no_job_to_more_workers_than_may_have_it(
     shared = rules.map_type is MapType.ONE_TO_MANY
     most = [number if rules.map_type is MapType.MANY_TO_ONE else min(number, 1) for number, _ in asked]
     rooms = {job.job_id: room for job in jobs} if shared else None
-    given_out = share_out(rules, requests, jobs, rooms)
+    given_out = serve(rules, requests, jobs, rooms)
     used = Counter(job.job_id for group in given_out.values() for job in group)
     assert all(times <= (room if shared else 1) for times in used.values())
     for request, number in zip(requests, most, strict=True):
@@ -102,3 +103,13 @@ def test_sharing_out_gives_no_job_to_more_workers_than_may_have_it(
         assert rules.mixture or len({job.task_id for job in group} | request.tasks) <= max(len(request.tasks), 1)
     if rules.mixture and not shared and len(used) < len(jobs):
         assert sum(used.values()) == sum(most), "a worker waits although jobs are left"
+
+
+def test_a_job_that_has_workers_keeps_the_number_that_it_was_begun_with_and_full_ones_get_no_more():
+    jobs = [replace(job, priority=priority) for job, priority in zip(jobs_of([1, 1, 1]), (5, 9, 9), strict=True)]
+    begun, fresh, full = (job.job_id for job in jobs)
+    tallies = {begun: Tally(1, 1, 4), fresh: Tally(0, 0, None), full: Tally(2, 2, 2)}
+    found = sharing(jobs, tallies, Spread(at_once=2))
+    assert [job.job_id for job in found.candidates] == [fresh, begun]
+    assert found.rooms == {begun: 3, fresh: 2, full: 0}
+    assert found.at_once == {begun: 4, fresh: 2, full: 2}

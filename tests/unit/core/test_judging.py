@@ -1,19 +1,20 @@
 """What a round of checks means: tables of single cases, and what holds for all of them."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from world import NOW
 
-from harvester.agents.judging import Observation, Rules, judge, judge_job, reason_to_kill, trusted
+from harvester.core.held import Held
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.judging import Observation, Rules, judge, judge_job, reason_to_kill, trusted
+from harvester.core.news import News
+from harvester.core.outcomes import CheckOutcome, Done, Failed, Gone, Later, Seen, Unknown
 from harvester.core.workers import FINAL_WORKER_STATUSES, Worker, WorkerStatus
-from harvester.plugins.api import CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
-from harvester.store.workers import Held
 
+NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 RULES = Rules(
     queue_time=timedelta(hours=10),
     check_timeout=timedelta(hours=2),

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from harvester.core.errors import IllegalTransitionError
+from harvester.core.held import Held
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, Kill, PilotError, job_status_from_worker
+from harvester.core.news import NO_NEWS, News
+from harvester.core.outcomes import CheckOutcome, Done, Failed, Gone, Later, Seen, Unknown
 from harvester.core.records import record_type
 from harvester.core.workers import MapType, WorkerStatus, next_worker_status
-from harvester.plugins.api import NO_NEWS, CheckOutcome, Done, Failed, Gone, Later, News, Seen, Unknown
-from harvester.store.workers import Held
 
 _DONE = Done()
 _STARTED = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE, WorkerStatus.READY})

@@ -1,4 +1,4 @@
-"""What becomes of a job that several workers share (mapType OneToMany): pure functions of all its workers."""
+"""What becomes of a job that several workers share (mapType OneToMany), from all its workers (core reference §4.1)."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Final
 
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.workers import WorkerStatus
-from harvester.store.shared_workers import Share
 
 _STARTED: Final = frozenset({WorkerStatus.RUNNING, WorkerStatus.IDLE})
 _BEST_END_FIRST: Final = (
@@ -16,6 +15,17 @@ _BEST_END_FIRST: Final = (
     (WorkerStatus.FAILED, JobStatus.FAILED),
     (WorkerStatus.CANCELLED, JobStatus.CANCELLED),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class JobWorker:
+    """One worker of a job, as far as the job's own state depends on it."""
+
+    worker_id: int
+    status: WorkerStatus
+    cores: int
+    started_at: datetime | None
+    ended_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +39,32 @@ class SharedState:
     ended_at: datetime | None
 
 
-def shared_state(job: Job, shares: Sequence[Share], now: datetime) -> SharedState:
-    """The job ends when all its workers have: one that finished is enough, else one that failed (core reference §4.1).
+def shared_state(job: Job, workers: Sequence[JobWorker], now: datetime) -> SharedState:
+    """The job ends when all its workers have: one that finished is enough, else one that failed.
 
     Args:
         job: as it is known.
-        shares: all workers that it ever had.
+        workers: all that it ever had.
         now: when it ends if it does.
     """
-    started = min((each.started_at for each in shares if each.started_at), default=None)
+    started = min((each.started_at for each in workers if each.started_at), default=None)
     started_at = job.started_at or started
-    statuses = {each.status for each in shares}
+    statuses = {each.status for each in workers}
     if all(status.is_final for status in statuses):
         end = next((became for status, became in _BEST_END_FIRST if status in statuses), JobStatus.MISSED)
         substatus = JobSubstatus.MISSED if end is JobStatus.MISSED else JobSubstatus.TO_TRANSFER
-        return SharedState(end, substatus, _cores_used(job, shares, started_at, now), started_at, now)
+        return SharedState(end, substatus, _cores_used(job, workers, started_at, now), started_at, now)
     if _STARTED & statuses or job.status is JobStatus.RUNNING:
-        cores = sum(each.cores for each in shares if each.status is WorkerStatus.RUNNING) or job.cores
+        cores = sum(each.cores for each in workers if each.status is WorkerStatus.RUNNING) or job.cores
         return SharedState(JobStatus.RUNNING, JobSubstatus.RUNNING, cores, started_at, None)
     is_taken = bool(statuses - {WorkerStatus.PENDING, WorkerStatus.MISSED})
     return SharedState(job.status, JobSubstatus.SUBMITTED if is_taken else job.substatus, job.cores, started_at, None)
 
 
-def _cores_used(job: Job, shares: Sequence[Share], started_at: datetime | None, now: datetime) -> int:
+def _cores_used(job: Job, workers: Sequence[JobWorker], started_at: datetime | None, now: datetime) -> int:
     """The cores that would have done in the job's whole time what its workers did in theirs."""
     spans = [
-        (each.cores, ((each.ended_at or now) - each.started_at).total_seconds()) for each in shares if each.started_at
+        (each.cores, ((each.ended_at or now) - each.started_at).total_seconds()) for each in workers if each.started_at
     ]
     lasted = (now - started_at).total_seconds() if started_at else 0
     if lasted <= 0:
