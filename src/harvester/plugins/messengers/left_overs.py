@@ -1,8 +1,10 @@
 """Outputs that a worker left without reporting them (plugins reference §4, `SharedFileMessenger`)."""
 
+import lzma
 import os
 import re
 import tarfile
+import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,8 @@ from harvester.plugins.tools.regular_files import open_regular
 
 _DEEPEST: Final = 10
 """Levels of directories that are looked into."""
+_BROKEN: Final = (OSError, EOFError, ValueError, tarfile.TarError, zlib.error, lzma.LZMAError)
+"""What reading an archive raises that is none, or that breaks off or is damaged somewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,19 @@ def _archive(path: Path, largest: int) -> Iterator[Entry]:
 
 
 def _members(path: Path, largest: int) -> list[str]:
-    """The names in an archive; those before the place where it breaks off or becomes too large."""
+    """The names in an archive; those before the place where it breaks off or becomes too large.
+
+    A member is read, unpacked, to get to the next one.
+    """
     names: list[str] = []
     try:
         with open_regular(path, follow=False) as file, tarfile.open(fileobj=file) as archive:
             for member in archive:
-                if member.offset > largest or len(names) == MOST_RANGES:
-                    break
                 if member.isfile():
                     names.append(Path(member.name).name)
-    except (OSError, EOFError, tarfile.TarError):
+                if member.offset_data + member.size > largest or len(names) == MOST_RANGES:
+                    break
+    except _BROKEN:
         return names
     return names
 

@@ -1,3 +1,5 @@
+import io
+import lzma
 import os
 import tarfile
 from collections.abc import Callable
@@ -236,6 +238,20 @@ def test_an_archive_without_members_is_told_as_a_file(make_messenger: MakeMessen
     (news,) = messenger.collect([place.worker])
     assert [(file.lfn, file.kind) for file in news.files] == [("broken.zip", FileKind.ZIP_OUTPUT)]
     assert (news.events, news.problem) == ((), "")
+
+
+def test_of_a_damaged_archive_what_stands_before_the_damage_is_told(make_messenger: MakeMessenger, place: Place):
+    messenger = make_messenger(scanInPostProcess=True, leftOverZipPatterns=[r"\.zip$"])
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for name in ("a.7-101-1-5-1", "a.7-101-1-6-1"):
+            tar.add(place.write_text(f"elsewhere/{name}", os.urandom(50_000).hex()), arcname=name)
+    content = bytearray(lzma.compress(packed.getvalue()))
+    content[20_000:20_100] = bytes(100)
+    (place.directory / "damaged.zip").write_bytes(content)
+    assert messenger.finish([place.assignment({**PARAMS, "logFile": "NULL"})]) == [Done()]
+    (news,) = messenger.collect([place.worker])
+    assert [event.range_id for event in news.events] == ["7-101-1-5-1"]
 
 
 def test_a_ready_archive_stands_for_the_logs_of_its_directory(make_messenger: MakeMessenger, place: Place):
