@@ -281,10 +281,10 @@ class Site:
 
     def _processes(self) -> Iterator[psutil.Process]:
         """Keepers and pilots of this site: they tell the directory as an argument, or work below it."""
-        below = str(self.directory)
+        place = str(self.directory)
         for each in psutil.process_iter(["cmdline", "cwd"]):
             words: Sequence[str | None] = [*(each.info["cmdline"] or ()), each.info["cwd"]]
-            if each.pid != os.getpid() and any(word is not None and word.startswith(below) for word in words):
+            if each.pid != os.getpid() and any(word and f"{word}/".startswith(f"{place}/") for word in words):
                 yield each
 
 
