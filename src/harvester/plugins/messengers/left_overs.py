@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from harvester.core.files import FileKind
 from harvester.plugins.messengers.event_words import MOST_RANGES
@@ -19,6 +19,8 @@ _DEEPEST: Final = 10
 """Levels of directories that are looked into."""
 _BROKEN: Final = (OSError, EOFError, ValueError, tarfile.TarError, zlib.error, lzma.LZMAError)
 """What reading an archive raises that is none, or that breaks off or is damaged somewhere."""
+_LARGEST_HEADER: Final = 2**20
+"""Bytes of a name or of attributes that may stand before a member; they are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def _members(path: Path, largest: int) -> list[str]:
     """
     names: list[str] = []
     try:
-        with open_regular(path, follow=False) as file, tarfile.open(fileobj=file) as archive:
+        with open_regular(path, follow=False) as file, tarfile.open(fileobj=file, tarinfo=_Header) as archive:
             for member in archive:
                 if member.isfile():
                     names.append(Path(member.name).name)
@@ -100,6 +102,17 @@ def _members(path: Path, largest: int) -> list[str]:
     except _BROKEN:
         return names
     return names
+
+
+class _Header(tarfile.TarInfo):
+    """The header of a member, or of what stands before one, which is only read if it is not too large."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        if header.size > _LARGEST_HEADER and not (header.isfile() or header.isdir()):
+            raise ValueError(f"a header of {header.size} bytes")
+        return header
 
 
 def _finished(name: str) -> Entry:

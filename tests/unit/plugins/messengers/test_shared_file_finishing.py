@@ -254,6 +254,20 @@ def test_of_a_damaged_archive_what_stands_before_the_damage_is_told(make_messeng
     assert [event.range_id for event in news.events] == ["7-101-1-5-1"]
 
 
+@pytest.mark.parametrize(("bytes_before", "told"), [(1_000, 1), (2_000_000, 0)])
+def test_what_stands_before_a_member_may_not_be_huge(
+    make_messenger: MakeMessenger, place: Place, bytes_before: int, told: int
+):
+    messenger = make_messenger(scanInPostProcess=True, leftOverZipPatterns=[r"\.zip$"])
+    member = tarfile.TarInfo("a.7-101-1-5-1")
+    member.pax_headers = {"comment": "x" * bytes_before}
+    with tarfile.open(place.directory / "packed.zip", "w:gz") as tar:
+        tar.addfile(member)
+    messenger.finish([place.assignment({**PARAMS, "logFile": "NULL"})])
+    (news,) = messenger.collect([place.worker])
+    assert len(news.events) == told
+
+
 def test_a_ready_archive_stands_for_the_logs_of_its_directory(make_messenger: MakeMessenger, place: Place):
     for name in (
         "pilot.log",
