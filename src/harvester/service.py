@@ -67,6 +67,8 @@ log = structlog.get_logger(__name__)
 
 _DUTY_RETRY: Final = 60.0
 _SHORTEST_PAUSE: Final = 0.1
+_LEAVE_SECONDS: Final = 2.5
+"""How long a process that stops waits for a database that is locked, beyond its time: its claims run out anyhow."""
 _OBJECTS_BEFORE_COLLECTION: Final = 20_000
 _DEFAULT_PORTS: Final = {"mariadb": 3306, "postgresql": 5432}
 _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and result types of its own
@@ -321,17 +323,25 @@ class Harvester:
             loop.nudged.set()
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0.1))
-        try:
-            self.housekeeper.resign()
-            self.upkeep.stop_listening()
-        except StoreUnavailableError as error:
-            log.warning("claims are left to run out", error=str(error))
-        if finished:
+        leaving = threading.Thread(target=self._take_leave, name="leave", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVE_SECONDS)
+        if leaving.is_alive():
+            log.warning("claims are left to run out", error="the database does not answer")
+        if finished and not leaving.is_alive():
             for client in self._clients:
                 client.close()
             self.db.close()
         log.info("stopped", finished=finished)
         return finished
+
+    def _take_leave(self) -> None:
+        """Give back what is held, and keep what was complained of."""
+        try:
+            self.housekeeper.resign()
+            self.upkeep.stop_listening()
+        except StoreUnavailableError as error:
+            log.warning("claims are left to run out", error=str(error))
 
     def _repeat(self, loop: _Loop) -> None:
         while not self._stopping.is_set():
