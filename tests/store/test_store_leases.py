@@ -265,6 +265,15 @@ def test_a_queue_out_of_service_is_still_monitored_but_gets_nothing(db: Database
     assert claim_queues(db, 3, pair=QUEUE_MONITOR) == ["A", "B"]
 
 
+def test_activating_again_ends_no_rest(db: Database):
+    serve(db, "A")
+    with db.write() as connection:
+        leases.rest_queues(connection, QUEUE_SIZE, ["A"], after(minutes=15))
+    serve(db, "A")
+    assert claim_queues(db, 1, after(minutes=14)) == []
+    assert claim_queues(db, 2, after(minutes=15)) == ["A"]
+
+
 def test_activating_again_does_not_take_a_queue_from_its_holder(db: Database):
     serve(db, "A")
     claim_queues(db, 1)

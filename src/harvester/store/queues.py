@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, literal, select, update
 
 from harvester.store.schema import queue_notes, queues, workers
 from harvester.store.sets import change_rows, insert_missing
+from harvester.store.types import UtcTime
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,8 @@ def activate(
 ) -> None:
     """Exactly these queues are served from now on; the others keep what they hold and are still monitored.
 
+    One that has to rest (`leases.rest_queues`) goes on resting.
+
     Args:
         connection: a write transaction.
         names: the queues.
@@ -44,8 +47,10 @@ def activate(
     connection.execute(update(queues).where(queues.c.name.in_(names), queues.c.active == 0).values(active=1))
     soon = names if urgent is None else urgent
     for pair in ("fetch_", "size_", "monitor_") if soon else ():
-        idle = queues.c[f"{pair}fence"] == 0
-        connection.execute(update(queues).where(queues.c.name.in_(soon), idle).values({f"{pair}due": now}))
+        idle, rest = queues.c[f"{pair}fence"] == 0, queues.c[f"{pair}not_before"]
+        at = literal(now, UtcTime)
+        due = case((rest > at, rest), else_=at)
+        connection.execute(update(queues).where(queues.c.name.in_(soon), idle).values({f"{pair}due": due}))
 
 
 def leave_alone(connection: Connection, known: Collection[str]) -> None:
