@@ -23,7 +23,8 @@ class SystemClock:
     def __init__(self, site: Site) -> None:
         self._file = site.directory / "stepped_by"
         self.step(0)
-        site.environment |= {"PYTHONPATH": str(STEPPING), "STEPPED_BY": str(self._file)}
+        site.add_plugins(STEPPING)
+        site.environment["STEPPED_BY"] = str(self._file)
 
     def step(self, seconds: int) -> None:
         fresh = self._file.with_suffix(".new")

@@ -56,7 +56,7 @@ def test_inside_the_plugin(site: Site, where: str):
     queue = local_push(site)
     queue["submitter"] = {**submitter_of(queue), "module": "system_harness.dying", "name": where}
     site.configure({QUEUE: queue})
-    site.environment["PYTHONPATH"] = str(TESTS)
+    site.add_plugins(TESTS)
     site.server.control.add_jobs(some_jobs(JOBS))
     site.die_and_come_back("")
     site.until_jobs_end()

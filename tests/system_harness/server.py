@@ -1,9 +1,10 @@
 """A development server that can go away and come back under the same address, with everything it knew."""
 
 import socket
+from functools import partial
 from pathlib import Path
 
-from harvester.panda.devserver import DevControl, DevServer
+from harvester.panda.devserver import Access, DevControl, DevServer
 
 
 class Server:
@@ -16,6 +17,7 @@ class Server:
     def __init__(self, directory: Path) -> None:
         self._state_file = directory / "server.db"
         self._port = _free_port()
+        self._make = partial(DevServer, self._port, self._state_file, adder_delay=0.1)
         self._running: DevServer | None = None
         self.url = f"http://127.0.0.1:{self._port}/api/v1"
         self.control = DevControl(self.url)
@@ -29,7 +31,17 @@ class Server:
 
     def come_back(self) -> None:
         """Serve again, with what the state file remembers."""
-        self._running = DevServer(self._port, self._state_file, adder_delay=0.1).start()
+        self._running = self._make().start()
+
+    def secure(self, certificate: Path, private_key: Path, client_ca: Path) -> None:
+        """From now on the server speaks TLS, and serves those who show a certificate of that authority."""
+        self.go_away()
+        files = {"certificate": certificate, "private_key": private_key, "client_ca": client_ca}
+        self._make = partial(self._make, **files, access=Access(is_open=False))
+        self.url = self.url.replace("http:", "https:")
+        self.control.close()
+        self.control = DevControl(self.url, verify=False)
+        self.come_back()
 
     def close(self) -> None:
         """End for good."""

@@ -23,7 +23,8 @@ from system_harness.server import Server
 
 PILOT = Path(harvester.cli.__file__).with_name("pilot.py")
 PILOT_COMMAND = (sys.executable, "-S", "-P", str(PILOT))
-RUN = (sys.executable, "-m", "harvester", "run")
+COMMAND = (sys.executable, "-m", "harvester")
+RUN = (*COMMAND, "run")
 STOPS_WITHIN = 30
 """Seconds that Harvester may take to end after SIGTERM."""
 _DEADLINE = 90.0
@@ -105,6 +106,10 @@ class Site:
             "qconf": {"configFile": self.queue_file},
         }
 
+    def add_plugins(self, place: Path) -> None:
+        """Let Harvester find the modules in a directory, before those of the tests' own environment."""
+        self.environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(place), os.environ.get("PYTHONPATH")]))
+
     def take_offline(self) -> None:
         """From the next start on the queues get no new workers; those they have are followed to their ends."""
         queues = json.loads(self.queue_file.read_text())
@@ -184,6 +189,12 @@ class Site:
                 self._fail(f"Harvester ended by itself with exit code {self._process.wait(seconds)}")
 
     # ---- watching
+
+    def told_by(self, *words: str) -> str:
+        """What another command of the command line says of this instance."""
+        command = [*COMMAND, *words, "--config", self.configuration]
+        environment = {**_neutral_environment(), **self.environment}
+        return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = _DEADLINE) -> None:
         """Wait for something to become true while Harvester runs."""
