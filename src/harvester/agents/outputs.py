@@ -1,7 +1,9 @@
 """Stores the files that workers say they have written, with what their jobs say of them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import structlog
 from pydantic import JsonValue
@@ -10,6 +12,8 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.core.events import EventMode, event_mode
 from harvester.core.files import EVENT_KINDS, INPUT_KINDS, File, FileKind, FileStatus
+from harvester.core.job_flags import is_set
+from harvester.core.jobs import Job, JobStatus
 from harvester.core.packing import provenance_of
 from harvester.core.workers import Worker, log_of_worker
 from harvester.panda.offers import OutputFile, outputs_of, zip_per_mb_of
@@ -18,6 +22,9 @@ from harvester.store import files, jobs
 from harvester.store.leases import TOGETHER
 
 log = structlog.get_logger(__name__)
+
+_OF_ONE_WORKER: Final = re.compile(r"\._\d+$")
+"""Ends the name of a file that the server takes for the one that the job declares (`log_of_worker`)."""
 
 
 def megabytes_of(instance: Instance, queue: str, params: Mapping[str, JsonValue]) -> int | None:
@@ -63,6 +70,39 @@ def store_outputs(
 def _declared(outputs: Mapping[str, OutputFile], worker: Worker, lfn: str) -> OutputFile | None:
     """The output that a file is, or is one worker's part of."""
     return outputs.get(lfn) or outputs.get(lfn.removesuffix(log_of_worker("", worker)))
+
+
+def untold_outputs(
+    instance: Instance, connection: Connection, finished: Sequence[Job], told: Mapping[int, Sequence[File]]
+) -> dict[int, list[str]]:
+    """The outputs that jobs need and no worker has told of, by job; jobs that lack none are left out.
+
+    Jobs in event ranges have others, those merged on site share theirs, and nobody has to tell us where a worker has
+    made the report itself or its pilot tells the server.
+
+    Args:
+        instance: knows the queues.
+        connection: to the database.
+        finished: jobs that have finished.
+        told: their files.
+    """
+    ours = [each.job_id for each in finished if not (_is_told_by_pilot(instance, each) or each.attributes.get("xml"))]
+    params = jobs.params_of(connection, ours) if ours else {}
+    lacking = {job: _untold(some, told[job]) for job, some in params.items()}
+    return {job: names for job, names in lacking.items() if names}
+
+
+def _is_told_by_pilot(instance: Instance, job: Job) -> bool:
+    queue = instance.plugins.queues.get(job.queue)
+    return queue is not None and JobStatus.FINISHED.value in queue.no_heartbeat
+
+
+def _untold(params: Mapping[str, JsonValue], told: Sequence[File]) -> list[str]:
+    if event_mode(params) is not None or is_set(params.get("onSiteMerging")):
+        return []
+    names = {each.lfn for each in told}
+    stood_for = names | {_OF_ONE_WORKER.sub("", name) for name in names}
+    return [lfn for lfn, output in outputs_of(params).items() if output.is_needed and lfn not in stood_for]
 
 
 def _have_checkpoints_brought(

@@ -6,10 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
+import structlog
 from sqlalchemy import Connection
 
 from harvester.agents import packing
 from harvester.agents.base import Pace
+from harvester.agents.outputs import untold_outputs
 from harvester.agents.transfers import Limits, Mover, Step, TransferAgent, Transfers, TransferUnit, cause
 from harvester.core.files import (
     OUTBOUND,
@@ -26,6 +28,8 @@ from harvester.plugins.api import Later, Packed
 from harvester.store import history, jobs
 from harvester.store.leases import TOGETHER
 from harvester.store.schema import JobPhase
+
+log = structlog.get_logger(__name__)
 
 _FIRST_LOOK: Final = timedelta(seconds=1)
 
@@ -96,7 +100,11 @@ class StagerAgent(TransferAgent):
             for job, row in zip(unit.jobs, rows, strict=True)
             if row["substatus"] is not job.substatus
         }
-        over = {job.job_id for job, row in zip(unit.jobs, rows, strict=True) if row["phase"] is JobPhase.REPORT}
+        ended = [(job, row) for job, row in zip(unit.jobs, rows, strict=True) if row["phase"] is JobPhase.REPORT]
+        over = {job.job_id for job, _ in ended}
+        finished = [job for job, row in ended if row["status"] is JobStatus.FINISHED]
+        untold = untold_outputs(self.instance, connection, finished, after)
+        _warn_of_untold(unit.about, untold)
         jobs.trigger_reports(connection, over & changed.keys(), now)
         jobs.trigger_reports(connection, changed.keys() - over, now + TOGETHER)
         history.record(
@@ -108,7 +116,7 @@ class StagerAgent(TransferAgent):
                     now,
                     job.substatus,
                     became,
-                    cause("output", after[job.job_id], result),
+                    cause("output", after[job.job_id], result) + _words_of_untold(untold.get(job.job_id, ())),
                     self.name,
                 )
                 for job, became in changed.values()
@@ -148,6 +156,22 @@ class StagerAgent(TransferAgent):
         if any(isinstance(answer, Later) for answer in packed):
             return min(pause, timedelta(seconds=self.instance.settings.zipper.zip_interval))
         return pause
+
+
+def _words_of_untold(names: Sequence[str]) -> str:
+    return f"; no worker told of {', '.join(names)}, which the job declares: the server may fail it" if names else ""
+
+
+def _warn_of_untold(queue: str, untold: Mapping[int, Sequence[str]]) -> None:
+    """One line, however many jobs it concerns."""
+    if not untold:
+        return
+    job, names = next(iter(untold.items()))
+    about = {"queue": queue, "jobs": len(untold), "first_job": job, "outputs": ", ".join(names)}
+    advice = (
+        "the server may fail such jobs; pilots have to list the outputs that a job declares, see docs/worker-files.md"
+    )
+    log.warning("no worker told of declared outputs", **about, advice=advice)
 
 
 def _report(job: Job, outputs: Sequence[File]) -> Mapping[str, object]:

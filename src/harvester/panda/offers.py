@@ -23,6 +23,8 @@ _MAX_CORES = 1_000_000
 _FILE_SIZE = re.compile("[0-9]{1,18}")
 """Below an exabyte, and so within the 64 bits of a column."""
 _UNSET = ("", "NULL", None)
+_PATTERN = "regex|"
+"""Begins a declaration of outputs whose names only the payload knows."""
 _PARALLEL_INPUT_LISTS = ("GUID", "fsize", "checksum", "scopeIn", "realDatasetsIn", "ddmEndPointIn")
 
 
@@ -42,12 +44,17 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class OutputFile:
-    """One declared output; the log file is among them, as the output report must name it too."""
+    """One declared output; the log file is among them, as the output report must name it too.
+
+    Attributes:
+        is_needed: the server fails a job that finishes without a file of this name (protocol reference §8.1).
+    """
 
     lfn: str
     scope: str | None
     dataset: str | None
     endpoint: str | None
+    is_needed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +245,24 @@ class _Reader:
         names = self._list("outFiles")
         scopes = self._output_scopes(names, log_file)
         columns = (self._parallel(name, "outFiles", len(names)) for name in ("realDatasets", "ddmEndPointOut"))
+        optional = self._optional_outputs()
         return tuple(
-            OutputFile(self._name("outFiles", lfn), self._scope("scopeOut", scope), dataset, endpoint)
+            OutputFile(
+                self._name("outFiles", lfn),
+                self._scope("scopeOut", scope),
+                dataset,
+                endpoint,
+                is_needed=lfn not in optional and not lfn.startswith(_PATTERN),
+            )
             for lfn, scope, dataset, endpoint in zip(names, scopes, *columns, strict=True)
             if lfn not in _UNSET
         )
+
+    def _optional_outputs(self) -> frozenset[str]:
+        """`allowNoOutput`, which only the server has to understand: a list, or its text with commas."""
+        told = self.params.get("allowNoOutput")
+        names = told if isinstance(told, list) else str(told or "").split(",")
+        return frozenset(str(each) for each in names)
 
     def _output_scopes(self, names: list[str], log_file: LogFile | None) -> list[str | None]:
         """`scopeOut` leaves the log out; `scopeLog` takes its place at the log's position."""
