@@ -23,7 +23,9 @@ from harvester.panda.wire import NOTHING, Body, Wire, bare, json_body
 _EXCERPT_CHARACTERS = 200
 _MOST_DIGITS = sys.int_info.str_digits_check_threshold
 """Python refuses to read integers somewhere above that, and with the integer the whole answer around it."""
-_HTTP_OK, _HTTP_REDIRECTS, _HTTP_REFUSALS, _HTTP_ERRORS = 200, 300, 400, 500
+_HTTP_OK, _HTTP_REDIRECTS, _HTTP_REFUSALS, _HTTP_BAD_REQUEST, _HTTP_ERRORS = 200, 300, 400, 400, 500
+_SPOKE_PLAIN = b"plain http"
+"""Stands in the answer of every web server (Apache, nginx, cheroot) to somebody who does not speak TLS with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,8 @@ class Transport(Closable):
         if status == _HTTP_OK:
             return _envelope(url, answer)
         words = f"HTTP {status}: {_excerpt(answer)}"
+        if status == _HTTP_BAD_REQUEST and _SPOKE_PLAIN in answer.lower():
+            raise PandaUnavailable(url, f"{words}; write https:// in {self._wire.stated_in}", status=status)
         if _HTTP_REFUSALS <= status < _HTTP_ERRORS:
             self._wire.distrust_token()
             raise PandaRefused(url, words, status=status)

@@ -22,6 +22,8 @@ MAX_ANSWER_BYTES = 256 * 2**20
 _JSON = "application/json"
 _KEEP_ALIVE_SECONDS = 4.0
 """Shorter than the idle time after which web servers close: a call must not meet a connection that is just closing."""
+_PLAIN_ANSWER = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
+"""What OpenSSL calls an answer that is not encrypted."""
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 
 
@@ -160,8 +162,16 @@ class Wire(Closable):
         except CredentialError as error:
             raise PandaUnavailable(bare(url), str(error), reached=False) from None
         except httpx2.HTTPError as error:
-            told = f"{_reason(error)}; check {self.stated_in}, the network and the server"
+            told = f"{_reason(error)}; {self._advice(error)}"
             raise PandaUnavailable(bare(url), told, reached=not isinstance(error, _NOT_SENT)) from error
+
+    def _advice(self, error: httpx2.HTTPError) -> str:
+        """What to look at; an address with the wrong scheme makes errors of its own."""
+        if any(word in _said(error) for word in _PLAIN_ANSWER):
+            return f"the server does not speak TLS on this port; write http:// in {self.stated_in}, or the right port"
+        advice = f"check {self.stated_in}, the network and the server"
+        may_want_tls = self.base_url.startswith("http:") and not isinstance(error, (*_NOT_SENT, httpx2.TimeoutException))
+        return f"{advice}; if it speaks TLS, write https://" if may_want_tls else advice
 
     def pieces(self, response: httpx2.Response, at_most: int, seconds: float) -> Iterator[bytes]:
         """The answer piece by piece, but neither without end nor drop by drop for ever.

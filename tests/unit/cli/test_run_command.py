@@ -1,6 +1,7 @@
 import os
 import queue
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from cli_tools import CommandLine
+from typer.testing import CliRunner
 
+from harvester.cli.main import app
 from harvester.cli.signals import StopSignals
 
 
@@ -139,3 +142,12 @@ def test_a_second_process_on_one_sqlite_database_is_warned_of(call: CommandLine)
     assert f"pid={first.process.pid}" in second.wait_for("another process of this instance")
     assert second.end() == 0
     assert first.end() == 0
+
+
+def test_a_port_in_use_is_said_with_what_to_do():
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        result = CliRunner().invoke(app, ["dev-server", "--port", port])
+    assert result.exit_code == 1
+    says = f"cannot listen on 127.0.0.1:{port}: Address already in use; choose another --port"
+    assert result.stderr == f"harvester: the development server {says}\n"

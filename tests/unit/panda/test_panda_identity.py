@@ -204,3 +204,20 @@ def test_each_host_is_shown_its_own_credentials(guarded: DevServer):
     general = Credentials(AuthType.OIDC, auth_token="for another host", auth_origin="vo:production")
     with PandaClient(guarded.url, credentials_for(guarded.url, general, hosts), "h", timeout=10) as client:
         assert client.is_alive()
+
+
+def test_a_server_that_speaks_tls_wants_https(secure: DevServer):
+    with (
+        PandaClient(secure.url.replace("https:", "http:"), Credentials(), "h", timeout=10) as client,
+        pytest.raises(PandaUnavailable, match="if it speaks TLS, write https://"),
+    ):
+        client.is_alive()
+
+
+def test_a_server_that_does_not_speak_tls_wants_http(certificates: Certificates):
+    with (
+        DevServer() as server,
+        PandaClient(server.url.replace("http:", "https:"), x509(certificates), "h", timeout=10) as client,
+        pytest.raises(PandaUnavailable, match=r"does not speak TLS on this port; write http:// in \[pandacon\]"),
+    ):
+        client.is_alive()

@@ -85,6 +85,21 @@ def test_a_no_of_the_web_server_is_a_refusal(status: int):
         client.acquire_commands(1)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+        b"<center>The plain HTTP request was sent to HTTPS port</center>",
+    ],
+)
+def test_a_web_server_that_wants_tls_is_no_refusal_of_what_was_told(body: bytes):
+    with (
+        client_of(lambda _: httpx2.Response(400, content=body)) as client,
+        pytest.raises(PandaUnavailable, match=r"HTTP 400.*write https:// in \[pandacon\]"),
+    ):
+        client.acquire_commands(1)
+
+
 def test_requests_are_exactly_as_the_server_wants_them():
     seen: list[httpx2.Request] = []
 

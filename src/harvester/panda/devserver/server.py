@@ -94,7 +94,12 @@ class DevServer:
         return f"{self._scheme}://{host}:{port}"
 
     def start(self) -> Self:
-        """Listen; calls are served from now on."""
+        """Listen; calls are served from now on.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        _require_free(self._server.bind_addr)
         self._server.prepare()
         self._thread.start()
         return self
@@ -112,6 +117,14 @@ class DevServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _require_free(address: tuple[str, int]) -> None:
+    """Fail as the system does: the web server would only say that it could make no socket."""
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
 
 
 def _tls(certificate: Path, private_key: Path, client_ca: Path | None) -> BuiltinSSLAdapter:
