@@ -391,3 +391,19 @@ def test_workers_for_a_person_newest_first(db: Database):
     assert [each.worker_id for each in listed()] == [3, 2, 1]
     assert [each.worker_id for each in listed(limit=1, queue="HERE")] == [2]
     assert [each.worker_id for each in listed(status=WorkerStatus.PENDING)] == [3]
+
+
+def test_the_worker_that_came_to_an_end_last(db: Database):
+    with db.write() as connection:
+        submit(connection, 1, 2, 3, 4)
+        submit(connection, 5, queue="THERE")
+        end(connection, 1, 5, status=WorkerStatus.FAILED)
+        end(connection, 2)
+        last = workers.last_ended(connection, "HERE", WorkerStatus.FAILED)
+        assert last is not None
+        assert last.worker_id == 1
+        end(connection, 3, status=WorkerStatus.FAILED)
+        last = workers.last_ended(connection, "HERE", WorkerStatus.FAILED)
+        assert last is not None
+        assert last.worker_id == 3
+        assert workers.last_ended(connection, "HERE", WorkerStatus.MISSED) is None

@@ -6,8 +6,6 @@ Times, ports, directories and authors differ from run to run; `HARVESTER_WRITE_P
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +13,15 @@ from pathlib import Path
 import pytest
 
 from system_harness.judges import local_batch_jobs
-from system_harness.queues import QUEUE, local_pull, local_push
+from system_harness.orders import order
+from system_harness.queues import QUEUE, local_pull, local_push, some_jobs
 from system_harness.site import Row, Sections, Site
 
 pytestmark = pytest.mark.system
 
 PAGE = Path(__file__).parents[2] / "docs" / "explain.md"
 SLEEPS = ["/bin/sleep", "600"]
+FAILS: Row = {"command": ["/bin/false"]}
 CORES = 2
 MOST = 10
 
@@ -46,13 +46,8 @@ class Case:
     push: bool = False
 
 
-def harvester(site: Site, *words: str) -> str:
-    command = [sys.executable, "-m", "harvester", *words, "--config", str(site.configuration)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def pause(site: Site) -> None:
-    harvester(site, "queue", "pause", QUEUE, "--reason", "the file system is full", "--until", "6h")
+    site.told_by("queue", "pause", QUEUE, "--reason", "the file system is full", "--until", "6h")
 
 
 def lose_the_server(site: Site) -> None:
@@ -87,9 +82,18 @@ def go_to_standby(site: Site) -> None:
     (site.directory / "cric.json").write_text(json.dumps({QUEUE: known}))
 
 
+def let_jobs_wait(site: Site) -> None:
+    site.server.control.add_jobs(some_jobs(5))
+    site.until(lambda: len(local_batch_jobs(site)) == CORES, "workers run")
+
+
+def let_a_job_fail(site: Site) -> None:
+    site.server.control.add_jobs(some_jobs(1))
+
+
 def order_workers(site: Site) -> None:
     site.until_logged("started")
-    site.server.control.order(site.instance, f"SET_N_WORKERS_JOBTYPE:{QUEUE}", {"managed": {"SCORE": 3}})
+    order(site, 3)
     site.until(lambda: len(local_batch_jobs(site)) == 3, "the ordered workers")
 
 
@@ -105,6 +109,10 @@ CASES = [
     ),
     Case("Somebody paused the queue", "the file system is full", provoke=pause),
     Case("The resource takes nothing", "nothing was taken", {"workerMaker": {"plugin": "simple", "nCore": 4}}),
+    Case(
+        "Jobs wait for workers", "Jobs that wait for a worker", {"maxWorkers": CORES}, provoke=let_jobs_wait, push=True
+    ),
+    Case("Workers fail", "Jobs that are done", {"submitter": FAILS}, provoke=let_a_job_fail, push=True),
     Case("The server does not answer", "no connection", provoke=lose_the_server, push=True),
     Case(
         "The resource cannot be asked",
@@ -126,8 +134,8 @@ CASES = [
 
 def configured(site: Site, case: Case) -> None:
     queue = local_push(site) if case.push else local_pull(site)
-    queue |= {"maxWorkers": MOST, "nQueueLimitWorker": MOST, **case.queue}
     submitter = queue["submitter"]
+    queue |= {"maxWorkers": MOST, "nQueueLimitWorker": MOST, **case.queue}
     own = case.queue.get("submitter", {})
     assert isinstance(submitter, dict)
     assert isinstance(own, dict)
@@ -145,7 +153,8 @@ def masked(text: str, site: Site | None = None) -> str:
         text = text.replace(str(site.directory), "/home/harvester")
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", "2026-03-01 12:00:00", text)
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", "2026-03-01 12:00 UTC", text)
-    text = re.sub(r"of \d+ submissions?", "of 3 submissions", re.sub(r"\d+ missed", "30 missed", text))
+    text = re.sub(r"of \d+ submissions?", "of 3 submissions", re.sub(r"\d+ (missed|failed)", r"30 \1", text))
+    text = re.sub(r"test-\w+-(\d+)", r"my_harvester-\1", text)
     text = re.sub(r"by [\w.-]+@[\w.-]+ since", "by operator@edge since", text)
     return re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:25443", text)
 
@@ -172,7 +181,7 @@ def test_an_example_is_what_is_said(site: Site, case: Case):
 
     def settled() -> bool:
         """The reason is there, and nothing changes any more."""
-        told.append(masked(harvester(site, "queue", "explain", QUEUE), site))
+        told.append(masked(site.told_by("queue", "explain", QUEUE), site))
         return case.says in told[-1] and told[-1:] * 3 == told[-3:]
 
     site.until(settled, f"{case.says} in\n{told[-1:]}")

@@ -53,7 +53,12 @@ _WORKER_WAITS: Final[Mapping[WorkerPhase, str]] = {
 
 
 def explain_queue(
-    queue: QueueOverview, phases: Mapping[JobPhase, int], troubles: QueueTroubles = NO_TROUBLES
+    queue: QueueOverview,
+    phases: Mapping[JobPhase, int],
+    troubles: QueueTroubles = NO_TROUBLES,
+    *,
+    failed: Worker | None = None,
+    refused: Worker | None = None,
 ) -> list[str]:
     """Why a queue has the workers and jobs that it has.
 
@@ -61,6 +66,8 @@ def explain_queue(
         queue: the queue.
         phases: its jobs by phase.
         troubles: what is wrong with the queue configuration now.
+        failed: its worker that failed last.
+        refused: its worker that the resource did not take last.
     """
     live = {status: number for status, number in queue.workers.items() if not status.is_final}
     ended = {status: number for status, number in queue.workers.items() if status.is_final}
@@ -68,14 +75,34 @@ def explain_queue(
         f"Queue {queue.name} {_service(queue, troubles)}",
         *([f"It is {queue.held.words}."] if queue.held else []),
         *([f"But {words_of_left_out(queue.name)}."] if queue.active and queue.name in troubles.left_out else []),
-        f"It has {_live_workers(live)} and remembers ended ones ({counts(ended)}).",
+        f"It has {_live_workers(live)} and {_ended_workers(ended)}.",
         *_jobs(phases),
         *(_said(note) for note in queue.notes),
+        *_mishaps(queue, failed, refused),
     ]
 
 
 def _live_workers(live: Mapping[WorkerStatus, int]) -> str:
-    return f"{number_of(sum(live.values()), 'live worker')} ({counts(live)})"
+    number = sum(live.values())
+    return f"{number_of(number, 'live worker')} ({counts(live)})" if number else "no live workers"
+
+
+def _ended_workers(ended: Mapping[WorkerStatus, int]) -> str:
+    return f"remembers ended ones ({counts(ended)})" if any(ended.values()) else "remembers no ended ones"
+
+
+def _mishaps(queue: QueueOverview, failed: Worker | None, refused: Worker | None) -> Iterator[str]:
+    """How workers of the queue last came to a bad end; what an agent says already is not said again."""
+    if failed is not None:
+        yield f"Last failure: {_end_of(failed)}; `harvester worker explain {failed.worker_id}` tells more."
+    if refused is not None and not any(refused.diagnostics in text_of(note) for note in queue.notes):
+        yield f"Last refusal: {_end_of(refused)}."
+
+
+def _end_of(worker: Worker) -> str:
+    batch_id = f", batch id {worker.batch_id}," if worker.batch_id else ""
+    at = f" at {moment(worker.ended_at)}" if worker.ended_at else ""
+    return f"worker {worker.worker_id}{batch_id}{at}: {cell(worker.diagnostics) or worker.status}"
 
 
 def _service(queue: QueueOverview, troubles: QueueTroubles) -> str:
@@ -112,7 +139,9 @@ def _by_type(numbers: object) -> Iterator[str]:
 
 def _decision(note: Note) -> str:
     new = note.note.get("new_workers")
-    return "" if new is None else f"{new or 'no'} new ones in the last decision"
+    if not isinstance(new, int):
+        return ""
+    return f"{number_of(new, 'new one') if new else 'no new ones'} in the last decision"
 
 
 def explain_worker(view: WorkerView, left_out: Collection[str] = ()) -> list[str]:

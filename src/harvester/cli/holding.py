@@ -12,7 +12,8 @@ import typer
 from sqlalchemy import Connection
 
 from harvester.cli.database import writing
-from harvester.cli.overview import words_of_no_queue
+from harvester.cli.loading import queue_troubles
+from harvester.cli.overview import words_of_unknown
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
@@ -34,7 +35,7 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
     if not reason.strip():
         raise CannotHoldError("say why with --reason, for those who wonder later")
     with writing(config) as connection:
-        _require(connection, queue)
+        _require(connection, queue, config)
         now = _time(connection)
         hold = Hold(queue, mode, reason.strip()[:_LONGEST_REASON], _author(), now, _end(until, now) if until else None)
         holds.put(connection, hold)
@@ -44,7 +45,7 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
 def resume(config: Config, queue: str) -> None:
     """Store that a queue is held back no longer."""
     with writing(config) as connection:
-        _require(connection, queue)
+        _require(connection, queue, config)
         was_held = holds.remove(connection, queue, _time(connection))
         still = hold_of(queue, holds.present(connection), _time(connection))
     if still is not None:
@@ -57,10 +58,9 @@ def _name(queue: str) -> str:
     return "the instance" if queue == EVERY_QUEUE else f"queue {queue}"
 
 
-def _require(connection: Connection, queue: str) -> None:
-    known = [each.name for each in queues.states(connection)]
-    if queue != EVERY_QUEUE and queue not in known:
-        raise CannotHoldError(words_of_no_queue(queue, known))
+def _require(connection: Connection, queue: str, config: Config) -> None:
+    if queue != EVERY_QUEUE and queue not in {each.name for each in queues.states(connection)}:
+        raise CannotHoldError(words_of_unknown(connection, queue, queue_troubles(config), utc_now()))
 
 
 def _time(connection: Connection) -> datetime:

@@ -83,6 +83,11 @@ class QueueTroubles:
     active: frozenset[str] = frozenset()
     unserved: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def configured(self) -> frozenset[str]:
+        """All queues that have an entry."""
+        return self.active | self.left_out | self.unserved.keys()
+
     def why_unserved(self, queue: str) -> str:
         """Why a queue that is not served is not."""
         if self.unreadable:

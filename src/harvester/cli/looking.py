@@ -12,16 +12,15 @@ from harvester.cli.database import reading
 from harvester.cli.explaining import explain_job as words_of_job
 from harvester.cli.explaining import explain_queue as words_of_queue
 from harvester.cli.explaining import explain_worker as words_of_worker
-from harvester.cli.loading import left_out_now, queue_troubles
+from harvester.cli.loading import NO_TROUBLES, QueueTroubles, left_out_now, queue_troubles
 from harvester.cli.overview import (
     QueueOverview,
     look_at_queues,
     print_queues,
     served,
     text_of,
-    words_of_left_out,
-    words_of_no_queue,
     words_of_rest,
+    words_of_unknown,
 )
 from harvester.cli.shown import counts, moment, print_fields, print_json, print_table
 from harvester.core.clock import utc_now
@@ -69,18 +68,28 @@ def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
     """One queue in words."""
     with reading(config) as connection:
         queue = _queue(connection, name, config)
-        words = words_of_queue(queue, views.jobs_by_phase(connection, name), queue_troubles(config))
+        words = queue_in_words(connection, queue, queue_troubles(config))
         words += words_of_rest(connection, utc_now())
     _print_words(words, queue, as_json=as_json)
 
 
+def queue_in_words(connection: Connection, queue: QueueOverview, troubles: QueueTroubles = NO_TROUBLES) -> list[str]:
+    """Why a queue has the workers and jobs that it has, and how its workers last came to a bad end."""
+    return words_of_queue(
+        queue,
+        views.jobs_by_phase(connection, queue.name),
+        troubles,
+        failed=workers.last_ended(connection, queue.name, WorkerStatus.FAILED),
+        refused=workers.last_ended(connection, queue.name, WorkerStatus.MISSED),
+    )
+
+
 def _queue(connection: Connection, name: str, config: Config) -> QueueOverview:
-    found = {each.name: each for each in look_at_queues(connection, utc_now())}
-    if name in found:
-        return found[name]
-    if name in left_out_now(config):
-        raise NotThereError(words_of_left_out(name))
-    raise NotThereError(words_of_no_queue(name, found))
+    now = utc_now()
+    found = {each.name: each for each in look_at_queues(connection, now)}
+    if name not in found:
+        raise NotThereError(words_of_unknown(connection, name, queue_troubles(config), now))
+    return found[name]
 
 
 def _require_known(connection: Connection, queue: str | None, config: Config) -> None:

@@ -1,6 +1,6 @@
 """All queues of an instance with their jobs, workers and the agents' last words."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -139,11 +139,35 @@ def _words_of_document(state: CacheState) -> str:
     return f"cached {state.key}: {last}; asked for again at {moment(state.tried_at)}: {state.problem}"
 
 
-def words_of_no_queue(name: str, known: Iterable[str]) -> str:
-    """Nobody knows a queue of this name."""
-    near = nearest(name, known)
+def words_of_unknown(connection: Connection, name: str, troubles: QueueTroubles, now: datetime) -> str:
+    """Why the database knows no queue of this name: it is not configured, or no service has ever served it.
+
+    Args:
+        connection: to the database.
+        name: of the queue.
+        troubles: what is wrong with the queue configuration, and which queues it has.
+        now: what time it is.
+    """
+    if name in troubles.left_out:
+        return words_of_left_out(name)
+    if name in troubles.active:
+        return _words_of_newcomer(name, is_running=any(each.alive for each in list_processes(connection, now)))
+    if name in troubles.unserved:
+        return f"queue {name} was never served: {troubles.why_unserved(name)}"
+    if troubles.unreadable:
+        return f"queue {name} was never served, and the configuration cannot be read; see `harvester check`"
+    known = {each.name for each in queues.states(connection)}
+    near = nearest(name, known | troubles.configured)
     advice = f"did you mean {near}?" if near else "`harvester queue ls` shows those that were ever served"
     return f"there is no queue {name}; {advice}"
+
+
+def _words_of_newcomer(name: str, *, is_running: bool) -> str:
+    """A queue that is to be served, and was not yet."""
+    if is_running:
+        advice = "it looks for changes every [qconf] checkInterval, unless it was started with other files"
+        return f"queue {name} is configured, but the service that runs has not begun to serve it: {advice}"
+    return f"queue {name} is configured, but no service has started with it yet; start one with `harvester run`"
 
 
 def text_of(note: Note) -> str:
@@ -165,7 +189,7 @@ def _rest(processes: Sequence[Process]) -> list[str]:
 def words_of_left_out(name: str) -> str:
     """A queue whose configuration has an error."""
     return (
-        f"queue {name} is configured, but has an error: a service that starts leaves it out, one that runs goes on "
+        f"the configuration of queue {name} has an error: a service that starts leaves it out, one that runs goes on "
         "with its last good configuration; `harvester check` tells what is wrong"
     )
 

@@ -194,7 +194,8 @@ def _cause(seen: Observation, outcome: Seen, *, waits: bool) -> str:
         parts = [seen.held.worker.diagnostics]
     else:
         exit_code = "" if outcome.exit_code is None else f"exit code {outcome.exit_code}"
-        parts = [outcome.native_status or outcome.status.value, exit_code, outcome.diagnostics]
+        told = () if exit_code in outcome.diagnostics else (exit_code,)
+        parts = [outcome.native_status or outcome.status.value, *told, outcome.diagnostics]
     outputs = f"outputs: {seen.finished.reason}" if isinstance(seen.finished, Failed | Later) and not waits else ""
     return "; ".join(filter(None, [*parts, outputs]))
 

@@ -170,8 +170,8 @@ class Wire(Closable):
         if any(word in _said(error) for word in _PLAIN_ANSWER):
             return f"the server does not speak TLS on this port; write http:// in {self.stated_in}, or the right port"
         advice = f"check {self.stated_in}, the network and the server"
-        may_want_tls = self.base_url.startswith("http:") and not isinstance(error, (*_NOT_SENT, httpx2.TimeoutException))
-        return f"{advice}; if it speaks TLS, write https://" if may_want_tls else advice
+        broke = not isinstance(error, (*_NOT_SENT, httpx2.TimeoutException))
+        return f"{advice}; if it speaks TLS, write https://" if broke and self.base_url.startswith("http:") else advice
 
     def pieces(self, response: httpx2.Response, at_most: int, seconds: float) -> Iterator[bytes]:
         """The answer piece by piece, but neither without end nor drop by drop for ever.

@@ -240,6 +240,14 @@ def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | 
     return [_worker(values) for values in _WORKER.convert(rows)]
 
 
+def last_ended(connection: Connection, queue: str, status: WorkerStatus) -> Worker | None:
+    """The worker of a queue that came to such an end last; None if none is remembered."""
+    of_queue = (workers.c.queue == queue, workers.c.phase == WorkerPhase.SWEEP, workers.c.status == status)
+    newest = (workers.c.ended_at.desc(), workers.c.worker_id.desc())
+    rows = connection.execute(select(*_WORKER.raw).where(*of_queue).order_by(*newest).limit(1)).all()
+    return next((_worker(values) for values in _WORKER.convert(rows)), None)
+
+
 def live_matching(
     connection: Connection,
     *,

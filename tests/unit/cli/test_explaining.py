@@ -75,7 +75,7 @@ def test_a_queue_out_of_service_says_why(troubles: QueueTroubles, reason: str):
 
 def test_a_served_queue_that_a_start_would_leave_out_says_so():
     words = explain_queue(QUEUE, {}, QueueTroubles(left_out=frozenset("Q"), unserved={"Q": HAS_ERROR}))
-    assert any(line.startswith("But queue Q is configured, but has an error") for line in words)
+    assert any(line.startswith("But the configuration of queue Q has an error") for line in words)
 
 
 def test_words_of_others_cannot_steer_the_terminal():
@@ -88,3 +88,24 @@ def test_what_each_resource_type_got_of_an_order_is_told():
     note = Note("sizer", NOW, {"new_workers": 1, "text": "4 of 5 workers are queued", "by_type": by_type})
     words = explain_queue(replace(QUEUE, notes=[note]), {})
     assert any("1 of 2 MCORE, limited by nQueueLimitWorker" in line for line in words)
+
+
+def test_a_queue_without_workers_is_said_to_have_none():
+    assert "It has no live workers and remembers no ended ones." in explain_queue(QUEUE, {})
+
+
+FAILED = Worker(7, "Q", WorkerStatus.FAILED, "i-7", batch_id="4711", ended_at=NOW, diagnostics="FAILED; exit code 127")
+REFUSED = Worker(8, "Q", WorkerStatus.MISSED, "i-8", ended_at=NOW, diagnostics="invalid partition")
+
+
+def test_the_last_failure_and_the_last_refusal_are_told():
+    failure, refusal = explain_queue(QUEUE, {}, failed=FAILED, refused=REFUSED)[-2:]
+    told = "worker 7, batch id 4711, at 2026-03-01 12:00:00: FAILED; exit code 127"
+    assert failure == f"Last failure: {told}; `harvester worker explain 7` tells more."
+    assert refusal == "Last refusal: worker 8 at 2026-03-01 12:00:00: invalid partition."
+
+
+def test_a_refusal_that_the_submitter_tells_of_is_told_once():
+    note = Note("submitter", NOW, {"text": "not all workers were taken", "problem": "invalid partition"})
+    words = explain_queue(replace(QUEUE, notes=[note]), {}, refused=REFUSED)
+    assert sum("invalid partition" in line for line in words) == 1

@@ -197,13 +197,47 @@ class TestOfQueuesWithAnError:
 
     @pytest.mark.usefixtures("db")
     def test_one_that_was_never_served(self, call: CommandLine):
-        assert "queue Q is configured, but has an error" in call("queue", "explain", "Q").stderr
-        assert "queue Q is configured, but has an error" in call("status").stdout
+        assert "the configuration of queue Q has an error" in call("queue", "explain", "Q").stderr
+        assert "the configuration of queue Q has an error" in call("status").stdout
 
     @pytest.mark.usefixtures("filled")
     def test_one_that_has_workers(self, call: CommandLine):
         for command in (("queue", "explain", "Q"), ("worker", "explain", "17")):
-            assert "But queue Q is configured, but has an error" in call(*command).stdout
+            assert "But the configuration of queue Q has an error" in call(*command).stdout
+
+
+@pytest.mark.usefixtures("db")
+class TestOfQueuesThatWereNeverServed:
+    @pytest.mark.parametrize("command", [("queue", "explain", "Q"), ("worker", "ls", "--queue", "Q")])
+    def test_no_service_has_started_with_it(self, call: CommandLine, command: tuple[str, ...]):
+        told = call(*command)
+        assert told.exit_code == 1
+        assert (
+            "queue Q is configured, but no service has started with it yet; start one with `harvester run`"
+            in told.stderr
+        )
+
+    def test_a_service_runs_and_has_not_seen_it(self, call: CommandLine, db: Database):
+        register(db, socket.gethostname(), os.getpid(), birth_of(os.getpid()) or "")
+        told = call("queue", "explain", "Q").stderr
+        assert "the service that runs has not begun to serve it" in told
+        assert "[qconf] checkInterval" in told
+
+    def test_it_is_not_to_be_served(self, call: CommandLine):
+        call.queues.write_text(
+            call.queues.read_text().replace('"maxWorkers"', '"queueStatus": "offline", "maxWorkers"')
+        )
+        assert "queue Q was never served: its queueStatus is offline" in call("queue", "explain", "Q").stderr
+
+    def test_the_configuration_cannot_be_read(self, call: CommandLine):
+        call.queues.unlink()
+        assert "the configuration cannot be read; see `harvester check`" in call("queue", "explain", "Q").stderr
+
+    def test_a_name_like_it_is_proposed(self, call: CommandLine):
+        assert "there is no queue QQ; did you mean Q?" in call("queue", "explain", "QQ").stderr
+
+    def test_it_cannot_be_paused_yet(self, call: CommandLine):
+        assert "no service has started with it yet" in call("queue", "pause", "Q", "--reason", "x").stderr
 
 
 @pytest.mark.parametrize(

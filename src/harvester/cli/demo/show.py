@@ -12,8 +12,8 @@ from harvester.cli.demo.leftovers import end_workers
 from harvester.cli.demo.outputs import run_more_than_once
 from harvester.cli.demo.plan import Mode, Plan, ResourceKind, take_offline, write_files
 from harvester.cli.demo.progress import progress
-from harvester.cli.demo.stuck import explain_stuck
 from harvester.cli.demo.summary import Summary
+from harvester.cli.demo.trouble import explain_trouble
 from harvester.cli.demo.watch import OutOfTimeError, View, Watcher
 from harvester.panda.devserver import DevControl
 
@@ -64,8 +64,9 @@ def _watch(plan: Plan, server: Child, control: DevControl, deadline: float) -> t
         try:
             _wait_for_the_end(plan, server, watcher)
         except (OutOfTimeError, ChildError) as error:
-            return watcher.last, [str(error), *watcher.problems, *explain_stuck(plan)]
-    return watcher.last, [*watcher.problems]
+            return watcher.last, [str(error), *watcher.problems, *explain_trouble(plan)]
+    failed = watcher.last.jobs.get("finished", 0) < plan.jobs
+    return watcher.last, [*watcher.problems, *(explain_trouble(plan) if failed else ())]
 
 
 def _wait_for_the_end(plan: Plan, server: Child, watcher: Watcher) -> None:

@@ -1,10 +1,11 @@
-"""Says why a demonstration does not come to its end, from what its Harvester has written down."""
+"""Says why a demonstration does not come to a good end, from what its Harvester has written down."""
 
 from typing import Final
 
 from harvester.cli.database import reading
 from harvester.cli.demo.plan import Plan
-from harvester.cli.explaining import explain_job, explain_queue, explain_worker
+from harvester.cli.explaining import explain_job, explain_worker
+from harvester.cli.looking import queue_in_words
 from harvester.cli.overview import look_at_queues
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
@@ -13,8 +14,8 @@ from harvester.store import views, workers
 _EXAMPLES: Final = 3
 
 
-def explain_stuck(plan: Plan) -> list[str]:
-    """The queue in words, and some jobs and workers that have not ended."""
+def explain_trouble(plan: Plan) -> list[str]:
+    """The queue in words, with its last failure and refusal, and some jobs and workers that have not ended."""
     try:
         return _explain(plan)
     except HarvesterError as error:
@@ -25,8 +26,8 @@ def _explain(plan: Plan) -> list[str]:
     with reading([plan.config]) as connection:
         queues = {each.name: each for each in look_at_queues(connection, utc_now())}
         words: list[str] = []
-        for name, queue in queues.items():
-            words += explain_queue(queue, views.jobs_by_phase(connection, name))
+        for queue in queues.values():
+            words += queue_in_words(connection, queue)
         for job_id in views.open_jobs(connection, _EXAMPLES):
             if job := views.job(connection, job_id):
                 held = [each.worker for each in workers.find(connection, job.worker_ids)]
