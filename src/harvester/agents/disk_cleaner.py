@@ -54,6 +54,8 @@ class DiskCleaner:
         for mark in self._watermarks:
             try:
                 self._clean(mark)
+            except FileNotFoundError:
+                log.info("directory is not there yet, so it is small enough", directory=str(mark.directory))
             except OSError as error:
                 log.warning("directory cannot be kept small", directory=str(mark.directory), error=str(error))
 

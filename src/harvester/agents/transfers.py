@@ -256,10 +256,20 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
         before = {each.file_id: each for job in unit.jobs for each in unit.files[job.job_id]}
         changed = [each for some in after.values() for each in some if each != before[each.file_id]]
         files.note_travels(connection, changed)
-        _log_losses(unit.about, changed, result)
+        self._log_losses(unit.about, changed, result)
         groups = {each.group_id: each.group_status for each in changed if each.grouped_at == now and each.group_id}
         files.note_groups(connection, groups, now)
         return after
+
+    def _log_losses(self, queue: str, changed: Iterable[File], result: Transfers) -> None:
+        """One line per reason, however many files it concerns."""
+        by_reason: dict[str, list[File]] = defaultdict(list)
+        for each in changed:
+            if each.status is FileStatus.FAILED:
+                by_reason[result.problem_of(each)].append(each)
+        for reason, some in by_reason.items():
+            about = {"agent": self.name, "queue": queue, "files": len(some), "first_job": some[0].job_id}
+            log.warning("files are given up", **about, reason=reason)
 
     def pause(self, some: Sequence[File], result: Transfers) -> timedelta:
         """How long to wait before the files of a job are looked at again; not at all if some had to wait for others."""
@@ -290,16 +300,6 @@ def cause(what: str, some: Sequence[File], result: Transfers) -> str:
 def first_problem(some: Iterable[File], result: Transfers) -> str:
     """The first file that is not where it should be, and why; empty if nothing was said."""
     return next((f"{each.lfn}: {reason}" for each in some if (reason := result.problem_of(each))), "")
-
-
-def _log_losses(queue: str, changed: Iterable[File], result: Transfers) -> None:
-    """One line per reason, however many files it concerns."""
-    by_reason: dict[str, list[File]] = defaultdict(list)
-    for each in changed:
-        if each.status is FileStatus.FAILED:
-            by_reason[result.problem_of(each)].append(each)
-    for reason, some in by_reason.items():
-        log.warning("files are given up", queue=queue, files=len(some), first_job=some[0].job_id, reason=reason)
 
 
 def _is_begun(answer: StartOutcome | None) -> bool:

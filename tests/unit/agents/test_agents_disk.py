@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from moving import Traffic, an_input
+from structlog.testing import capture_logs
 from world import World
 
 from harvester.agents.disk_cleaner import DiskCleaner
@@ -97,3 +98,16 @@ def test_a_directory_that_becomes_a_link_leads_nowhere(
     monkeypatch.setattr(DiskCleaner, "_remove_oldest", swap)
     left_after(world, store, 0)
     assert (outside / "deep/middle").exists()
+
+
+def test_a_directory_that_nobody_has_made_yet_is_small_enough(world: World, tmp_path: Path):
+    with capture_logs() as lines:
+        DiskCleaner(world.db, [Watermark(tmp_path / "missing", 0)]).round()
+    assert [line["log_level"] for line in lines] == ["info"]
+
+
+def test_what_is_no_directory_is_a_warning(world: World, tmp_path: Path):
+    (tmp_path / "file").touch()
+    with capture_logs() as lines:
+        DiskCleaner(world.db, [Watermark(tmp_path / "file", 0)]).round()
+    assert [line["log_level"] for line in lines] == ["warning"]

@@ -2,13 +2,15 @@
 
 import pytest
 from moving import Traffic, an_input, an_output
+from structlog.testing import capture_logs
 from world import World
 
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.stager import StagerAgent
+from harvester.agents.transfers import TransferAgent
 from harvester.core.files import FileStatus
 from harvester.core.jobs import JobSubstatus
-from harvester.plugins.api import Grouped, Later
+from harvester.plugins.api import Failed, Grouped, Later
 from harvester.store.leases import JOB_WORK, next_due
 from harvester.store.schema import JobPhase
 
@@ -119,3 +121,16 @@ def test_a_new_word_on_a_group_reaches_all_of_its_files(world: World, traffic: T
     traffic.stager.look["a"] = Grouped("task-1", "done")
     world.finish(agent, first)
     assert [traffic.files(job)["a"].group_status for job in (1, 2)] == ["done", "done"]
+
+
+@pytest.mark.parametrize("agent", [PreparatorAgent, StagerAgent])
+def test_files_that_are_given_up_are_told_of_by_whom_they_were_given_up(
+    world: World, traffic: Traffic, agent: type[TransferAgent]
+):
+    traffic.fetch(1, an_input(1, "in"))
+    traffic.end(2, an_output(2, "out"))
+    traffic.preparator.look["in"] = traffic.stager.look["out"] = Failed("the tape is torn")
+    with capture_logs() as lines:
+        world.work(agent)
+    (line,) = (each for each in lines if each["event"] == "files are given up")
+    assert (line["agent"], line["files"], line["reason"]) == (agent.name, 1, "the tape is torn")

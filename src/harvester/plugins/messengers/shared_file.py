@@ -199,7 +199,21 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
             except FileNotFoundError:
                 return
             except OSError:
-                shutil.rmtree(worker.access_point)
+                if _is_there(worker.access_point):
+                    shutil.rmtree(worker.access_point)
+
+
+def _is_there(path: str) -> bool:
+    """Whether there is something of that name; one below a file, or on a read-only disk, was never made.
+
+    Raises:
+        OSError: that cannot be known now.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _attempt(step: Callable[[], None], worker: Worker) -> Done | Later | Failed:

@@ -148,3 +148,9 @@ def test_clean_removes_the_access_point_and_may_be_repeated(messenger: SharedFil
     assert messenger.clean([place.worker]) == [Done()]
     assert not place.directory.exists()
     assert messenger.clean([place.worker]) == [Done()]
+
+
+def test_an_access_point_that_could_never_be_made_is_clean(messenger: SharedFileMessenger, place: Place):
+    file = place.directory.with_name("file")
+    file.touch()
+    assert messenger.clean([replace(place.worker, access_point=str(file / "7"))]) == [Done()]
