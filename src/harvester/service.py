@@ -68,7 +68,7 @@ log = structlog.get_logger(__name__)
 _DUTY_RETRY: Final = 60.0
 _SHORTEST_PAUSE: Final = 0.1
 _LEAVE_SECONDS: Final = 2.5
-"""How long a process that stops waits for a database that is locked, beyond its time: its claims run out anyhow."""
+"""How long a process that stops waits for the database when its time is over: its claims run out anyhow."""
 _OBJECTS_BEFORE_COLLECTION: Final = 20_000
 _DEFAULT_PORTS: Final = {"mariadb": 3306, "postgresql": 5432}
 _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and result types of its own
@@ -325,7 +325,7 @@ class Harvester:
             thread.join(max(end - time.monotonic(), 0.1))
         leaving = threading.Thread(target=self._take_leave, name="leave", daemon=True)
         leaving.start()
-        leaving.join(_LEAVE_SECONDS)
+        leaving.join(max(end - time.monotonic(), _LEAVE_SECONDS))
         if leaving.is_alive():
             log.warning("claims are left to run out", error="the database does not answer")
         if finished and not leaving.is_alive():
