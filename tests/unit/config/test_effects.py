@@ -81,13 +81,13 @@ def annotated(scope: ast.AST) -> Iterator[tuple[str, str]]:
 
 
 def owner_of(value: ast.expr) -> str:
-    """The last name of what an attribute is read from; that of the plugin blocks' keys is `core.<role>`."""
+    """The last name of what an attribute is read from, be it called; for keys of plugin blocks it is `core.<role>`."""
     match value:
         case ast.Name(id=name):
             return name
         case ast.Attribute(value=ast.Attribute(attr="core"), attr=role):
             return f"core.{role}"
-        case ast.Attribute(attr=name):
+        case ast.Attribute(attr=name) | ast.Call(func=ast.Attribute(attr=name)):
             return name
     return ""
 
