@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count, islice
 from typing import Any
 
@@ -12,7 +12,7 @@ from harvester.agents import event_reports, job_changes, listening, reconciler, 
 from harvester.agents.holds import HeldQueues
 from harvester.agents.propagator import JobPropagator
 from harvester.core import judging
-from harvester.core.jobs import Job
+from harvester.core.jobs import Job, Kill, PilotError
 from harvester.core.shared_jobs import JobWorker, SharedState
 from harvester.core.workers import WorkerStatus, next_worker_status
 from harvester.panda.messages import JobReply
@@ -114,6 +114,17 @@ def go_back(patch: Patch) -> None:
     patch.setattr(judging, "next_worker_status", next_status)
 
 
+def lose_patience(patch: Patch) -> None:
+    """Workers that have run for an hour are taken for silent."""
+
+    def silent(seen: judging.Observation, _rules: judging.Rules, now: datetime) -> Kill | None:
+        started = seen.held.worker.started_at
+        is_late = started is not None and now - started > timedelta(hours=1)
+        return Kill("silent", PilotError.KILLED_BY_HARVESTER) if is_late else None
+
+    patch.setattr(judging, "_silent_too_long", silent)
+
+
 def ask_nobody_at_the_prompt(patch: Patch) -> None:
     """Nobody can hold a queue back."""
     patch.setattr(HeldQueues, "of", lambda *_: {})
@@ -170,6 +181,7 @@ DEFECTS = (
     Defect(believe_every_listing, ("I1", "I2"), SEARCHING),
     Defect(take_silence_for_consent, ("I4", "I6"), FAILING),
     Defect(go_back, ("I5",), REQUEUEING),
+    Defect(lose_patience, ("kill",), kind=Kind.PUSH),
     Defect(end_with_the_first, ("I2", "I4"), kind=Kind.SPREAD),
     Defect(ask_the_worker_alone, ("I4",), kind=Kind.SHARED),
     Defect(give_up_what_nobody_took, ("I4",), kind=Kind.LATE),

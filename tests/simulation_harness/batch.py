@@ -53,6 +53,7 @@ class Batch:
         queues: what may be submitted where.
         pilots: what is in the batch jobs.
         watch: told of each batch job when it was accepted.
+        mourn: told of each that is killed before its end.
     """
 
     chance: random.Random
@@ -62,6 +63,7 @@ class Batch:
     mood: Mood = field(default_factory=Mood)
     jobs: list[BatchJob] = field(default_factory=list)
     watch: Callable[[BatchJob], None] = lambda _: None
+    mourn: Callable[[BatchJob], None] = lambda _: None
     _ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def accept(self, marker: str, queue: str, jobs: Sequence[Pair]) -> BatchJob:
@@ -106,6 +108,7 @@ class Batch:
         now = self.time()
         for each in self.jobs:
             if each.marker == marker and batch_id in {None, each.batch_id} and each.is_live(now):
+                self.mourn(each)
                 each.killed = now
 
     def clean(self, marker: str) -> None:

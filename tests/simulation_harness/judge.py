@@ -18,6 +18,8 @@ from simulation_harness.worker_verdicts import of_batch_jobs, of_workers
 if TYPE_CHECKING:
     from simulation_harness.world import World
 
+_JUST_SUBMITTED: Final = 300.0
+"""Seconds within which a process finds that it has submitted under a claim that it no longer holds."""
 _OBEYED_WITHIN: Final = 4 * 3600.0
 """Seconds after which a command has surely been obeyed, though the server was away."""
 
@@ -98,8 +100,26 @@ class Judge:
 
     def _is_over(self, pair: Pair) -> bool:
         """Whether its end was told, though nobody wanted it killed: then workers may be on their way to it yet."""
-        is_wanted = pair[0] not in self.condemned and not self.world.server.has_given_up(pair)
-        return is_wanted and any(word.status in ENDS for word in self.world.server.heard.get(pair, ()))
+        has_ended = any(word.status in ENDS for word in self.world.server.heard.get(pair, ()))
+        return has_ended and not self._is_unwanted(pair)
+
+    def _is_unwanted(self, pair: Pair) -> bool:
+        """Whether the server wants it killed, or no longer waits for it."""
+        return pair[0] in self.condemned or self.world.server.has_given_up(pair)
+
+    def note_kill(self, job: BatchJob) -> None:
+        """A batch job is killed before its end: because it hangs, or somebody wants that, or it came too late.
+
+        One that several jobs share goes on as long as one of them is wanted.
+        """
+        queue, now = self.world.plan.queues[job.queue], self.world.now
+        is_useless = job.ends is None or (queue.asks and not job.jobs) or queue.kind is Kind.DIVIDED
+        is_ordered = any(job.accepted <= latest and job.queue in queues for latest, queues in self._orders)
+        unwanted = {run.pair for run in job.runs if self._is_unwanted(run.pair)}
+        at_work = {run.pair for run in job.runs if job.has_taken(run, now) and not job.has_ended(run, now)}
+        is_over = bool(unwanted) and at_work <= unwanted
+        if not (is_useless or is_ordered or is_over or now < job.accepted + _JUST_SUBMITTED):
+            self.find(f"kill: batch job {job.batch_id} of {job.marker} was killed, and nobody wanted that")
 
     def note_cleaning(self, marker: str) -> None:
         """What a worker needs is removed."""

@@ -68,7 +68,7 @@ class World:
         self.judge = Judge(self)
         self.operators = Operators(self)
         self.orders = Orders(self)
-        self.batch.watch = self.judge.note_submission
+        self.batch.watch, self.batch.mourn = self.judge.note_submission, self.judge.note_kill
         self.trap = self.ice = ""
         self.database_away = 0.0
         self.forgetful = 0.0
