@@ -8,7 +8,10 @@ _SECRETS: Final = (
     (re.compile(r"://[^/\s@]+@"), "://(hidden)@"),
     (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), r"\1 (hidden)"),
     (re.compile(r"\beyJ[\w-]{1,2000}\.[\w-]+\.?[\w-]*"), "(hidden)"),
-    (re.compile(r"(?i)((?:password|passphrase|secret|token|api_?key))(['\"]?\s*[=:]\s*)\S+"), r"\1\2(hidden)"),
+    (
+        re.compile(r"(?i)((?:password|passphrase|secret|token|api_?key|signature))(['\"]?\s*[=:]\s*)\S+"),
+        r"\1\2(hidden)",
+    ),
 )
 """What a secret looks like where somebody has put it into a message, and what is shown instead.
 

@@ -20,6 +20,7 @@ from harvester.core.masking import masked
         '{"client_secret": "HUSH", "x": 1}',
         "API_KEY = HUSH",
         "OIDC_AUTH_TOKEN=HUSH",
+        "https://store/bucket/x?X-Amz-Signature=HUSH",
     ],
 )
 def test_what_looks_like_a_secret_is_hidden(text: str):
