@@ -74,8 +74,10 @@ def _require_file(settings: Settings) -> None:
 
 def _require_tables(connection: Connection) -> None:
     found, wanted = migrate.current(connection), migrate.newest()
+    if found is None:
+        raise NothingToReadError("the database has no tables of Harvester yet; `harvester run` makes them")
     if found != wanted:
         raise NothingToReadError(
-            f"the tables of the database are at {found or 'nothing'} and this version reads {wanted}; "
-            "start `harvester run` of this version once"
+            f"the tables of the database are at {found} and this version reads {wanted}; if it is newer than the one "
+            "that has run, start `harvester run` once; if older, take that one, or restore the backup from before it"
         )

@@ -60,6 +60,7 @@ def _log_findings(configuration: Configuration) -> None:
 
 
 def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
+    from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     from harvester.cli.settings_checks import credential_finding, missing_driver
@@ -77,6 +78,11 @@ def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
         _patiently(stop, harvester.start)
     except CredentialError as error:
         fail(credential_finding(settings, configuration.key_at, error).as_line())
+    except CommandError as error:
+        fail(
+            f"the tables of the database cannot be brought up to date: {error}; if a newer version has changed them, "
+            "take that one, or restore the backup from before it"
+        )
     except SQLAlchemyError as error:
         fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")
     return harvester

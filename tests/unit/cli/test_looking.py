@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from cli_tools import NOW, CommandLine
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from harvester.core.clock import utc_now
 from harvester.core.files import File, FileKind, FileStatus
@@ -262,11 +262,19 @@ def test_without_a_database_none_is_made(call: CommandLine):
     assert not (call.place / "harvester.db").exists()
 
 
-def test_tables_of_another_version_are_not_read(call: CommandLine):
+def test_a_database_without_tables_is_said(call: CommandLine):
     (call.place / "harvester.db").touch()
     result = call("status")
     assert result.exit_code == 1
-    assert "start `harvester run` of this version once" in result.stderr
+    assert "no tables of Harvester yet; `harvester run` makes them" in result.stderr
+
+
+def test_tables_of_another_version_are_not_read(call: CommandLine, db: Database):
+    with db.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    result = call("status")
+    assert result.exit_code == 1
+    assert "if it is newer than the one that has run, start `harvester run` once" in result.stderr
 
 
 def test_a_file_that_is_no_database_is_said(call: CommandLine):

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from cli_tools import CommandLine
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from harvester.cli.main import app
 from harvester.cli.signals import StopSignals
+from harvester.store.engine import Database
 
 
 @pytest.fixture
@@ -68,8 +70,8 @@ class TestThatCannotStart:
         assert f"{call.config}:3: master.workDir: {call.place}/work cannot be made: " in result.stderr
 
     def test_a_credential_that_cannot_be_read(self, call: CommandLine):
-        text = call.config.read_text().replace("http:", "https:")
-        call.config.write_text(f"{text}cert_file = /nonexistent/proxy\nkey_file = /nonexistent/proxy\n")
+        settings = call.config.read_text().replace("http:", "https:")
+        call.config.write_text(f"{settings}cert_file = /nonexistent/proxy\nkey_file = /nonexistent/proxy\n")
         result = call("run")
         assert result.exit_code == 1
         line = call.config.read_text().splitlines().index("cert_file = /nonexistent/proxy") + 1
@@ -80,6 +82,14 @@ class TestThatCannotStart:
         result = call("run")
         assert result.exit_code == 1
         assert "the database cannot be used" in result.stderr
+
+    def test_tables_that_a_newer_version_has_changed(self, call: CommandLine, db: Database):
+        with db.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        result = call("run")
+        assert result.exit_code == 1
+        assert "cannot be brought up to date: Can't locate revision identified by '9999'" in result.stderr
+        assert "restore the backup from before it" in result.stderr
 
 
 class Running:
