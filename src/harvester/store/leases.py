@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, insert, literal, or_, select, update
 
 from harvester.store.schema import duties, event_requests, jobs, owners, queues, worker_logs, workers
 from harvester.store.selection import Selection, Values
@@ -188,6 +188,9 @@ def next_due(
 ) -> datetime | None:
     """When the next row of this kind of work is due, held ones when their claim runs out; None if there is none.
 
+    The first row in the order of the index is looked for: a least value under conditions is found by MariaDB only when
+    it has looked at all rows.
+
     Args:
         connection: any transaction.
         pair: the kind of work.
@@ -195,7 +198,7 @@ def next_due(
         where: what the rows must be besides.
         besides: rows of these queues do not count.
     """
-    query = select(func.min(pair.due)).where(*where)
+    query = select(pair.due).where(pair.due.is_not(None), *where).order_by(pair.due).limit(1)
     if phase is not None:
         query = query.where(pair.table.c.phase == phase)
     if pair in {QUEUE_FETCH, QUEUE_SIZE}:
