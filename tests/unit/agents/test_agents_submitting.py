@@ -12,7 +12,7 @@ from harvester.agents.killer import Killer
 from harvester.agents.propagator import JobPropagator, Told
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.sizer import Sizer
-from harvester.agents.submitter import Submitter
+from harvester.agents.submitter import Submitter, SubmitUnit
 from harvester.core.clock import MOST_APART
 from harvester.core.jobs import JobStatus, JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
@@ -317,9 +317,8 @@ def test_what_others_have_taken_over_is_neither_fed_nor_submitted(world: World, 
     assert world.worker(1).status is WorkerStatus.PENDING
 
 
-def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
-    world: World, intended: Callable[[int], list[int]]
-):
+def overtaken(world: World, intended: Callable[[int], list[int]]) -> tuple[Submitter, SubmitUnit]:
+    """A submitter whose worker is submitted by another process while it has it in hand."""
     intended(1)
     submitter = Submitter(world.instance)
     (unit,) = world.claim(submitter)
@@ -328,6 +327,13 @@ def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
         world.work(Reconciler)
         world.clock.forward(minutes=2)
     world.work(Submitter)
+    return submitter, unit
+
+
+def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
+    world: World, intended: Callable[[int], list[int]]
+):
+    submitter, unit = overtaken(world, intended)
     assert world.worker(1).batch_id == "batch-1"
     world.finish(submitter, unit, [Submitted("late")])
     assert world.resource.killed == [(1, "late")]
@@ -337,14 +343,7 @@ def test_a_batch_job_whose_worker_runs_as_another_meanwhile_is_killed(
 def test_a_late_batch_job_that_cannot_be_killed_is_named(
     world: World, intended: Callable[[int], list[int]], monkeypatch: pytest.MonkeyPatch
 ):
-    intended(1)
-    submitter = Submitter(world.instance)
-    (unit,) = world.claim(submitter)
-    free_all(world)
-    for _ in range(2):
-        world.work(Reconciler)
-        world.clock.forward(minutes=2)
-    world.work(Submitter)
+    submitter, unit = overtaken(world, intended)
     monkeypatch.setattr(world.resource, "kill", lambda some: [Later("no answer") for _ in some])
     with capture_logs() as lines:
         world.finish(submitter, unit, [Submitted("late")])
