@@ -18,15 +18,10 @@ from typing import Final
 
 _NEEDED: Final = (
     "harvester.cli.main",
-    "harvester.cli.loading",
-    "harvester.cli.processes",
-    "harvester.cli.signals",
-    "harvester.logs",
     "harvester.plugins.data.dummy",
     "harvester.plugins.messengers.shared_file",
     "harvester.plugins.workermakers.simple",
-    "harvester.service",
-    "stamina",
+    "harvester.startup.launch",
 )
 _DRIVERS: Final = {
     "sqlite": (),

@@ -9,9 +9,9 @@ import logging
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from logging.handlers import RotatingFileHandler, TimedRotatingFileHandler, WatchedFileHandler
+from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import structlog
 from structlog.dev import ConsoleRenderer, plain_traceback
@@ -22,6 +22,7 @@ from harvester.config.instance_sections import LoggerSettings
 from harvester.config.places import why_unwritable
 from harvester.config.service import Settings
 from harvester.core.masking import masked
+from harvester.rotation import BySize, ByTime
 
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
@@ -114,17 +115,23 @@ def area_of(logger: str, agent: str = "") -> str:
     return name if room == "plugins" and name else _MASTER
 
 
-def set_up_logs(settings: Settings) -> None:
-    """Send the lines of this process where the configuration says."""
+def set_up_logs(settings: Settings, output: Path | None = None) -> None:
+    """Send the lines of this process where the configuration says.
+
+    Args:
+        settings: with `[logger]`.
+        output: a file in place of standard error, for a daemon.
+    """
     levels = _Levels(settings)
-    stderr = _stderr_handler()
+    on_terminal = output is None and sys.stderr.isatty()
+    stderr = _stderr_handler(output.open("a", encoding="utf-8") if output else sys.stderr, on_terminal=on_terminal)
     handlers: list[logging.Handler] = [stderr]
     problem = ""
     if settings.logger.logdir:
         problem = why_unwritable(Path(settings.logger.logdir))
         if not problem:
             handlers.append(AreaFiles(settings.logger))
-            stderr.setLevel(logging.INFO if sys.stderr.isatty() else logging.WARNING)
+            stderr.setLevel(logging.INFO if on_terminal else logging.WARNING)
     for handler in handlers:
         handler.addFilter(levels.allow)
     logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
@@ -216,11 +223,11 @@ class _Unrotated(_RaisingMixin, WatchedFileHandler):
     """Follows a rotation made by others."""
 
 
-class _BySize(_RaisingMixin, RotatingFileHandler):
+class _BySize(_RaisingMixin, BySize):
     """Rotates at a size."""
 
 
-class _ByTime(_RaisingMixin, TimedRotatingFileHandler):
+class _ByTime(_RaisingMixin, ByTime):
     """Rotates after a time."""
 
 
@@ -234,16 +241,25 @@ def _open_log(path: Path, settings: LoggerSettings) -> logging.Handler:
     return _Unrotated(path, encoding="utf-8")
 
 
+def roll_over(settings: LoggerSettings) -> None:
+    """Begin new log files; the old ones are kept as after a rotation, with numbers, the youngest with 1."""
+    kept = max(settings.rotating_backup_count, 1)
+    for file in Path(settings.logdir).glob("panda-*.log") if settings.logdir else ():
+        for number in range(kept, 0, -1):
+            older = file.with_name(f"{file.name}.{number - 1}") if number > 1 else file
+            if older.exists():
+                older.replace(file.with_name(f"{file.name}.{number}"))
+
+
 def area_of_record(record: logging.LogRecord) -> str:
     """The area of a line on its way to the handlers."""
     agent = record.msg.get("agent", "") if isinstance(record.msg, dict) else ""
     return area_of(record.name, str(agent))
 
 
-def _stderr_handler() -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
-    terminal = sys.stderr.isatty()
-    renderer = ConsoleRenderer(exception_formatter=plain_traceback) if terminal else _as_line
+def _stderr_handler(stream: TextIO, *, on_terminal: bool) -> logging.Handler:
+    handler = logging.StreamHandler(stream)
+    renderer = ConsoleRenderer(exception_formatter=plain_traceback) if on_terminal else _as_line
     handler.setFormatter(_formatter(renderer))
     return handler
 

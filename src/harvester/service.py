@@ -272,6 +272,16 @@ class Harvester:
         ]
         return [*signs_of(self.runners, self.db), *loops]
 
+    @property
+    def silence(self) -> float:
+        """Seconds since the housekeeper last began a round, whether that went well or not; 0 before the start."""
+        began = self._rounds_ended.get("housekeeper")
+        return 0.0 if began is None else time.monotonic() - began
+
+    def has_looked_everywhere(self) -> bool:
+        """Whether every agent has looked for work since the start, and taken what there was."""
+        return all(runner.has_looked or not runner.is_on for runner in self.runners)
+
     def start(self) -> None:
         """Take over from dead predecessors and let the agents work.
 

@@ -119,11 +119,11 @@ class Site:
 
     # ---- the process
 
-    def start(self, kill_at: str = "", freeze_at: str = "") -> None:
+    def start(self, *options: str, kill_at: str = "", freeze_at: str = "") -> None:
         """Start Harvester; it dies by SIGKILL, or is stopped by SIGSTOP, when it comes to a point."""
         traps = {"HARVESTER_KILL_AT": kill_at, "HARVESTER_FREEZE_AT": freeze_at}
         environment = {**_neutral_environment(), **self.environment, **traps}
-        command = [*RUN, "--config", self.configuration, "--queues", self.queue_file]
+        command = [*RUN, "--config", self.configuration, "--queues", self.queue_file, *options]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -177,6 +177,16 @@ class Site:
         self._signal(signal.SIGKILL)
         self.await_end()
         self._deaths.append(time.time())
+
+    def reload(self) -> None:
+        """Order Harvester to begin anew, as a service manager does."""
+        self._signal(signal.SIGHUP)
+
+    @property
+    def pid(self) -> int:
+        """Of the Harvester that was started last."""
+        assert self._process
+        return self._process.pid
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:

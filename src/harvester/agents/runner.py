@@ -98,6 +98,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
     ) -> None:
         self.agent = agent
         self.health = Health()
+        self.has_looked = False
         self._db = db
         self._owner = owner
         self._is_alive = is_alive
@@ -199,6 +200,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
                 self._stopping.wait(_RETRY_LAST)
                 continue
             self._begin(units)
+            self.has_looked = True
             if nap > 0:
                 self._wake.wait(nap)
 

@@ -8,12 +8,12 @@ from typing import Final
 
 import typer
 
-from harvester.cli.fetched import outside_of
-from harvester.cli.plugin_checks import check_plugin
-from harvester.cli.settings_checks import check_settings
 from harvester.cli.shown import number_of
 from harvester.config.check import check
 from harvester.config.findings import Finding, Severity
+from harvester.startup.fetched import outside_of
+from harvester.startup.plugin_checks import check_plugin
+from harvester.startup.settings_checks import check_settings
 
 _COLOURS: Final = {
     Severity.ERROR: typer.colors.RED,

@@ -7,12 +7,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from harvester.cli.loading import settings_of
-from harvester.cli.settings_checks import missing_driver
 from harvester.config.places import is_file
 from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
 from harvester.service import database_url
+from harvester.startup.loading import settings_of
+from harvester.startup.settings_checks import missing_driver
 from harvester.store import migrate
 from harvester.store.engine import Database, StoreUnavailableError
 

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from harvester.cli.loading import NO_TROUBLES, QueueTroubles
 from harvester.cli.overview import QueueOverview, text_of, words_of_left_out
 from harvester.cli.shown import cell, counts, moment, number_of
 from harvester.core.workers import Worker, WorkerStatus
+from harvester.startup.loading import NO_TROUBLES, QueueTroubles
 from harvester.store.history import Event
 from harvester.store.queues import Note
 from harvester.store.schema import JobPhase, WorkerPhase

@@ -12,11 +12,11 @@ import typer
 from sqlalchemy import Connection
 
 from harvester.cli.database import writing
-from harvester.cli.loading import queue_troubles
 from harvester.cli.overview import words_of_unknown
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
+from harvester.startup.loading import queue_troubles
 from harvester.store import holds, moments, queues
 
 Config = Sequence[Path] | None

@@ -12,7 +12,6 @@ from harvester.cli.database import reading
 from harvester.cli.explaining import explain_job as words_of_job
 from harvester.cli.explaining import explain_queue as words_of_queue
 from harvester.cli.explaining import explain_worker as words_of_worker
-from harvester.cli.loading import NO_TROUBLES, QueueTroubles, left_out_now, queue_troubles
 from harvester.cli.overview import (
     QueueOverview,
     look_at_queues,
@@ -27,6 +26,7 @@ from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.jobs import Job, JobStatus
 from harvester.core.workers import Worker, WorkerStatus
+from harvester.startup.loading import NO_TROUBLES, QueueTroubles, left_out_now, queue_troubles
 from harvester.store import jobs, views, workers
 
 Config = Sequence[Path] | None

@@ -8,7 +8,7 @@ from harvester.cli.check import check
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
 from harvester.cli.groups import job_app, queue_app, worker_app
-from harvester.cli.operators import OperatorGroup
+from harvester.cli.operators import OperatorGroup, show_version
 from harvester.cli.run import run
 from harvester.cli.status import status
 
@@ -21,19 +21,11 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"harvester {version('harvester')}")
-        raise typer.Exit
-
-
 @app.callback()
 def main(
     *,
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show the version")
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="show the version")
     ] = False,
 ) -> None:
     """Take jobs from a PanDA server, hold the right number of workers, and bring every result home."""

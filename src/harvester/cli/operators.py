@@ -27,6 +27,15 @@ def fail(message: str, *, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
+def show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with the option's value
+    """The option `--version`."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"harvester {version('harvester')}")
+        raise typer.Exit
+
+
 def _in_words(message: str) -> str:
     """What the framework says of an argument, without the words of the library that checked it."""
     message, _, _ = message.partition(", unable to parse")

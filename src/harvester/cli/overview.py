@@ -9,13 +9,13 @@ import typer
 from sqlalchemy import Connection
 
 from harvester.cli.hosts import print_credentials, print_measurements
-from harvester.cli.loading import QueueTroubles
-from harvester.cli.processes import Process, list_processes
 from harvester.cli.shown import cell, counts, moment, print_table
 from harvester.config.findings import nearest
 from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
+from harvester.startup.loading import QueueTroubles
+from harvester.startup.processes import Process, list_processes
 from harvester.store import cache, credentials, holds, jobs, measurements, queues, worker_counts
 from harvester.store.cache import CacheState
 from harvester.store.credentials import CredentialRecord

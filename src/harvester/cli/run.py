@@ -1,153 +1,69 @@
-"""`harvester run`: the service in the foreground."""
+"""`harvester run`: the service, in the foreground or as a daemon, with one process or several."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Final, TypeVar
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from harvester.cli.operators import ConfigOption, QueuesOption, fail
+from harvester.cli.operators import ConfigOption, QueuesOption, fail, show_version
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from harvester.cli.loading import Configuration
-    from harvester.cli.signals import StopSignals
-    from harvester.config.service import Settings
-    from harvester.service import Harvester
-    from harvester.store.engine import Database
-
-T = TypeVar("T")
-
-_RETRY_SECONDS: Final = 3.0
-_STOP_SECONDS: Final = 25.0
-"""How long work in hand may take after the order to stop; a clean stop takes less than 30 s in all."""
-
-
-def run(config: ConfigOption = None, queues: QueuesOption = None) -> None:
-    """Run the service in the foreground. SIGTERM, SIGHUP or Ctrl-C stops it cleanly, a second one at once."""
-    from harvester.cli.signals import StopSignals
-
-    stop = StopSignals()  # before the imports that take their time
-    import stamina
-
-    from harvester.cli.loading import load
-    from harvester.logs import set_up_logs
-
-    configuration = load(config, queues)
-    set_up_logs(configuration.settings)
-    stamina.instrumentation.set_on_retry_hooks([])  # what is retried and why is logged by those who ask
-    _log_start(configuration)
-    _log_findings(configuration)
-    harvester = _started(configuration, stop)
-    stop.wait()
-    harvester.stop(_STOP_SECONDS)
-    if harvester.watcher.has_ended_the_process:
-        raise typer.Exit(1)  # not an end that was wished for: whoever watches over the service starts it again
+Processes = Annotated[int, typer.Option(min=1, help="so many equal processes that share the work")]
+Daemon = Annotated[bool, typer.Option("--daemon", help="leave the terminal once it is at work")]
+Foreground = Annotated[bool, typer.Option("--foreground", help="stay in the terminal; the default")]
+PidFileOption = Annotated[
+    Path | None, typer.Option("--pid-file", "--pid", metavar="FILE", help="holds the pid, and is locked meanwhile")
+]
+HostnameFile = Annotated[
+    Path | None, typer.Option("--hostname-file", "--hostname_file", metavar="FILE", help="gets the name of this host")
+]
+RotateLog = Annotated[bool, typer.Option("--rotate-log", "--rotate_log", help="begin new log files")]
+Single = Annotated[bool, typer.Option("--single", help="let every agent look for work once, and end")]
+Check = Annotated[bool, typer.Option("--check", help="only find out whether the service could start")]
+Version = Annotated[
+    bool, typer.Option("--version", callback=show_version, is_eager=True, help="show the version, and end")
+]
+ParentLineOption = Annotated[int | None, typer.Option(hidden=True)]
+Listener = Annotated[list[int] | None, typer.Option(hidden=True)]
 
 
-def _log_findings(configuration: Configuration) -> None:
-    import structlog
+def run(
+    config: ConfigOption = None,
+    queues: QueuesOption = None,
+    *,
+    processes: Processes = 1,
+    daemon: Daemon = False,
+    foreground: Foreground = False,
+    pid_file: PidFileOption = None,
+    hostname_file: HostnameFile = None,
+    rotate_log: RotateLog = False,
+    single: Single = False,
+    check: Check = False,
+    version: Version = False,  # noqa: ARG001 (its callback has ended the program)
+    parent_line: ParentLineOption = None,
+    listener: Listener = None,
+) -> None:
+    """Run the service. SIGTERM, SIGUSR2 or Ctrl-C stops it cleanly, a second one at once; SIGHUP has it begin anew."""
+    from harvester.startup.orders import Orders
 
-    from harvester.config.findings import Severity
+    orders = Orders()  # before the imports that take their time
+    if daemon and foreground:
+        fail("--daemon and --foreground exclude each other", code=2)
+    if single and (daemon or processes > 1):
+        fail("--single is for one process in the foreground", code=2)
+    from harvester.startup.launch import Launch, launch
 
-    log = structlog.get_logger("harvester.config")
-    tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.debug}
-    for finding in configuration.findings:
-        tell[finding.severity](finding.as_line())
-    if not configuration.queues.active:
-        log.warning("no queue is served: see the queue configuration and [qconf] queueList")
-
-
-def _started(configuration: Configuration, stop: StopSignals) -> Harvester:
-    from alembic.util import CommandError
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from harvester.cli.settings_checks import credential_finding, missing_driver
-    from harvester.panda.errors import CredentialError
-    from harvester.service import Harvester, open_database
-
-    settings = configuration.settings
-    _require_places(configuration)
-    if missing := missing_driver(settings.db.engine):
-        fail("; ".join(missing))
-    try:
-        db = _patiently(stop, lambda: open_database(settings))
-        _warn_of_others(settings, db)
-        harvester = Harvester(settings, configuration.queues, configuration.loader, db=db)
-        _patiently(stop, harvester.start)
-    except CredentialError as error:
-        fail(credential_finding(settings, configuration.key_at, error).as_line())
-    except CommandError as error:
-        fail(
-            f"the tables of the database cannot be brought up to date: {error}; if a newer version has changed them, "
-            "take that one, or restore the backup from before it"
-        )
-    except SQLAlchemyError as error:
-        fail(f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]")
-    return harvester
-
-
-def _log_start(configuration: Configuration) -> None:
-    from importlib.metadata import version
-
-    import structlog
-
-    from harvester.service import database_url
-
-    settings = configuration.settings
-    structlog.get_logger("harvester.service").info(
-        "starting",
-        version=version("harvester"),
-        instance=settings.master.harvester_id,
-        configuration=", ".join(configuration.files),
-        database=database_url(settings).render_as_string(hide_password=True),
-        state=settings.master.work_dir,
-        server=settings.pandacon.server_url,
+    asked = Launch(
+        config=[file.absolute() for file in config or ()],
+        queues=queues and queues.absolute(),
+        processes=processes,
+        is_daemon=daemon,
+        pid_file=pid_file and pid_file.absolute(),
+        hostname_file=hostname_file,
+        rotates_logs=rotate_log,
+        is_single=single,
+        is_check=check,
+        parent_line=parent_line,
+        listeners=listener or (),
     )
-
-
-def _warn_of_others(settings: Settings, db: Database) -> None:
-    """Several processes may share a database server; with SQLite they only hinder each other."""
-    if settings.db.engine != "sqlite":
-        return
-    import structlog
-
-    from harvester.cli.processes import list_processes
-    from harvester.core.clock import utc_now
-
-    with db.read() as connection:
-        others = [each for each in list_processes(connection, utc_now()) if each.alive]
-    for other in others:
-        structlog.get_logger("harvester.service").warning(
-            "another process of this instance runs on the same SQLite database; stop one of the two, "
-            "or use [db] engine = mariadb or postgresql",
-            host=other.host,
-            pid=other.pid,
-        )
-
-
-def _require_places(configuration: Configuration) -> None:
-    """The directories that the service writes into are there and can be written."""
-    from harvester.cli.settings_checks import place_error, places_written
-    from harvester.config.places import why_unwritable
-
-    for (section, key), place in places_written(configuration.settings).items():
-        if why := why_unwritable(place):
-            fail(place_error(configuration.key_at, section, key, place, why).as_line())
-
-
-def _patiently(stop: StopSignals, attempt: Callable[[], T]) -> T:
-    """The result of something that needs the database, which is waited for until the order to stop."""
-    import structlog
-
-    from harvester.store.engine import StoreUnavailableError
-
-    log = structlog.get_logger("harvester.service")
-    while True:
-        try:
-            return attempt()
-        except StoreUnavailableError as error:
-            log.warning("not started yet", reason=str(error), retry_seconds=_RETRY_SECONDS)
-        if stop.wait(_RETRY_SECONDS):
-            raise typer.Exit
+    if code := launch(asked, orders):
+        raise typer.Exit(code)

@@ -85,12 +85,14 @@ class Master(Section):
     """`[master]`: who this instance is."""
 
     unused: ClassVar[Mapping[str, str]] = {
-        "uname": "the service runs as the user who starts it",
-        "gname": "the service runs as the user who starts it",
         "loggername": "log names are fixed",
         "debugger_port": "there is no remote debugger",
     }
 
+    uname: Annotated[Text | None, Field(alias="uname")] = None
+    """Account of the service, by name or number, when root starts it; otherwise it runs as whoever starts it."""
+    gname: Annotated[Text | None, Field(alias="gname")] = None
+    """Its group, likewise; the account's own when not set."""
     harvester_id: Annotated[InstanceName, Field(alias="harvester_id")]
     """Name of this instance, registered in the PanDA server; the same on all hosts that share one database."""
     work_dir: FilePath = "harvester"

@@ -8,8 +8,8 @@ import trustme
 from cli_tools import QUEUE, CommandLine
 from typer.testing import CliRunner
 
-from harvester.cli.loading import load
 from harvester.cli.main import app
+from harvester.startup.loading import load
 
 CERTIFICATE = trustme.CA().issue_cert("localhost")
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"

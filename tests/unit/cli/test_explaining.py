@@ -4,12 +4,12 @@ import pytest
 from cli_tools import NOW
 
 from harvester.cli.explaining import explain_job, explain_queue, explain_worker
-from harvester.cli.loading import QueueTroubles
 from harvester.cli.overview import QueueOverview
 from harvester.config.unserved import HAS_ERROR
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import Worker, WorkerStatus
+from harvester.startup.loading import QueueTroubles
 from harvester.store.queues import Note
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.views import JobView, WorkerView

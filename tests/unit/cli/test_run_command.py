@@ -1,12 +1,8 @@
-import os
 import queue
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,38 +11,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from harvester.cli.main import app
-from harvester.cli.signals import StopSignals
 from harvester.store.engine import Database
-
-
-@pytest.fixture
-def stop() -> Iterator[StopSignals]:
-    """Signals of this process are caught for the test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    yield StopSignals()
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_is_an_order_to_stop(stop: StopSignals, number: signal.Signals):
-    assert not stop.wait(0)
-    os.kill(os.getpid(), number)
-    assert stop.wait(60)
-    assert stop.wait(0)
-
-
-def test_an_order_that_interrupts_nobody_is_heard(stop: StopSignals):
-    """The kernel may give a signal to another thread than the one that waits."""
-
-    def take_it() -> None:
-        time.sleep(0.1)  # until the other one waits; it would only be easier otherwise
-        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
-
-    thread = threading.Thread(target=take_it)
-    thread.start()
-    assert stop.wait(20)
-    thread.join()
 
 
 @pytest.mark.usefixtures("own_logging")
@@ -90,6 +55,19 @@ class TestThatCannotStart:
         assert result.exit_code == 1
         assert "cannot be brought up to date: Can't locate revision identified by '9999'" in result.stderr
         assert "restore the backup from before it" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--daemon", "--foreground"), "exclude each other"),
+        (("--single", "--processes", "2"), "for one process"),
+    ],
+)
+def test_what_cannot_be_together(call: CommandLine, words: tuple[str, ...], says: str):
+    result = call("run", *words)
+    assert result.exit_code == 2
+    assert says in result.stderr
 
 
 class Running:

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from harvester.cli.loading import load
 from harvester.clients import panda_client
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
@@ -17,6 +16,7 @@ from harvester.panda.devserver import DevServer
 from harvester.panda.errors import CredentialError
 from harvester.panda.reports import WorkerReport
 from harvester.service import Harvester, database_url, open_database, plugin_context
+from harvester.startup.loading import load
 from harvester.store import workers
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Final
 
 from harvester.cli.demo.plan import QUEUE, Plan
-from harvester.cli.loading import load
 from harvester.core.clock import utc_now
 from harvester.core.workers import Worker
 from harvester.plugins.api import Gone, PluginSettings, Resource, Seen
 from harvester.plugins.pool import PluginPool
 from harvester.service import database_url, plugin_context
+from harvester.startup.loading import load
 from harvester.store import workers
 from harvester.store.engine import Database
 

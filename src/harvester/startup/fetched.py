@@ -3,13 +3,13 @@
 from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.agents.facts import QUEUES
-from harvester.cli.settings_checks import missing_driver
 from harvester.config.cache_lines import QUEUE_CONFIGURATION
 from harvester.config.places import is_file
 from harvester.config.queue_loader import NOTHING, Outside
 from harvester.config.service import Settings
 from harvester.core.facts import read_queues
 from harvester.service import database_url
+from harvester.startup.settings_checks import missing_driver
 from harvester.store import cache
 from harvester.store.cache import CacheKey
 from harvester.store.engine import Database, StoreUnavailableError

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from harvester.cli.fetched import outside_of
-from harvester.cli.plugin_checks import check_plugin_at_start
 from harvester.config.check import find_queues
 from harvester.config.findings import Finding, Location, Severity
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded, Settings, load_settings
 from harvester.core.errors import HarvesterError
+from harvester.startup.fetched import outside_of
+from harvester.startup.plugin_checks import check_plugin_at_start
 
 
 class UnusableConfigurationError(HarvesterError):

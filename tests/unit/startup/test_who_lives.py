@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harvester.cli.processes import list_processes
 from harvester.plugins.local.processes import birth_of
+from harvester.startup.processes import list_processes
 from harvester.store import leases, migrate, moments
 from harvester.store.engine import Database, sqlite_url
 

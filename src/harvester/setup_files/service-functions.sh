@@ -1,0 +1,104 @@
+# What the service scripts of Harvester share; sourced by them. LSB exit codes:
+#   start, stop, reload  0 done, or nothing to do · 1 failed · 2 no such action · 5 not installed · 6 not configured ·
+#                        7 not running
+#   status               0 runs · 1 dead, but there is a pid file · 2 dead, but there is a lock file · 3 does not run
+#
+# A script sets NAME, PIDFILE, LOCKFILE and MARK, a word of the command line of its process, and defines launch (starts
+# the service), launch_in_foreground and ask_to_reload.
+
+STOP_SECONDS=${STOP_SECONDS:-40}
+
+# configuration_of HOME : the settings of the installation, exported for whatever is started
+configuration_of() {
+    if [ ! -r "$1/etc/sysconfig/panda_harvester" ]; then
+        echo "$NAME: $1/etc/sysconfig/panda_harvester cannot be read; 'harvester init' writes it" >&2
+        exit 6
+    fi
+    . "$1/etc/sysconfig/panda_harvester"
+    [ -x "$VIRTUAL_ENV/bin/harvester" ] || { echo "$NAME: there is no $VIRTUAL_ENV/bin/harvester" >&2; exit 5; }
+}
+
+# pid_of_service : the pid if the service runs; a pid that another program has by now does not count
+pid_of_service() {
+    local pid=
+    [ -r "$PIDFILE" ] && read -r pid <"$PIDFILE"
+    [ -n "$pid" ] && command_line_of "$pid" | grep -q -- "$MARK" && echo "$pid"
+}
+
+# command_line_of PID : of a process; nothing for a zombie, and if there is none
+command_line_of() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null; }
+
+# until_ended PID SECONDS : whether the process has ended by then
+until_ended() {
+    local tenths=$(($2 * 10))
+    while [ -n "$(command_line_of "$1")" ]; do
+        [ $((tenths -= 1)) -ge 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+# until_running SECONDS : whether the service has written its pid by then
+until_running() {
+    local tenths=$(($1 * 10))
+    until pid_of_service >/dev/null; do
+        [ $((tenths -= 1)) -ge 0 ] || return 1
+        sleep 0.1
+    done
+}
+
+start() {
+    pid_of_service >/dev/null && { echo "$NAME runs already"; return 0; }
+    mkdir -p "$(dirname "$PIDFILE")" "$(dirname "$LOCKFILE")" "$LOG_DIR" || return 1
+    if launch; then
+        : >"$LOCKFILE"
+        echo "$NAME started, pid $(pid_of_service)"
+    else
+        echo "$NAME could not be started; see $LOG_DIR" >&2
+        return 1
+    fi
+}
+
+stop() {
+    local pid; pid=$(pid_of_service)
+    if [ -n "$pid" ]; then
+        kill -TERM "$pid" || return 1
+        if ! until_ended "$pid" "$STOP_SECONDS"; then
+            echo "$NAME did not stop within $STOP_SECONDS s and is killed; nothing is lost by that" >&2
+            kill -KILL "$pid"
+            until_ended "$pid" 5 || return 1
+        fi
+        echo "$NAME stopped"
+    else
+        echo "$NAME does not run"
+    fi
+    rm -f "$PIDFILE" "$LOCKFILE"
+}
+
+reload() {
+    local pid; pid=$(pid_of_service)
+    [ -n "$pid" ] || { echo "$NAME does not run" >&2; return 7; }
+    ask_to_reload "$pid" && echo "$NAME reloads"
+}
+
+status() {
+    local pid; pid=$(pid_of_service)
+    [ -z "$pid" ] || { echo "$NAME runs, pid $pid"; return 0; }
+    [ ! -s "$PIDFILE" ] || { echo "$NAME is dead, but there is $PIDFILE"; return 1; }
+    [ ! -e "$LOCKFILE" ] || { echo "$NAME is dead, but there is $LOCKFILE"; return 2; }
+    echo "$NAME does not run"
+    return 3
+}
+
+# act ACTION : what every service script does in the end
+act() {
+    case ${1:-} in
+        start) start ;;
+        stop) stop ;;
+        status) status ;;
+        reload|force-reload) reload ;;
+        restart) stop && start ;;
+        condrestart|try-restart) pid_of_service >/dev/null || return 0; stop && start ;;
+        runfg) mkdir -p "$(dirname "$PIDFILE")" "$LOG_DIR" && launch_in_foreground ;;
+        *) echo "usage: $0 start|stop|status|reload|restart|condrestart|runfg" >&2; return 2 ;;
+    esac
+}

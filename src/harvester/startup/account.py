@@ -1,0 +1,94 @@
+"""The account that the service runs under: `[master] uname` and `gname`, where root starts it (core reference §1.3)."""
+
+import grp
+import os
+import pwd
+from dataclasses import dataclass
+from typing import Final
+
+from harvester.config.instance_sections import Master
+from harvester.core.errors import HarvesterError
+
+_OWN_FILES: Final = (os.__file__, __file__)
+
+
+class AccountError(HarvesterError):
+    """The account that is wanted is not there, or cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who the service is to be.
+
+    Attributes:
+        user: its name.
+        group: the group that its files get.
+    """
+
+    user: str
+    uid: int
+    gid: int
+    home: str
+
+
+def account_to_become(master: Master) -> Account | None:
+    """The account that root wants for the service; None if this process stays what it is.
+
+    Raises:
+        AccountError: there is no such user or group.
+    """
+    if os.geteuid() != 0 or not master.uname:
+        return None
+    user = _user(master.uname)
+    gid = _group(master.gname) if master.gname else user.pw_gid
+    return Account(user.pw_name, user.pw_uid, gid, user.pw_dir)
+
+
+def become(account: Account) -> None:
+    """Be that account from now on, with its groups and home, without a way back.
+
+    Raises:
+        AccountError: that is not possible, or the account cannot read Harvester itself.
+    """
+    try:
+        os.initgroups(account.user, account.gid)
+        os.setresgid(account.gid, account.gid, account.gid)
+        os.setresuid(account.uid, account.uid, account.uid)
+    except OSError as error:
+        raise AccountError(f"cannot become the user {account.user} of [master] uname: {error.strerror}") from error
+    if os.getresuid() != (account.uid,) * 3 or os.getresgid() != (account.gid,) * 3:
+        raise AccountError(f"the user {account.user} of [master] uname could not be taken over completely")
+    os.environ.update(HOME=account.home, USER=account.user, LOGNAME=account.user)
+    for file in _OWN_FILES:
+        if not os.access(file, os.R_OK):
+            raise AccountError(
+                f"the user {account.user} of [master] uname cannot read {file}; install Python and Harvester where "
+                "everybody may enter all directories above"
+            )
+
+
+def _user(name: str) -> pwd.struct_passwd:
+    """By name, or by number as other service files allow it."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        pass
+    try:
+        return pwd.getpwuid(int(name))
+    except (KeyError, ValueError):
+        raise AccountError(
+            f"[master] uname: there is no user {name} on this machine; make the account, or name another one"
+        ) from None
+
+
+def _group(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        pass
+    try:
+        return grp.getgrgid(int(name)).gr_gid
+    except (KeyError, ValueError):
+        raise AccountError(
+            f"[master] gname: there is no group {name} on this machine; make the group, or name another one"
+        ) from None

@@ -1,0 +1,200 @@
+"""One start of the service on the command line, from what was asked for to the exit code."""
+
+import faulthandler
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NoReturn
+
+import structlog
+
+from harvester.config.places import why_unwritable
+from harvester.config.service import Settings
+from harvester.core.errors import HarvesterError
+from harvester.logs import roll_over
+from harvester.startup.account import account_to_become, become
+from harvester.startup.children import ParentLine
+from harvester.startup.daemon import detach
+from harvester.startup.loading import Configuration, load, settings_of
+from harvester.startup.orders import SIGNALS, Order, Orders
+from harvester.startup.parent import Parent
+from harvester.startup.pid_file import PidFile, take
+from harvester.startup.serving import STOP_SECONDS, serve, serve_once
+from harvester.startup.starting import OrderedError, introduce, prepare, require_places, start
+from harvester.startup.states import State, Tell, to_all
+from harvester.startup.systemd import Manager
+
+log = structlog.get_logger("harvester.service")
+
+_OUTPUT: Final = "panda_harvester_stderr.log"
+"""Where a daemon's standard output and error go, in `logdir`, without that in `workDir` (core reference §7.3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What was asked for.
+
+    Attributes:
+        config: main configuration files, instead of the search path.
+        queues: the queue configuration, instead of `[qconf] configFile`.
+        processes: how many that do the work.
+        is_daemon: leave the terminal.
+        pid_file: file with the pid.
+        hostname_file: file with the name of this host.
+        rotates_logs: begin new log files.
+        is_single: every agent looks for work once, and that is the end.
+        is_check: only find out whether the service could start.
+        parent_line: in a child, its end of the line to its parent.
+        listeners: inherited sockets that listen already.
+    """
+
+    config: Sequence[Path] = ()
+    queues: Path | None = None
+    processes: int = 1
+    is_daemon: bool = False
+    pid_file: Path | None = None
+    hostname_file: Path | None = None
+    rotates_logs: bool = False
+    is_single: bool = False
+    is_check: bool = False
+    parent_line: int | None = None
+    listeners: Sequence[int] = ()
+
+    def words(self) -> list[str]:
+        """The command that goes on as this one, in a process that has the same files and account."""
+        words = [sys.executable, "-P", "-m", "harvester", "run"]
+        words += [word for file in self.config for word in ("--config", str(file))]
+        words += ["--queues", str(self.queues)] if self.queues else []
+        words += ["--pid-file", str(self.pid_file)] if self.pid_file and self.parent_line is None else []
+        words += ["--parent-line", str(self.parent_line)] if self.parent_line is not None else []
+        return [*words, *(word for handle in self.listeners for word in ("--listener", str(handle)))]
+
+    def load(self) -> Configuration:
+        """The configuration as it is now.
+
+        Raises:
+            UnusableConfigurationError: it has errors.
+        """
+        return load(self.config, self.queues)
+
+
+def launch(asked: Launch, orders: Orders) -> int:
+    """Run the service until it is told to stop; the exit code.
+
+    Raises:
+        HarvesterError: it cannot start; the message says what to correct.
+    """
+    faulthandler.register(signal.SIGUSR1, file=2)  # whoever wonders what it does is told where its threads are
+    held = _take_over(asked)
+    try:
+        return _run(asked, orders, Manager(), held)
+    finally:
+        if held:
+            held.remove()
+
+
+def _take_over(asked: Launch) -> PidFile | None:
+    """Hold the pid file, and be the account that the service is to have."""
+    account = account_to_become(settings_of(asked.config).master) if os.geteuid() == 0 else None
+    held = take(asked.pid_file) if asked.pid_file and not asked.is_check else None
+    if account:
+        if held:
+            held.give_to(account.uid, account.gid)
+        become(account)
+    return held
+
+
+def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) -> int:
+    configuration = asked.load()
+    if asked.is_check:
+        require_places(configuration)
+        return 0
+    settings = configuration.settings
+    tell: Tell = manager.tell
+    output = _output(settings) if asked.is_daemon else None
+    if output:
+        tell = to_all(manager.tell, detach(output).tell)
+        orders.leave_terminal()
+    if held:
+        held.write()
+    if asked.hostname_file:
+        asked.hostname_file.write_text(f"{socket.getfqdn()}\n")
+    if asked.rotates_logs:
+        roll_over(settings.logger)
+    prepare(configuration, output)
+    if asked.parent_line is not None:
+        return _work(asked, configuration, orders, ParentLine(asked.parent_line, orders).tell) or 0
+    introduce(configuration)
+    if asked.processes > 1:
+        return Parent(_ChildStarter(asked), asked.processes, orders, tell, lambda: _may_reload(asked)).run()
+    code = _work(asked, configuration, orders, tell)
+    if code is None:
+        _begin_anew(asked, manager)
+    return code
+
+
+def _work(asked: Launch, configuration: Configuration, orders: Orders, tell: Tell) -> int | None:
+    """Be the process, or one of those, that does the work; the exit code, None to begin anew."""
+    try:
+        harvester = start(configuration, orders.wait, tell)
+    except OrderedError as error:
+        return 0 if error.order is Order.STOP else None
+    if asked.is_single:
+        serve_once(harvester, orders)
+        order = Order.STOP
+    else:
+        order = serve(harvester, orders, tell)
+        while order is Order.RELOAD and not _may_reload(asked):
+            order = serve(harvester, orders, tell)
+    tell(State.RELOADING if order is Order.RELOAD else State.STOPPING)
+    harvester.stop(STOP_SECONDS)
+    if harvester.watcher.has_ended_the_process:
+        return 1  # not an end that was wished for: whoever watches over the service starts it again
+    return 0 if order is Order.STOP else None
+
+
+def _may_reload(asked: Launch) -> bool:
+    """Whether the present configuration could be started with."""
+    try:
+        asked.load()
+    except (HarvesterError, OSError) as error:
+        log.error("not reloaded, the service goes on as it is", problem=str(error))  # noqa: TRY400 (it is for people)
+        return False
+    return True
+
+
+def _begin_anew(asked: Launch, manager: Manager) -> NoReturn:
+    """Let the program as it is installed now take this one's place, with the same pid; signals wait until it can."""
+    manager.hand_over()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    os.execv(sys.executable, asked.words())  # noqa: S606 (our own program, no shell)
+
+
+def _output(settings: Settings) -> Path:
+    """Where a daemon writes what it cannot write into its logs; nowhere if it will not be able to start anyhow."""
+    for folder in (settings.logger.logdir, settings.master.work_dir):
+        if folder and not why_unwritable(Path(folder)):
+            return Path(folder) / _OUTPUT
+    return Path(os.devnull)
+
+
+@dataclass(frozen=True, slots=True)
+class _ChildStarter:
+    """Starts children of this process."""
+
+    asked: Launch
+
+    def __call__(self, line: socket.socket) -> subprocess.Popen[bytes]:
+        """In a process group of its own: what a terminal or supervisor sends to the group reaches it by its parent."""
+        asked = replace(self.asked, parent_line=line.fileno())
+        return subprocess.Popen(  # noqa: S603 (our own program, no shell)
+            asked.words(),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(line.fileno(), *asked.listeners),
+            process_group=0,
+        )

@@ -1,0 +1,96 @@
+"""The pid file: says which process the service is, and is locked as long as it lives."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from harvester.core.errors import HarvesterError
+
+
+class RunsAlreadyError(HarvesterError):
+    """Another process has the pid file."""
+
+
+class PidFile:
+    """A pid file that this process holds.
+
+    What a dead process left is no obstacle: not what stands in the file counts, but who has it locked. A service that
+    locks nothing, as the earlier Harvester, is found by its command line.
+    """
+
+    def __init__(self, path: Path, handle: int) -> None:
+        self.path = path
+        self._handle = handle
+
+    def give_to(self, uid: int, gid: int) -> None:
+        """Let the account of the service write and remove it."""
+        os.fchown(self._handle, uid, gid)
+
+    def write(self) -> None:
+        """Say who we are; after a fork again."""
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    def remove(self) -> None:
+        """The service ends; where the directory is not ours the file stays, empty."""
+        os.ftruncate(self._handle, 0)
+        with suppress(OSError):
+            self.path.unlink()
+
+
+def take(path: Path) -> PidFile:
+    """Hold the pid file.
+
+    Raises:
+        RunsAlreadyError: another process lives that holds it.
+        OSError: it cannot be written.
+    """
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        with _closed_on_error(handle):
+            _lock(path, handle)
+            if _is_still(path, handle):
+                return PidFile(path, handle)
+        os.close(handle)  # whoever had it has just removed it
+
+
+def _lock(path: Path, handle: int) -> None:
+    text = os.pread(handle, 32, 0).decode(errors="replace").strip()
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise _refusal(path, text) from None
+    if text.isdecimal() and _is_earlier_harvester(int(text)):
+        raise _refusal(path, text)
+
+
+def _refusal(path: Path, pid: str) -> RunsAlreadyError:
+    who = f"with the pid {pid}" if pid else "and is just starting"
+    return RunsAlreadyError(f"Harvester runs already {who}, says {path}; stop it first, or name another --pid-file")
+
+
+def _is_earlier_harvester(pid: int) -> bool:
+    try:
+        return any(word.endswith("harvesterbody/master.py") for word in psutil.Process(pid).cmdline())
+    except psutil.Error:
+        return False
+
+
+def _is_still(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def _closed_on_error(handle: int) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        os.close(handle)
+        raise

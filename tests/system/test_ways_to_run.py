@@ -1,0 +1,191 @@
+"""`harvester run` as service managers use it: several processes, daemon, pid file, reload, and nothing left over."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harvester.plugins.local.processes import birth_of
+from system_harness.judges import judge, local_batch_jobs
+from system_harness.queues import MAX_WORKERS, QUEUE, local_push, some_jobs
+from system_harness.site import COMMAND, STOPS_WITHIN, Site
+
+pytestmark = pytest.mark.system
+
+JOBS = 8
+
+
+def children(site: Site) -> list[psutil.Process]:
+    """The processes that do the work."""
+    try:
+        all_below = psutil.Process(site.pid).children()
+    except psutil.NoSuchProcess:
+        return []
+    return [each for each in all_below if "--parent-line" in each.cmdline()]
+
+
+def lives(pid: int) -> bool:
+    """Whether it is there, and no zombie that nobody cares for."""
+    return birth_of(pid) is not None
+
+
+def until_started(site: Site, times: int) -> None:
+    site.until(lambda: site.log.count(" started instance=") >= times, f"{times} processes started")
+
+
+class TestSeveralProcesses:
+    def test_work_together_and_a_killed_one_is_replaced(self, site: Site):
+        site.configure({QUEUE: local_push(site)})
+        site.server.control.add_jobs(some_jobs(JOBS))
+        site.start("--processes", "2")
+        until_started(site, 2)
+        site.until_running(1)
+        victim = children(site)[0]
+        victim.kill()
+        site.until_logged("a process of the service died and is replaced", f"pid={victim.pid}")
+        until_started(site, 3)
+        site.until_jobs_end()
+        site.until_workers_end()
+        working = children(site)
+        assert len(working) == 2
+        assert site.terminate() == 0
+        assert not any(lives(each.pid) for each in working)
+        judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+    def test_none_is_left_over_when_the_parent_is_killed(self, site: Site):
+        site.configure({})
+        site.start("--processes", "2")
+        until_started(site, 2)
+        working = children(site)
+        site.kill()
+        assert len(working) == 2
+        site.until(lambda: not any(lives(each.pid) for each in working), "both have ended", STOPS_WITHIN)
+
+    def test_what_none_of_them_can_start_with_ends_the_service(self, site: Site):
+        site.configure({}, {"db": {"database_filename": site.directory / "no_database"}})
+        (site.directory / "no_database").write_text("this is no database, whatever its name says " * 50)
+        site.start("--processes", "2")
+        assert site.await_end() == 1
+        assert "the database cannot be used" in site.log
+
+
+class TestReload:
+    @pytest.mark.parametrize("processes", ["1", "2"])
+    def test_takes_over_the_main_configuration_twice(self, site: Site, processes: str):
+        site.configure({QUEUE: local_push(site)})
+        pid_file = site.directory / "harvester.pid"
+        site.start("--processes", processes, "--pid-file", str(pid_file))
+        until_started(site, int(processes))
+        for times in (2, 3):
+            site.configure({QUEUE: local_push(site)}, {"master": {"workDir": site.directory / f"work{times}"}})
+            site.reload()
+            until_started(site, times * int(processes))
+            assert (site.directory / f"work{times}").is_dir()
+            assert int(pid_file.read_text()) == site.pid
+        assert site.terminate() == 0
+        assert not pid_file.exists()
+
+    def test_a_mistake_leaves_the_service_as_it_is(self, site: Site):
+        site.configure({QUEUE: local_push(site)})
+        site.start()
+        until_started(site, 1)
+        good = site.configuration.read_text()
+        site.configuration.write_text("[master]\n")
+        site.reload()
+        site.until_logged("not reloaded, the service goes on as it is", "harvester_id")
+        site.configuration.write_text(good)
+        site.reload()
+        until_started(site, 2)
+        assert site.terminate() == 0
+
+
+def run(site: Site, *options: str) -> subprocess.CompletedProcess[str]:
+    """A `harvester run` that ends soon."""
+    command = [*COMMAND, "run", "--config", str(site.configuration), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+
+class TestDaemon:
+    def test_ends_well_when_the_service_runs_and_the_service_heeds_the_earlier_signals(self, site: Site):
+        site.configure({})
+        pid_file, name_file = site.directory / "harvester.pid", site.directory / "hostname"
+        options = ("--daemon", "--pid", str(pid_file), "--hostname_file", str(name_file))
+        pid_file.write_text("4194304999\n")
+        started = run(site, *options)
+        assert (started.returncode, started.stderr) == (0, "")
+        service = psutil.Process(int(pid_file.read_text()))
+        try:
+            again = run(site, *options)
+            assert again.returncode == 1
+            assert f"Harvester runs already with the pid {service.pid}, says {pid_file}" in again.stderr
+            assert name_file.read_text().strip() == socket.getfqdn()
+            assert os.getsid(service.pid) != os.getsid(0)
+            log = site.directory / "work" / "panda_harvester_stderr.log"
+            assert " started instance=" in log.read_text()
+            service.send_signal(signal.SIGUSR2)
+            site.until(lambda: not lives(service.pid), "the service has ended", STOPS_WITHIN)
+            assert not pid_file.exists()
+        finally:
+            if lives(service.pid):
+                service.kill()
+
+    def test_tells_why_it_cannot_start(self, site: Site):
+        site.configure({}, {"master": {"workDir": "/dev/null/work"}})
+        failed = run(site, "--daemon", "--pid-file", str(site.directory / "harvester.pid"))
+        assert failed.returncode == 1
+        assert "workDir: /dev/null/work cannot be made" in failed.stderr
+        assert not (site.directory / "harvester.pid").exists()
+
+
+def test_a_single_pass_ends_by_itself(site: Site):
+    site.configure({QUEUE: local_push(site)})
+    site.server.control.add_jobs(some_jobs(1))
+    assert run(site, "--single").returncode == 0
+
+
+def test_old_logs_are_put_aside(site: Site):
+    logs = site.directory / "logs"
+    logs.mkdir()
+    (site.directory / "panda_common.cfg").write_text(f"[logger]\nlogdir = {logs}\nrotating_backup_count = 2\n")
+    for name, text in {"panda-master.log": "young\n", "panda-master.log.1": "old\n", "other.log": "not ours\n"}.items():
+        (logs / name).write_text(text)
+    site.configure({})
+    assert run(site, "--single", "--rotate-log").returncode == 0
+    assert "young" not in (logs / "panda-master.log").read_text()
+    kept = {path.name: path.read_text() for path in logs.iterdir() if path.name != "panda-master.log"}
+    assert {name: kept[name] for name in ("panda-master.log.1", "panda-master.log.2", "other.log")} == {
+        "panda-master.log.1": "young\n", "panda-master.log.2": "old\n", "other.log": "not ours\n",
+    }  # fmt: skip
+
+
+def test_the_version_is_told_as_before(site: Site):
+    assert run(site, "--version").stdout.startswith("harvester ")
+
+
+def test_where_it_is_can_be_seen(site: Site):
+    site.configure({})
+    site.start()
+    until_started(site, 1)
+    psutil.Process(site.pid).send_signal(signal.SIGUSR1)
+    site.until_logged("Current thread")
+    assert site.terminate() == 0
+
+
+def test_the_service_manager_hears_that_it_is_ready(site: Site, tmp_path: Path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        site.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        site.configure({})
+        site.start()
+        assert b"READY=1" in manager.recv(4096)
+        site.reload()
+        assert b"RELOADING=1" in manager.recv(4096)
+        assert b"READY=1" in manager.recv(4096)
+        assert b"WATCHDOG=1" in manager.recv(4096)
+        assert site.terminate() == 0
+        assert b"STOPPING=1" in manager.recv(4096)

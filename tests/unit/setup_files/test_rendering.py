@@ -1,0 +1,84 @@
+"""The service files are complete, filled in, and readable for the programs that they are for."""
+
+import subprocess
+from configparser import ConfigParser
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from harvester import setup_files
+from harvester.setup_files import PLACES, Values, render
+
+VALUES = Values(
+    panda_home=Path("/opt/panda"),
+    virtual_env=Path("/opt/venv"),
+    user="atlpan",
+    group="zp",
+    log_dir=Path("/var/log/panda"),
+    run_dir=Path("/run/panda"),
+    processes=3,
+    threads=5,
+)
+SCRIPTS = [name for name in PLACES if name.endswith(".sh")]
+
+
+def test_every_file_has_a_place_of_its_own():
+    there = {each.name for each in files(setup_files).iterdir() if not each.name.startswith("__")}
+    assert there == set(PLACES)
+    assert len({place.path for place in PLACES.values()}) == len(PLACES)
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_all_marks_are_filled_in(name: str):
+    text = render(name, VALUES)
+    assert "@@" not in text
+    assert "FIXME" not in text
+
+
+def test_only_known_files_are_rendered():
+    with pytest.raises(KeyError):
+        render("../service.py", VALUES)
+
+
+@pytest.mark.parametrize("word", ["a b", "", "x;y", "$(id)", "ü"])
+def test_what_some_of_the_files_would_misread_is_refused(word: str):
+    with pytest.raises(ValueError, match="only letters"):
+        replace(VALUES, user=word)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_have_no_syntax_error(name: str):
+    done = subprocess.run(["bash", "-n"], input=render(name, VALUES), capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name.startswith("init-")])
+def test_scripts_say_what_they_can_do(name: str, tmp_path: Path):
+    home = tmp_path / "home"
+    values = replace(VALUES, panda_home=home, virtual_env=home)
+    for each in (name, "service-functions.sh", "sysconfig"):
+        path = home / PLACES[each].path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(each, values))
+        path.chmod(PLACES[each].mode)
+    script = home / PLACES[name].path
+    not_installed = subprocess.run([script, "status"], capture_output=True, text=True, check=False)
+    assert not_installed.returncode == 5
+    assert f"there is no {home}/bin/harvester" in not_installed.stderr
+    (home / "bin").mkdir()
+    (home / "bin" / "harvester").write_text("#!/bin/sh\n")
+    (home / "bin" / "harvester").chmod(0o755)
+    usage = subprocess.run([script, "dance"], capture_output=True, text=True, check=False)
+    assert (usage.returncode, usage.stderr[:6]) == (2, "usage:")
+    (home / PLACES["sysconfig"].path).unlink()
+    not_configured = subprocess.run([script, "status"], capture_output=True, text=True, check=False)
+    assert not_configured.returncode == 6
+
+
+@pytest.mark.parametrize("name", ["supervisord.cfg", "systemd-plain.service", "systemd-uwsgi.service", "uwsgi.ini"])
+def test_files_of_sections_can_be_read(name: str):
+    parser = ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=None)
+    parser.read_string(render(name, VALUES))
+    assert parser.sections()

@@ -1,0 +1,96 @@
+"""Who the service is when root starts it."""
+
+import grp
+import json
+import os
+import pwd
+import subprocess
+import sys
+
+import pytest
+
+from harvester.config.instance_sections import Master
+from harvester.startup.account import AccountError, account_to_become, become
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+NOBODY = pwd.getpwnam("nobody")
+BECOME = """
+import json, os, sys
+from harvester.config.instance_sections import Master
+from harvester.startup import account
+account._OWN_FILES = tuple(sys.argv[3:])
+account.become(account.account_to_become(Master(harvester_id="test", uname=sys.argv[1], gname=sys.argv[2] or None)))
+try:
+    os.seteuid(0)
+except PermissionError:
+    pass
+print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups(), os.environ["HOME"], os.environ["USER"]]))
+"""
+
+
+def master(**keys: str) -> Master:
+    return Master(harvester_id="test", **keys)
+
+
+def becoming(user: str, group: str = "", *own_files: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", BECOME, user, group, *own_files]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+@as_root
+@pytest.mark.shows("master.uname", "master.gname")
+@pytest.mark.parametrize("user", ["nobody", str(NOBODY.pw_uid)])
+def test_root_becomes_the_account_of_the_configuration_for_good(user: str):
+    uids, gids, groups, home, name = json.loads(becoming(user, "daemon").stdout)
+    daemon = grp.getgrnam("daemon").gr_gid
+    assert uids == [NOBODY.pw_uid] * 3
+    assert gids == [daemon] * 3
+    assert set(groups) == set(os.getgrouplist("nobody", daemon))
+    assert (home, name) == (NOBODY.pw_dir, "nobody")
+
+
+@as_root
+def test_without_a_group_the_account_has_its_own():
+    assert json.loads(becoming("nobody").stdout)[1] == [NOBODY.pw_gid] * 3
+
+
+@as_root
+def test_an_account_that_cannot_read_harvester_is_told_so():
+    told = becoming("nobody", "", "/root/.a_file_of_root").stderr
+    assert "the user nobody of [master] uname cannot read /root/.a_file_of_root; install Python and Harvester" in told
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"uname": "FIXME"}, r"\[master\] uname: there is no user FIXME on this machine"),
+        ({"uname": "4000000000"}, "there is no user 4000000000"),
+        ({"uname": "nobody", "gname": "FIXME"}, r"\[master\] gname: there is no group FIXME"),
+    ],
+)
+def test_an_unknown_name_is_told_with_its_key(keys: dict[str, str], says: str):
+    with pytest.raises(AccountError, match=says):
+        account_to_become(master(**keys))
+
+
+def test_nobody_changes_without_a_name():
+    assert account_to_become(master()) is None
+
+
+def test_who_is_not_root_stays_who_it_is(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert account_to_become(master(uname="FIXME", gname="FIXME")) is None
+
+
+@as_root
+def test_becoming_needs_the_right_to(monkeypatch: pytest.MonkeyPatch):
+    account = account_to_become(master(uname="nobody"))
+    assert account
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "initgroups", refuse)
+    with pytest.raises(AccountError, match="cannot become the user nobody"):
+        become(account)
