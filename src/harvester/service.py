@@ -59,6 +59,7 @@ from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
+from harvester.plugins.worker_door import WorkerDoor
 from harvester.store import migrate, workers
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import DIALOGS_PERIOD, Upkeep
@@ -125,11 +126,14 @@ def plugin_context(
     state = Path(settings.master.work_dir) / "plugins"
     names = settings.payload_interaction.model_dump(by_alias=True, exclude_none=True)
     threads = settings.zipper.n_threads_for_zip or os.cpu_count() or 1
+    door = WorkerDoor.of(settings, clock)
     make_place = cache(lambda: state.mkdir(parents=True, exist_ok=True, mode=0o700))
 
     def make(queue: str) -> PluginContext:
         make_place()
-        return PluginContext(settings.master.harvester_id, queue, clock, state, names, ahead, packing_threads=threads)
+        return PluginContext(
+            settings.master.harvester_id, queue, clock, state, names, ahead, packing_threads=threads, door=door
+        )
 
     return make
 
@@ -183,7 +187,7 @@ class Harvester:
     ) -> None:
         self.settings = settings
         self.host = socket.gethostname()
-        self._clock = steady = SteadyClock(clock, tick)
+        self.clock = steady = SteadyClock(clock, tick)
         self.db = db or open_database(settings)
         failpoints.freeze_only_with(self.db.writer)
         make_context = plugin_context(settings, steady, steady.ahead)
@@ -194,7 +198,7 @@ class Harvester:
         self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
         self.panda = panda or panda_client(settings, steady)
         self._stopping = threading.Event()
-        self._wake = Wakeups()
+        self.wake = Wakeups()
         private = PrivateDocuments(Path(settings.master.work_dir) / "private")
         self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
         instance = Instance(
@@ -203,7 +207,7 @@ class Harvester:
             self.db,
             self.panda,
             steady,
-            self._wake,
+            self.wake,
             self.host,
             self.facts,
             PluginCalls(tick),
@@ -242,7 +246,7 @@ class Harvester:
         ]
         monitor = self.settings.monitor
         if monitor.event_based_enable:
-            changes = ChangeWatcher(instance, plugin_context(self.settings, self._clock, self._clock.ahead)(""))
+            changes = ChangeWatcher(instance, plugin_context(self.settings, self.clock, self.clock.ahead)(""))
             rounds.append((ChangeWatcher.name, monitor.event_based_check_interval, changes.round))
         owner = self.housekeeper.owner
         ours = [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
@@ -298,7 +302,7 @@ class Harvester:
         for problem in self.plugins.build_all(sorted(self.plugins.active)):
             log.error("plugin cannot be used, work that needs it waits", problem=problem)
         for loop in self._loops:
-            self._wake.listen(loop.name, loop.nudged.set)
+            self.wake.listen(loop.name, loop.nudged.set)
             thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
             thread.start()
             self._threads.append(thread)

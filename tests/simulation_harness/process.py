@@ -184,7 +184,7 @@ class Process:
 
     def missing(self) -> timedelta:
         """What its time still has to make up for."""
-        return self.harvester._clock._lean - self.harvester._clock.ahead()
+        return self.harvester.clock._lean - self.harvester.clock.ahead()
 
     def last_words(self) -> dict[int, datetime]:
         """What it would have written at its last beat: as which owner it lives, and until when that holds."""

@@ -19,7 +19,7 @@ from harvester.agents.failpoints import reach
 from harvester.agents.settling import record_submitted, settle_absent, time_to_settle
 from harvester.core.files import INPUT_KINDS, File
 from harvester.core.workers import Worker
-from harvester.plugins.api import Assignment, Done, Later, Refused, SubmitOutcome, Submitted, Unclear
+from harvester.plugins.api import Assignment, Done, Fed, Later, Refused, SubmitOutcome, Submitted, Unclear
 from harvester.store import files, history, jobs, leases, queues, workers
 from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
@@ -94,7 +94,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         reach("submitter.before_feed")
         ours = self._still_ours(unit, unit.assignments)
         fed = self.instance.call(messenger.feed, ours, Later)
-        ready = [each for each, answer in zip(ours, fed, strict=True) if isinstance(answer, Done)]
+        ready = [_as_fed(each, answer) for each, answer in zip(ours, fed, strict=True) if isinstance(answer, Done)]
         outcomes |= {
             each.worker.worker_id: Refused(f"its access point could not be filled: {answer.reason}")
             for each, answer in zip(ours, fed, strict=True)
@@ -213,6 +213,13 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
         for worker, answer in left:
             what = "a batch job that no worker has could not be killed; end it by hand"
             log.error(what, queue=queue, worker=worker.worker_id, batch_id=worker.batch_id, reason=answer.reason)
+
+
+def _as_fed(assignment: Assignment, answer: Done) -> Assignment:
+    """With the variables that the messenger has for the batch job."""
+    if not isinstance(answer, Fed) or not answer.variables:
+        return assignment
+    return replace(assignment, worker=replace(assignment.worker, variables=answer.variables))
 
 
 def _is_or_may_become(worker: Worker, batch_id: str | None) -> bool:

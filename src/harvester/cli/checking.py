@@ -14,6 +14,7 @@ from harvester.config.findings import Finding, Severity
 from harvester.startup.fetched import outside_of
 from harvester.startup.plugin_checks import check_plugin
 from harvester.startup.settings_checks import check_settings
+from harvester.web.findings import door_findings
 
 _COLOURS: Final = {
     Severity.ERROR: typer.colors.RED,
@@ -31,6 +32,7 @@ def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> lis
         os.environ,
         check_plugin,
         settings_checker=check_settings,
+        joint_checker=door_findings,
         fetched=outside_of,
     )
     return sorted(found, key=lambda each: (_ORDER[each.severity], each.file, each.line or 0))

@@ -7,6 +7,7 @@ import typer
 from harvester.cli.check import check
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
+from harvester.cli.door_key import door_key
 from harvester.cli.groups import job_app, queue_app, worker_app
 from harvester.cli.operators import OperatorGroup, show_version
 from harvester.cli.run import run
@@ -38,4 +39,5 @@ app.add_typer(queue_app, name="queue")
 app.add_typer(worker_app, name="worker")
 app.add_typer(job_app, name="job")
 app.command()(demo)
+app.command("door-key")(door_key)
 app.command("dev-server")(dev_server)

@@ -14,6 +14,7 @@ from harvester.config.findings import nearest
 from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
 from harvester.core.workers import WorkerStatus
+from harvester.plugins.worker_door import SAFE_DOOR
 from harvester.startup.loading import QueueTroubles
 from harvester.startup.processes import Process, list_processes
 from harvester.store import cache, credentials, holds, jobs, measurements, queues, worker_counts
@@ -22,7 +23,7 @@ from harvester.store.credentials import CredentialRecord
 from harvester.store.measurements import Measurement
 from harvester.store.queues import Note
 
-_ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again"})
+_ORDINARY: Final = frozenset({"workers checked", "the resource takes the workers", "it works again", SAFE_DOOR})
 """What agents say when there is nothing to complain about."""
 
 

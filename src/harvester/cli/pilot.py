@@ -3,7 +3,8 @@
 A stand-alone script, and longer than a module should be because it has to be enough by itself wherever it is copied:
 `python3 -P pilot.py` on this machine or on a node of a cluster. Pushed, it finds its jobs in the access point (its
 working directory) or in directories of their own below it, and answers in files there; with `--ask` it asks for jobs by
-file as long as there are some. Pulling (`--server`), it asks the server for one job and reports to it.
+file as long as there are some. Where Harvester gives it a door (`--url`), it says and hears all this by HTTP. Pulling
+(`--server`), it asks the server for one job and reports to it.
 
 A job's `jobPars` say what to compute: `--primes-below N`, `--hash-chain N`, and `--exit-code N` to fail on purpose.
 """
@@ -23,11 +24,11 @@ import urllib.parse
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 JobParams: TypeAlias = Mapping[str, Json]
@@ -39,6 +40,14 @@ PASSING_TROUBLES = (10, 30)
 """Status codes of a server that timed out or has no database now; the call is repeated."""
 JOB_LIST = "worker_pandaids.json"
 JOB_REQUEST = "worker_requestjob.json"
+FILES = {
+    "heartbeat": "worker_heartbeat.json",
+    "updateJobs": "worker_attributes.json",
+    "uploadEventOutputDump": "event_status.dump.json",
+}
+"""The files of what is said through the door."""
+SHOWN_AT_DOOR = "HARVESTER_DOOR_TOKEN_FILE"
+"""The variable that says where the worker's token is."""
 KILLED = 1144
 """Pilot error code of a job that the server wants killed."""
 
@@ -213,15 +222,37 @@ def execute(job: JobParams) -> Execution:
     return Execution(outcome, started, time.process_time() - cpu)
 
 
+class Voice(Protocol):
+    """How a pilot speaks to Harvester: by files, or through the door."""
+
+    def tell(self, method: str, data: Json) -> None:
+        """Say something by its name at the door."""
+
+
+@dataclass(frozen=True)
+class FileVoice:
+    """Speaks by the files of a directory."""
+
+    place: Path
+
+    def tell(self, method: str, data: Json) -> None:
+        """Write the file of that method."""
+        write_atomically(self.place / FILES[method], json.dumps(data))
+
+
 @contextlib.contextmanager
-def heartbeat(path: Path) -> Iterator[None]:
-    """Keep the heartbeat file young."""
+def heartbeat(voice: Voice) -> Iterator[None]:
+    """Say now and then that the pilot lives."""
     stop = threading.Event()
 
     def beat() -> None:
-        write_atomically(path, json.dumps({"time": server_time()}))
-        while not stop.wait(HEARTBEAT_SECONDS):
-            write_atomically(path, json.dumps({"time": server_time()}))
+        while True:
+            try:
+                voice.tell("heartbeat", {"time": server_time()})
+            except ServerError as error:
+                say(str(error))
+            if stop.wait(HEARTBEAT_SECONDS):
+                return
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()
@@ -317,22 +348,130 @@ def run_directory(place: Path, job_spec: str, records: Records) -> int:
     except (OSError, ValueError) as error:
         say(f"there is no job to run: {place / job_spec}: {error}")
         return 1
+    return run_jobs(jobs, place, FileVoice(place), records)
+
+
+def run_jobs(jobs: Mapping[str, JobParams], place: Path, voice: Voice, records: Records) -> int:
+    """Run jobs, with their outputs in a directory, and tell of them; 0 if all went well."""
     attributes: dict[str, Json] = {}
     outputs: dict[str, Json] = {}
     runnable = {key: job for key, job in jobs.items() if records.start(int(key))}
     for key, job in runnable.items():
         attributes[key] = attributes_of(None, server_time(), 0)
-        write_atomically(place / "worker_attributes.json", json.dumps(attributes))
+        voice.tell("updateJobs", attributes)
         execution = execute(job)
         if execution.outcome.exit_code == 0:
             names = [name for name in names_in(job.get("outFiles")) if name != job.get("logFile")]
             outputs[key] = [*write_outputs(job, execution.outcome, place, names)]
         (place / "pilot.log").write_text(f"job {key}: {execution.outcome.result}\n", encoding="utf-8")
         attributes[key] = execution.attributes()
-        write_atomically(place / "event_status.dump.json", json.dumps(outputs))
-        write_atomically(place / "worker_attributes.json", json.dumps(attributes))
+        voice.tell("uploadEventOutputDump", outputs)
+        voice.tell("updateJobs", attributes)
     failed = any(isinstance(each, dict) and each["jobStatus"] != "finished" for each in attributes.values())
     return 1 if failed or len(runnable) < len(jobs) else 0
+
+
+# ---- through the door: Harvester has the jobs, and is reached by HTTP ------------------------------------------------
+
+
+class NotThereYetError(Exception):
+    """The door says that it is too early: nothing is there yet, or what was said before was not read yet."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Harvester's door for workers.
+
+    Attributes:
+        url: where it is, without `/entry`.
+        token_file: the file with the worker's token; None where none is asked for.
+        patience: seconds for which a call is repeated when the door cannot be reached, or it is too early.
+        attributes: what was said of jobs so far.
+    """
+
+    url: str
+    worker_id: int
+    token_file: Path | None
+    patience: float
+    attributes: dict[str, Json] = field(default_factory=dict)
+
+    def tell(self, method: str, data: Json) -> None:
+        """Say something until it is heard; of jobs always all, for what was said before is replaced."""
+        if method == "updateJobs" and isinstance(data, dict):
+            self.attributes.update(data)
+            data = self.attributes
+        self.call(method, data, self.patience)
+
+    def call(self, method: str, data: Json, patience: float) -> bytes:
+        """Call until there is an answer.
+
+        Raises:
+            ServerError: the door refuses, or there is no answer in time.
+        """
+        body = json.dumps({"methodName": method, "workerID": self.worker_id, "data": data}).encode()
+        deadline, pause = time.monotonic() + patience, 0.1
+        while True:
+            try:
+                return self._ask(body)
+            except (OSError, http.client.HTTPException, NotThereYetError) as error:
+                if time.monotonic() + pause > deadline:
+                    raise ServerError(f"{method} at {self.url} failed: {error}") from error
+            time.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
+
+    def _ask(self, body: bytes) -> bytes:
+        parts = urllib.parse.urlsplit(self.url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        headers = {"Content-Type": "application/json"}
+        if self.token_file:
+            headers["Authorization"] = f"Bearer {self.token_file.read_text(encoding='ascii').strip()}"
+        with contextlib.closing(kind(parts.netloc, timeout=60)) as connection:
+            connection.request("POST", f"{parts.path.rstrip('/')}/entry", body, headers)
+            response = connection.getresponse()
+            text = response.read()
+        if response.status == HTTPStatus.OK:
+            return text
+        told = f"status {response.status}: {text[:200].decode(errors='replace')}"
+        if response.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+            raise NotThereYetError(told)
+        raise ServerError(f"{self.url} refuses: {told}")
+
+
+def run_through_door(door: Door, place: Path, records: Records, *, at_once: int, wait: float, most: int) -> int:
+    """Run the jobs that the door has; 0 if all that came went well.
+
+    Args:
+        door: the door.
+        place: where outputs go.
+        records: proof of which job ran.
+        at_once: how many jobs it asks for each time; 0 if it has what it is to run.
+        wait: seconds to wait for jobs.
+        most: after so many jobs it asks no more.
+    """
+    worst = done = 0
+    try:
+        while done < most and (jobs := jobs_at(door, at_once, wait)):
+            worst = max(worst, run_jobs(jobs, place, door, records))
+            done += len(jobs) if at_once else most
+    except (ServerError, ValueError) as error:
+        say(str(error))
+        return 1
+    if not at_once and not done:
+        say("there is no job to run")
+        return 1
+    return worst
+
+
+def jobs_at(door: Door, at_once: int, wait: float) -> dict[str, JobParams]:
+    """The jobs that the door gives in time; none if there are none."""
+    if at_once:
+        door.tell("requestJobs", {"nJobs": at_once})
+    try:
+        return jobs_in(door.call("getJobs", None, wait).decode())
+    except ServerError as error:
+        if not isinstance(error.__cause__, NotThereYetError):
+            raise
+        return {}
 
 
 # ---- pull: the server has the jobs -----------------------------------------------------------------------------------
@@ -516,6 +655,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--job-spec", default="pandaJobData.out", help="name of the job file in the access point")
     parser.add_argument("--ask", type=int, default=0, help="ask for so many jobs by file, again and again")
     parser.add_argument("--most-jobs", type=int, default=1000, help="ask for no more after so many jobs (1000)")
+    parser.add_argument(
+        "--url", default=os.environ.get("HARVESTER_DOOR_URL"), help="Harvester's door; jobs and reports go through it"
+    )
     parser.add_argument("--server", help="URL of the server; the pilot then asks it for a job")
     parser.add_argument("--queue", help="queue to ask for")
     parser.add_argument("--harvester-id", default=os.environ.get("HARVESTER_ID", ""))
@@ -531,13 +673,24 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def door_of(options: argparse.Namespace) -> Door:
+    """The door that the command line or the environment names."""
+    shown = os.environ.get(SHOWN_AT_DOOR)
+    return Door(options.url, options.worker_id, Path(shown) if shown else None, options.patience)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the pilot; its exit code."""
     options = parse(arguments)
     place = options.directory.absolute()
     journal = options.journal or (options.claims and options.claims / "journal")
     records = Records(options.claims, journal, options.worker_id)
-    with heartbeat(place / "worker_heartbeat.json"):
+    door = door_of(options) if options.url else None
+    with heartbeat(door or FileVoice(place)):
+        if door:
+            return run_through_door(
+                door, place, records, at_once=options.ask, wait=options.wait, most=options.most_jobs
+            )
         if options.ask:
             return Asker(place, options.job_spec, options.ask, options.wait, options.most_jobs).run(records)
         if not options.server:

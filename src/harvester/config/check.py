@@ -10,12 +10,16 @@ from harvester.config.instance_sections import Qconf
 from harvester.config.misfits import report_misfits
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_loader import NOTHING, Outside, QueueLoader
+from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded, Settings, load_settings
 
 __all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "SettingsChecker", "Severity", "check"]
 
 SettingsChecker = Callable[[Loaded], Iterable[Finding]]
 """Looks at what the main configuration names, such as files and drivers, beyond the text itself."""
+
+JointChecker = Callable[[Loaded, LoadedQueues], Iterable[Finding]]
+"""Looks at what both configurations together ask for, such as a door for workers."""
 
 
 def check(
@@ -25,6 +29,7 @@ def check(
     plugin_checker: PluginChecker | None,
     *,
     settings_checker: SettingsChecker | None = None,
+    joint_checker: JointChecker | None = None,
     fetched: Callable[[Settings], Outside] | None = None,
 ) -> list[Finding]:
     """Look at the whole configuration as the service would, and go on after each mistake.
@@ -35,6 +40,7 @@ def check(
         environ: the process environment.
         plugin_checker: knows the plugins; None accepts any name.
         settings_checker: looks at what a main configuration without errors names; None believes it.
+        joint_checker: looks at what such a main configuration and the queues ask for together; None at nothing.
         fetched: tells what was fetched for the queues; None for nothing.
     """
     loaded = load_settings(config_paths, environ)
@@ -45,7 +51,9 @@ def check(
     outside = fetched(loaded.settings) if fetched and loaded.settings else NOTHING
     if queue_file or loaded.entries:  # without a main file nobody knows where the queues are
         path, if_missing = find_queues(queue_file, _qconf(loaded), environ, config_paths)
-        _check_queues(loaded, path, if_missing, plugin_checker, outside, findings)
+        queues = _check_queues(loaded, path, if_missing, plugin_checker, outside, findings)
+        if joint_checker and loaded.settings:
+            findings.extend(joint_checker(loaded, queues))
     return list(findings.as_tuple())
 
 
@@ -73,7 +81,7 @@ def _check_queues(  # noqa: PLR0917 - what `check` has
     plugin_checker: PluginChecker | None,
     outside: Outside,
     findings: Findings,
-) -> None:
+) -> LoadedQueues:
     master = loaded.settings.master if loaded.settings else None
     work_dir, defaults = Path(master.work_dir if master else "harvester"), master.extra_plugin_configs if master else {}
     loader = QueueLoader(
@@ -88,6 +96,7 @@ def _check_queues(  # noqa: PLR0917 - what `check` has
     queues = loader.load(outside)
     findings.extend(queues.findings)
     report_misfits(loaded, path, queues, findings)
+    return queues
 
 
 def _qconf(loaded: Loaded) -> Qconf:

@@ -5,12 +5,13 @@ to be set, the value of its template is.
 """
 
 from collections.abc import Mapping
+from ipaddress import ip_network
 from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, model_validator
 
-from harvester.config.effects import CHECKS_IN_DATABASE, Idle, Later
+from harvester.config.effects import CHECKS_IN_DATABASE, Idle
 from harvester.config.fields import (
     Count,
     FilePath,
@@ -75,10 +76,15 @@ CaBundle = Annotated[
 ]
 
 
+def _networks(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        ip_network(name)
+    return names
+
+
+Networks = Annotated[Words, AfterValidator(_networks), Kind("a list of networks", sample="10.1.0.0/16, one per line")]
 _AS_MANY_AS_THREADS = Idle("every thread may send a request of its own")
 _FOR_KUBERNETES = Idle("it is for Kubernetes, for which there is no plugin; a queue that asks for one is refused")
-_PILOTS_READ_FILES = Later("no port is open; pilots find their jobs in the access points")
-_NO_DOOR = Idle("no port is open")
 
 
 class Master(Section):
@@ -280,22 +286,35 @@ class Qconf(Section):
 
 
 class Frontend(Section):
-    """`[frontend]`: the door for pilots."""
+    """`[frontend]`: the door for workers that talk HTTP."""
 
-    type: Annotated[Text, _NO_DOOR] = "simple"
-    """`simple`: the built-in server. Anything else: a web server in front."""
-    port_number: Annotated[Port, _PILOTS_READ_FILES] = 25080
+    type: Text = "simple"
+    """`simple`: the built-in server. Anything else, such as `apache`: a web server that serves the same application."""
+    enable: Flag | None = None
+    """Whether the built-in server is started; when not set, if a queue that is served has the messenger `http`."""
+    address: Text = "127.0.0.1"
+    """Address or name of this host on which the built-in server listens: `0.0.0.0` for all that it has."""
+    port_number: Port = 25080
     """Port of the built-in server."""
-    n_threads: Annotated[Positive, _NO_DOOR] = 10
+    n_threads: Positive = 10
     """Its threads."""
-    verbose: Annotated[Flag, _NO_DOOR] = False
+    cert_file: FilePath | None = None
+    """Its certificate, with those of the authorities between; it then speaks HTTPS alone."""
+    key_file: FilePath | None = None
+    """The key of the certificate; the same file when not set."""
+    url: Url | None = None
+    """Where workers find the door; the address and port of the built-in server when not set."""
+    verbose: Flag = False
     """Log every request."""
-    auth_enable: Annotated[Flag, _NO_DOOR] = True
-    """Pilots must show their token."""
-    secret_file: Annotated[FilePath | None, _PILOTS_READ_FILES] = None
-    """File with the key that tokens are signed with."""
-    verify_token: Annotated[Flag, _NO_DOOR] = True
-    """Check the signature of tokens."""
+    auth_enable: Flag = True
+    """Workers must show their token. False is insecure: a worker may then speak for any other."""
+    secret_file: FilePath | None = None
+    """File with the key, or keys, that tokens are signed with; readable by the account of the service only."""
+    verify_token: Flag = True
+    """Tokens are always verified; False is told as a mistake."""
+    trusted_networks: Networks = ()
+    """Networks, such as `10.1.0.0/16`, that are served without TLS, or with `authEnable = False` without token; from
+    elsewhere than these and this host such requests are refused."""
 
 
 class PayloadInteraction(Section):

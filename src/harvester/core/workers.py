@@ -101,6 +101,7 @@ class Worker:
         config_version: the version of its queue's configuration that it was made with; None counts as the present one.
         late_binding: whether it gets jobs, or further ones, while it runs.
         launch_script: what its worker maker lets the batch job run; known only while it is submitted.
+        variables: what its messenger has the batch job find in its environment; likewise.
     """
 
     worker_id: int
@@ -136,6 +137,7 @@ class Worker:
     config_version: int | None = None
     late_binding: bool = False
     launch_script: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def log_of_worker(lfn: str, worker: Worker) -> str:

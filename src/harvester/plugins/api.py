@@ -34,6 +34,7 @@ from harvester.core.outcomes import CheckOutcome, Done, Failed, Gone, Later, See
 from harvester.core.records import record_type
 from harvester.core.slots import Slot
 from harvester.core.workers import Worker
+from harvester.plugins.worker_door import WorkerDoor
 
 __all__ = [
     "NO_NEWS",
@@ -48,6 +49,7 @@ __all__ = [
     "Extracted",
     "Extractor",
     "Failed",
+    "Fed",
     "FileOutcome",
     "FileSyncer",
     "FreeSlot",
@@ -135,6 +137,7 @@ class PluginContext:
         setup: name of the set-up of a plugin that serves the instance.
         packing_threads: how many parcels a zipper may pack at once.
         draw: a number from 0 to below the one given, by chance.
+        door: how workers reach Harvester by HTTP; None where nobody opens it to them.
     """
 
     instance: str
@@ -146,6 +149,7 @@ class PluginContext:
     setup: str = ""
     packing_threads: int = 1
     draw: Callable[[int], int] = secrets.randbelow
+    door: WorkerDoor | None = None
 
     @property
     def place(self) -> str:
@@ -304,6 +308,16 @@ class Assignment:
 
 
 @record_type
+class Fed(Done):
+    """A worker has what it needs, and its batch job is to find these variables in its environment.
+
+    Batch systems show environments to many, so that none of them may hold a secret.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@record_type
 class EventFeed:
     """Event ranges for a worker.
 
@@ -328,7 +342,10 @@ class Messenger(Plugin[SettingsT], ABC):
 
     @abstractmethod
     def feed(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
-        """Make the access points and put the jobs there; repeating it for the same worker starts afresh."""
+        """Make the access points and put the jobs there; repeating it for the same worker starts afresh.
+
+        `Fed` is `Done` with variables for the batch job.
+        """
 
     def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """Give jobs to workers that run and have asked for them; repeating it changes nothing.

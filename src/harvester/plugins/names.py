@@ -55,7 +55,10 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
     Role.SUBMITTER: _RESOURCES,
     Role.MONITOR: _RESOURCES,
     Role.SWEEPER: _RESOURCES,
-    Role.MESSENGER: {"shared_file": "harvester.plugins.messengers.shared_file:SharedFileMessenger"},
+    Role.MESSENGER: {
+        "http": "harvester.plugins.messengers.http:HttpMessenger",
+        "shared_file": "harvester.plugins.messengers.shared_file:SharedFileMessenger",
+    },
     Role.WORKER_MAKER: {
         "backfill": "harvester.plugins.workermakers.backfill:BackfillWorkerMaker",
         "dummy_dynamic": "harvester.plugins.workermakers.dummy_dynamic:DummyDynamicWorkerMaker",

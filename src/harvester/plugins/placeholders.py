@@ -8,6 +8,7 @@ import math
 from dataclasses import dataclass
 
 from harvester.core.workers import Worker
+from harvester.plugins.worker_door import SHOWN_VARIABLE, URL_VARIABLE
 
 _MIB = 1024 * 1024
 
@@ -50,6 +51,8 @@ def values_of(
         **_sizes(worker, cores),
         "accessPoint": worker.access_point,
         "computingSite": worker.queue,
+        "doorTokenFile": worker.variables.get(SHOWN_VARIABLE, ""),
+        "doorUrl": worker.variables.get(URL_VARIABLE, ""),
         "gtag": gtag,
         "harvesterID": instance,
         "jobType": worker.job_type or "",

@@ -14,6 +14,7 @@ from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.config.served_queues import ServedQueues
 from harvester.core.errors import HarvesterError
 from harvester.core.masking import masked
+from harvester.core.workers import Worker
 from harvester.plugins.api import (
     Extractor,
     Messenger,
@@ -243,6 +244,13 @@ class PluginPool:
         if routes:
             return RoutedMessenger(routes, self._make_context(queue))
         return cast("Messenger[PluginSettings]", self._get(queue, Role.MESSENGER, block))
+
+    def messenger_of(self, worker: Worker) -> Messenger[PluginSettings]:
+        """Talks to this worker: the messenger of the version that it was made with."""
+        others = self._view.others.get((worker.queue, Role.MESSENGER), {})
+        block = others.get(worker.config_version) if worker.config_version is not None else None
+        chosen = block or self.queue(worker.queue).messenger
+        return cast("Messenger[PluginSettings]", self._get(worker.queue, Role.MESSENGER, chosen))
 
     def worker_maker(self, queue: str) -> WorkerMaker[PluginSettings]:
         """Decides what the queue's workers look like."""

@@ -32,19 +32,19 @@ def place(connection: Connection, name: str) -> int:
     When the youngest events are forgotten with their workers, SQLite gives their numbers to others: then one begins
     with what comes next, too.
     """
-    newest = _newest(connection)
+    last = newest(connection)
     value: int | None = connection.scalar(select(counters.c.value).where(counters.c.name == name))
     if value is None:
-        insert_missing(connection, counters, [{"name": name, "value": newest}])
-        return newest
-    if value > newest:
-        move(connection, name, newest)
-    return min(value, newest)
+        insert_missing(connection, counters, [{"name": name, "value": last}])
+        return last
+    if value > last:
+        move(connection, name, last)
+    return min(value, last)
 
 
 def skip(connection: Connection, name: str) -> None:
     """What has happened so far counts as read."""
-    move(connection, name, _newest(connection))
+    move(connection, name, newest(connection))
 
 
 def move(connection: Connection, name: str, event_id: int) -> None:
@@ -65,5 +65,6 @@ def changed_workers(connection: Connection, after: int, limit: int) -> WorkerNew
     return WorkerNews(last, {worker: frozenset(some) for worker, some in found.items()}, len(rows) == limit)
 
 
-def _newest(connection: Connection) -> int:
+def newest(connection: Connection) -> int:
+    """The last event that there is; 0 if there is none."""
     return connection.scalar(select(func.max(history.c.event_id))) or 0

@@ -346,8 +346,6 @@ IN_MAIN = [
             severity=WARNING,
         )
         for line, key, says in (
-            ("portNumber = 25081", "frontend.portNumber", "no port is open"),
-            ("secretFile = /s", "frontend.secretFile", "no port is open"),
             ("actions = email", "watcher.actions", "write mailServer and mailTo"),
             ("actions = mail", "watcher.actions", "write email"),
             ("diskHighWatermark = /d|5", "sweeper.diskHighWatermark", "write diskCleanUpInterval"),

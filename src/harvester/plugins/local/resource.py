@@ -195,6 +195,7 @@ class LocalResource(Resource[LocalSettings]):
             "HARVESTER_WORKER_ID": str(worker.worker_id),
             "PANDA_JSID": f"harvester-{self.context.instance}",
             "GTAG": stdout_of(worker),
+            **worker.variables,
             **dict(zip(names, fill_command(texts, values), strict=True)),
         }
 

@@ -8,13 +8,14 @@ from pydantic import Field, field_validator
 
 from harvester.plugins.api import PluginSettings
 from harvester.plugins.tools.names import is_plain_name
+from harvester.plugins.worker_door import SHOWN_AT_DOOR
 
 _FIXED_PREFIX: Final = "post_process."
 GATHERED_ATTRIBUTES: Final = "post_process_job_attrs.json"
 """What Harvester itself found out about jobs after the batch job had ended; as the worker's attributes in form."""
 TASK_POINTER: Final = "task_workdir_path.txt"
 """Where the directory is that jobs of a task share."""
-_FIXED: Final = frozenset({GATHERED_ATTRIBUTES, TASK_POINTER})
+_FIXED: Final = frozenset({GATHERED_ATTRIBUTES, TASK_POINTER, SHOWN_AT_DOOR})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from harvester.plugins.messengers.collecting import Collector
 from harvester.plugins.messengers.event_feeding import feed_ranges
 from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
 from harvester.plugins.messengers.feeding_running import feed_running_jobs, untaken_jobs
-from harvester.plugins.messengers.file_names import FileNameSettings, plain_name
+from harvester.plugins.messengers.file_names import FileNames, FileNameSettings, plain_name
 from harvester.plugins.messengers.left_overs import SearchRules
 from harvester.plugins.messengers.looking import LookRules
 from harvester.plugins.messengers.post_processing import FinishRules, finish
@@ -95,6 +95,11 @@ class SharedFileSettings(FileNameSettings):
     settle_seconds: float = Field(default=60, ge=0, alias="settleTime")
 
     @property
+    def has_own_directories(self) -> bool:
+        """Whether no other worker shares a worker's directory."""
+        return _OF_ONE_WORKER.search(self.access_point) is not None
+
+    @property
     def search(self) -> SearchRules:
         """How left-over outputs are looked for."""
         patterns, archives = self.left_over_patterns or (), self.left_over_zip_patterns or ()
@@ -118,7 +123,7 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         largest = settings.max_report_size
         tasks = settings.task_directories(context.file_names)
         allowed = tuple(path.resolve() for path in (*settings.allowed_output_paths, tasks.base))
-        self._own_directories = _OF_ONE_WORKER.search(settings.access_point) is not None
+        self._own_directories = settings.has_own_directories
         self._collector = Collector(
             LookRules(names, largest, settings.max_checksum_size, timedelta(seconds=settings.settle_seconds), allowed),
             context.file_time,
@@ -134,6 +139,11 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
             settings.search if settings.scan_in_post_process else None,
             settings.post_process_in_sub_dir,
         )
+
+    @property
+    def names(self) -> FileNames:
+        """What the files of the queue's workers are called."""
+        return self._names
 
     def access_point_template(self) -> str:
         """The queue's `accessPoint`."""

@@ -201,6 +201,9 @@ def _path_of(worker: Worker) -> Path:
 def _assignments(script: Script) -> Iterator[str]:
     yield f"access_point={shlex.quote(script.worker.access_point)} script={shlex.quote(str(script.path))}"
     yield f"HARVESTER_ID={shlex.quote(script.instance)} HARVESTER_WORKER_ID={script.worker.worker_id}"
+    if script.worker.variables:
+        values = (f"{name}={shlex.quote(value)}" for name, value in script.worker.variables.items())
+        yield f"export {' '.join(values)}"
 
 
 def _shell_path(path: str) -> str:

@@ -48,15 +48,20 @@ def read_json(path: Path, *, at_most: int, limited_by: str = "") -> JsonValue:
         raise UnfinishedFileError(f"{path} is not valid JSON: {error}") from None
 
 
-def parse_json(text: str | bytes) -> JsonValue:
+def parse_json(text: str | bytes, *, unique_keys: bool = False) -> JsonValue:
     """The value of a JSON text that may be anything.
+
+    Args:
+        text: the text.
+        unique_keys: whether an object that has a key twice is refused; otherwise the last one counts.
 
     Raises:
         HostileTextError: it is nested too deeply, or holds a text that no database takes.
         ValueError: it is not valid JSON.
     """
+    pairs = _unique if unique_keys else None
     try:
-        value: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value: JsonValue = json.loads(text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=pairs)
     except RecursionError:
         raise HostileTextError("is nested too deeply") from None
     if trouble := _trouble(value):
@@ -89,6 +94,13 @@ def read_bytes(path: Path, *, at_most: int, limited_by: str = "") -> bytes:
 
 def _refuse(constant: str) -> float:
     raise ValueError(f"{constant} is no number of JSON")
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
 
 
 def _finite(text: str) -> float:

@@ -99,7 +99,7 @@ class TestShortNames:
             resolve(Role.SUBMITTER, PluginBlock(plugin="lokal"))
 
     def test_name_of_another_role_is_answered_by_those_of_this(self):
-        with pytest.raises(UnknownPluginError, match="not known for messenger; there is shared_file"):
+        with pytest.raises(UnknownPluginError, match="not known for messenger; there is http, shared_file"):
             resolve(Role.MESSENGER, PluginBlock(plugin="slurm"))
 
     def test_planned_plugin_says_so(self):

@@ -1,0 +1,1 @@
+"""The faces of Harvester that speak HTTP: one WSGI application, and the server that is built in."""

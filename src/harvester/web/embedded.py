@@ -1,0 +1,258 @@
+"""The server that is built in: the application on a port of this host, without another program.
+
+Every request has a deadline as a whole, from its first byte to its answer: a client that sends one byte now and then
+would otherwise hold a thread for ever. TLS is spoken in the threads too, so that no client can hold up the others.
+"""
+
+import contextlib
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event, Thread
+from typing import Final, Protocol, Self
+from wsgiref.types import WSGIApplication
+
+import structlog
+from cheroot.server import HTTPConnection
+from cheroot.ssl.builtin import BuiltinSSLAdapter
+from cheroot.wsgi import Server as WsgiServer
+
+from harvester.config.instance_sections import Frontend
+from harvester.core.errors import HarvesterError
+from harvester.plugins.worker_door import is_loopback
+from harvester.web.door import LARGEST_BODY
+
+log = structlog.get_logger(__name__)
+
+_LARGEST_HEAD: Final = 16_384
+_IDLE_SECONDS: Final = 30
+"""How long a connection is kept that asks nothing."""
+_DEADLINE_SECONDS: Final = 15.0
+_KEPT_CONNECTIONS: Final = 5000
+_BACKLOG: Final = 512
+_WAITING_REQUESTS: Final = 2000
+_STOP_SECONDS: Final = 5
+_NOTICE_SECONDS: Final = 0.25
+"""How soon the server's own thread notices that it is to stop."""
+
+
+class DoorError(HarvesterError):
+    """The built-in server cannot be started; the message names the key and what to do."""
+
+
+class EmbeddedServer:
+    """Serves an application by threads of this process.
+
+    Args:
+        app: the application.
+        frontend: `[frontend]`: where to listen, how many threads, which certificate.
+        sockets: sockets that listen already, as `listen` makes them, for processes that share one; made otherwise.
+        deadline: seconds that a request may take.
+
+    Raises:
+        DoorError: the port cannot be had, the certificate cannot be used, or nothing would protect the tokens.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        frontend: Frontend,
+        *,
+        sockets: Sequence[socket.socket] = (),
+        deadline: float = _DEADLINE_SECONDS,
+    ) -> None:
+        adapter = require_usable(frontend)
+        self._sockets = list(sockets) or listen(frontend)
+        self._servers = [_Server(each, app, frontend.n_threads, adapter) for each in self._sockets]
+        self._threads = [Thread(target=each.serve, name="door", daemon=True) for each in self._servers]
+        self._stopping = Event()
+        self._watch = Thread(target=self._cut_off_the_late, args=(deadline,), name="door deadline", daemon=True)
+        self._scheme = "https" if adapter else "http"
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port of the first socket."""
+        host, port = self._sockets[0].getsockname()[:2]
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> Self:
+        """Serve from now on, in threads."""
+        for server in self._servers:
+            server.prepare()
+        for thread in (*self._threads, self._watch):
+            thread.start()
+        log.info("the door is open", url=self.url)
+        return self
+
+    def stop(self) -> None:
+        """End: requests in work are finished, for a few seconds at the most."""
+        self._stopping.set()
+        for server in self._servers:
+            server.stop()
+        for thread in (*self._threads, self._watch):
+            if thread.ident is not None:
+                thread.join()
+        for each in self._sockets:
+            each.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _cut_off_the_late(self, deadline: float) -> None:
+        while not self._stopping.wait(min(deadline, 1.0)):
+            for server in self._servers:
+                server.cut_off(before=time.monotonic() - deadline)
+
+
+def listen(frontend: Frontend) -> list[socket.socket]:
+    """Sockets on the address and port of the configuration; processes that are started later may share them.
+
+    Raises:
+        DoorError: the address or the port cannot be had.
+    """
+    where = f"{frontend.address}, port {frontend.port_number}"
+    try:
+        found = socket.getaddrinfo(
+            frontend.address, frontend.port_number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        family, _, _, _, address = found[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise DoorError(f"[frontend] address: {where} cannot be used: {error.strerror}; correct it") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise DoorError(
+            f"[frontend] portNumber: {where} cannot be had: {error.strerror}; stop whatever listens there, "
+            "or choose another port"
+        ) from None
+    return [listener]
+
+
+def require_usable(frontend: Frontend) -> "_TlsAdapter | None":
+    """Make sure that a door may be opened as the configuration says; what speaks TLS there, if anything does.
+
+    Raises:
+        DoorError: the certificate cannot be used, or nothing would protect the tokens.
+    """
+    if frontend.cert_file:
+        return _adapter(frontend.cert_file, frontend.key_file or frontend.cert_file)
+    if frontend.trusted_networks or is_loopback(frontend.address):
+        return None
+    raise DoorError(
+        f"[frontend] address: on {frontend.address} tokens would travel without TLS; name a certFile, or the "
+        "trustedNetworks whose hosts may do without"
+    )
+
+
+def _adapter(cert_file: str, key_file: str) -> "_TlsAdapter":
+    for name, path in (("certFile", cert_file), ("keyFile", key_file)):
+        try:
+            Path(path).read_bytes()
+        except OSError as error:
+            raise DoorError(f"[frontend] {name}: {path} cannot be read: {error.strerror}; correct it") from None
+    try:
+        return _TlsAdapter(cert_file, key_file)
+    except (ssl.SSLError, ValueError) as error:
+        raise DoorError(f"[frontend] certFile: {cert_file} and its key cannot be used: {error}; correct them") from None
+
+
+class _TlsAdapter(BuiltinSSLAdapter):
+    """Lets the threads shake hands, and not the one that accepts all connections."""
+
+    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
+        """The socket, still silent."""
+        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
+
+
+class _Clocked(Protocol):
+    """What a connection needs of its server."""
+
+    in_work: dict["_Connection", float]
+
+
+class _Connection(HTTPConnection):
+    """A connection whose requests are clocked."""
+
+    server: _Clocked
+
+    def communicate(self) -> bool:
+        """Serve what the client asks for next; whether the connection is to be kept."""
+        self.server.in_work[self] = time.monotonic()
+        try:
+            return self._has_shaken_hands() and bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
+        finally:
+            self.server.in_work.pop(self, None)
+
+    def _has_shaken_hands(self) -> bool:
+        if not isinstance(self.socket, ssl.SSLSocket) or self.socket.version() is not None:
+            return True
+        try:
+            self.socket.do_handshake()
+        except OSError:
+            return False
+        return True
+
+    def cut_off(self) -> None:
+        """Whoever waits for the client in this connection goes on as if it had gone."""
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self.socket, socket.SHUT_RDWR)
+
+
+class _Server(WsgiServer):
+    """cheroot with our socket, limits and logs."""
+
+    ConnectionClass = _Connection
+    max_request_body_size = LARGEST_BODY
+    max_request_header_size = _LARGEST_HEAD
+    keep_alive_conn_limit = _KEPT_CONNECTIONS
+    expiration_interval = _NOTICE_SECONDS
+
+    def __init__(
+        self, listener: socket.socket, app: WSGIApplication, threads: int, adapter: _TlsAdapter | None
+    ) -> None:
+        super().__init__(
+            listener.getsockname()[:2],
+            app,
+            numthreads=threads,
+            server_name="harvester",
+            request_queue_size=_BACKLOG,
+            timeout=_IDLE_SECONDS,
+            shutdown_timeout=_STOP_SECONDS,
+            accepted_queue_size=_WAITING_REQUESTS,
+            accepted_queue_timeout=0,
+        )
+        self.ssl_adapter = adapter
+        self.in_work: dict[_Connection, float] = {}
+        self._listener = listener
+
+    def bind(self, _family: int, _type: int, _proto: int = 0) -> socket.socket:
+        """Use the socket that there is; another process may be quicker to accept, so that it must not wait."""
+        self.socket = self._listener
+        return self._listener
+
+    def prepare(self) -> None:
+        """Start the threads."""
+        super().prepare()
+        self.socket.settimeout(0)
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:  # noqa: FBT001, FBT002 (as it is called)
+        """What the server has to say goes to our log."""
+        log.log(level, "the built-in server says", text=msg, exc_info=traceback)
+
+    def cut_off(self, *, before: float) -> None:
+        """End the requests that began before that moment."""
+        for connection, began in self.in_work.copy().items():
+            if began < before:
+                log.warning("a request took too long and is cut off", address=connection.remote_addr)
+                connection.cut_off()

@@ -1,0 +1,137 @@
+"""The workers that come to the door, as the database knows them, without asking it each time."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from harvester.core.workers import Worker
+from harvester.plugins.messengers.door_files import Place
+from harvester.plugins.messengers.shared_file import SharedFileMessenger
+from harvester.plugins.pool import PluginPool
+from harvester.store import marks, workers
+from harvester.store.engine import Database, StoreUnavailableError
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds from one look at what has become of workers to the next; so long an ended one may still be let in."""
+_BELIEVED: Final = 60.0
+"""Seconds for which a worker of which nothing was heard is taken to be as it was."""
+_REMEMBERED: Final = 100_000
+_EVENTS_AT_ONCE: Final = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class KnownWorker:
+    """A worker, and where its files are.
+
+    Attributes:
+        place: None if the workers of its queue do not exchange files with Harvester.
+        largest: bytes of a report that its messenger reads.
+    """
+
+    worker: Worker
+    place: Place | None
+    largest: int = 0
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it can run any more."""
+        return self.worker.status.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    known: KnownWorker
+    until: float
+
+
+class KnownWorkers:
+    """Looks workers up: in memory, else together with all others who wait for one, in one statement.
+
+    What the history tells of a worker makes it be read anew, so that an end is known within a second at the cost of one
+    statement for all.
+    """
+
+    def __init__(self, db: Database, plugins: PluginPool, tick: Callable[[], float] = time.monotonic) -> None:
+        self._db = db
+        self._plugins = plugins
+        self._tick = tick
+        self._entries: dict[int, _Entry] = {}
+        self._wanted: set[int] = set()
+        self._asking = threading.Lock()
+        self._following = threading.Lock()
+        self._looked: tuple[int, int] | None = None
+        """The last event of the look before the last, and of the last."""
+        self._look_at = float("-inf")
+
+    def find(self, worker_id: int, *, anew: bool = False) -> KnownWorker | None:
+        """The worker; None if the database does not have it.
+
+        Args:
+            worker_id: its number.
+            anew: whether it has to be read now, for what is known of it may be too old.
+
+        Raises:
+            StoreUnavailableError: the database is away, and it is not known.
+            HarvesterError: the plugin that knows its files cannot be used.
+        """
+        if anew:
+            self._entries.pop(worker_id, None)
+        self._follow()
+        if (entry := self._entries.get(worker_id)) and self._tick() < entry.until:
+            return entry.known
+        self._wanted.add(worker_id)
+        with self._asking:
+            if worker_id in self._wanted:
+                self._read()
+        entry = self._entries.get(worker_id)
+        return entry.known if entry else None
+
+    def _follow(self) -> None:
+        """Forget those of whom there are news; whoever finds somebody else at it does not wait."""
+        if self._tick() < self._look_at or not self._following.acquire(blocking=False):
+            return
+        try:
+            self._forget_changed()
+        except StoreUnavailableError:
+            return  # what is known is believed a little longer
+        finally:
+            self._look_at = self._tick() + _LOOK_AGAIN
+            self._following.release()
+
+    def _forget_changed(self) -> None:
+        """Forget those with news since the look before the last: one may have been read just before it changed."""
+        with self._db.read() as connection:
+            newest = marks.newest(connection)
+            if self._looked is None or newest < self._looked[1]:
+                self._entries.clear()
+                self._looked = newest, newest
+            place = self._looked[0]
+            while place < newest:
+                news = marks.changed_workers(connection, place, _EVENTS_AT_ONCE)
+                for worker_id in news.became:
+                    self._entries.pop(worker_id, None)
+                place = news.last if news.is_cut else newest
+        self._looked = self._looked[1], newest
+
+    def _read(self) -> None:
+        """Read all that are wanted; the lock is held."""
+        ids = self._wanted.copy()
+        self._wanted -= ids
+        with self._db.read() as connection:
+            found = workers.find(connection, sorted(ids))
+        until = self._tick() + _BELIEVED
+        for each in found:
+            self._entries[each.worker.worker_id] = _Entry(self._known(each.worker), until)
+        for worker_id in ids - {each.worker.worker_id for each in found}:
+            self._entries.pop(worker_id, None)
+        while len(self._entries) > _REMEMBERED:
+            del self._entries[next(iter(self._entries))]
+
+    def _known(self, worker: Worker) -> KnownWorker:
+        messenger = self._plugins.messenger_of(worker)
+        if not isinstance(messenger, SharedFileMessenger):
+            return KnownWorker(worker, None)
+        place = Place.of(worker.access_point, messenger.names, worker.map_type)
+        return KnownWorker(worker, place, messenger.settings.max_report_size)

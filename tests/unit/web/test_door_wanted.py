@@ -1,0 +1,165 @@
+"""When the built-in server is to be started, and what queues of the messenger `http` give their workers."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from door_tools import House, MakeHouse, a_queue
+from pydantic import ValidationError
+from typer.testing import CliRunner
+
+from harvester.cli.main import app
+from harvester.core.workers import MapType, Worker, WorkerStatus
+from harvester.plugins.api import Assignment, Done, Fed, Later
+from harvester.plugins.messengers.http import HttpMessenger, HttpSettings
+from harvester.plugins.tools.worker_tokens import read_keys
+from harvester.plugins.worker_door import WorkerDoor
+from harvester.web.wanted import wants_server
+
+
+@pytest.mark.parametrize(
+    ("frontend", "messenger", "wanted"),
+    [
+        ({}, "http", True),
+        ({}, "shared_file", False),
+        ({"enable": True}, "shared_file", True),
+        ({"enable": False}, "http", False),
+        ({"type": "apache"}, "http", False),
+        ({"type": "apache", "enable": True}, "http", False),
+    ],
+)
+@pytest.mark.shows("frontend.enable", "frontend.type")
+def test_the_server_is_started_where_it_is_needed(
+    build: MakeHouse, tmp_path: Path, frontend: dict[str, object], messenger: str, *, wanted: bool
+):
+    house = build(a_queue(tmp_path, plugin=messenger), **frontend)
+    assert wants_server(house.settings, house.plugins) is wanted
+
+
+def a_worker(house: House, worker_id: int = 7) -> Worker:
+    point = f"{house.place}/access/{worker_id}"
+    return Worker(worker_id, "HERE", WorkerStatus.PENDING, "m", MapType.NO_JOB, access_point=point, walltime_s=3600)
+
+
+def feed(house: House) -> Done | Later | object:
+    (answer,) = house.plugins.messenger("HERE").feed([Assignment(a_worker(house))])
+    return answer
+
+
+@pytest.mark.shows("frontend.url")
+def test_a_worker_finds_its_token_and_the_door(build: MakeHouse, tmp_path: Path):
+    house = build(url="https://edge.example.org:26080/")
+    file = tmp_path / "access" / "7" / "door_token"
+    assert feed(house) == Fed(
+        {"HARVESTER_DOOR_URL": "https://edge.example.org:26080", "HARVESTER_DOOR_TOKEN_FILE": str(file)}
+    )
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert house.tokens.read(file.read_text()) == 7
+
+
+@pytest.mark.parametrize(
+    ("frontend", "url"),
+    [
+        ({}, "http://127.0.0.1:25080"),
+        ({"portNumber": 1234, "certFile": "/c"}, "https://127.0.0.1:1234"),
+        ({"address": "::1"}, "http://[::1]:25080"),
+        ({"type": "apache"}, ""),
+    ],
+)
+def test_without_an_address_the_server_s_own_counts(build: MakeHouse, frontend: dict[str, object], url: str):
+    house = build(**frontend)
+    assert WorkerDoor.of(house.settings, house.time.clock).url == url
+
+
+def test_a_token_lives_as_long_as_its_worker_may(house: House, tmp_path: Path):
+    feed(house)
+    token = (tmp_path / "access" / "7" / "door_token").read_text()
+    days = 2 + 1  # workerQueueTimeLimit, and what is added
+    house.time.forward(days * 86_400 + 3599)
+    assert house.tokens.read(token) == 7
+    house.time.forward(2)
+    assert house.visitor().say("heartbeat", token=token).status_code == 403
+
+
+def test_no_worker_is_submitted_without_a_token(build: MakeHouse, tmp_path: Path):
+    house = build(secretFile=str(tmp_path / "nowhere"))
+    answer = feed(house)
+    assert isinstance(answer, Later)
+    assert "[frontend] secretFile" in answer.reason
+
+
+def test_without_tokens_workers_are_told_of_the_door_alone(build: MakeHouse):
+    assert feed(build(authEnable=False)) == Fed({"HARVESTER_DOOR_URL": "http://127.0.0.1:25080"})
+
+
+def test_workers_do_not_share_a_directory_with_tokens():
+    with pytest.raises(ValidationError, match="workers could take each other's tokens"):
+        HttpSettings.model_validate({"accessPoint": "/shared/all"})
+
+
+def test_the_name_of_upstream_is_known():
+    from harvester.config.plugin_blocks import PluginBlock  # noqa: PLC0415 (used here alone)
+    from harvester.plugins.registry import Role, resolve  # noqa: PLC0415
+
+    block = PluginBlock(module="pandaharvester.harvestermessenger.http_server_messenger", name="HttpServerMessenger")
+    assert resolve(Role.MESSENGER, block) is HttpMessenger
+
+
+# ---- keys
+
+
+def test_keys_are_made_and_changed(tmp_path: Path):
+    file = tmp_path / "door.key"
+    for expected in (1, 2, 3, 3):
+        done = CliRunner().invoke(app, ["door-key", "--file", str(file)])
+        assert done.exit_code == 0, done.output
+        keys = read_keys(file)
+        assert len({each.secret for each in keys}) == len(keys) == expected
+        assert str(keys[0].secret) not in done.output
+    assert file.stat().st_mode & 0o777 == 0o600
+    last = read_keys(file)[0]
+    CliRunner().invoke(app, ["door-key", "--file", str(file), "--keep", "1"])
+    assert [each.key_id for each in read_keys(file)][1:] == [last.key_id]
+
+
+def test_the_key_of_upstream_goes_into_the_set(tmp_path: Path):
+    file = tmp_path / "door.key"
+    file.write_bytes(b"u" * 40)
+    file.chmod(0o600)
+    before = read_keys(file)[0]
+    CliRunner().invoke(app, ["door-key", "--file", str(file)])
+    assert read_keys(file)[1] == before
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
+    done = CliRunner().invoke(app, ["door-key", "--file", str(tmp_path / "no" / "where")])
+    assert done.exit_code == 1
+    assert "cannot be written: No such file or directory" in done.output
+
+
+def test_the_page_s_key_set_is_one():
+    page = (Path(__file__).parents[3] / "docs" / "door.md").read_text()
+    example = next(line for line in page.splitlines() if line.startswith('{"keys"'))
+    assert json.loads(example)["keys"][0]["kty"] == "oct"
+
+
+def test_the_page_names_every_method_and_key():
+    from harvester.config.instance_sections import Frontend  # noqa: PLC0415 (used here alone)
+    from harvester.web.calls import METHODS  # noqa: PLC0415
+
+    page = (Path(__file__).parents[3] / "docs" / "door.md").read_text()
+    assert [each for each in (*METHODS, *Frontend.by_key()) if f"`{each}" not in page] == []
+
+
+def test_slurm_scripts_lead_to_the_door(tmp_path: Path):
+    from harvester.plugins.slurm.scripts import BatchJob, make_script  # noqa: PLC0415 (used here alone)
+
+    variables = {"HARVESTER_DOOR_URL": "http://h:1", "HARVESTER_DOOR_TOKEN_FILE": f"{tmp_path}/it's a token"}
+    worker = Worker(7, "Q", WorkerStatus.PENDING, "i-7", access_point=str(tmp_path), variables=variables)
+    script = make_script(worker, "i", '#!/bin/sh\necho "$HARVESTER_DOOR_URL $HARVESTER_DOOR_TOKEN_FILE"\n')
+    script.store()
+    done = subprocess.run(
+        ["/bin/sh"], input=BatchJob((script,)).text(), capture_output=True, text=True, check=True, timeout=20
+    )
+    assert done.stdout == f"http://h:1 {tmp_path}/it's a token\n"

@@ -1,0 +1,297 @@
+"""The built-in server on real sockets."""
+
+import http.client
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from door_tools import House, MakeHouse
+from structlog.testing import capture_logs
+
+from harvester.config.instance_sections import Frontend
+from harvester.store import queues
+from harvester.web.embedded import DoorError, EmbeddedServer
+
+TEST = json.dumps({"methodName": "test", "workerID": 123, "data": "none"})
+JSON = {"Content-Type": "application/json"}
+
+
+def loopback() -> socket.socket:
+    made = socket.socket()
+    made.bind(("127.0.0.1", 0))
+    made.listen()
+    return made
+
+
+def free_port() -> int:
+    with closing(loopback()) as found:
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def opened(house: House) -> Iterator[Callable[..., EmbeddedServer]]:
+    """Opens doors, which are shut in the end."""
+    servers: list[EmbeddedServer] = []
+
+    def make(app: Any = None, **frontend: object) -> EmbeddedServer:  # noqa: ANN401 (any WSGI application)
+        deadline = frontend.pop("deadline", 15.0)
+        assert isinstance(deadline, float)
+        settings = Frontend.model_validate(frontend)
+        servers.append(EmbeddedServer(app or house.app(), settings, sockets=[loopback()], deadline=deadline))
+        return servers[-1].start()
+
+    yield make
+    for each in servers:
+        each.stop()
+
+
+def connect(server: EmbeddedServer, context: ssl.SSLContext | None = None) -> http.client.HTTPConnection:
+    place = server.url.partition("://")[2]
+    if context:
+        return http.client.HTTPSConnection(place, timeout=20, context=context)
+    return http.client.HTTPConnection(place, timeout=20)
+
+
+def ask(connection: http.client.HTTPConnection, body: str = TEST, **headers: str) -> tuple[int, str]:
+    connection.request("POST", "/entry", body, {**JSON, **headers})
+    answer = connection.getresponse()
+    return answer.status, answer.read().decode()
+
+
+def test_one_connection_serves_many_requests(opened: Callable[..., EmbeddedServer], house: House):
+    place = house.add_worker()
+    body = json.dumps({"methodName": "heartbeat", "workerID": 7, "data": {"n": 1}})
+    with closing(connect(opened())) as connection:
+        assert ask(connection) == (400, "workerID=123 not found in DB")
+        line = connection.sock
+        for _ in range(5):
+            assert ask(connection, body, Authorization=f"Bearer {house.token()}") == (200, "OK")
+        assert connection.sock is line
+    assert json.loads((place / "worker_heartbeat.json").read_text()) == {"n": 1}
+
+
+@pytest.mark.shows("frontend.portNumber", "frontend.address")
+def test_address_and_port_are_those_of_the_configuration(house: House):
+    port = free_port()
+    frontend = Frontend.model_validate({"address": "127.0.0.2", "portNumber": port})
+    with EmbeddedServer(house.app(), frontend) as server:
+        assert server.url == f"http://127.0.0.2:{port}"
+        with closing(connect(server)) as connection:
+            assert ask(connection)[0] == 400
+
+
+def test_a_taken_port_is_named(house: House):
+    with closing(loopback()) as other:
+        frontend = Frontend.model_validate({"portNumber": other.getsockname()[1]})
+        with pytest.raises(DoorError, match="cannot be had: Address already in use; stop whatever listens there"):
+            EmbeddedServer(house.app(), frontend)
+
+
+def test_an_address_of_others_is_named(house: House):
+    frontend = Frontend.model_validate({"address": "192.0.2.1", "trustedNetworks": "192.0.2.0/24"})
+    with pytest.raises(DoorError, match=r"192\.0\.2\.1, port 25080 cannot be had"):
+        EmbeddedServer(house.app(), frontend)
+
+
+def test_tokens_do_not_travel_where_all_can_read_them(house: House):
+    frontend = Frontend.model_validate({"address": "0.0.0.0"})
+    with pytest.raises(DoorError, match="tokens would travel without TLS"):
+        EmbeddedServer(house.app(), frontend)
+
+
+def test_processes_can_share_a_socket(house: House):
+    shared = loopback()
+    with EmbeddedServer(house.app(), Frontend(), sockets=[shared]) as first:
+        with EmbeddedServer(house.app(), Frontend(), sockets=[shared.dup()]):
+            for _ in range(20):
+                with closing(connect(first)) as connection:
+                    assert ask(connection)[0] == 400
+        with closing(connect(first)) as connection:
+            assert ask(connection)[0] == 400
+
+
+@pytest.mark.shows("frontend.nThreads")
+def test_so_many_requests_are_served_at_once(opened: Callable[..., EmbeddedServer]):
+    together = threading.Barrier(3)
+
+    def app(_environment: Any, start: Any) -> list[bytes]:  # noqa: ANN401 (WSGI)
+        together.wait(20)
+        start("200 OK", [("Content-Length", "2")])
+        return [b"OK"]
+
+    server = opened(app, nThreads=3)
+    answers: list[int] = []
+
+    def call() -> None:
+        with closing(connect(server)) as connection:
+            answers.append(ask(connection)[0])
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert answers == [200] * 3
+
+
+# ---- TLS
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    file = tmp_path / "host.pem"
+    issued.private_key_and_cert_chain_pem.write_to_path(file)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return file, context
+
+
+@pytest.mark.shows("frontend.certFile", "frontend.keyFile")
+def test_tls_is_spoken(opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]):
+    file, context = certificate
+    server = opened(certFile=str(file), keyFile=str(file))
+    assert server.url.startswith("https://")
+    with closing(connect(server, context)) as connection:
+        for _ in range(3):
+            assert ask(connection) == (400, "workerID=123 not found in DB")
+
+
+def test_who_does_not_shake_hands_holds_nobody_up(
+    opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]
+):
+    file, context = certificate
+    server = opened(certFile=str(file), nThreads=2)
+    host, port = server.url.rpartition("/")[2].split(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(5)]
+    with closing(socket.create_connection((host, int(port)))) as plain:
+        plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        assert b"200 OK" not in plain.recv(1000)
+    with closing(connect(server, context)) as connection:
+        assert ask(connection)[0] == 400
+    for each in silent:
+        each.close()
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("x", "cannot be used")])
+def test_a_certificate_that_is_none_is_named(house: House, tmp_path: Path, content: str | None, words: str):
+    file = tmp_path / "host.pem"
+    if content:
+        file.write_text(content)
+    with pytest.raises(DoorError, match=words):
+        EmbeddedServer(house.app(), Frontend.model_validate({"certFile": str(file)}))
+
+
+# ---- limits
+
+
+def send(server: EmbeddedServer, text: bytes) -> bytes:
+    """What comes back until the other side closes, or 20 seconds have passed."""
+    host, port = server.url.rpartition("/")[2].split(":")
+    received = b""
+    with closing(socket.create_connection((host, int(port)), 20)) as line, suppress(ConnectionError):
+        line.sendall(text)
+        while part := line.recv(65536):
+            received += part
+    return received
+
+
+def test_a_request_that_never_ends_is_cut_off(opened: Callable[..., EmbeddedServer]):
+    server = opened(deadline=0.3, nThreads=1)
+    for text in (b"POST /entry HT", b"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n{"):
+        send(server, text)
+    with closing(connect(server)) as connection:
+        assert ask(connection)[0] == 400, "the only thread is free again"
+
+
+def test_a_hundred_megabytes_are_not_read(opened: Callable[..., EmbeddedServer], house: House):
+    head = (
+        "POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {house.token()}\r\n"
+    )
+    answer = send(opened(), f"{head}Content-Length: 100000000\r\n\r\n".encode() + b"x" * 1_000_000)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+def test_long_heads_are_refused(opened: Callable[..., EmbeddedServer]):
+    answer = send(opened(), b"POST /entry HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 20_000 + b"\r\n\r\n")
+    assert answer[:12] in {b"HTTP/1.1 413", b"HTTP/1.1 414", b"HTTP/1.1 431"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+        b"POST /entry HTTP/9.9\r\n\r\n",
+        b"POST http://other/entry HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        b"POST /entry HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\n",
+        b"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Length: -5\r\nConnection: close\r\n\r\n",
+        b"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello",
+        b"POST /entry HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nffffffff\r\nx\r\n",
+        b"GET /\0 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+        b"\r\n\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_gets_no_more_than_a_refusal(opened: Callable[..., EmbeddedServer], text: bytes):
+    answer = send(opened(deadline=1.0), text)
+    assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505")), answer
+    assert b"Traceback" not in answer
+
+
+# ---- the log
+
+
+@pytest.mark.shows("frontend.verbose")
+def test_every_request_is_logged_on_demand(build: MakeHouse):
+    house = build(verbose=True)
+    house.add_worker()
+    token = house.token()
+    with capture_logs() as lines:
+        house.visitor().say("heartbeat", token=token)
+    told = next(each for each in lines if each["event"] == "request")
+    assert told.items() >= {"method": "heartbeat", "worker": 7, "status": 200}.items()
+    assert token not in str(lines)
+
+
+def test_refusals_are_logged_without_the_token(house: House):
+    house.add_worker()
+    token = house.forged(key=b"x" * 40)
+    with capture_logs() as lines:
+        for _ in range(50):
+            house.visitor().say("heartbeat", token=token)
+        visitor = house.visitor()
+        for _ in range(50):
+            visitor.say("heartbeat", token=token)
+    told = [each for each in lines if each["event"] == "refused at the door"]
+    assert told[0]["reason"] == "InvalidSignatureError"
+    assert len(told) < 60
+    assert token not in str(lines)
+
+
+def test_a_door_without_tokens_says_so(build: MakeHouse):
+    house = build(authEnable=False)
+    with capture_logs() as lines:
+        house.app()
+    assert [each["log_level"] for each in lines if "open without tokens" in each["event"]] == ["warning"]
+
+
+def test_a_door_without_tokens_stands_in_the_notes_of_its_queues(build: MakeHouse):
+    house = build(authEnable=False)
+    with house.db.write() as connection:
+        queues.activate(connection, ["HERE"], house.time.clock())
+    house.app()
+    with house.db.read() as connection:
+        (shown,) = queues.states(connection)
+    assert [(each.agent, "no token is asked for" in each.note["problem"]) for each in shown.notes] == [("door", True)]
+    build().app()
+    with house.db.read() as connection:
+        (shown,) = queues.states(connection)
+    assert [each.note["problem"] for each in shown.notes] == [""]
