@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -194,13 +195,23 @@ class Harvester:
         self.plugins = PluginPool(
             loaded.queues, make_context, loaded.active, keeps_versions=settings.master.dynamic_plugin_change
         )
-        self.upkeep = Upkeep(settings, self.db, steady, self.host, plugins=self.plugins, make_context=make_context)
-        self.upkeep.credentials.keep_valid()  # a new host may have none yet to call the server with
+        private = PrivateDocuments(Path(settings.master.work_dir) / "private")
+        self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
+        with suppress(StoreUnavailableError):  # they are read again before anything else needs them
+            self.facts.refresh()
+        self.upkeep = Upkeep(
+            settings,
+            self.db,
+            steady,
+            self.host,
+            plugins=self.plugins,
+            make_context=make_context,
+            book=lambda: self.facts.book,
+        )
+        self.upkeep.credentials.first_look()  # a new host may have none yet to call the server with
         self.panda = panda or panda_client(settings, steady)
         self._stopping = threading.Event()
         self.wake = Wakeups()
-        private = PrivateDocuments(Path(settings.master.work_dir) / "private")
-        self.facts = Facts(self.db, steady, settings.master.harvester_id, private)
         instance = Instance(
             settings,
             self.plugins,

@@ -9,17 +9,20 @@ from typing import Final
 from harvester.agents.alarm_mail import AlarmMail
 from harvester.agents.apfmon import ApfMonitor
 from harvester.agents.base import Instance
-from harvester.agents.credential_manager import CredentialKeeper, Manager
+from harvester.agents.credential_manager import CredentialKeeper, Watched
 from harvester.agents.dialogs import DialogBuffer
 from harvester.agents.disk_cleaner import DiskCleaner
 from harvester.agents.duties import Duty
 from harvester.agents.file_syncer import FileSyncing, Syncer
+from harvester.agents.host_lock import HostLock
 from harvester.agents.service_monitor import ServiceMonitor
 from harvester.agents.service_propagator import ServicePropagator
 from harvester.agents.watcher import Watcher, end_this_process
+from harvester.clients import PandaCredentials, credential_files
 from harvester.config.service import Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.core.clock import Clock
+from harvester.core.facts import ComputingElement, QueueBook
 from harvester.core.watching import Sign
 from harvester.logs import area_of, area_of_record
 from harvester.plugins.api import PluginContext
@@ -29,6 +32,7 @@ from harvester.plugins.setup_pool import SetupPool
 from harvester.store.engine import Database
 from harvester.store.leases import Owner
 
+_OFFLINE: Final = "offline"
 DIALOGS_PERIOD: Final = 10.0
 """Seconds that a complaint may wait in memory."""
 
@@ -43,6 +47,10 @@ class Upkeep:
         host: this host.
         plugins: knows the present queues.
         make_context: the context of the plugins of a queue, or, with an empty name, of the instance.
+        book: what the information system says of queues.
+
+    Raises:
+        CredentialError: the table of hosts cannot be used.
     """
 
     def __init__(
@@ -54,6 +62,7 @@ class Upkeep:
         *,
         plugins: PluginPool,
         make_context: Callable[[str], PluginContext],
+        book: Callable[[], QueueBook] = QueueBook,
     ) -> None:
         self._settings = settings
         self._db = db
@@ -62,17 +71,29 @@ class Upkeep:
         self._dialogs = DialogBuffer(settings.propagator.min_message_level, area_of_record, clock)
         self._plugins = plugins
         self._make_context = make_context
-        period = settings.credmanager.sleep_time
-        managers: SetupPool[Manager] = SetupPool(Role.CREDENTIAL_MANAGER, self._context, self._credential_setups)
-        self.credentials = CredentialKeeper(db, clock, host, managers, period)
+        self._book = book
+        self._server = PandaCredentials(settings, clock)
+        self.credentials = self._make_keeper()
         syncers: SetupPool[Syncer] = SetupPool(Role.FILE_SYNCER, self._context, self._syncer_setups)
         self._syncing = FileSyncing(syncers)
+
+    def _make_keeper(self) -> CredentialKeeper:
+        context = self._make_context("")
+        return CredentialKeeper(
+            self._db,
+            self._clock,
+            self._host,
+            SetupPool(Role.CREDENTIAL_MANAGER, self._context, self._credential_setups),
+            self._settings.credmanager.sleep_time,
+            lock=HostLock(context.state_dir / f"credentials-{self._host}.lock"),
+            watched=[Watched(path, f"[pandacon] {key}") for path, key in credential_files(self._settings).items()],
+            ahead=context.ahead,
+        )
 
     def duties(self, instance: Instance, owner: Callable[[], Owner]) -> list[Duty]:
         """What one process of the instance, or of this host, does for all of them."""
         settings, propagator = self._settings, ServicePropagator(instance)
         on_this_host: list[tuple[str, float, Callable[[], None]]] = [
-            (CredentialKeeper.name, settings.credmanager.sleep_time, self.credentials.round),
             (FileSyncing.name, settings.file_syncer.sleep_time, self._syncing.round),
         ]
         if settings.service_monitor.active:
@@ -88,7 +109,17 @@ class Upkeep:
         ]
         if settings.apfmon.active:
             for_all.append((ApfMonitor.name, ApfMonitor.period, ApfMonitor(instance).round))
+        keeping = Duty(
+            instance,
+            owner,
+            name=CredentialKeeper.name,
+            period=settings.credmanager.sleep_time,
+            work=self.credentials.round,
+            host=self._host,
+            pause=self.credentials.pause,
+        )
         return [
+            keeping,
             *(Duty(instance, owner, name=name, period=period, work=work) for name, period, work in for_all),
             *(
                 Duty(instance, owner, name=name, period=period, work=work, host=self._host)
@@ -133,7 +164,19 @@ class Upkeep:
         return syncer_setups(settings.file_syncer, queues, settings.master.harvester_id)
 
     def _context(self, setup: Setup) -> PluginContext:
-        return replace(self._make_context(setup.queue), setup=setup.name)
+        return replace(
+            self._make_context(setup.queue),
+            setup=setup.name,
+            server=self._server,
+            elements=lambda: self._elements(setup.queue),
+        )
+
+    def _elements(self, queue: str) -> list[ComputingElement]:
+        """Where work is sent to: of a queue, or of all that are in service."""
+        served = [name for name, each in self._plugins.queues.items() if not each.offline]
+        book = self._book()
+        found = [facts for name in ([queue] if queue else served) if (facts := book.find(name))]
+        return [each for facts in found if facts.status != _OFFLINE for each in facts.elements]
 
 
 def _area_of_part(name: str) -> str:

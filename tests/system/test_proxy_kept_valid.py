@@ -30,7 +30,6 @@ def voms(site: Site) -> Voms:
         "className": "NoVomsCredManager",
         "inCertFile": voms.credential,
         "outCertFile": proxy,
-        "voms": "atlas:/atlas/Role=production",
         "sleepTime": 1,
     }
     site.configure({QUEUE: local_push(site)}, {"pandacon": panda, "credmanager": made})
@@ -54,7 +53,7 @@ def test_it_is_made_kept_and_renewed(site: Site, voms: Voms):
     site.until(lambda: "the VOMS server is down" in site.told_by("status"), "the status tells of it")
     (complaint,) = (line for line in site.told_by("status").splitlines() if "VOMS server" in line)
     assert complaint.startswith(f"{proxy} on ")
-    assert f"lasts {LASTS - 2}.0 more hours; it cannot be renewed: voms-proxy-init failed" in complaint
+    assert f"lasts {LASTS - 2}.0 more hours; it cannot be renewed: voms-proxy-init ended with exit code 1" in complaint
     site.until_jobs_end()
     site.until_workers_end()
     assert proxy.read_bytes() == kept

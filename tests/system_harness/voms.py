@@ -1,9 +1,7 @@
-"""Commands that stand in for those of VOMS, and what they make proxies from.
-
-A proxy is a real certificate with its key; its first line tells when it ends for `voms-proxy-info`.
-"""
+"""A command that stands in for `voms-proxy-init`, and what it makes proxies from: real certificates with their keys."""
 
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
@@ -11,19 +9,15 @@ import trustme
 _INIT = """#!/bin/sh
 [ -e "{place}/fails" ] && {{ echo "Error: the VOMS server is down" >&2; exit 1; }}
 while [ $# -gt 0 ]; do [ "$1" = -out ] && out="$2"; shift; done
-{{ echo "ends $(( $(date +%s) + $(cat "{place}/lasts") ))"; cat "{place}/robot.pem"; }} > "$out"
-"""
-_INFO = """#!/bin/sh
-while [ $# -gt 0 ]; do [ "$1" = -file ] && file="$2"; shift; done
-read -r _ ends < "$file" && echo $(( ends - $(date +%s) ))
+cat "{place}/ready" > "$out"
 """
 
 
 class Voms:
-    """An authority, and commands that make proxies from a certificate that it has issued.
+    """An authority, and a command that gives the proxy that is laid ready.
 
     Attributes:
-        path: `PATH` with these commands first.
+        path: `PATH` with this command first.
         ca: the authority's certificate.
         server, server_key: certificate and key of the PanDA server.
     """
@@ -33,26 +27,30 @@ class Voms:
         place.mkdir()
         self.path = f"{place}:{os.environ['PATH']}"
         self.ca, self.server, self.server_key = (place / name for name in ("ca.pem", "server.pem", "server.key"))
-        authority = trustme.CA()
+        self._authority = authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.ca))
         server = authority.issue_cert("127.0.0.1")
         server.cert_chain_pems[0].write_to_path(str(self.server))
         server.private_key_pem.write_to_path(str(self.server_key))
-        robot = authority.issue_cert("robot@example.org", common_name="robot")
-        robot.private_key_and_cert_chain_pem.write_to_path(str(place / "robot.pem"))
-        for name, text in (("voms-proxy-init", _INIT), ("voms-proxy-info", _INFO)):
-            (place / name).write_text(text.format(place=place))
-            (place / name).chmod(0o755)
+        self._issue(self.credential, timedelta(days=100))
+        command = place / "voms-proxy-init"
+        command.write_text(_INIT.format(place=place))
+        command.chmod(0o755)
 
     @property
     def credential(self) -> Path:
         """Certificate and key that proxies are made from."""
         return self._place / "robot.pem"
 
-    def give(self, hours: int) -> None:
-        """New proxies last so long."""
-        (self._place / "lasts").write_text(str(3600 * hours))
+    def give(self, hours: float) -> None:
+        """New proxies end so many hours from now."""
+        self._issue(self._place / "ready", timedelta(hours=hours))
         (self._place / "fails").unlink(missing_ok=True)
+
+    def _issue(self, path: Path, lasts: timedelta) -> None:
+        until = datetime.now(UTC) + lasts
+        robot = self._authority.issue_cert("robot@example.org", common_name="robot", not_after=until)
+        robot.private_key_and_cert_chain_pem.write_to_path(str(path))
 
     def go_down(self) -> None:
         """No proxies can be made."""

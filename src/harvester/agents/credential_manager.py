@@ -1,19 +1,29 @@
 """Keeps credentials valid: looks at each, renews what is due, and tells early when that fails (core reference §3.1).
 
 Credentials are files on hosts, so each host has a round of its own, done by one of its processes. The first look comes
-before the server is called for the first time: a new host may have no credential yet to call it with.
+before the server is called for the first time: a new host may have no credential yet to call it with. What credentials
+are made from, and what the server is shown, is watched as well, since people renew it by hand.
 """
 
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 import structlog
 
+from harvester.agents.host_lock import HostLock
 from harvester.config.setups import Setup
 from harvester.core.clock import Clock
-from harvester.core.credentials import Gravity, outlook, reason_to_renew
+from harvester.core.credentials import Gravity, outlook, pause, reason_to_renew, reason_to_worry
+from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
 from harvester.plugins.api import CredentialManager, CredentialState, Done, Later, PluginSettings, Unknown, Valid
 from harvester.plugins.calling import PluginCalls
+from harvester.plugins.credentials import validity
+from harvester.plugins.credentials.validity import NoCredentialError
 from harvester.plugins.setup_pool import SetupPool
 from harvester.plugins.turns import Turns
 from harvester.store import credentials
@@ -26,6 +36,16 @@ Manager = CredentialManager[PluginSettings]
 
 _PATIENCE: Final = 150.0
 """Seconds that one set-up may take before the others are looked at without waiting for it."""
+_MOST_COMPLAINTS: Final = 5
+"""So many credentials of one set-up are complained of one by one: an issuer that is away fails hundreds alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A file with a credential that nobody renews here; `label` says what it is for."""
+
+    path: str
+    label: str
 
 
 class CredentialKeeper:
@@ -33,10 +53,12 @@ class CredentialKeeper:
 
     Args:
         db: where it is written how they are.
-        clock: what time it is.
+        clock: what time it is; `ahead` is by how much it is ahead of the system's.
         host: this host.
         pool: the managers.
-        period: seconds between two looks.
+        period: seconds between two looks, at the most.
+        lock: what the processes of this host take turns by.
+        watched: what is shown to servers, whoever renews it.
     """
 
     name: Final = "cred manager"
@@ -48,12 +70,20 @@ class CredentialKeeper:
         host: str,
         pool: SetupPool[Manager],
         period: float,
+        *,
+        lock: HostLock,
+        watched: Sequence[Watched] = (),
+        ahead: Callable[[], timedelta] = timedelta,
     ) -> None:
         self._db = db
         self._clock = clock
         self._host = host
         self._pool = pool
         self._period = timedelta(seconds=period)
+        self._lock = lock
+        self._watched = watched
+        self._ahead = ahead
+        self._pause = self._period
         self._call = PluginCalls()
 
     def round(self) -> None:
@@ -62,8 +92,19 @@ class CredentialKeeper:
         Raises:
             StoreUnavailableError: the database is away; the credentials were looked after all the same.
         """
-        found = self.keep_valid()
+        with self._lock.held(_PATIENCE):
+            found = self.keep_valid()
         self._db.transact(lambda connection: credentials.replace(connection, self._host, found))
+
+    def pause(self) -> timedelta:
+        """From the beginning of one round to that of the next: what would run out sooner is not left so long."""
+        return self._pause
+
+    def first_look(self) -> None:
+        """Renew what is due before anybody needs it, unless another process of this host has just done so."""
+        with self._lock.held(_PATIENCE) as others_looked:
+            if not others_looked:
+                self.keep_valid()
 
     def keep_valid(self) -> list[CredentialRecord]:
         """Look at all credentials, renew those that are due, and complain of those that could not be."""
@@ -71,16 +112,37 @@ class CredentialKeeper:
         turns: Turns[int, list[CredentialRecord]] = Turns(lambda place: self._look_after(*built[place]), _PATIENCE)
         results = turns.run(built)
         late = {place: [self._failed(built[place][0], "its manager does not come back")] for place in turns.late}
-        found = [each for _, records in sorted({**results, **late}.items()) for each in records]
-        for each in found:
-            self._tell(each)
+        kept = [each for _, records in sorted({**results, **late}.items()) for each in records]
+        found = [*kept, *self._watch(built.values(), {each.name for each in kept})]
+        self._tell_all(found)
+        self._pause = pause(((each.valid_until, each.problem) for each in kept), self._clock(), self._period)
         return found
+
+    def _watch(self, built: Iterable[tuple[Setup, Manager | str]], kept: Collection[str]) -> list[CredentialRecord]:
+        """What others have to renew."""
+        sources = [Watched(path, f"{setup.name}: source") for setup, each in built for path in _sources_of(each)]
+        files = {each.path: each for each in (*sources, *self._watched) if each.path not in kept}
+        return [record for each in files.values() if (record := self._seen(each))]
+
+    def _seen(self, watched: Watched) -> CredentialRecord | None:
+        """How a watched file does; one that cannot be read is complained of by whoever needs it."""
+        try:
+            found = validity.of_file(Path(watched.path))
+        except (NoCredentialError, OSError):
+            return None
+        if found.until is None:
+            return None
+        now, ahead = self._clock(), self._ahead()
+        worry = reason_to_worry(found.since, found.until, now - ahead)
+        return CredentialRecord(self._host, watched.path, watched.label, found.until + ahead, now, None, worry)
 
     def _look_after(self, setup: Setup, plugin: Manager | str) -> list[CredentialRecord]:
         if isinstance(plugin, str):
             return [self._failed(setup, plugin)]
         try:
             names = plugin.names()
+        except HarvesterError as error:
+            return [self._failed(setup, str(error))]
         except Exception as error:  # a plugin may raise anything; the other set-ups must not suffer
             log.exception("plugin failed", setup=setup.name, plugin=setup.block.label)
             return [self._failed(setup, f"{setup.block.label} failed: {type(error).__name__}: {error}")]
@@ -109,10 +171,21 @@ class CredentialKeeper:
         until = state.until if isinstance(state, Valid) else None
         told = "" if isinstance(state, Valid) else state.reason
         problem = "; ".join(filter(None, (told, refusal and f"it cannot be renewed: {refusal}")))
-        return CredentialRecord(self._host, name, setup.name, until, now, now if renewed else None, problem)
+        return CredentialRecord(self._host, name, setup.name, until, now, now if renewed else None, masked(problem))
 
     def _failed(self, setup: Setup, reason: str) -> CredentialRecord:
-        return CredentialRecord(self._host, setup.name, setup.name, None, self._clock(), None, reason)
+        return CredentialRecord(self._host, setup.name, setup.name, None, self._clock(), None, masked(reason))
+
+    def _tell_all(self, found: Sequence[CredentialRecord]) -> None:
+        told: Counter[str] = Counter()
+        for each in found:
+            told[each.setup] += bool(each.problem)
+            if not each.problem or told[each.setup] <= _MOST_COMPLAINTS:
+                self._tell(each)
+        for setup, number in told.items():
+            if number > _MOST_COMPLAINTS:
+                more = number - _MOST_COMPLAINTS
+                log.warning("further credentials are in danger", agent=self.name, setup=setup, number=more)
 
     def _tell(self, record: CredentialRecord) -> None:
         view = outlook(record.valid_until, record.problem, record.checked_at)
@@ -123,6 +196,14 @@ class CredentialKeeper:
             log.warning("credential is not renewed", problem=view.words, **about)
         elif record.renewed_at:
             log.info("credential renewed", until=_words_of(record.valid_until), **about)
+
+
+def _sources_of(plugin: Manager | str) -> Sequence[str]:
+    try:
+        return () if isinstance(plugin, str) else plugin.sources()
+    except Exception as error:  # noqa: BLE001 (a plugin may raise anything; the others must not suffer)
+        log.warning("plugin failed", plugin=type(plugin).__name__, error=masked(repr(error)))
+        return ()
 
 
 def _words_of(moment: datetime | None) -> str:

@@ -29,6 +29,7 @@ class Duty:
         period: seconds from the beginning of one round to that of the next.
         work: the round.
         host: whose round it is; empty for one that is done once for all hosts.
+        pause: the time from the beginning of a round that went well to that of the next, if it is not always `period`.
     """
 
     def __init__(
@@ -40,11 +41,13 @@ class Duty:
         period: float,
         work: Callable[[], None],
         host: str = "",
+        pause: Callable[[], timedelta] | None = None,
     ) -> None:
         self.name = name
         self.period = period
         self._key = _key(name, host)
         self._work = work
+        self._pause = pause or (lambda: timedelta(seconds=period))
         self._db = instance.db
         self._owner = owner
         self._clock = instance.clock
@@ -67,7 +70,7 @@ class Duty:
         due = now
         try:
             self._work()
-            due = now + timedelta(seconds=self.period)
+            due = now + self._pause()
         finally:
             with self._lock:
                 self._fence = None

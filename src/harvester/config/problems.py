@@ -18,11 +18,13 @@ class KeyProblem:
 
     Attributes:
         key: of its section or queue.
+        is_grave: whether it must not be accepted, since only whoever wrote it knows what was meant.
     """
 
     key: str
     problem: str
     advice: str
+    is_grave: bool = False
 
 
 _WANTED = {

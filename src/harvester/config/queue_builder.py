@@ -122,7 +122,10 @@ class _Builder:
             for said in check(queue.queue_name, role, found.block):
                 problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
                 words = f"{found.block.label}: {f'{problem.key}: ' if problem.key else ''}{problem.problem}"
-                self.findings.warning(at, key, words, problem.advice)
+                if problem.severity is Severity.INFO:
+                    self.findings.info(at, key, words, problem.advice, elsewhere=problem.elsewhere)
+                else:
+                    self.findings.warning(at, key, words, problem.advice)
 
     def _model(self, values: Mapping[str, object]) -> QueueConfig | None:
         try:

@@ -228,12 +228,13 @@ class _Builder:
         return settings
 
     def _report_keys(self, section: str, found: Iterable[object]) -> None:
-        """Warn of the problems among what was found in a section."""
+        """Tell of the problems among what was found in a section."""
         for each in found:
             if isinstance(each, KeyProblem):
                 entry = self._entries.get(section, {}).get(each.key)
                 at = entry.at if entry else self._text(section).at
-                self._findings.warning(at, f"{section}.{each.key}", each.problem, each.advice)
+                tell = self._findings.error if each.is_grave else self._findings.warning
+                tell(at, f"{section}.{each.key}", each.problem, each.advice)
 
     def _text(self, name: str) -> SectionText:
         return SectionText(name, self._entries.get(name, {}), self._headers.get(name, self._main_file))

@@ -18,6 +18,7 @@ from harvester.config.upkeep_sections import CredManager, FileSyncer
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([\w.]+)\}")
 _COMMON: Final = "common."
+_NEEDED: Final = ("className", "outCertFile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +67,40 @@ def _usable(found: SetupsFound) -> list[Setup]:
 
 
 def of_credential_lists(section: CredManager, cert_file: str | None) -> SetupsFound:
-    """The set-ups of the parallel lists, paired in their order; the shortest list decides how many there are.
+    """The set-ups of the parallel lists, paired in their order; none if one has more entries than another.
+
+    Upstream pairs them as far as the shortest one reaches, so that a forgotten line gives a proxy the attributes of
+    another one, or leaves it to run out unseen. Of lists that are not there each plugin gets nothing.
 
     Args:
         section: `[credmanager]`.
         cert_file: `[pandacon] cert_file`, which is made where no `outCertFile` is set.
     """
-    ins = section.in_cert_file or section.cert_file
-    outs = section.out_cert_file or ((cert_file,) * len(section.module_name) if cert_file else ())
-    lists = (section.module_name, section.class_name, ins, outs, section.voms)
-    number = min(map(len, lists))
-    found: SetupsFound = [_of_lists(place, *each) for place, each in enumerate(zip(*lists, strict=False), start=1)]
-    if number < len(section.module_name):
-        problem = f"has {len(section.module_name)} plugins, but only {number} of them have all other entries"
-        advice = "write as many lines for className, inCertFile, outCertFile and voms"
-        found.append(KeyProblem("moduleName", problem, advice))
-    return found
+    number = len(section.module_name)
+    if not number:
+        return []
+    lists = {
+        "className": section.class_name,
+        "inCertFile" if section.in_cert_file else "certFile": section.in_cert_file or section.cert_file,
+        "outCertFile": section.out_cert_file or ((cert_file,) if cert_file and number == 1 else ()),
+        "voms": section.voms,
+    }
+    if uneven := [_uneven(key, lines, number) for key, lines in lists.items() if len(lines) not in {0, number}]:
+        return [*uneven]
+    if missing := [key for key in _NEEDED if not lists[key]]:
+        return [KeyProblem(key, "is not set", f"write a line for each of moduleName: {number}") for key in missing]
+    columns = [lines or (None,) * number for lines in lists.values()]
+    rows = zip(section.module_name, *columns, strict=True)
+    return [_of_lists(place, module, *row) for place, (module, *row) in enumerate(rows, start=1)]
 
 
-def _of_lists(place: int, module: str, name: str, in_file: str, out_file: str, voms: str) -> Setup:  # noqa: PLR0917 - one per list
+def _uneven(key: str, lines: Sequence[str], number: int) -> KeyProblem:
+    problem = f"has {len(lines)} lines, and moduleName has {number}: which belongs to which is anybody's guess"
+    return KeyProblem(key, problem, f"write {number} lines, one for each plugin", is_grave=True)
+
+
+def _of_lists(place: int, module: str, *row: str | None) -> Setup:
+    name, in_file, out_file, voms = row
     settings: dict[str, JsonValue] = {"inCertFile": in_file, "outCertFile": out_file, "voms": voms}
     return Setup(f"{place}: {out_file}", "", "moduleName", PluginBlock(module=module, name=name, settings=settings))
 

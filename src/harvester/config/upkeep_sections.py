@@ -79,17 +79,17 @@ class CredManager(Section):
     class_name: Lines = ()
     """Classes of the plugins, one per module."""
     in_cert_file: Lines = ()
-    """Proxies without attributes, one per module."""
+    """What the proxies are made from, one per module."""
     cert_file: Lines = ()
     """Older name of `inCertFile`."""
     out_cert_file: Lines = ()
-    """Proxies to make, one per module; `[pandacon] cert_file` when not set."""
+    """Proxies to make, one per module; a single one is `[pandacon] cert_file` when not set."""
     voms: Lines = ()
-    """VOMS attributes, one per module. The shortest of these lists decides how many plugins there are."""
+    """VOMS attributes, one per module. A list that has more or fewer lines than `moduleName` is an error."""
     plugin_configs: PluginConfigs = ()
     """Plugins with several set-ups: `[{"module", "name", "configs": {set-up: {parameter: value}}}]`."""
     sleep_time: Seconds = 1800
-    """Pause between checks."""
+    """Pause between checks; shorter while something would run out before the next one, or could not be renewed."""
 
 
 class FileSyncer(Section):

@@ -19,7 +19,8 @@ from harvester.panda.errors import CredentialError
 
 REREAD_AFTER = timedelta(minutes=10)
 """A token file is read again after this time even if its time stamp says that it has not changed."""
-_FILE_PREFIX = "file:"
+TOKEN_FILE = "file:"  # noqa: S105 - a word, no secret
+"""What stands before the path of a token's file."""
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
@@ -89,10 +90,10 @@ class BearerToken:
     """The current token, read again when its file changes; the last good one serves while a file is being replaced."""
 
     def __init__(self, text: str, clock: Clock) -> None:
-        self._literal = None if text.startswith(_FILE_PREFIX) else text.strip()
+        self._literal = None if text.startswith(TOKEN_FILE) else text.strip()
         if self._literal is not None and not is_header_word(self._literal):
             raise CredentialError("the text of [pandacon] auth_token is no token; for a file write file:/path")
-        self._path = Path(text.removeprefix(_FILE_PREFIX))
+        self._path = Path(text.removeprefix(TOKEN_FILE))
         self._clock = clock
         self._lock = Lock()
         self._value: str | None = None

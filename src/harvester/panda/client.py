@@ -314,6 +314,25 @@ class PandaClient(Closable):
         both = {"publicKey": "public_key", "privateKey": "private_key"}
         return {**pair, **{old: pair[new] for old, new in both.items() if new in pair}}
 
+    def proxy(self, role: str) -> str:
+        """Ask for the proxy that the server keeps for a role, under the name of today or of yesterday (§11.1).
+
+        Raises:
+            PandaRefused: also for an answer without one; its reason never quotes the answer.
+        """
+        arguments: dict[str, JsonValue] = {"role": role} if role else {}
+        data = self._transport.get("creds/get_proxy", arguments)
+        return _secret("creds/get_proxy", data, "user_proxy", "userProxy")
+
+    def token_key(self, client_name: str) -> str:
+        """Ask for the key that pilots of a client trade for new tokens (panda-protocol §11.2).
+
+        Raises:
+            PandaRefused: also for an answer without one; its reason never quotes the answer.
+        """
+        data = self._transport.get("creds/get_token_key", {"client_name": client_name})
+        return _secret("creds/get_token_key", data, "tokenKey", "token_key")
+
     def update_service_metrics(self, measured: Sequence[tuple[datetime, str, Metrics]]) -> None:
         """Report measurements of hosts, each with its moment."""
         rows: list[JsonValue] = [
@@ -365,6 +384,14 @@ def _acquired(data: JsonValue) -> Acquired:
         else:
             offers.setdefault(offer.job_id, offer)
     return Acquired(tuple(offers.values()), tuple(refused))
+
+
+def _secret(method: str, data: JsonValue, *names: str) -> str:
+    """A secret of an answer, under the first of its names that is there."""
+    found = [data[name] for name in names if data.get(name)] if isinstance(data, dict) else []
+    if found and isinstance(found[0], str):
+        return found[0]
+    raise PandaRefused(method, f"the answer has no {names[0]}")
 
 
 def _command(raw: JsonValue) -> Command | None:

@@ -26,6 +26,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, model_validator
 
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.clock import Clock
+from harvester.core.facts import ComputingElement
 from harvester.core.files import File
 from harvester.core.jobs import Job
 from harvester.core.kinds import ANY_KIND, WorkerKind
@@ -42,6 +43,7 @@ __all__ = [
     "AuxiliaryInput",
     "CheckOutcome",
     "CredentialManager",
+    "CredentialSource",
     "CredentialState",
     "Current",
     "Done",
@@ -123,6 +125,23 @@ class PluginSettings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=PluginSettings)
 
 
+class CredentialSource(Protocol):
+    """The PanDA server, as far as it gives credentials; what it does not give raises a HarvesterError that says why."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+        ...
+
+    def proxy(self, role: str, certificate: str | None) -> str:
+        """The proxy that it keeps for a role, given to whoever shows this file with certificate and key."""
+        ...
+
+    def token_key(self, client_name: str) -> str:
+        """The key that pilots of a client trade for new tokens."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class PluginContext:
     """What every plugin may know besides its own settings.
@@ -138,6 +157,8 @@ class PluginContext:
         packing_threads: how many parcels a zipper may pack at once.
         draw: a number from 0 to below the one given, by chance.
         door: how workers reach Harvester by HTTP; None where nobody opens it to them.
+        server: the PanDA server, for plugins that keep credentials.
+        elements: the computing elements that work is sent to: of the queue, or of all queues of the instance.
     """
 
     instance: str
@@ -150,6 +171,8 @@ class PluginContext:
     packing_threads: int = 1
     draw: Callable[[int], int] = secrets.randbelow
     door: WorkerDoor | None = None
+    server: CredentialSource | None = None
+    elements: Callable[[], Sequence[ComputingElement]] = tuple
 
     @property
     def place(self) -> str:
@@ -697,6 +720,10 @@ class CredentialManager(Plugin[SettingsT], ABC):
     @abstractmethod
     def names(self) -> Sequence[str]:
         """The credentials that it keeps, by what operators call them: the path of the file."""
+
+    def sources(self) -> Sequence[str]:
+        """The files of certificates that it makes them from: people renew those, and hear of it in time."""
+        return ()
 
     @abstractmethod
     def check(self, names: Sequence[str]) -> Sequence[CredentialState]:

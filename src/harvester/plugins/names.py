@@ -79,7 +79,12 @@ OURS: Final[Mapping[Role, Mapping[str, str]]] = {
         "rse_direct": "harvester.plugins.data.dummy:DummyStager",
     },
     Role.CREDENTIAL_MANAGER: {
+        "arcproxy": "harvester.plugins.credentials.arcproxy:ArcproxyManager",
         "dummy": "harvester.plugins.credentials.dummy:DummyCredentialManager",
+        "grid_proxy": "harvester.plugins.credentials.grid_proxy:GridProxyManager",
+        "iam_token": "harvester.plugins.credentials.iam_token:IamTokenManager",
+        "proxy_cache": "harvester.plugins.credentials.proxy_cache:ProxyCacheManager",
+        "token_key": "harvester.plugins.credentials.token_key:TokenKeyManager",
         "voms_proxy": "harvester.plugins.credentials.voms_proxy:VomsProxyManager",
     },
     Role.THROTTLER: {
@@ -106,6 +111,7 @@ NOT_NEEDED: Final[Mapping[Role, frozenset[str]]] = {
             "xmlOutputsBaseFileName",
         }
     ),
+    Role.CREDENTIAL_MANAGER: frozenset({"update_ts_path"}),
 }
 """Further keys of upstream plugins whose successors here have no use for them, so that they are no mistake."""
 

@@ -3,17 +3,22 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from harvester.clients import panda_client
+from harvester.clients import credential_files, panda_client
 from harvester.config.findings import Finding, Location, Severity, severity_of_missing
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.service import Loaded, Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
+from harvester.core.clock import utc_now
+from harvester.core.credentials import hours, reason_to_worry
 from harvester.panda.errors import CredentialError
 from harvester.plugins import registry
+from harvester.plugins.credentials import validity
+from harvester.plugins.credentials.validity import NoCredentialError
 from harvester.plugins.names import Role
 
 _DRIVERS: Final[Mapping[str, str]] = {"mariadb": "mysql.connector", "postgresql": "psycopg"}
@@ -33,6 +38,7 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
         panda_client(loaded.settings).close()
     except CredentialError as error:
         yield _excused(credential_finding(loaded.settings, loaded.key_at, error), loaded.settings)
+    yield from _lifetime_findings(loaded.settings, loaded.key_at, utc_now())
     yield from _setup_findings(loaded, "credmanager", Role.CREDENTIAL_MANAGER, _own_managers(loaded.settings))
     yield from _unpaired_managers(loaded)
     syncers = syncer_setups(loaded.settings.file_syncer, (), loaded.settings.master.harvester_id)
@@ -55,6 +61,30 @@ def _excused(found: Finding, settings: Settings) -> Finding:
         return replace(found, severity=Severity.INFO, advice="[credmanager] makes it when the service starts")
     severity = severity_of_missing(file, Severity.ERROR)
     return replace(found, severity=severity, elsewhere=severity is Severity.INFO)
+
+
+def _lifetime_findings(settings: Settings, key_at: KeyAt, now: datetime) -> Iterator[Finding]:
+    """What is shown to servers and has run out, or will soon."""
+    try:
+        files = credential_files(settings)
+    except CredentialError:
+        return  # told already
+    made = _made_files(settings)
+    for path, key in files.items():
+        try:
+            found = validity.of_file(Path(path))
+        except (NoCredentialError, OSError):
+            continue
+        if found.until is None:
+            continue
+        advice = "see `harvester status` for why [credmanager] does not renew it" if path in made else "bring a new one"
+        if found.until <= now:
+            problem = f"{path} ran out at {found.until:%Y-%m-%d %H:%M} UTC"
+            error = _error(key_at, "pandacon", key, problem, advice)
+            yield replace(error, severity=Severity.WARNING) if path in made else error
+        elif path not in made and reason_to_worry(found.since, found.until, now):
+            problem = f"{path} lasts {hours(found.until - now)} more hours, and nobody renews it here"
+            yield replace(_error(key_at, "pandacon", key, problem, advice), severity=Severity.WARNING)
 
 
 def places_written(settings: Settings) -> dict[tuple[str, str], Path]:
@@ -118,7 +148,9 @@ def _setup_findings(loaded: Loaded, section: str, role: Role, setups: Iterable[S
         at = loaded.key_at(section, setup.key)
         for each in registry.problems(role, setup.block):
             words = f"{setup.name}: {setup.block.label}: {f'{each.key}: ' if each.key else ''}{each.problem}"
-            yield Finding(Severity.WARNING, at.file, at.line, f"{section}.{setup.key}", words, each.advice)
+            severity = Severity.INFO if each.severity is Severity.INFO else Severity.WARNING
+            place = at.file, at.line, f"{section}.{setup.key}"
+            yield Finding(severity, *place, words, each.advice, elsewhere=each.elsewhere)
 
 
 def missing_driver(engine: str) -> tuple[str, str] | None:

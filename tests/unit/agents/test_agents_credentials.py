@@ -1,6 +1,9 @@
 """Credentials are looked at, renewed when due, and told of; nothing that fails removes a valid one."""
 
+import threading
+import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,10 +11,12 @@ import pytest
 from structlog.testing import capture_logs
 from world import NOW, MovingClock, World
 
-from harvester.agents.credential_manager import CredentialKeeper, Manager
+from harvester.agents.credential_manager import CredentialKeeper, Manager, Watched
 from harvester.agents.duties import Duty
+from harvester.agents.host_lock import HostLock
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.setups import Setup
+from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     CredentialManager,
     CredentialState,
@@ -28,6 +33,7 @@ from harvester.plugins.names import Role
 from harvester.plugins.setup_pool import SetupPool
 from harvester.store import credentials, leases
 from harvester.store.credentials import CredentialRecord
+from made_proxies import made_proxy, made_token
 
 DAY = timedelta(days=1)
 SETUPS = [Setup("production", "", "pluginConfigs", PluginBlock(module=__name__, name="FakeManager"))]
@@ -38,10 +44,15 @@ class FakeManager(CredentialManager[PluginSettings]):
 
     held: dict[str, CredentialState] = {}  # noqa: RUF012 - the class is what the test can reach
     refuses: str = ""
+    lasts: timedelta = timedelta(days=4)
     asked: list[Sequence[str]] = []  # noqa: RUF012 - as above
+    made_from: list[str] = []  # noqa: RUF012 - as above
 
     def names(self) -> Sequence[str]:
         return list(self.held)
+
+    def sources(self) -> Sequence[str]:
+        return self.made_from
 
     def check(self, names: Sequence[str]) -> Sequence[CredentialState]:
         return [self.held[name] for name in names]
@@ -50,7 +61,7 @@ class FakeManager(CredentialManager[PluginSettings]):
         self.asked.append(names)
         if self.refuses:
             return [Later(self.refuses) for _ in names]
-        self.held.update(dict.fromkeys(names, Valid(self.context.clock() + 4 * DAY)))
+        self.held.update(dict.fromkeys(names, Valid(self.context.clock() + self.lasts)))
         return [Done() for _ in names]
 
 
@@ -63,15 +74,24 @@ class BrokenManager(FakeManager):
 
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
-    FakeManager.held, FakeManager.refuses, FakeManager.asked = {}, "", []
+    FakeManager.held, FakeManager.refuses, FakeManager.asked, FakeManager.made_from = {}, "", [], []
+    FakeManager.lasts = 4 * DAY
 
 
-def keeper(world: World, setups: Sequence[Setup] = SETUPS, host: str = "here") -> CredentialKeeper:
+def keeper(
+    world: World,
+    setups: Sequence[Setup] = SETUPS,
+    host: str = "here",
+    *,
+    watched: Sequence[Watched] = (),
+    lock: HostLock | None = None,
+) -> CredentialKeeper:
     def context(setup: Setup) -> PluginContext:
         return PluginContext("test", setup.queue, world.clock, Path(), setup=setup.name)
 
     pool: SetupPool[Manager] = SetupPool(Role.CREDENTIAL_MANAGER, context, lambda: setups)
-    return CredentialKeeper(world.db, world.clock, host, pool, 1800)
+    lock = lock or HostLock(world.directory / f"{host}.lock")
+    return CredentialKeeper(world.db, world.clock, host, pool, 1800, lock=lock, watched=watched)
 
 
 def known(world: World, *hosts: str) -> list[CredentialRecord]:
@@ -127,6 +147,121 @@ def test_one_manager_that_fails_does_not_hurt_the_others(world: World):
     assert problems["proxy"] == ""
     assert "KeyError" in problems["broken"]
     assert "plugin 'nobody' is not known" in problems["unknown"]
+
+
+class CarefulManager(FakeManager):
+    """Knows why it cannot even say what it keeps."""
+
+    def names(self) -> Sequence[str]:
+        raise HarvesterError("target_list_file /x cannot be read")
+
+
+def test_a_manager_that_knows_what_is_missing_is_quoted(world: World):
+    careful = Setup("careful", "", "pluginConfigs", PluginBlock(module=__name__, name="CarefulManager"))
+    keeper(world, [careful]).round()
+    assert [each.problem for each in known(world)] == ["target_list_file /x cannot be read"]
+
+
+def test_no_secret_comes_into_the_database_or_the_log(world: World):
+    FakeManager.held = {"proxy": Invalid(f"password=s3cret {made_token(NOW)}")}
+    FakeManager.refuses = f"{made_proxy(NOW + DAY)}\nbearer s3cret"
+    with capture_logs() as lines:
+        keeper(world).round()
+    told = f"{known(world)} {lines}"
+    assert "s3cret" not in told
+    assert "PRIVATE KEY" not in told
+    assert "eyJ" not in told
+
+
+def test_hundreds_that_fail_alike_are_not_complained_of_one_by_one(world: World):
+    FakeManager.held, FakeManager.refuses = {f"token {n}": Invalid("none") for n in range(100)}, "the issuer is away"
+    with capture_logs() as lines:
+        keeper(world).round()
+    assert len(lines) == 6
+    assert lines[-1]["number"] == 95
+    assert len(known(world)) == 100
+
+
+def test_the_next_look_comes_before_a_short_credential_ends(world: World):
+    FakeManager.held = {"proxy": Valid(NOW + DAY)}
+    keeping = keeper(world)
+    keeping.round()
+    assert keeping.pause() == timedelta(minutes=30)
+    FakeManager.held["token"], FakeManager.lasts = Invalid("there is none yet"), timedelta(minutes=15)
+    keeping.round()
+    assert keeping.pause() == timedelta(minutes=5)
+    FakeManager.held, FakeManager.refuses = {"token": Invalid("there is none yet")}, "the issuer is away"
+    keeping.round()
+    assert keeping.pause() == timedelta(minutes=10)
+
+
+def test_what_people_renew_is_watched_and_told_of_in_time(world: World, clock: MovingClock, tmp_path: Path):
+    source, shown, token, kept, other = (str(tmp_path / name) for name in ("source", "cert", "token", "kept", "other"))
+    for path, days in ((source, 100), (shown, 20)):
+        Path(path).write_text(made_proxy(NOW + days * DAY, since=NOW - 265 * DAY))
+    Path(token).write_text(made_token(NOW + 2 * DAY, nbf=int((NOW - DAY).timestamp())))
+    Path(other).write_text("no certificate")
+    Path(kept).write_text(made_proxy(NOW + DAY))
+    FakeManager.held, FakeManager.made_from = {kept: Valid(NOW + 30 * DAY)}, [source, other, str(tmp_path / "nowhere")]
+    watched = [Watched(shown, "[pandacon] cert_file"), Watched(token, "its token"), Watched(kept, "kept")]
+    keeping = keeper(world, watched=watched)
+    keeping.round()
+    assert {each.name: (each.setup, each.valid_until) for each in known(world)} == {
+        source: ("production: source", NOW + 100 * DAY),
+        shown: ("[pandacon] cert_file", NOW + 20 * DAY),
+        token: ("its token", NOW + 2 * DAY),
+        kept: ("production", NOW + 30 * DAY),
+    }
+    assert {each.problem for each in known(world)} == {""}
+    clock.forward(days=6)
+    with capture_logs() as lines:
+        keeping.round()
+    problems = {each.name: each.problem for each in known(world)}
+    assert problems[source] == ""
+    assert problems[shown] == "nobody renews it here: bring a new one"
+    assert {line["file"]: line["log_level"] for line in lines} == {shown: "warning", token: "error"}
+
+
+def test_a_credential_that_ran_out_is_renewed_or_told_of_and_kept(world: World, clock: MovingClock):
+    FakeManager.held = {"proxy": Valid(NOW + DAY)}
+    keeping = keeper(world)
+    keeping.round()
+    clock.forward(days=2)
+    FakeManager.held, FakeManager.refuses = {"proxy": Invalid("it has run out")}, "the VOMS server is down"
+    with capture_logs() as lines:
+        keeping.round()
+    assert [line["log_level"] for line in lines] == ["error"]
+    FakeManager.refuses = ""
+    keeping.round()
+    (record,) = known(world)
+    assert (record.valid_until, record.problem) == (NOW + 6 * DAY, "")
+
+
+def test_processes_that_start_at_once_renew_once(world: World, tmp_path: Path):
+    FakeManager.held, FakeManager.lasts = {"token": Invalid("there is none yet")}, timedelta(minutes=20)
+    waits = threading.Event()
+
+    def sleep(seconds: float) -> None:
+        waits.set()
+        time.sleep(seconds)
+
+    second = keeper(world, lock=HostLock(tmp_path / "lock", sleep))
+    with ThreadPoolExecutor(1) as pool:
+        with HostLock(tmp_path / "lock").held(1) as others_looked:
+            assert not others_looked
+            looked = pool.submit(second.first_look)
+            assert waits.wait(20)
+            keeper(world, lock=HostLock(tmp_path / "other")).first_look()
+        looked.result(20)
+    assert FakeManager.asked == [["token"]]
+    second.first_look()
+    assert len(FakeManager.asked) == 2
+
+
+def test_without_a_place_for_the_lock_credentials_are_renewed_all_the_same(world: World):
+    FakeManager.held = {"proxy": Invalid("it is not there")}
+    keeper(world, host="no/such/directory").first_look()
+    assert FakeManager.asked == [["proxy"]]
 
 
 def test_each_host_has_credentials_of_its_own(world: World):

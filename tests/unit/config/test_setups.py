@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
-from harvester.config.findings import Findings
+from harvester.config.findings import Findings, Severity
 from harvester.config.problems import KeyProblem
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queue_model import QueueConfig
+from harvester.config.service import load_settings
 from harvester.config.setups import (
     Setup,
     credential_setups,
@@ -57,12 +58,52 @@ def test_the_certificate_of_the_server_is_made_where_no_other_is_named():
     assert found.block.settings["outCertFile"] == "/cert"
 
 
-@pytest.mark.parametrize("missing", ["className", "inCertFile", "voms"])
-def test_a_short_list_leaves_plugins_out_and_says_so(missing: str):
-    keys = {"moduleName": MODULE, "className": "C", "inCertFile": "/in", "outCertFile": "/out", "voms": "vo"}
-    (found,) = of_credential_lists(section(**{key: each for key, each in keys.items() if key != missing}), None)
+TWO = {
+    "moduleName": [MODULE] * 2, "className": ["C"] * 2, "inCertFile": ["/in"] * 2, "outCertFile": ["/a", "/b"],
+    "voms": ["vo:/vo/Role=production", "vo:/vo/Role=pilot"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("uneven", ["className", "inCertFile", "outCertFile", "voms"])
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_list_that_is_longer_or_shorter_is_an_error_and_nothing_is_guessed(uneven: str, number: int):
+    (found,) = of_credential_lists(section(**{**TWO, uneven: ["/x"] * number}), None)
     assert isinstance(found, KeyProblem)
-    assert found.problem == "has 1 plugins, but only 0 of them have all other entries"
+    assert (found.key, found.is_grave) == (uneven, True)
+    assert found.problem.startswith(f"has {number} lines, and moduleName has 2")
+
+
+def test_what_is_left_of_lists_without_plugins_does_nothing():
+    assert of_credential_lists(section(**{**TWO, "moduleName": []}), None) == []
+
+
+def test_an_uneven_list_keeps_the_service_from_starting(tmp_path: Path):
+    path = tmp_path / "panda_harvester.cfg"
+    path.write_text(
+        "[master]\nharvester_id = h\n[pandacon]\nserver_api_url_ssl = https://h/api/v1\n[credmanager]\n"
+        f"moduleName =\n  {MODULE}\n  {MODULE}\nclassName =\n  C\n  C\noutCertFile =\n  /a\n"
+    )
+    loaded = load_settings([path], {})
+    assert loaded.settings is None
+    (found,) = [each for each in loaded.findings if each.severity is Severity.ERROR]
+    assert (found.key, found.line, found.advice) == (
+        "credmanager.outCertFile", 12, "write 2 lines, one for each plugin",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["inCertFile", "voms"])
+def test_of_a_list_that_is_not_there_no_plugin_gets_anything(missing: str):
+    found = of_credential_lists(section(**{key: each for key, each in TWO.items() if key != missing}), None)
+    settings = [each.block.settings for each in found if isinstance(each, Setup)]
+    assert [each[missing] for each in settings] == [None, None]
+    assert [each["outCertFile"] for each in settings] == ["/a", "/b"]
+
+
+@pytest.mark.parametrize("missing", ["className", "outCertFile"])
+def test_a_list_that_has_to_be_there_is_missed(missing: str):
+    (found,) = of_credential_lists(section(**{key: each for key, each in TWO.items() if key != missing}), "/cert")
+    assert isinstance(found, KeyProblem)
+    assert (found.key, found.is_grave) == (missing, False)
 
 
 @pytest.mark.shows("credmanager.pluginConfigs", "file_syncer.pluginConfigs")

@@ -14,7 +14,14 @@ from urllib.parse import parse_qs
 from pydantic import JsonValue
 
 # the handlers enter themselves into the table of methods
-from harvester.panda.devserver import event_calls, file_calls, harvester_calls, pilot_calls, server_calls  # noqa: F401
+from harvester.panda.devserver import (  # noqa: F401
+    cred_calls,
+    event_calls,
+    file_calls,
+    harvester_calls,
+    pilot_calls,
+    server_calls,
+)
 from harvester.panda.devserver.access import Access
 from harvester.panda.devserver.answers import Answer, HttpFailure, crashed, forbidden, refused
 from harvester.panda.devserver.door import Door

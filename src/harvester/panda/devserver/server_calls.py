@@ -1,4 +1,4 @@
-"""`system/...`, `statistics/...`, `metaconfig/...` and `creds/...`: what the server knows besides jobs and workers."""
+"""`system/...`, `statistics/...` and `metaconfig/...`: what the server knows besides jobs and workers."""
 
 from collections import Counter
 
@@ -71,9 +71,3 @@ def _resource_type(name: str, mincore: int, maxcore: int | None, memory: tuple[i
         "minrampercore": memory[0],
         "maxrampercore": memory[1],
     }
-
-
-@method("GET", "creds/get_key_pair", production=True)
-def get_key_pair(call: Call, public_key_name: str, private_key_name: str) -> Answer:
-    """Give a pair of keys that open nothing, whatever they are called."""
-    return ok({"public_key": f"public key {public_key_name}", "private_key": f"private key {private_key_name}"})
