@@ -2,7 +2,7 @@
 
 A round covers all workers of all queues that share an endpoint. It is claimed by queue, not by worker, and a worker
 about whom there is nothing new costs no write. The pace is set by how long a round takes: the resource answers for at
-most a tenth of the time, and this machine works for at most a thirtieth while there is little news; never more often
+most a tenth of the time, and this machine works for at most a fortieth while there is little news; never more often
 than the resource likes, never less often than `[monitor] checkInterval`.
 """
 

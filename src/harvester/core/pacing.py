@@ -8,7 +8,7 @@ _BEAT: Final = 30
 """Seconds."""
 
 _SHARE_OF_ANSWERS: Final = 10
-_SHARE_OF_OWN_WORK: Final = 30
+_SHARE_OF_OWN_WORK: Final = 40
 _WORTH_A_ROUND: Final = 100
 """A round with news of one in so many is worth what it costs."""
 _KEPT: Final = 5
@@ -17,7 +17,7 @@ _KEPT: Final = 5
 class RoundPace:
     """When the next round of checks should come.
 
-    The resource answers for at most a tenth of the time. Harvester works for at most a thirtieth, unless the round was
+    The resource answers for at most a tenth of the time. Harvester works for at most a fortieth, unless the round was
     worth it. Of the last rounds the quickest counts, since a slow one may be the fault of this machine.
     """
 

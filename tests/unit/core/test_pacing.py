@@ -13,20 +13,20 @@ def pause(pace: RoundPace, answered: float, worked: float, news: int = 0) -> flo
     return pace.pause_after(**some, seen=1000, news=news).total_seconds()
 
 
-def test_the_resource_answers_for_a_tenth_of_the_time_and_this_machine_works_for_a_thirtieth():
+def test_the_resource_answers_for_a_tenth_of_the_time_and_this_machine_works_for_a_fortieth():
     assert pause(RoundPace(), answered=3, worked=0) == 30
-    assert pause(RoundPace(), answered=0, worked=2) == 60
+    assert pause(RoundPace(), answered=0, worked=2) == 80
     assert pause(RoundPace(), answered=9, worked=2) == 90
 
 
 def test_a_round_with_much_news_is_followed_by_the_next_whatever_it_cost():
     assert pause(RoundPace(), answered=1, worked=2, news=10) == 10
-    assert pause(RoundPace(), answered=1, worked=2, news=9) == 60
+    assert pause(RoundPace(), answered=1, worked=2, news=9) == 80
 
 
 def test_one_round_with_news_does_not_hurry_those_without():
     pace = RoundPace()
-    assert [pause(pace, 0, 2, news) for news in (0, 1000, 0, 0)] == [60, 0, 60, 60]
+    assert [pause(pace, 0, 2, news) for news in (0, 1000, 0, 0)] == [80, 0, 80, 80]
 
 
 def test_one_slow_round_is_forgiven_and_five_are_not():
