@@ -17,7 +17,7 @@ from harvester.core.shared_jobs import JobWorker, SharedState
 from harvester.core.workers import WorkerStatus, next_worker_status
 from harvester.panda.messages import JobReply
 from harvester.plugins.api import CheckOutcome, Seen, Unknown
-from harvester.store import orders, worker_counts, workers
+from harvester.store import leases, orders, worker_claims, worker_counts
 from harvester.store.schema import WorkerPhase
 from simulation_harness import torments
 from simulation_harness.kinds import Kind
@@ -33,17 +33,17 @@ ENOUGH = 40
 
 def ask_before_the_claim_is_stored(patch: Patch) -> None:
     """Whoever dies between submission and record leaves workers behind that are submitted again."""
-    real = workers.claim_rows
+    real = worker_claims.claim_rows
 
     def claim_rows(*arguments: Any, also: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
         return real(*arguments, also={**also, "phase": WorkerPhase.SUBMIT} if also and "tries" in also else also)
 
-    patch.setattr(workers, "claim_rows", claim_rows)
+    patch.setattr(worker_claims, "claim_rows", claim_rows)
 
 
 def trust_every_fence(patch: Patch) -> None:
     """Whoever was frozen goes on as if nothing had happened."""
-    patch.setattr(workers, "held_ids", lambda _connection, ids, _fence: frozenset(ids))
+    patch.setattr(leases, "held_keys", lambda _connection, _pair, ids, _fence: frozenset(ids))
     patch.setattr(submitter.Submitter, "_still_ours", lambda _self, _unit, some: list(some))
 
 

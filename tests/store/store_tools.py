@@ -10,7 +10,7 @@ from sqlalchemy import Connection, event
 from harvester.core.held import Held
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
-from harvester.store import jobs, workers
+from harvester.store import jobs, worker_claims, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
 from harvester.store.leases import ClaimTicket
@@ -66,11 +66,11 @@ def intend(connection: Connection, *worker_ids: int, queue: str = "HERE", **more
 
 
 def claim_intents(connection: Connection, fence: int = FENCE, now: datetime = NOW, limit: int = 1000) -> list[Worker]:
-    return workers.claim_intents(connection, ClaimTicket(fence, now, now + LEASE, limit=limit))
+    return worker_claims.claim_intents(connection, ClaimTicket(fence, now, now + LEASE, limit=limit))
 
 
 def claim_unsettled(connection: Connection, fence: int, now: datetime = NOW) -> list[Held]:
-    return workers.claim_unsettled(connection, ClaimTicket(fence, now, now + LEASE, limit=1000))
+    return worker_claims.claim_unsettled(connection, ClaimTicket(fence, now, now + LEASE, limit=1000))
 
 
 def submit(connection: Connection, *worker_ids: int, queue: str = "HERE", **more: Any) -> None:  # noqa: ANN401 (see a_worker)

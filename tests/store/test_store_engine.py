@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, create_engine, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from store_tools import NOW, a_worker, find_one, ids_of, intend
 
-from harvester.store import history, migrate, workers
+from harvester.store import history, migrate, worker_claims, workers
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.store.leases import ClaimTicket
 from harvester.store.schema import job_params
@@ -232,7 +232,7 @@ def test_workers_are_stored_whatever_the_servers_mode(mariadb_of_mode: Database)
     words = "back\\slash, 'single', \"double\", 😀"
     with mariadb_of_mode.write() as connection:
         workers.insert_intents(connection, [a_worker(1, diagnostics=words), a_worker(2)], NOW)
-        found = workers.claim_intents(connection, ClaimTicket(1, NOW, NOW, limit=9))
+        found = worker_claims.claim_intents(connection, ClaimTicket(1, NOW, NOW, limit=9))
         assert ids_of(found) == [1, 2]
         workers.settle(connection, [{"worker_id": 2, "diagnostics": words}], 1, {"batch_id": "b"})
         history.record(connection, [history.Event(history.Kind.WORKER, 1, NOW, None, "x", words, "test")])

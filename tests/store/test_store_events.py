@@ -11,12 +11,12 @@ from store_tools import FENCE, LEASE, NOW, a_job, a_worker, after, counted
 from harvester.core.events import EventMode, EventState
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.workers import WorkerStatus
-from harvester.store import event_requests, events, files, jobs, workers
+from harvester.store import event_requests, events, files, jobs, leases, worker_claims, workers
 from harvester.store.engine import Database
 from harvester.store.event_requests import EventRequest
 from harvester.store.events import Allotment, Word
 from harvester.store.jobs import NewJob
-from harvester.store.leases import ClaimTicket
+from harvester.store.leases import EVENT_REQUEST, ClaimTicket
 from harvester.store.schema import WorkerPhase
 from harvester.store.schema import events as event_table
 
@@ -39,7 +39,7 @@ def states(db: Database) -> dict[str, EventState]:
 def a_held_worker(db: Database, worker_id: int = 7) -> None:
     with db.write() as connection:
         workers.insert_intents(connection, [a_worker(worker_id, job_ids=(1,))], NOW)
-        held = workers.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE))
+        held = worker_claims.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE))
         same = {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR, "due": None}
         workers.settle(connection, [{"worker_id": each.worker_id, "batch_id": "b"} for each in held], FENCE, same)
 
@@ -188,7 +188,7 @@ def test_a_request_is_fulfilled_once(db: Database):
     assert request == EventRequest(7, "HERE", {1: 5}, "t")
     assert claim(db) == []
     with db.write() as connection:
-        assert event_requests.held_ids(connection, [7, 8], FENCE) == {7}
+        assert leases.held_keys(connection, EVENT_REQUEST, [7, 8], FENCE) == {7}
         event_requests.note_answer(connection, {7: {1: 5}}, 99, NOW)
     (request,) = claim(db)
     assert request.delivery == 99

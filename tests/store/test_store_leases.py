@@ -111,8 +111,8 @@ def test_an_outdated_claim_changes_nothing(db: Database):
         row = {"worker_id": 1, "batch_id": "late"}
         workers.settle(connection, [row], FENCE, {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR})
         leases.give_back(connection, Claim(WORKER_WORK, [1], FENCE), NOW)
-        assert workers.held_ids(connection, [1], FENCE) == frozenset()
-        assert workers.held_ids(connection, [1], 6) == {1}
+        assert leases.held_keys(connection, WORKER_WORK, [1], FENCE) == frozenset()
+        assert leases.held_keys(connection, WORKER_WORK, [1], 6) == {1}
     held = find_one(db, 1)
     assert (held.worker.batch_id, held.worker.status) == (None, WorkerStatus.PENDING)
 
@@ -179,7 +179,7 @@ def test_a_dead_owners_claims_come_free_and_nobody_elses(db: Database):
     with db.write() as connection:
         assert leases.release_owner(connection, dead.owner_id, NOW) == 3
         assert ids_of(claim_unsettled(connection, fence=FENCE)) == [1]
-        assert workers.held_ids(connection, [1, 2], lives_on) == {2}
+        assert leases.held_keys(connection, WORKER_WORK, [1, 2], lives_on) == {2}
         assert leases.next_due(connection, JOB_REPORT) == NOW
         assert [each.owner_id for each in leases.list_owners(connection)] == [alive.owner_id]
     assert claim_queues(db, FENCE) == ["A", "B"]

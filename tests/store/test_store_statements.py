@@ -9,10 +9,10 @@ from store_tools import FENCE, LEASE, NOW, a_job, a_worker, after, counted
 
 from harvester.core.jobs import JobSubstatus, Kill
 from harvester.core.workers import WorkerStatus
-from harvester.store import history, jobs, leases, migrate, worker_counts, workers
+from harvester.store import history, jobs, leases, migrate, worker_claims, worker_counts, workers
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
-from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS, TOGETHER, ClaimTicket
+from harvester.store.leases import QUEUE_PAIRS, ROW_PAIRS, TOGETHER, WORKER_WORK, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
 MANY = 1000
@@ -31,8 +31,8 @@ def happened(ids: list[int], kind: history.Kind) -> list[history.Event]:
 
 def submit_all(connection: Connection) -> int:
     """What the submitter does: claim, then record."""
-    held = workers.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
-    ids = sorted(workers.held_ids(connection, [each.worker_id for each in held], FENCE))
+    held = worker_claims.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
+    ids = sorted(leases.held_keys(connection, WORKER_WORK, [each.worker_id for each in held], FENCE))
     same = {"status": WorkerStatus.SUBMITTED, "phase": WorkerPhase.MONITOR, "report_due": NOW, "due": None}
     workers.settle(connection, [{"worker_id": each, "batch_id": f"b{each}"} for each in ids], FENCE, same)
     history.record(connection, happened(ids, history.Kind.WORKER))
@@ -53,7 +53,7 @@ def kill_all(connection: Connection) -> int:
     """What the propagator and the killer do."""
     ids = [each.worker.worker_id for each in workers.monitored(connection, ["HERE"])]
     workers.request_kill(connection, dict.fromkeys(ids, Kill("cause")), NOW, "test")
-    found = workers.claim_to_kill(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
+    found = worker_claims.claim_to_kill(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, limit=MANY))
     workers.settle_kills(connection, [each.worker_id for each in found], FENCE, after(minutes=1))
     return len(found)
 
@@ -84,7 +84,7 @@ def remove_all(connection: Connection) -> int:
 
 @pytest.mark.parametrize(
     ("step", "most"),
-    [(submit_all, 8), (see_all, 4), (kill_all, 9), (report_all, 3), (prepare_all, 3), (remove_all, 11)],
+    [(submit_all, 8), (see_all, 4), (kill_all, 9), (report_all, 3), (prepare_all, 3), (remove_all, 12)],
 )
 def test_statements_do_not_grow_with_the_rows(db: Database, step: Callable[[Connection], int], most: int):
     spent = []
@@ -108,14 +108,14 @@ def test_statements_do_not_grow_with_the_rows(db: Database, step: Callable[[Conn
 ROOM = ClaimTicket(FENCE, NOW, NOW + LEASE, limit=10)
 BUSY = replace(ROOM, busy=frozenset({"REST"}))
 CLAIMS: dict[str, Callable[[Connection], object]] = {
-    "ix_workers_phase_due": lambda connection: workers.claim_intents(
+    "ix_workers_phase_due": lambda connection: worker_claims.claim_intents(
         connection, replace(ROOM, busy=frozenset({"REST"}))
     ),
-    "ix_workers_phase_due (settle)": lambda connection: workers.claim_unsettled(connection, ROOM),
-    "ix_workers_phase_due (sweep)": lambda connection: workers.claim_to_sweep(connection, ROOM),
-    "ix_workers_report_due": lambda connection: workers.claim_to_report(connection, ROOM),
-    "ix_workers_kill_due": lambda connection: workers.claim_to_kill(connection, ROOM),
-    "ix_workers_kill_due (intents)": lambda connection: workers.condemned_intents(connection, ROOM),
+    "ix_workers_phase_due (settle)": lambda connection: worker_claims.claim_unsettled(connection, ROOM),
+    "ix_workers_phase_due (sweep)": lambda connection: worker_claims.claim_to_sweep(connection, ROOM),
+    "ix_workers_report_due": lambda connection: worker_claims.claim_to_report(connection, ROOM),
+    "ix_workers_kill_due": lambda connection: worker_claims.claim_to_kill(connection, ROOM),
+    "ix_workers_kill_due (intents)": lambda connection: worker_claims.condemned_intents(connection, ROOM),
     "ix_workers_queue_phase_status": lambda connection: workers.monitored(connection, ["HERE"]),
     "ix_workers_queue_phase_status (count)": lambda connection: worker_counts.live(connection, ["HERE"]),
     "ix_jobs_phase_due": lambda connection: jobs.claim_phase(connection, JobPhase.STAGE, ROOM),
@@ -135,7 +135,7 @@ CHOSEN_BY_KEY: dict[str, Callable[[Connection], object]] = {
     "cancel": lambda connection: jobs.cancel(connection, {1: {}}, NOW),
     "bind": lambda connection: jobs.bind(connection, [1]),
     "settle": lambda connection: workers.settle(connection, [{"worker_id": 1, "batch_id": "b"}], FENCE, {}),
-    "return_intents": lambda connection: workers.return_intents(connection, [1], FENCE, NOW),
+    "return_intents": lambda connection: worker_claims.return_intents(connection, [1], FENCE, NOW),
     "change_seen": lambda connection: workers.change_seen(connection, [{"worker_id": 1, "node": "n"}], NOW),
     "change_ended": lambda connection: workers.change_ended(connection, [{"worker_id": 1, "node": "n"}], NOW),
     "request_kill": lambda connection: workers.request_kill(connection, {1: Kill("cause")}, NOW, "test"),

@@ -10,7 +10,7 @@ from store_tools import FENCE, NOW, a_job, a_worker, fetch_to, find_job, find_on
 
 from harvester.core.jobs import Job, Kill
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.store import history, jobs, workers
+from harvester.store import history, jobs, worker_claims, workers
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
 from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket, extend
@@ -155,7 +155,7 @@ def test_sets_of_any_size(db: Database, number: int):
     with db.write() as connection:
         workers.insert_intents(connection, [a_worker(each, job_ids=(each,)) for each in ids], NOW)
         intend(connection, 900_000)
-        claimed = workers.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW, limit=6000))
+        claimed = worker_claims.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW, limit=6000))
         assert len(claimed) == number + 1
         extend(connection, [Claim(WORKER_WORK, list(ids), FENCE)], NOW)
         rows = [{"worker_id": each, "batch_id": f"b{each}"} for each in ids]

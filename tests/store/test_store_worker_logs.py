@@ -5,9 +5,9 @@ from datetime import timedelta
 from sqlalchemy import select
 from store_tools import FENCE, LEASE, NOW, counted
 
-from harvester.store import worker_logs, workers
+from harvester.store import leases, worker_logs, workers
 from harvester.store.engine import Database
-from harvester.store.leases import ClaimTicket, Owner, release_owner
+from harvester.store.leases import WORKER_LOG, ClaimTicket, Owner, release_owner
 from harvester.store.schema import worker_logs as table
 from harvester.store.worker_logs import WorkerLogs
 
@@ -50,7 +50,7 @@ def test_news_take_the_logs_from_whoever_is_at_them(db: Database):
     claimed(db)
     with db.write() as connection:
         worker_logs.hasten(connection, [1], NOW)
-        assert worker_logs.held_ids(connection, [1, 2], FENCE) == {2}
+        assert leases.held_keys(connection, WORKER_LOG, [1, 2], FENCE) == {2}
     assert [each.worker_id for each in claimed(db, FENCE + 1)] == [1]
 
 
@@ -62,7 +62,7 @@ def test_what_was_sent_meanwhile_is_noted_and_leaves_the_new_claim_alone(db: Dat
     claimed(db, FENCE + 1)
     with db.write() as connection:
         worker_logs.note_sent(connection, {1: {"stdOut": "1:2"}, 9: {"stdOut": "3:4"}})
-        assert worker_logs.held_ids(connection, [1, 2], FENCE + 1) == {1}
+        assert leases.held_keys(connection, WORKER_LOG, [1, 2], FENCE + 1) == {1}
         assert list(connection.scalars(select(table.c.sent).order_by(table.c.worker_id))) == [{"stdOut": "1:2"}, {}]
 
 
@@ -89,7 +89,7 @@ def test_many_cost_as_many_statements_as_one(db: Database):
     with counted(db) as statements:
         found = claimed(db)
         with db.write() as connection:
-            held = worker_logs.held_ids(connection, [each.worker_id for each in found], FENCE)
+            held = leases.held_keys(connection, WORKER_LOG, [each.worker_id for each in found], FENCE)
             rows = [{"worker_id": each, "sent": {}, "tries": 0, "due": None} for each in held]
             worker_logs.settle(connection, rows)
             worker_logs.hasten(connection, held, NOW)

@@ -24,7 +24,7 @@ from store_tools import (
 from harvester.core.jobs import Kill
 from harvester.core.kinds import WorkerKind
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.store import history, jobs, leases, worker_counts, workers
+from harvester.store import history, jobs, leases, worker_claims, worker_counts, workers
 from harvester.store.engine import Database
 from harvester.store.leases import TOGETHER, WORKER_REPORT, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
@@ -32,20 +32,20 @@ from harvester.store.schema import JobPhase, WorkerPhase
 
 def claim_sweep(db: Database, now: datetime = NOW) -> list[int]:
     with db.write() as connection:
-        found = workers.claim_to_sweep(connection, ClaimTicket(77, now, now + LEASE, limit=1000))
+        found = worker_claims.claim_to_sweep(connection, ClaimTicket(77, now, now + LEASE, limit=1000))
         leases.give_back(connection, leases.Claim(leases.WORKER_WORK, ids_of(found), 77), now)
     return ids_of(found)
 
 
 def claim_kill(db: Database, now: datetime = NOW, fence: int = 88) -> list[int]:
     with db.write() as connection:
-        return ids_of(workers.claim_to_kill(connection, ClaimTicket(fence, now, now + LEASE, limit=1000)))
+        return ids_of(worker_claims.claim_to_kill(connection, ClaimTicket(fence, now, now + LEASE, limit=1000)))
 
 
 def report_all(db: Database, now: datetime = NOW) -> None:
     """The server has been told of everything."""
     with db.write() as connection:
-        found = workers.claim_to_report(connection, ClaimTicket(66, now, now + LEASE, limit=1000))
+        found = worker_claims.claim_to_report(connection, ClaimTicket(66, now, now + LEASE, limit=1000))
         workers.settle_reports(connection, [{"worker_id": each.worker_id, "report_due": None} for each in found], 66)
 
 
@@ -126,7 +126,7 @@ def test_queues_that_rest_are_left_out(db: Database):
     with db.write() as connection:
         intend(connection, 1)
         intend(connection, 2, queue="RESTS")
-        found = workers.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, busy=frozenset({"RESTS"})))
+        found = worker_claims.claim_intents(connection, ClaimTicket(FENCE, NOW, NOW + LEASE, busy=frozenset({"RESTS"})))
         assert ids_of(found) == [1]
 
 
@@ -248,13 +248,13 @@ def test_whom_a_kill_order_means(db: Database, conditions: dict[str, object], me
 def test_a_worker_that_changes_while_it_is_reported_stays_due(db: Database):
     with db.write() as connection:
         submit(connection, 1, 2)
-        workers.claim_to_report(connection, ClaimTicket(66, NOW, NOW + LEASE, limit=9))
+        worker_claims.claim_to_report(connection, ClaimTicket(66, NOW, NOW + LEASE, limit=9))
     with db.write() as connection:
         workers.change_seen(connection, [{"worker_id": 1, "status": WorkerStatus.RUNNING}], after(seconds=1))
         rows = [{"worker_id": each, "report_due": after(hours=1)} for each in (1, 2)]
         workers.settle_reports(connection, rows, 66)
         assert leases.next_due(connection, WORKER_REPORT) == after(seconds=1) + TOGETHER
-        again = workers.claim_to_report(connection, ClaimTicket(67, after(seconds=1) + TOGETHER, NOW + LEASE))
+        again = worker_claims.claim_to_report(connection, ClaimTicket(67, after(seconds=1) + TOGETHER, NOW + LEASE))
         assert ids_of(again) == [1]
 
 
@@ -263,7 +263,7 @@ def test_a_worker_that_needs_no_report_is_not_claimed(db: Database):
         submit(connection, 1)
     report_all(db)
     with db.write() as connection:
-        assert workers.claim_to_report(connection, ClaimTicket(1, after(days=99), NOW)) == []
+        assert worker_claims.claim_to_report(connection, ClaimTicket(1, after(days=99), NOW)) == []
 
 
 # ---- the end ---------------------------------------------------------------------------------------------------------
@@ -336,7 +336,7 @@ def test_every_way_of_reading_workers_gives_each_its_own_jobs(db: Database):
     expected = {1: (7, 8), 2: (9,), 3: ()}
     with db.write() as connection:
         monitored = [each.worker for each in workers.monitored(connection, ["HERE"])]
-        claimed = workers.claim_to_report(connection, ClaimTicket(66, NOW + TOGETHER, NOW + LEASE))
+        claimed = worker_claims.claim_to_report(connection, ClaimTicket(66, NOW + TOGETHER, NOW + LEASE))
         listed = workers.listed(connection, queue=None, status=None, limit=9)
         found = [each.worker for each in workers.find(connection, [1, 2, 3])]
     for some in (monitored, claimed, listed, found):

@@ -200,7 +200,7 @@ class EventFeeder(Agent[RangesUnit, RangesOutcome]):
     def commit(self, connection: Connection, unit: RangesUnit, result: RangesOutcome) -> Sequence[str]:
         """Ranges are their workers' from here on; workers that were fed wait for nothing any more."""
         now = self.instance.clock()
-        held = event_requests.held_ids(connection, [int(key) for key in unit.claim.keys], unit.claim.fence)
+        held = leases.held_keys(connection, EVENT_REQUEST, [int(key) for key in unit.claim.keys], unit.claim.fence)
         self._settle_feeds(connection, unit, result, held, now)
         settle_points(connection, unit.undescribed, result.points, held, now)
         self._settle_offers(connection, unit, result.offers, held, now)

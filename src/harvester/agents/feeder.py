@@ -165,7 +165,7 @@ class Feeder(Agent[FeedUnit, Answers]):
         messenger = self.instance.plugins.messenger(unit.about)
         reach("feeder.before_feed")
         with self.instance.db.read() as connection:
-            ours = workers.held_ids(connection, _ids(unit.held), unit.claim.fence)
+            ours = leases.held_keys(connection, WORKER_WORK, _ids(unit.held), unit.claim.fence)
         wanted = [each for each in unit.assignments if each.worker.worker_id in ours]
         told = self.instance.call(messenger.feed_running, wanted, Later)
         reach("feeder.after_feed")
@@ -175,7 +175,7 @@ class Feeder(Agent[FeedUnit, Answers]):
     def commit(self, connection: Connection, unit: FeedUnit, result: Answers) -> Sequence[str]:
         """Workers that have their jobs run; those that cannot be given any are killed, and their jobs go on then."""
         now = self.instance.clock()
-        ours = workers.held_ids(connection, _ids(unit.held), unit.claim.fence)
+        ours = leases.held_keys(connection, WORKER_WORK, _ids(unit.held), unit.claim.fence)
         told = [
             (held, assignment, answer)
             for held, assignment, answer in zip(unit.held, unit.assignments, result, strict=True)

@@ -4,7 +4,7 @@ from harvester.core.events import event_mode
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.panda.errors import BadJob
-from harvester.panda.offers import JobOffer
+from harvester.panda.offers import JobOffer, needed_outputs
 
 
 def fetched_job(offer: JobOffer, queue: str, version: int | None) -> Job:
@@ -22,7 +22,14 @@ def fetched_job(offer: JobOffer, queue: str, version: int | None) -> Job:
         label=offer.prod_source_label,
         config_version=version,
         events=event_mode(offer.params),
+        outputs_needed=_outputs_needed(offer),
     )
+
+
+def _outputs_needed(offer: JobOffer) -> int | None:
+    """How many outputs have to be told of; where some need not be, their names have to be looked at."""
+    needed = len(needed_outputs(offer.params, offer.output_files))
+    return needed if needed in {0, len(offer.output_files)} else None
 
 
 def refused_job(bad: BadJob, queue: str) -> Job | None:

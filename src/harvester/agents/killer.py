@@ -10,7 +10,7 @@ from harvester.agents.base import Agent, Pace
 from harvester.agents.settling import cancel_jobs_of, record_missed
 from harvester.agents.sweeper import REPEATABLE, Answers, SweepUnit, by_queue, said
 from harvester.plugins.api import Later
-from harvester.store import history, leases, workers
+from harvester.store import history, leases, worker_claims, workers
 from harvester.store.leases import UNCLAIMED, WORKER_KILL, ClaimTicket
 
 _SENT: Final = "kill sent"
@@ -33,16 +33,16 @@ class Killer(Agent[SweepUnit, Answers]):
 
     def waiting_since(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """Workers of which nobody knows whether the resource holds them wait for the reconciler."""
-        return workers.next_to_kill(connection, besides)
+        return worker_claims.next_to_kill(connection, besides)
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers to kill, by queue; those that the resource was not asked to take yet end here."""
         self._end_intents(connection, ticket)
-        found = workers.claim_to_kill(connection, ticket)
+        found = worker_claims.claim_to_kill(connection, ticket)
         return by_queue(found, WORKER_KILL, ticket)
 
     def _end_intents(self, connection: Connection, ticket: ClaimTicket) -> None:
-        unwanted = workers.condemned_intents(connection, ticket)
+        unwanted = worker_claims.condemned_intents(connection, ticket)
         if len(unwanted) == ticket.limit:
             ticket.reached_limit.set()
         reasons = [(each, "killed before it was submitted") for each in unwanted]

@@ -140,7 +140,7 @@ class LogUploader(Agent[LogsUnit, Mapping[int, Brought]]):
         now = self.instance.clock()
         new = _new_urls(connection, {worker: each.urls for worker, each in result.items() if each.urls})
         workers.change_log_urls(connection, new, now)
-        held = worker_logs.held_ids(connection, [logs.worker_id for logs, _ in unit.logs], unit.claim.fence)
+        held = leases.held_keys(connection, WORKER_LOG, [logs.worker_id for logs, _ in unit.logs], unit.claim.fence)
         mine = [(logs, worker, result.get(logs.worker_id)) for logs, worker in unit.logs if logs.worker_id in held]
         over = {logs.worker_id for logs, worker, got in mine if got and not got.failed and worker.status.is_final}
         worker_logs.forget(connection, over)

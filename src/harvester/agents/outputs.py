@@ -12,11 +12,10 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.core.events import EventMode, event_mode
 from harvester.core.files import EVENT_KINDS, INPUT_KINDS, File, FileKind, FileStatus
-from harvester.core.job_flags import is_set
 from harvester.core.jobs import Job, JobStatus
 from harvester.core.packing import provenance_of
 from harvester.core.workers import Worker, log_of_worker
-from harvester.panda.offers import OutputFile, outputs_of, zip_per_mb_of
+from harvester.panda.offers import OutputFile, needed_outputs, outputs_of, zip_per_mb_of
 from harvester.plugins.api import ReportedFile
 from harvester.store import files, jobs
 from harvester.store.leases import TOGETHER
@@ -86,10 +85,22 @@ def untold_outputs(
         finished: jobs that have finished.
         told: their files.
     """
-    ours = [each.job_id for each in finished if not (_is_told_by_pilot(instance, each) or each.attributes.get("xml"))]
+    ours = [
+        each.job_id
+        for each in finished
+        if not (_has_enough(each, told[each.job_id]) or _is_told_by_pilot(instance, each) or each.attributes.get("xml"))
+    ]
     params = jobs.params_of(connection, ours) if ours else {}
     lacking = {job: _untold(some, told[job]) for job, some in params.items()}
     return {job: names for job, names in lacking.items() if names}
+
+
+def _has_enough(job: Job, told: Sequence[File]) -> bool:
+    """Whether workers told of as many declared outputs as it needs: what has a dataset or a scope was declared."""
+    if job.outputs_needed is None:
+        return False
+    declared = {_OF_ONE_WORKER.sub("", each.lfn) for each in told if each.dataset or each.scope}
+    return len(declared) >= job.outputs_needed
 
 
 def _is_told_by_pilot(instance: Instance, job: Job) -> bool:
@@ -98,11 +109,10 @@ def _is_told_by_pilot(instance: Instance, job: Job) -> bool:
 
 
 def _untold(params: Mapping[str, JsonValue], told: Sequence[File]) -> list[str]:
-    if event_mode(params) is not None or is_set(params.get("onSiteMerging")):
-        return []
     names = {each.lfn for each in told}
     stood_for = names | {_OF_ONE_WORKER.sub("", name) for name in names}
-    return [lfn for lfn, output in outputs_of(params).items() if output.is_needed and lfn not in stood_for]
+    needed = needed_outputs(params, outputs_of(params).values())
+    return [each.lfn for each in needed if each.lfn not in stood_for]
 
 
 def _have_checkpoints_brought(

@@ -87,6 +87,7 @@ class PreparatorAgent(TransferAgent):
             "job_id": job.job_id,
             "status": job.status,
             "attributes": job.attributes,
+            "ended_at": None,
         }
         if any(each.status is FileStatus.FAILED for each in inputs):
             error = {"pilotErrorCode": PilotError.STAGE_IN, "pilotErrorDiag": cause("input", inputs, result)}
@@ -96,6 +97,7 @@ class PreparatorAgent(TransferAgent):
                 "attributes": {**job.attributes, **error},
                 "phase": JobPhase.REPORT,
                 "due": None,
+                "ended_at": now,
             }
         if all(each.status is FileStatus.READY for each in inputs):
             return change | {"substatus": JobSubstatus.PREPARED, "phase": JobPhase.SUBMIT, "due": now}

@@ -20,7 +20,7 @@ from harvester.agents.settling import cancel_jobs_of, record_submitted, settle_a
 from harvester.core.held import Held
 from harvester.core.workers import Worker
 from harvester.plugins.api import Grade, Refused, Search
-from harvester.store import history, leases, queues, workers
+from harvester.store import history, leases, queues, worker_claims, workers
 from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
 
@@ -55,7 +55,7 @@ class Reconciler(Agent[ReconcileUnit, Search]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[ReconcileUnit]:
         """Unsettled workers by queue, except those of queues whose last search is still under way or rests."""
         by_queue: dict[str, list[Held]] = defaultdict(list)
-        for held in workers.claim_unsettled(connection, ticket):
+        for held in worker_claims.claim_unsettled(connection, ticket):
             by_queue[held.worker.queue].append(held)
         return [
             ReconcileUnit(Claim(WORKER_WORK, [each.worker.worker_id for each in held], ticket.fence), queue, held)
@@ -73,7 +73,7 @@ class Reconciler(Agent[ReconcileUnit, Search]):
         """Adopt, wait, submit again or give up."""
         now = self.instance.clock()
         fence = unit.claim.fence
-        ours = workers.held_ids(connection, [int(key) for key in unit.claim.keys], fence)
+        ours = leases.held_keys(connection, WORKER_WORK, [int(key) for key in unit.claim.keys], fence)
         mine = [each for each in unit.held if each.worker.worker_id in ours]
         found = [(each.worker, result.found[each.worker.marker]) for each in mine if each.worker.marker in result.found]
         record_submitted(connection, found, fence, now, self.name)

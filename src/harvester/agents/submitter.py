@@ -20,7 +20,7 @@ from harvester.agents.settling import record_submitted, settle_absent, time_to_s
 from harvester.core.files import INPUT_KINDS, File
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, Fed, Later, Refused, SubmitOutcome, Submitted, Unclear
-from harvester.store import files, history, jobs, leases, queues, workers
+from harvester.store import files, history, jobs, leases, queues, worker_claims, workers
 from harvester.store.leases import WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
 
@@ -70,7 +70,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SubmitUnit]:
         """Intents by queue, except those of queues that are paused, still being submitted to, or have just failed."""
         busy = ticket.busy | self.left_alone(connection, ticket.now)
-        wanted = workers.claim_intents(connection, replace(ticket, busy=busy))
+        wanted = worker_claims.claim_intents(connection, replace(ticket, busy=busy))
         job_ids = [job for each in wanted for job in each.job_ids]
         params = jobs.params_of(connection, job_ids) if job_ids else {}
         inputs = files.of_jobs(connection, job_ids, INPUT_KINDS) if job_ids else {}
@@ -123,7 +123,7 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
     def _still_ours(self, unit: SubmitUnit, some: Sequence[Assignment]) -> list[Assignment]:
         ids = [each.worker.worker_id for each in some]
         with self.instance.db.read() as connection:
-            held = workers.held_ids(connection, ids, unit.claim.fence) if ids else frozenset()
+            held = leases.held_keys(connection, WORKER_WORK, ids, unit.claim.fence) if ids else frozenset()
         return [each for each in some if each.worker.worker_id in held]
 
     def give_back(self, connection: Connection, unit: SubmitUnit, due: datetime) -> None:
@@ -132,12 +132,12 @@ class Submitter(Agent[SubmitUnit, Sequence[SubmitOutcome]]):
             super().give_back(connection, unit, due)
         else:
             ids = [each.worker.worker_id for each in unit.assignments]
-            workers.return_intents(connection, ids, unit.claim.fence, due)
+            worker_claims.return_intents(connection, ids, unit.claim.fence, due)
 
     def commit(self, connection: Connection, unit: SubmitUnit, result: Sequence[SubmitOutcome]) -> Sequence[str]:
         """Batch ids and refusals are recorded; what is unclear stays for the reconciler."""
         now = self.instance.clock()
-        ours = workers.held_ids(connection, [int(key) for key in unit.claim.keys], unit.claim.fence)
+        ours = leases.held_keys(connection, WORKER_WORK, [int(key) for key in unit.claim.keys], unit.claim.fence)
         told = [(each.worker, outcome) for each, outcome in zip(unit.assignments, result, strict=True)]
         answered = [(worker, outcome) for worker, outcome in told if worker.worker_id in ours]
         unit.progress.late = [

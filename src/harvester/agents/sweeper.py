@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.core.workers import Worker
 from harvester.plugins.api import Done, Failed, Later
-from harvester.store import jobs, leases, workers
+from harvester.store import jobs, leases, worker_claims, workers
 from harvester.store.leases import JOB_WORK, WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
 
@@ -53,14 +53,14 @@ class Sweeper(Agent[SweepUnit, Answers]):
     def waiting_since(self, connection: Connection, besides: Collection[str] = ()) -> datetime | None:
         """Workers that the server has not heard of yet, or whose logs it has not taken, wait for it."""
         return _earlier(
-            workers.next_to_sweep(connection, besides, self.instance.clock()),
+            worker_claims.next_to_sweep(connection, besides, self.instance.clock()),
             leases.next_due(connection, JOB_WORK, JobPhase.SWEEP, besides=besides),
         )
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[SweepUnit]:
         """Workers that have been kept long enough; jobs without workers go at once."""
         jobs.remove(connection, jobs.sweepable(connection, ticket))
-        found = workers.claim_to_sweep(connection, ticket)
+        found = worker_claims.claim_to_sweep(connection, ticket)
         return by_queue(found, WORKER_WORK, ticket)
 
     def act(self, unit: SweepUnit) -> Answers:
@@ -75,7 +75,7 @@ class Sweeper(Agent[SweepUnit, Answers]):
     def commit(self, connection: Connection, unit: SweepUnit, result: Answers) -> Sequence[str]:
         """Clean workers are gone; the others are tried again."""
         told = list(zip(unit.workers, result, strict=True))
-        held = workers.held_ids(connection, [each.worker_id for each in unit.workers], unit.claim.fence)
+        held = leases.held_keys(connection, WORKER_WORK, [each.worker_id for each in unit.workers], unit.claim.fence)
         gone = [each.worker_id for each, answer in told if isinstance(answer, Done) and each.worker_id in held]
         workers.remove(connection, gone, self.instance.clock())
         left = [(each, answer) for each, answer in told if not isinstance(answer, Done)]

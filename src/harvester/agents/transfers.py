@@ -179,7 +179,7 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
 
     def still_ours(self, connection: Connection, unit: TransferUnit) -> TransferUnit:
         """The unit without jobs that others have taken over or ended meanwhile; nothing may be written of those."""
-        held = jobs.held_ids(connection, [job.job_id for job in unit.jobs], unit.claim.fence)
+        held = leases.held_keys(connection, JOB_WORK, [job.job_id for job in unit.jobs], unit.claim.fence)
         return replace(unit, jobs=[job for job in unit.jobs if job.job_id in held])
 
     # ---- asking ------------------------------------------------------------------------------------------------------
@@ -191,18 +191,19 @@ class TransferAgent(Agent[TransferUnit, Transfers]):
         """
         triggered: dict[int, StartOutcome] = {}
         checked: dict[int, FileOutcome] = {}
+        limits = self.limits
         for kinds in self.kinds:
-            wanted = [self._wanted(unit.files[job.job_id], kinds) for job in unit.jobs]
+            wanted = [self._wanted(unit.files[job.job_id], kinds, limits) for job in unit.jobs]
             if any(wanted):
                 self._move(self.mover(unit, kinds), wanted, triggered, checked)
         return Transfers(triggered, checked)
 
-    def _wanted(self, some: Sequence[File], kinds: frozenset[FileKind]) -> list[File]:
+    def _wanted(self, some: Sequence[File], kinds: frozenset[FileKind], limits: Limits) -> list[File]:
         """The files of one job that are asked about in this round: those that were asked least go first."""
         mine = [each for each in some if each.kind in kinds]
         waiting = [each for each in mine if each.status is self.course.waiting]
         moving = sorted((each for each in mine if each.status is self.course.moving), key=lambda each: each.attempts)
-        return moving[: self.limits.to_look] + waiting[: self.limits.to_start]
+        return moving[: limits.to_look] + waiting[: limits.to_start]
 
     def _move(
         self,

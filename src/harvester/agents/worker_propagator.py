@@ -18,7 +18,7 @@ from harvester.core.pacing import on_the_beat
 from harvester.core.workers import Worker
 from harvester.panda.messages import WorkerReply
 from harvester.panda.reports import WorkerReport
-from harvester.store import leases, workers
+from harvester.store import leases, worker_claims, workers
 from harvester.store.leases import WORKER_REPORT, Claim, ClaimTicket
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,7 @@ class WorkerPropagator(Agent[WorkersUnit, Sequence[WorkerReply]]):
 
     def claim(self, connection: Connection, ticket: ClaimTicket) -> Sequence[WorkersUnit]:
         """Workers to report, all in one unit."""
-        found = workers.claim_to_report(connection, ticket)
+        found = worker_claims.claim_to_report(connection, ticket)
         ids = [worker.worker_id for worker in found]
         return [WorkersUnit(Claim(WORKER_REPORT, ids, ticket.fence), "workers", found)] if found else []
 

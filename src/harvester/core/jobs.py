@@ -86,6 +86,7 @@ class Job:
         output_report: outputs to report, by LFN: `{"guid", "fsize", "adler32"}`.
         events: what it is divided into, if its workers get it in parts.
         events_left: parts that the server may still have for its workers; 0 for none, None for not known.
+        outputs_needed: how many of its outputs workers have to tell of, 0 for none; None if that is a matter of names.
         submission_attempts: how many workers could not be submitted for it.
         config_version: the version of its queue's configuration that it was fetched with; None counts as the present.
     """
@@ -102,6 +103,7 @@ class Job:
     label: str | None = None
     events: EventMode | None = None
     events_left: int | None = None
+    outputs_needed: int | None = None
     submission_attempts: int = 0
     attributes: Mapping[str, object] = field(default_factory=dict)
     output_report: Mapping[str, object] | None = None

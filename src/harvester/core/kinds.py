@@ -1,7 +1,10 @@
 """What kinds of workers there are, and how many of each somebody wants."""
 
+import re
 from dataclasses import dataclass
 from typing import Final
+
+_WORD: Final = re.compile(r"[\w.+-]{1,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,11 @@ class WorkerKind:
 
 
 _NOTHING: Final = frozenset({"", "ANY", "Undefined"})
+
+
+def is_word(text: object) -> bool:
+    """Whether a text can name a type or a label; such words of the server stand unquoted in batch scripts."""
+    return isinstance(text, str) and _WORD.fullmatch(text) is not None
 
 
 def said(kind: str | None) -> str | None:

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from harvester.core.kinds import ANY_KIND, WorkerKind
+from harvester.core.kinds import ANY_KIND, WorkerKind, is_word
 
-_LONGEST_NAME: Final = 64
 _MOST_KINDS: Final = 200
 _MOST_WORKERS: Final = 1_000_000
 
@@ -38,12 +37,8 @@ def _entries(params: object) -> Iterator[tuple[WorkerKind, int]]:
     for job_type, by_type in params.items() if isinstance(params, Mapping) else ():
         for resource_type, number in by_type.items() if isinstance(by_type, Mapping) else ():
             is_number = isinstance(number, int) and not isinstance(number, bool) and number >= 0
-            if is_number and _is_name(job_type) and _is_name(resource_type):
+            if is_number and is_word(job_type) and is_word(resource_type):
                 yield WorkerKind(job_type, resource_type), min(number, _MOST_WORKERS)
-
-
-def _is_name(text: object) -> bool:
-    return isinstance(text, str) and 0 < len(text) <= _LONGEST_NAME and text.isprintable()
 
 
 def share_order(order: Order, queues: Sequence[OrderedQueue]) -> dict[str, dict[WorkerKind, int]]:

@@ -6,12 +6,15 @@ server's database does not know.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
 
 from pydantic import JsonValue
 
+from harvester.core.events import event_mode
+from harvester.core.job_flags import is_set
+from harvester.core.kinds import is_word
 from harvester.core.records import record_type
 from harvester.panda.errors import BadJob
 from harvester.panda.storable import fault_of, whole
@@ -100,6 +103,16 @@ def outputs_of(params: Mapping[str, JsonValue]) -> dict[str, OutputFile]:
     return {each.lfn: each for each in reader.output_files(reader.log_file())}
 
 
+def needed_outputs(params: Mapping[str, JsonValue], outputs: Iterable[OutputFile]) -> list[OutputFile]:
+    """Those of the outputs of a job without which the server fails it; it finishes with whatever was made else.
+
+    Jobs in event ranges have other outputs, and those merged on site share theirs.
+    """
+    if event_mode(params) is not None or is_set(params.get("onSiteMerging")):
+        return []
+    return [each for each in outputs if each.is_needed]
+
+
 def zip_per_mb_of(params: Mapping[str, JsonValue]) -> int | None:
     """How large files may be that outputs of the job are packed into, in megabytes; None if it does not say."""
     limit = whole(params.get("zipPerMB"))
@@ -139,7 +152,7 @@ class _Reader:
             attempt=self._attempt(),
             priority=self._integer("currentPriority") or 0,
             cores=self._cores(),
-            resource_type=self._text("resource_type"),
+            resource_type=self._word("resource_type"),
             prod_source_label=self._label(),
             input_files=self._input_files(),
             output_files=self.output_files(log_file),
@@ -175,7 +188,7 @@ class _Reader:
         return cores
 
     def _label(self) -> str:
-        label = self._text("prodSourceLabel")
+        label = self._word("prodSourceLabel")
         if label is None:
             raise self._bad("prodSourceLabel is missing")
         return label
@@ -195,6 +208,12 @@ class _Reader:
             return None
         if not isinstance(value, str):
             raise self._bad(f"{name} must be a text, not {_shown(value)}")
+        return value
+
+    def _word(self, name: str) -> str | None:
+        value = self._text(name)
+        if value is not None and not is_word(value):
+            raise self._bad(f"{name} must be a word of letters, digits and . _ + -, not {_shown(value)}")
         return value
 
     def _list(self, name: str) -> list[str]:

@@ -74,13 +74,6 @@ def claim(connection: Connection, ticket: ClaimTicket, most: int) -> list[EventR
     ]
 
 
-def held_ids(connection: Connection, worker_ids: Collection[int], fence: int) -> frozenset[int]:
-    """Which of the requests are still held under the claim; locks them until the transaction ends."""
-    mine = one_of(connection, event_requests.c.worker_id, worker_ids)
-    query = select(event_requests.c.worker_id).where(mine, EVENT_REQUEST.fence == fence)
-    return frozenset(connection.scalars(query.with_for_update()))
-
-
 def note_answer(
     connection: Connection, answered: Mapping[int, Mapping[int, int]], delivery: int, now: datetime
 ) -> None:

@@ -32,6 +32,7 @@ _FIELDS: Final = (
     "label",
     "events",
     "events_left",
+    "outputs_needed",
     "submission_attempts",
     "attributes",
     "output_report",
@@ -279,12 +280,6 @@ def count_by_queue_and_status(connection: Connection) -> dict[str, dict[JobStatu
     for row in connection.execute(query):
         counts.setdefault(row[0], {})[row[1]] = row[2]
     return counts
-
-
-def held_ids(connection: Connection, job_ids: Sequence[int], fence: int) -> frozenset[int]:
-    """Which of the jobs are still held under the claim; locks them until the transaction ends."""
-    held = and_(one_of(connection, jobs.c.job_id, job_ids), JOB_WORK.fence == fence)
-    return frozenset(connection.scalars(select(jobs.c.job_id).where(held).with_for_update()))
 
 
 def find_working(connection: Connection, job_ids: Collection[int]) -> list[Job]:

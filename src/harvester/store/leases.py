@@ -254,6 +254,12 @@ def lock_due(
     return selection.convert(connection.execute(query).all())
 
 
+def held_keys(connection: Connection, pair: Pair, keys: Collection[int], fence: int) -> frozenset[int]:
+    """Which of these rows are still held under the claim; they stay so until the transaction ends."""
+    held = select(pair.key).where(one_of(connection, pair.key, keys), pair.fence == fence)
+    return frozenset(connection.scalars(held.with_for_update()))
+
+
 def extend(connection: Connection, claims: Iterable[Claim], until: datetime) -> None:
     """What is still held of these claims is held until `until`; claims of one fence cost one statement."""
     together: dict[tuple[Pair, int], list[int | str]] = defaultdict(list)

@@ -145,6 +145,7 @@ jobs = Table(
     Column("label", Told(64)),
     Column("events", EnumText(EventMode)),
     Column("events_left", BigInteger),
+    Column("outputs_needed", Integer),
     Column("submission_attempts", Integer, nullable=False, server_default="0"),
     Column("workers_at_once", Integer),
     Column("grows_at", UtcTime),

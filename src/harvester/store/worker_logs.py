@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, update
 
 from harvester.core.records import record_type
 from harvester.store.leases import WORKER_LOG, ClaimTicket, claim_rows
@@ -53,13 +53,6 @@ def claim(connection: Connection, ticket: ClaimTicket, most: int) -> list[Worker
     few = replace(ticket, limit=min(most, ticket.limit))
     rows = claim_rows(connection, WORKER_LOG, _LOGS, few, *none_of(worker_logs.c.queue, ticket.busy))
     return [WorkerLogs(*row) for row in rows]
-
-
-def held_ids(connection: Connection, worker_ids: Collection[int], fence: int) -> frozenset[int]:
-    """Of which of these workers the logs are still held under the claim; locks them until the transaction ends."""
-    mine = one_of(connection, worker_logs.c.worker_id, worker_ids)
-    query = select(worker_logs.c.worker_id).where(mine, WORKER_LOG.fence == fence)
-    return frozenset(connection.scalars(query.with_for_update()))
 
 
 def settle(connection: Connection, changes: Sequence[Mapping[str, object]]) -> None:

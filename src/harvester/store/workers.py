@@ -1,11 +1,11 @@
 """Workers in the database."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, String, and_, cast, delete, func, or_, select, type_coerce, update
+from sqlalchemy import Connection, String, and_, cast, delete, func, or_, select, type_coerce, update
 
 from harvester.core.held import Held
 from harvester.core.jobs import Kill, PilotError
@@ -15,17 +15,21 @@ from harvester.store.leases import (
     JOB_WORK,
     TOGETHER,
     WORKER_KILL,
-    WORKER_LOG,
     WORKER_REPORT,
     WORKER_WORK,
-    ClaimTicket,
-    claim_rows,
-    lock_due,
-    next_due,
 )
-from harvester.store.schema import JobPhase, WorkerPhase, counters, job_workers, jobs, worker_logs, workers
+from harvester.store.schema import (
+    JobPhase,
+    WorkerPhase,
+    counters,
+    event_requests,
+    job_workers,
+    jobs,
+    worker_logs,
+    workers,
+)
 from harvester.store.selection import Selection, Values
-from harvester.store.sets import change_rows, insert_missing, insert_rows, none_of, one_of, unindexed
+from harvester.store.sets import change_rows, insert_missing, insert_rows, one_of, unindexed
 from harvester.store.types import Ids
 
 _FIELDS: Final = (
@@ -69,15 +73,13 @@ _JOB_IDS: Final = (
     .scalar_subquery()
 )
 """Read in the same statement as the worker, so that nobody ever sees it without the jobs that it got meanwhile."""
-_WORKER: Final = Selection([type_coerce(_JOB_IDS, Ids()) if name == "job_ids" else workers.c[name] for name in _FIELDS])
-HELD: Final = _WORKER.with_columns(
+WORKER: Final = Selection([type_coerce(_JOB_IDS, Ids()) if name == "job_ids" else workers.c[name] for name in _FIELDS])
+HELD: Final = WORKER.with_columns(
     workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error, workers.c.jobs_asked
 )
-_HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
+HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _WIDTH: Final = len(_FIELDS)
-_LOGS_AWAITED: Final = timedelta(days=3)
-"""How long after its end a worker is kept for the sake of a log that cannot be uploaded: not for ever."""
 
 
 def has_allocated_ids(connection: Connection) -> bool:
@@ -112,103 +114,12 @@ def insert_intents(connection: Connection, intents: Sequence[Worker], now: datet
     insert_rows(connection, job_workers, ("worker_id", "job_id"), relations)
 
 
-def claim_intents(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
-    """Workers that the resource was not asked to take yet.
-
-    From here on only a search by marker decides about them: whoever finds this claim abandoned must not submit.
-    """
-    rows = claim_rows(
-        connection,
-        WORKER_WORK,
-        _WORKER,
-        ticket,
-        workers.c.phase == WorkerPhase.SUBMIT,
-        workers.c.kill_error.is_(None),
-        *none_of(workers.c.queue, ticket.busy),
-        also={"phase": WorkerPhase.SETTLE, "tries": workers.c.tries + 1},
-    )
-    return [_worker(values) for values in rows]
-
-
-def return_intents(connection: Connection, worker_ids: Sequence[int], fence: int, due: datetime) -> None:
-    """The resource was not asked to take these claimed workers after all; they may be submitted at `due`."""
-    mine = update(workers).where(one_of(connection, workers.c.worker_id, worker_ids), WORKER_WORK.fence == fence)
-    connection.execute(mine.values(phase=WorkerPhase.SUBMIT, tries=workers.c.tries - 1, **WORKER_WORK.set(due)))
-
-
-def condemned_intents(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
-    """Workers that are to be killed before the resource was asked to take them; locked until the transaction ends.
-
-    The phases are excluded, not named, as in `claim_to_kill`.
-    """
-    asked = [WorkerPhase.SETTLE, WorkerPhase.MONITOR, WorkerPhase.SWEEP]
-    rows = lock_due(connection, WORKER_KILL, _WORKER, ticket, workers.c.phase.not_in(asked))
-    return [_worker(values) for values in rows]
-
-
 def condemned(connection: Connection, worker_ids: Sequence[int]) -> frozenset[int]:
     """Which of these workers are to be killed."""
     query = select(workers.c.worker_id).where(
         one_of(connection, workers.c.worker_id, worker_ids), workers.c.kill_due.is_not(None)
     )
     return frozenset(connection.scalars(query))
-
-
-def claim_unsettled(connection: Connection, ticket: ClaimTicket) -> list[Held]:
-    """Workers that the resource may or may not have taken: the answer was never recorded."""
-    is_open = workers.c.phase == WorkerPhase.SETTLE
-    rows = claim_rows(connection, WORKER_WORK, HELD, ticket, is_open, *none_of(workers.c.queue, ticket.busy))
-    return [held_of(values) for values in rows]
-
-
-def claim_to_report(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
-    """Workers that the server has to be told about."""
-    return [_worker(values) for values in claim_rows(connection, WORKER_REPORT, _WORKER, ticket)]
-
-
-def claim_to_kill(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
-    """Workers that are to be killed and that the resource holds for certain; ended ones are never to be killed.
-
-    The phases are excluded, not named: SQLite would otherwise go through all workers of the phase.
-    """
-    taken = workers.c.phase.not_in([WorkerPhase.SUBMIT, WorkerPhase.SETTLE])
-    rows = claim_rows(connection, WORKER_KILL, _WORKER, ticket, taken, *none_of(workers.c.queue, ticket.busy))
-    return [_worker(values) for values in rows]
-
-
-def next_to_kill(connection: Connection, besides: Collection[str]) -> datetime | None:
-    """When the next worker may be killed that need not be found first, outside the queues `besides`."""
-    is_known = unindexed(workers.c.phase) != WorkerPhase.SETTLE
-    return next_due(connection, WORKER_KILL, None, is_known, besides=besides)
-
-
-def claim_to_sweep(connection: Connection, ticket: ClaimTicket) -> list[Worker]:
-    """Ended workers whose keep time is over and that nobody has to hear of any more."""
-    is_over = (workers.c.phase == WorkerPhase.SWEEP, *_is_told(ticket.now))
-    rows = claim_rows(connection, WORKER_WORK, _WORKER, ticket, *is_over, *none_of(workers.c.queue, ticket.busy))
-    return [_worker(values) for values in rows]
-
-
-def next_to_sweep(connection: Connection, besides: Collection[str], now: datetime) -> datetime | None:
-    """When the next worker may be claimed to be swept that waits for nothing else, outside the queues `besides`."""
-    return next_due(connection, WORKER_WORK, WorkerPhase.SWEEP, *_is_told(now), besides=besides)
-
-
-def _is_told(now: datetime) -> tuple[ColumnElement[bool], ...]:
-    """The server knows how a worker and its jobs have ended, and has its logs or has not taken them for too long."""
-    open_job = (
-        select(job_workers.c.job_id)
-        .join(jobs, jobs.c.job_id == job_workers.c.job_id)
-        .where(job_workers.c.worker_id == workers.c.worker_id, jobs.c.phase != JobPhase.SWEEP, _HAS_PUSHED_JOBS)
-        .exists()
-    )
-    log_to_bring = (
-        select(worker_logs.c.worker_id)
-        .where(worker_logs.c.worker_id == workers.c.worker_id, WORKER_LOG.due.is_not(None))
-        .where(workers.c.ended_at > now - _LOGS_AWAITED)
-        .exists()
-    )
-    return workers.c.report_due.is_(None), ~open_job, ~log_to_bring
 
 
 def monitored(connection: Connection, queues: Sequence[str]) -> list[Held]:
@@ -231,21 +142,21 @@ def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
 
 def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
     """Workers for a person to look at, newest first."""
-    query = select(*_WORKER.raw)
+    query = select(*WORKER.raw)
     if queue is not None:
         query = query.where(workers.c.queue == queue)
     if status is not None:
         query = query.where(workers.c.status == status)
     rows = connection.execute(query.order_by(workers.c.worker_id.desc()).limit(limit)).all()
-    return [_worker(values) for values in _WORKER.convert(rows)]
+    return [worker_of(values) for values in WORKER.convert(rows)]
 
 
 def last_ended(connection: Connection, queue: str, status: WorkerStatus) -> Worker | None:
     """The worker of a queue that came to such an end last; None if none is remembered."""
     of_queue = (workers.c.queue == queue, workers.c.phase == WorkerPhase.SWEEP, workers.c.status == status)
     newest = (workers.c.ended_at.desc(), workers.c.worker_id.desc())
-    rows = connection.execute(select(*_WORKER.raw).where(*of_queue).order_by(*newest).limit(1)).all()
-    return next((_worker(values) for values in _WORKER.convert(rows)), None)
+    rows = connection.execute(select(*WORKER.raw).where(*of_queue).order_by(*newest).limit(1)).all()
+    return next((worker_of(values) for values in WORKER.convert(rows)), None)
 
 
 def live_matching(
@@ -275,14 +186,6 @@ def settle(
 ) -> None:
     """Record what became of submissions; a claim that was taken over meanwhile changes nothing."""
     change_rows(connection, workers, changes, WORKER_WORK.fence == fence, same={**same, "fence": 0})
-
-
-def held_ids(connection: Connection, worker_ids: Sequence[int], fence: int) -> frozenset[int]:
-    """Which of the workers are still held under the claim; locks them until the transaction ends."""
-    query = select(workers.c.worker_id).where(
-        one_of(connection, workers.c.worker_id, worker_ids), WORKER_WORK.fence == fence
-    )
-    return frozenset(connection.scalars(query.with_for_update()))
 
 
 def change_seen(connection: Connection, changes: Sequence[Mapping[str, object]], now: datetime) -> None:
@@ -346,7 +249,7 @@ def settle_kills(connection: Connection, worker_ids: Sequence[int], fence: int, 
 
 def live_of_jobs(connection: Connection, job_ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
     """The live workers of each job that has any."""
-    live = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), _HAS_PUSHED_JOBS)
+    live = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), HAS_PUSHED_JOBS)
     query = (
         select(job_workers.c.job_id, job_workers.c.worker_id)
         .join(workers, workers.c.worker_id == job_workers.c.worker_id)
@@ -388,13 +291,14 @@ def remove(connection: Connection, worker_ids: Sequence[int], now: datetime) -> 
         waiting = and_(unindexed(jobs.c.phase) == JobPhase.SWEEP, or_(JOB_WORK.due.is_(None), JOB_WORK.due <= now))
         mine = update(jobs).where(one_of(connection, jobs.c.job_id, job_ids), waiting)
         connection.execute(mine.values(JOB_WORK.set(now)))
-    for table in (workers, worker_logs):
+    for table in (workers, worker_logs, event_requests):
         connection.execute(delete(table).where(one_of(connection, table.c.worker_id, worker_ids)))
     connection.execute(delete(job_workers).where(one_of(connection, job_workers.c.worker_id, worker_ids)))
     history.forget(connection, history.Kind.WORKER, worker_ids)
 
 
-def _worker(values: Values) -> Worker:
+def worker_of(values: Values) -> Worker:
+    """A worker from the values of `WORKER`."""
     return Worker(*values)
 
 
@@ -402,4 +306,4 @@ def held_of(values: Values) -> Held:
     """A worker from the values of `HELD`."""
     tries, absences, batch_end, kill_error, jobs_asked = values[_WIDTH:]
     error = None if kill_error is None else PilotError(kill_error)
-    return Held(_worker(values[:_WIDTH]), tries, absences, batch_end, error, jobs_asked)
+    return Held(worker_of(values[:_WIDTH]), tries, absences, batch_end, error, jobs_asked)

@@ -108,10 +108,17 @@ class Traffic:
             jobs.insert_fetched(connection, [NewJob(job, dict(params or {}))], self.world.clock())
             files.insert_new(connection, inputs)
 
-    def end(self, job_id: int, *outputs: File, params: Mapping[str, Any] | None = None) -> None:
+    def end(
+        self, job_id: int, *outputs: File, params: Mapping[str, Any] | None = None, needed: int | None = None
+    ) -> None:
         """A job has ended well, with these outputs."""
         self.fetch(job_id, *outputs, params=params)
-        ended = {"phase": JobPhase.STAGE, "status": JobStatus.FINISHED, "substatus": JobSubstatus.TO_TRANSFER}
+        ended = {
+            "phase": JobPhase.STAGE,
+            "status": JobStatus.FINISHED,
+            "substatus": JobSubstatus.TO_TRANSFER,
+            "outputs_needed": needed,
+        }
         with self.world.db.write() as connection:
             connection.execute(update(job_table).where(job_table.c.job_id == job_id).values(**ended))
 

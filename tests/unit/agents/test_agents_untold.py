@@ -64,6 +64,24 @@ def test_nothing_is_said_where_the_server_is_content(
     assert warnings_at_the_end(world) == []
 
 
+@pytest.mark.parametrize(
+    ("told", "lacking"),
+    [
+        ([("out.root", "user"), ("log.tgz", "user")], []),
+        ([("out.root", "user"), ("log.tgz._12", "user"), ("log.tgz._13", "user")], []),
+        ([("out.root", None), ("log.tgz", None)], []),
+        ([("log.tgz._12", "user"), ("log.tgz._13", "user")], ["out.root"]),
+        ([("stray", None), ("log.tgz", "user")], ["out.root"]),
+    ],
+)
+def test_where_their_number_is_known_names_are_looked_at_only_if_too_few_were_told(
+    world: World, traffic: Traffic, told: list[tuple[str, str | None]], lacking: list[str]
+):
+    outputs = [an_output(1, name, scope=scope) for name, scope in told]
+    traffic.end(1, *outputs, params=DECLARED, needed=2)
+    assert warnings_at_the_end(world) == lacking
+
+
 def test_nothing_is_said_of_jobs_that_fail_anyhow(world: World, traffic: Traffic):
     traffic.stager.look["log.tgz"] = Failed("the archive burns")
     traffic.end(1, an_output(1, "log.tgz"), params=DECLARED)

@@ -124,7 +124,7 @@ def _job_params(assignment: Assignment, job_id: int, *, strip: bool) -> dict[str
     paths = {file.lfn: file.path for file in assignment.input_files.get(job_id, ()) if file.path}
     if "secrets" in params:
         params["secrets"] = _decoded(params["secrets"])
-    names = input_names(params)
+    names = input_names(params) if paths else ()
     if names and all(name in paths for name in names):
         params["inFilePaths"] = ",".join(paths[name] for name in names)
     return {key: value for key, value in params.items() if not (strip and key in BULKY_PARAMETERS)}
