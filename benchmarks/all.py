@@ -114,6 +114,15 @@ BENCHMARKS = (
     Benchmark("processes.py", ("--engine", "mariadb"), _PROCESSES, seconds=300),
     Benchmark("processes.py", ("--engine", "postgresql"), _PROCESSES, seconds=300),
     Benchmark("slurm.py", (), {"ratio_to_by_hand": 1.2, "workers_per_second": None, "processes_per_1000": None}),
+    *(
+        Benchmark(
+            "messenger.py",
+            ("--server", server),
+            {"p99_ms": 20.0, "requests_per_second": None, "median_ms": None, "cpu_seconds_per_1000": None},
+            least={"requests_per_second": 2000.0},
+        )
+        for server in ("embedded", "uwsgi")
+    ),
     Benchmark("crash.py", ("--kills", "10", "--workers", "1000"), seconds=240),
     Benchmark("extremes.py", _SMALL, _EXTREMES, seconds=600),
 )

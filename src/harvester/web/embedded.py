@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final, Protocol, Self
@@ -24,6 +24,7 @@ from harvester.config.instance_sections import Frontend
 from harvester.core.errors import HarvesterError
 from harvester.plugins.worker_door import is_loopback
 from harvester.web.door import LARGEST_BODY
+from harvester.web.wire import Inlet, Outlet
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +67,8 @@ class EmbeddedServer:
     ) -> None:
         adapter = require_usable(frontend)
         self._sockets = list(sockets) or listen(frontend)
+        for each in self._sockets:  # an answer in two packets would wait for the other side's delayed acknowledgement
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._servers = [_Server(each, app, frontend.n_threads, adapter) for each in self._sockets]
         self._threads = [Thread(target=each.serve, name="door", daemon=True) for each in self._servers]
         self._stopping = Event()
@@ -186,13 +189,31 @@ class _Connection(HTTPConnection):
 
     server: _Clocked
 
+    def __init__(self, server: "_Server", sock: socket.socket, makefile: Callable[..., object]) -> None:
+        super().__init__(server, sock, makefile)
+        self.rfile = Inlet(sock)
+        self.wfile = Outlet(sock)
+
     def communicate(self) -> bool:
         """Serve what the client asks for next; whether the connection is to be kept."""
         self.server.in_work[self] = time.monotonic()
         try:
-            return self._has_shaken_hands() and bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
+            if not self._has_shaken_hands():
+                return False
+            is_kept = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
+            self.wfile.flush()
+        except OSError:
+            return False
+        else:
+            return is_kept
         finally:
             self.server.in_work.pop(self, None)
+
+    def close(self) -> None:
+        """Send what is still to be sent, and end."""
+        with contextlib.suppress(OSError):
+            self.wfile.flush()
+        super().close()
 
     def _has_shaken_hands(self) -> bool:
         if not isinstance(self.socket, ssl.SSLSocket) or self.socket.version() is not None:

@@ -40,6 +40,7 @@ _FORBIDDEN_MODE: Final = 0o027
 _LOOK_AGAIN: Final = 1.0
 _SKEW: Final = 60
 """Seconds by which the clocks of two hosts of an instance may differ."""
+_REMEMBERED: Final = 50_000
 _LARGEST_ID: Final = 2**63 - 1
 _CLAIMS: Final = ("sub", "aud", "iss", "iat", "nbf", "exp", "jti")
 
@@ -200,6 +201,8 @@ class WorkerTokens:
         self._instance = instance
         self._key_file = key_file
         self._clock = clock
+        self._shown: dict[bytes, _Shown] = {}
+        """What was verified, by the digest of the token."""
 
     def require_keys(self) -> None:
         """Make sure that tokens can be issued and read.
@@ -236,13 +239,24 @@ class WorkerTokens:
             KeyFileError: no key can be used.
         """
         keys = self._key_file.keys()
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        shown = self._shown.get(digest)
         try:
-            claims = self._claims(token, keys)
-            return self._subject(claims)
+            if shown is None or shown.keys is not keys:
+                shown = self._remember(digest, _read_claims(self._claims(token, keys), keys))
+            shown.require_present(self._clock().timestamp())
         except jwt.PyJWTError as error:
             raise InvalidTokenError(type(error).__name__) from None
         except (ValueError, TypeError, RecursionError) as error:
             raise InvalidTokenError(f"{type(error).__name__}: {error}"[:100]) from None
+        return shown.worker_id
+
+    def _remember(self, digest: bytes, shown: "_Shown") -> "_Shown":
+        """Verifying costs as much as all the rest of a request, and a worker comes with the same token each time."""
+        self._shown[digest] = shown
+        if len(self._shown) > _REMEMBERED:
+            self._shown.pop(next(iter(self._shown)), None)
+        return shown
 
     def _claims(self, token: str, keys: Sequence[Key]) -> Mapping[str, object]:
         """What a token says, once its signature was found to be ours."""
@@ -264,19 +278,31 @@ class WorkerTokens:
         )
         return claims
 
-    def _subject(self, claims: Mapping[str, object]) -> int:
-        """The worker of a token of ours, if it is valid now by the instance's clock."""
-        now = self._clock().timestamp()
-        begin, end, subject = claims["nbf"], claims["exp"], claims["sub"]
-        if not isinstance(begin, int) or not isinstance(end, int):
-            raise TypeError("its times are no numbers")
-        if now >= end:
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a verified token shows, as long as the keys are the same."""
+
+    keys: Sequence[Key]
+    worker_id: int
+    begin: int
+    end: int
+
+    def require_present(self, now: float) -> None:
+        """Make sure that the token is valid now by the instance's clock."""
+        if now >= self.end:
             raise ValueError("it has expired")
-        if now < begin - _SKEW:
+        if now < self.begin - _SKEW:
             raise ValueError("it is not valid yet")
-        if not isinstance(subject, str) or not subject.isascii() or not subject.isdigit():
-            raise ValueError("its subject is no worker")
-        number = int(subject)
-        if not 0 < number <= _LARGEST_ID:
-            raise ValueError("its subject is no worker")
-        return number
+
+
+def _read_claims(claims: Mapping[str, object], keys: Sequence[Key]) -> _Shown:
+    begin, end, subject = claims["nbf"], claims["exp"], claims["sub"]
+    if not isinstance(begin, int) or not isinstance(end, int):
+        raise TypeError("its times are no numbers")
+    if not isinstance(subject, str) or not subject.isascii() or not subject.isdigit():
+        raise ValueError("its subject is no worker")
+    number = int(subject)
+    if not 0 < number <= _LARGEST_ID:
+        raise ValueError("its subject is no worker")
+    return _Shown(keys, number, begin, end)
