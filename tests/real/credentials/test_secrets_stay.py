@@ -13,7 +13,7 @@ import pytest
 from system_harness.queues import QUEUE, local_push
 from system_harness.site import Site
 
-pytestmark = [pytest.mark.system, pytest.mark.real]
+pytestmark = [pytest.mark.system, pytest.mark.real, pytest.mark.xdist_group("voms")]
 
 AUDIENCE = "https://storage.example.org"
 ROLE = "testvo:/testvo/Role=production"
@@ -119,7 +119,6 @@ def test_nothing_tells_a_secret_and_nothing_is_lost(site: Site, organisation: Or
     assert str(keeping.proxy) in told
     keeping.say_secret(issuer.client_secret)
     site.until(lambda: keeping.tokens != kept, "the token is renewed again")
-    site.until(lambda: "invalid_client" not in site.told_by("status"), "the status is content")
     assert site.terminate() == 0
     written = keeping.outside() + told.encode() + site.told_by("status").encode()
     assert len(keeping.secrets) > 10

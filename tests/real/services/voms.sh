@@ -87,7 +87,7 @@ start() {
   chmod -R a+rX "$DIR/certificates"
   bash "$HERE/mariadb.sh" start "$DIR/db" && make_members || return 1
   (umask 077; echo harvester >"$DIR/password"; chmod 640 "$DIR/password")
-  X509_CERT_DIR=$DIR/certificates daemon voms voms --foreground --vo=$VO --code="$(port voms)" --port="$(port voms)" \
+  X509_CERT_DIR=$DIR/certificates daemon voms voms --foreground --debug --vo=$VO --code="$(port voms)" --port="$(port voms)" \
     --uri="localhost:$(port voms)" --dbname=voms --username=harvester --passfile="$DIR/password" --sqlloc="$LIBRARY" \
     --contactstring=$LOOPBACK --mysql-port="$(cat "$DIR/db/mariadb.port")" --timeout=86400 \
     --x509_user_cert="$DIR/host.pem" --x509_user_key="$DIR/host.key" --x509_cert_dir="$DIR/certificates" \

@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from harvester.cli.main import app
 from harvester.startup.loading import load
+from made_proxies import made_proxy, made_token
 
 CERTIFICATE = trustme.CA().issue_cert("localhost")
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
@@ -259,6 +261,45 @@ class TestThatCannotWork:
         assert found["key"] == f"pandacon.{key}"
         assert text.splitlines()[int(found["line"]) - 1].startswith(f"{key} =")
         assert call("run").exit_code == 1
+
+    @pytest.mark.parametrize(
+        ("hours", "renewed_here", "severity", "says"),
+        [
+            (-1, False, "error", "bring a new one"),
+            (-1, True, "warning", "see `harvester status`"),
+            (20, False, "warning", "lasts 20.0 more hours, and nobody renews it here"),
+            (20, True, None, ""),
+            (90, False, None, ""),
+        ],
+    )
+    @pytest.mark.parametrize("key", ["cert_file", "auth_token", "multihost_auth_config"])
+    def test_what_has_run_out_or_will_soon(
+        self, call: CommandLine, hours: float, severity: str | None, says: str, key: str, *, renewed_here: bool
+    ):
+        shown, table = call.place / "shown", call.place / "hosts.json"
+        until = datetime.now(UTC) + timedelta(hours=hours, minutes=1)
+        since = until - timedelta(hours=96)
+        if key == "cert_file":
+            shown.write_text(made_proxy(until, since=since))
+        else:
+            shown.write_text(made_token(until, iat=int(since.timestamp())))
+        table.write_text(json.dumps({"other.example.org:443": {"auth_token": f"file:{shown}", "auth_origin": "vo"}}))
+        lines = {
+            "cert_file": f"cert_file = {shown}\nkey_file = {shown}",
+            "auth_token": f"auth_type = oidc\nauth_origin = vo\nauth_token = file:{shown}",
+            "multihost_auth_config": f"multihost_auth_config = {table}",
+        }[key]
+        if renewed_here:
+            lines += (
+                "\n[credmanager]\nmoduleName = pandaharvester.harvestercredmanager.dummy_cred_manager\n"
+                f"className = DummyCredManager\noutCertFile = {shown}\n"
+            )
+        call.config.write_text(call.config.read_text() + lines)
+        found = [each for each in findings_of(call) if str(shown) in each["problem"]]
+        assert [each["severity"] for each in found] == ([severity] if severity else [])
+        for each in found:
+            assert each["key"] == f"pandacon.{key}"
+            assert says in f"{each['problem']}; {each['advice']}"
 
     def test_a_missing_driver(self, call: CommandLine, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setitem(sys.modules, "psycopg", None)

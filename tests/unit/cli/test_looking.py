@@ -70,6 +70,21 @@ class TestOfAFilledDatabase:
         told = json.loads(call("status", "--json").stdout)
         assert [each["problem"] for each in told["credentials"]] == ["the VOMS server is down", ""]
 
+    def test_of_hundreds_of_tokens_status_shows_those_that_need_somebody(self, call: CommandLine, filled: Database):
+        now = utc_now()
+        first = CredentialRecord("here", "/token/000", "ces", now + timedelta(hours=100), now, now, "")
+        lasting = [replace(first, name=f"/token/{n:03}", valid_until=now + timedelta(hours=100 + n)) for n in range(30)]
+        refused = replace(
+            first, name="/token/refused", valid_until=now + timedelta(hours=999), problem="no such audience"
+        )
+        with filled.write() as connection:
+            credentials.replace(connection, "here", [*lasting, refused, replace(first, name="/proxy", setup="pilot")])
+        shown = call("status").stdout
+        assert "21 more of ces on here last longer" in shown
+        named = [line.split()[0] for line in shown.splitlines() if line.startswith(("/token", "/proxy"))]
+        assert named == ["/proxy", *(f"/token/{n:03}" for n in range(9)), "/token/refused", "/token/refused"]
+        assert len(json.loads(call("status", "--json").stdout)["credentials"]) == 32
+
     def test_status_tells_what_was_measured(self, call: CommandLine, filled: Database):
         with filled.write() as connection:
             measurements.add(connection, "here", {"rss_mib": 310.5, "cert_lifetime": {"/p": 5}}, NOW)

@@ -32,9 +32,11 @@ from harvester.plugins.api import (
 from harvester.plugins.credentials.private_files import replacement
 from harvester.plugins.credentials.validity import NoCredentialError, Validity, of_proxy
 from harvester.plugins.tools.command_settings import Command
-from harvester.plugins.tools.commands import Commands, complaint
+from harvester.plugins.tools.commands import Commands, Ran, complaint
 
 _TIMEOUT: Final = 120.0
+_LONGEST_WORDS: Final = 300
+"""Of what a program prints that complains elsewhere; `arcproxy` tells only there what the VOMS server said."""
 
 
 class ProxySettings(PluginSettings):
@@ -190,4 +192,6 @@ class CommandProxyManager(ProxyManager[CommandT], Generic[CommandT]):
         """Run the program; it gets nothing to read, so a key with a pass phrase makes it fail."""
         argv = [*self.arguments(new), *(self.settings.extra_options or ())]
         result = self._commands.run(argv[0], argv, environment={**os.environ, "LC_ALL": "C"})
-        return complaint(argv[0], result)
+        problem = complaint(argv[0], result)
+        printed = " ".join(result.out.split())[-_LONGEST_WORDS:] if isinstance(result, Ran) and result.err else ""
+        return f"{problem}; it printed: {printed}" if problem and printed else problem

@@ -9,7 +9,7 @@ NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 
 _TOOL = """#!/bin/sh
 echo "$(basename "$0") $@" >> "{place}/asked"
-[ -e "{place}/fails" ] && {{ cat "{place}/fails" >&2; exit 1; }}
+[ -e "{place}/fails" ] && {{ cat "{place}/fails" >&2; echo "Contacting the server"; exit 1; }}
 while [ $# -gt 0 ]; do case "$1" in -out|-P) out="$2";; esac; shift; done
 cat "{place}/ready" > "$out"
 """

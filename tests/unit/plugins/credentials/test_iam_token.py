@@ -18,6 +18,7 @@ from harvester.config.plugin_blocks import PluginBlock
 from harvester.core.errors import HarvesterError
 from harvester.core.facts import ComputingElement
 from harvester.plugins.api import CredentialManager, Done, Invalid, Later, PluginContext, PluginSettings, Valid
+from harvester.plugins.credentials import iam_token
 from harvester.plugins.names import Role
 from harvester.plugins.registry import PluginSettingsError, build, problems
 from made_proxies import made_token
@@ -348,6 +349,24 @@ def test_a_check_tells_that_nobody_is_to_get_a_token(place: Place):
 @pytest.mark.parametrize("listed", ["a, b", "a b", ["a", "b"]])
 def test_targets_may_be_a_list_or_a_text(place: Place, listed: object):
     assert len(place.manager(target_list=listed).names()) == 2
+
+
+def test_a_silent_issuer_is_not_waited_for_by_hundreds(place: Place, issuer: Issuer, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(iam_token, "_MOST_SECONDS", 0.1)
+    over = threading.Event()
+
+    def silent() -> Answer:
+        over.wait(20)
+        return 500, b""
+
+    many = [f"https://{n}.example.org" for n in range(20)]
+    issuer.answers = dict.fromkeys(many, silent)
+    keeper = place.manager(target_list=many, timeout=0.5)
+    outcomes = keeper.renew(keeper.names())
+    over.set()
+    reasons = [each.reason for each in outcomes if isinstance(each, Later)]
+    assert sum("no answer in time" in each for each in reasons) == 8
+    assert sum("not asked for yet, since the issuer is slow" in each for each in reasons) == 12
 
 
 def test_a_target_that_answers_late_holds_up_no_other(place: Place, issuer: Issuer):

@@ -179,6 +179,13 @@ def test_a_program_that_fails_says_why_and_no_secret(tools: Tools, proxy: Path, 
     assert proxy.read_text() == before
 
 
+def test_what_a_program_prints_belongs_to_its_complaint(tools: Tools, proxy: Path):
+    tools.fail("Proxy generation failed")
+    (outcome,) = manager("arcproxy", proxy).renew([str(proxy)])
+    words = "arcproxy ended with exit code 1: Proxy generation failed; it printed: Contacting the server"
+    assert outcome == Later(words)
+
+
 @pytest.mark.parametrize("program", UPSTREAM)
 def test_without_the_program_it_says_which_is_missing(proxy: Path, monkeypatch: pytest.MonkeyPatch, program: str):
     monkeypatch.setenv("PATH", "/nowhere")
