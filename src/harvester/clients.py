@@ -90,13 +90,20 @@ def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
     Raises:
         CredentialError: a certificate, token or table of hosts cannot be used.
     """
-    panda = settings.pandacon
-    credentials = credentials_for(panda.server_url, _general(panda), _hosts(panda))
-    client = PandaClient(
-        panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout, clock=clock
-    )
+    client = untried_client(settings, clock)
     client.require_credentials()
     return client
+
+
+def untried_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:
+    """The same, before anybody has looked whether its certificate or token can be used: that shows in each call.
+
+    Raises:
+        CredentialError: the table of hosts cannot be used.
+    """
+    panda = settings.pandacon
+    credentials = credentials_for(panda.server_url, _general(panda), _hosts(panda))
+    return PandaClient(panda.server_url, credentials, settings.master.harvester_id, timeout=panda.timeout, clock=clock)
 
 
 def file_server(settings: Settings, clock: Clock = utc_now) -> FileServer | None:

@@ -145,6 +145,14 @@ def set_up_logs(settings: Settings, output: Path | None = None) -> None:
         structlog.get_logger("harvester.service").error(told)
 
 
+def show_errors_alone() -> None:
+    """For commands that print what they found: only what went wrong without being foreseen goes to standard error."""
+    logging.basicConfig(
+        handlers=[_stderr_handler(sys.stderr, on_terminal=sys.stderr.isatty())], level=logging.ERROR, force=True
+    )
+    _set_up_structlog()
+
+
 def _set_up_structlog() -> None:
     structlog.configure(
         processors=[

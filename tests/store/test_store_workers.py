@@ -23,11 +23,12 @@ from store_tools import (
 
 from harvester.core.jobs import Kill
 from harvester.core.kinds import WorkerKind
-from harvester.core.workers import Worker, WorkerStatus
-from harvester.store import history, jobs, leases, worker_claims, worker_counts, workers
+from harvester.core.workers import WorkerStatus
+from harvester.store import history, jobs, leases, worker_choice, worker_claims, worker_counts, workers
 from harvester.store.engine import Database
 from harvester.store.leases import TOGETHER, WORKER_REPORT, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
+from harvester.store.worker_choice import WorkerChoice
 
 
 def claim_sweep(db: Database, now: datetime = NOW) -> list[int]:
@@ -218,30 +219,6 @@ def test_a_worker_that_may_not_exist_yet_is_killed_only_when_it_is_found(db: Dat
     assert claim_kill(db) == [1]
 
 
-@pytest.mark.parametrize(
-    ("conditions", "meant"),
-    [
-        ({}, [1, 2, 3]),
-        ({"queues": ["HERE"]}, [1, 2]),
-        ({"computing_elements": ["ce1"]}, [1]),
-        ({"submission_hosts": ["h1"], "queues": ["THERE"]}, [3]),
-        ({"queues": []}, []),
-        ({"statuses": [WorkerStatus.RUNNING]}, []),
-        ({"statuses": [WorkerStatus.FINISHED]}, []),
-    ],
-)
-def test_whom_a_kill_order_means(db: Database, conditions: dict[str, object], meant: list[int]):
-    with db.write() as connection:
-        submit(connection, 1, computing_element="ce1", submission_host="h1")
-        submit(connection, 2, computing_element="ce2")
-        submit(connection, 3, queue="THERE", submission_host="h1")
-        submit(connection, 4)
-        end(connection, 4)
-        every = {"queues": None, "computing_elements": None, "submission_hosts": None}
-        wanted = {"statuses": [WorkerStatus.SUBMITTED], **every, **conditions}
-        assert sorted(workers.live_matching(connection, **wanted)) == meant
-
-
 # ---- reports ---------------------------------------------------------------------------------------------------------
 
 
@@ -337,7 +314,7 @@ def test_every_way_of_reading_workers_gives_each_its_own_jobs(db: Database):
     with db.write() as connection:
         monitored = [each.worker for each in workers.monitored(connection, ["HERE"])]
         claimed = worker_claims.claim_to_report(connection, ClaimTicket(66, NOW + TOGETHER, NOW + LEASE))
-        listed = workers.listed(connection, queue=None, status=None, limit=9)
+        listed = worker_choice.listed(connection, WorkerChoice(), 9)
         found = [each.worker for each in workers.find(connection, [1, 2, 3])]
     for some in (monitored, claimed, listed, found):
         assert {each.worker_id: each.job_ids for each in some} == expected
@@ -378,19 +355,6 @@ def test_workers_are_counted_by_queue_type_and_status(db: Database):
         }
         assert worker_counts.by_queue_and_status(connection)["THERE"] == {WorkerStatus.FINISHED: 1}
         assert worker_counts.live(connection, ["THERE"]) == {"THERE": {}}
-
-
-def test_workers_for_a_person_newest_first(db: Database):
-    def listed(**wanted: object) -> list[Worker]:
-        with db.read() as connection:
-            return workers.listed(connection, **{"queue": None, "status": None, "limit": 10, **wanted})
-
-    with db.write() as connection:
-        submit(connection, 1, 2)
-        intend(connection, 3, queue="THERE")
-    assert [each.worker_id for each in listed()] == [3, 2, 1]
-    assert [each.worker_id for each in listed(limit=1, queue="HERE")] == [2]
-    assert [each.worker_id for each in listed(status=WorkerStatus.PENDING)] == [3]
 
 
 def test_the_worker_that_came_to_an_end_last(db: Database):

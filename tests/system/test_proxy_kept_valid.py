@@ -1,6 +1,8 @@
 """The first proxy of a new host comes before the first call; one that cannot be renewed serves as long as it lasts."""
 
+import json
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,21 @@ def test_without_a_first_one_nothing_starts_and_the_reason_is_told(site: Site, v
     assert site.has_logged("credential is in danger", str(proxy_of(site)), "the VOMS server is down")
     assert site.has_logged("pandacon.cert_file", "renew the proxy")
     assert "Traceback" not in site.log
+
+
+def test_a_test_renews_it_whether_that_is_due_or_not(site: Site, voms: Voms):
+    proxy = proxy_of(site)
+    voms.give(hours=LASTS)
+    (verdict,) = json.loads(site.told_by("test", "credentials", "--json"))
+    assert verdict["outcome"] == "works"
+    assert "valid until" in verdict["steps"][-1]["saw"]
+    assert stat.S_IMODE(proxy.stat().st_mode) == 0o600
+    assert "server" in site.told_by("test", "server")
+    kept = proxy.read_bytes()
+    voms.go_down()
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        site.told_by("test", "credentials")
+    assert refused.value.returncode == 1
+    assert "the VOMS server is down" in refused.value.stdout
+    assert proxy.read_bytes() == kept
+    assert "works" in site.told_by("test", "credentials", "--no-renew")

@@ -53,19 +53,31 @@ class Cacher:
         Raises:
             StoreUnavailableError: the database is away.
         """
+        self._fetch(all_of_them=False)
+
+    def refresh(self) -> Sequence[Attempt]:
+        """Fetch everything now, and tell what came of it.
+
+        Raises:
+            StoreUnavailableError: the database is away.
+        """
+        return self._fetch(all_of_them=True)
+
+    def _fetch(self, *, all_of_them: bool) -> Sequence[Attempt]:
         now, db = self._instance.clock(), self._instance.db
         with db.read() as connection:
             states = {state.key: state for state in cache.states(connection)}
         self._forget(states.keys() - self._lines.keys())
-        due = [key for key in self._lines if self._is_due(states.get(key), now)]
+        due = [key for key in self._lines if all_of_them or self._is_due(states.get(key), now)]
         if not due:
-            return
+            return ()
         with ThreadPoolExecutor(min(_AT_ONCE, len(due)), "cacher") as threads:
             attempts = list(threads.map(self._attempt, due))
         db.transact(lambda connection: cache.note(connection, attempts, now))
         for attempt in attempts:
             _tell(attempt, states.get(attempt.key))
         self._instance.facts.refresh()
+        return attempts
 
     def _is_due(self, state: CacheState | None, now: datetime) -> bool:
         age = timedelta(minutes=self._instance.settings.cacher.refresh_interval)

@@ -5,7 +5,6 @@ Reading commands takes them from the server, so they are stored before anything 
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from importlib.metadata import version
 from typing import Final
@@ -19,13 +18,14 @@ from harvester.config.queues import RunMode
 from harvester.core.jobs import Kill
 from harvester.core.kinds import WorkerKind, said
 from harvester.core.worker_orders import OrderedQueue, read_order, share_order
-from harvester.core.workers import LIVE_WORKER_STATUSES, WorkerStatus
+from harvester.core.workers import WorkerStatus
 from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.panda.messages import CommandLock
 from harvester.panda.storable import whole
-from harvester.store import commands, duties, leases, orders, workers
+from harvester.store import commands, duties, leases, orders, worker_choice, workers
 from harvester.store.commands import StoredCommand
 from harvester.store.leases import QUEUE_SIZE
+from harvester.store.worker_choice import WorkerChoice
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +36,6 @@ _AS_FOR_A_WRONG_PATH: Final = frozenset({403, 404})
 """How servers answer below a path that they do not know."""
 _SET_NUMBERS: Final = "SET_N_WORKERS_JOBTYPE"
 _REPORT: Final = "REPORT_WORKER_STATS"
-
-
-@dataclass(frozen=True, slots=True)
-class _KillOrder:
-    statuses: frozenset[WorkerStatus]
-    queues: Collection[str] | None
-    computing_elements: Collection[str] | None
-    submission_hosts: Collection[str] | None
 
 
 class CommandManager:
@@ -202,29 +194,24 @@ def _ordered_kills(connection: Connection, command: StoredCommand) -> dict[int, 
 
 
 def _matching(connection: Connection, command: StoredCommand) -> Sequence[int]:
-    order = _kill_order(command.params)
-    if order is None:
+    choice = _kill_order(command.params)
+    if choice is None:
         log.error("kill command without its conditions kills nothing", command_id=command.command_id)
         return ()
-    return workers.live_matching(
-        connection,
-        statuses=order.statuses,
-        queues=order.queues,
-        computing_elements=order.computing_elements,
-        submission_hosts=order.submission_hosts,
-    )
+    return worker_choice.live(connection, choice)
 
 
-def _kill_order(params: object) -> _KillOrder | None:
+def _kill_order(params: object) -> WorkerChoice | None:
     """The conditions of KILL_WORKERS (core reference §3.9): `"ALL"` is none, an empty or missing list means nobody."""
     if not isinstance(params, Mapping):
         return None
-    wanted = [_condition(params.get(key)) for key in ("computingSite", "computingElement", "submissionHost")]
-    if any(each is not None and not each for each in wanted):
+    keys = ("computingSite", "computingElement", "submissionHost")
+    queues, elements, hosts = (_condition(params.get(key)) for key in keys)
+    if any(each is not None and not each for each in (queues, elements, hosts)):
         return None
     named = _condition(params.get("status", ["submitted"]))
-    statuses = LIVE_WORKER_STATUSES if named is None else frozenset(s for s in WorkerStatus if s.value in named)
-    return _KillOrder(statuses, *wanted)
+    statuses = None if named is None else frozenset(s for s in WorkerStatus if s.value in named)
+    return WorkerChoice(queues=queues, statuses=statuses, computing_elements=elements, submission_hosts=hosts)
 
 
 def _condition(value: object) -> Collection[str] | None:

@@ -57,7 +57,7 @@ class ConfigVersions:
             StoreUnavailableError: the database is away.
         """
         present = [
-            QueueVersion(name, digest_of(queue), without_secrets(loaded.raw.get(name, {})))
+            QueueVersion(name, digest_of(queue), without_secrets(loaded.raw_of(name)))
             for name, queue in loaded.queues.items()
         ]
         with self._db.write() as connection:
@@ -79,7 +79,7 @@ class ConfigVersions:
         self._newest = newest
         fresh = [each for each in found if each.number not in self._configs]
         for each in fresh:
-            present = loaded.raw.get(each.queue, {})
+            present = loaded.raw_of(each.queue)
             config = stored_queue(each.queue, each.config, present, self._work_dir, self._plugin_defaults)
             if config is not None:
                 self._configs[each.number] = config

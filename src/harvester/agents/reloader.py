@@ -19,7 +19,7 @@ from harvester.config.findings import Finding, Severity
 from harvester.config.queue_changes import QueueChanges
 from harvester.config.queue_loader import Outside, QueueLoader, Stamp, with_last_good
 from harvester.config.queues import LoadedQueues
-from harvester.store import leases, queues
+from harvester.store import leases, queues, reload_orders
 from harvester.store.cache import CacheKey
 
 log = structlog.get_logger(__name__)
@@ -28,8 +28,8 @@ _REMOTE: Final = CacheKey(QUEUE_CONFIGURATION)
 _LEEWAY: Final = timedelta(seconds=2)
 _WOKEN: Final = ("sizer", "job fetcher", "monitor")
 
-_State = tuple[Stamp, str, str]
-"""Of the local file, the remote document and the queues of the information system."""
+_State = tuple[Stamp, str, str, int]
+"""Of the local file, the remote document, the queues of the information system, and people's orders to read again."""
 
 
 class QueueReloader:
@@ -51,7 +51,7 @@ class QueueReloader:
         self._versions = versions
         self._numbers: Mapping[str, int] = {}
         self._told = loaded
-        self._state: _State = (loader.stamp_read, "", "")
+        self._state: _State = (loader.stamp_read, "", "", 0)
         self._full_at: datetime | None = None
         self._waiting: tuple[LoadedQueues, datetime] | None = None
         self._unwritten: frozenset[str] | None = loaded.active
@@ -64,9 +64,13 @@ class QueueReloader:
             StoreUnavailableError: the database is away; what is left is done as soon as it is back.
         """
         state, now = self._present_state(), self._instance.clock()
+        if self._full_at is None:
+            self._state = (*self._state[:3], state[3])  # what was ordered before this process has read its files
         is_full = self._full_at is not None and now >= self._full_at
         if state != self._state or is_full:
             self._reload(now)
+            if state[3] != self._state[3]:
+                log.info("queue configuration read again, as it was ordered")
             self._state = state
         if self._waiting and now >= self._waiting[1]:
             self._take_over(self._waiting[0])
@@ -81,10 +85,13 @@ class QueueReloader:
         """Only what counts: the queues of the information system change often, and few instances read them."""
         facts, qconf = self._instance.facts, self._loader.qconf
         reads_book = bool(qconf.resolver_module) or qconf.pilot_version is not None
+        with self._instance.db.read() as connection:
+            orders = reload_orders.number(connection)
         return (
             self._loader.stamp(),
             facts.digest(_REMOTE) if qconf.config_from_cacher else "",
             facts.digest(QUEUES) if reads_book else "",
+            orders,
         )
 
     def _reload(self, now: datetime) -> None:

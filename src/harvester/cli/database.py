@@ -28,8 +28,8 @@ def reading(config: Sequence[Path] | None) -> Iterator[Connection]:
     Raises:
         NothingToReadError: there is no database, it is away, or its tables are those of another version.
     """
-    with _opened(config) as db, db.read() as connection:
-        _require_tables(connection)
+    with opened(config) as db, db.read() as connection:
+        require_tables(connection)
         yield connection
 
 
@@ -40,13 +40,18 @@ def writing(config: Sequence[Path] | None) -> Iterator[Connection]:
     Raises:
         NothingToReadError: as for `reading`.
     """
-    with _opened(config) as db, db.write() as connection:
-        _require_tables(connection)
+    with opened(config) as db, db.write() as connection:
+        require_tables(connection)
         yield connection
 
 
 @contextmanager
-def _opened(config: Sequence[Path] | None) -> Iterator[Database]:
+def opened(config: Sequence[Path] | None) -> Iterator[Database]:
+    """The database itself, for what takes more than one transaction; whether it has tables is not known yet.
+
+    Raises:
+        NothingToReadError: as for `reading`.
+    """
     settings = settings_of(config)
     if missing := missing_driver(settings.db.engine):
         raise NothingToReadError("; ".join(missing))
@@ -72,7 +77,12 @@ def _require_file(settings: Settings) -> None:
         )
 
 
-def _require_tables(connection: Connection) -> None:
+def require_tables(connection: Connection) -> None:
+    """See that the database has the tables that this version reads.
+
+    Raises:
+        NothingToReadError: it has not.
+    """
     found, wanted = migrate.current(connection), migrate.newest()
     if found is None:
         raise NothingToReadError("the database has no tables of Harvester yet; `harvester run` makes them")

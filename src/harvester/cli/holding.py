@@ -1,10 +1,7 @@
 """What the commands `pause`, `drain` and `resume` do."""
 
-import getpass
-import re
-import socket
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -12,17 +9,16 @@ import typer
 from sqlalchemy import Connection
 
 from harvester.cli.database import writing
+from harvester.cli.deeds import author, span_of, time_of
 from harvester.cli.overview import words_of_unknown
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
 from harvester.startup.loading import queue_troubles
-from harvester.store import holds, moments, queues
+from harvester.store import holds, queues
 
 Config = Sequence[Path] | None
 
-_SPAN: Final = re.compile(r"\+?(\d{1,5})\s*([mhd])")
-_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST_REASON: Final = 500
 
 
@@ -36,8 +32,8 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
         raise CannotHoldError("say why with --reason, for those who wonder later")
     with writing(config) as connection:
         _require(connection, queue, config)
-        now = _time(connection)
-        hold = Hold(queue, mode, reason.strip()[:_LONGEST_REASON], _author(), now, _end(until, now) if until else None)
+        now = time_of(connection)
+        hold = Hold(queue, mode, reason.strip()[:_LONGEST_REASON], author(), now, _end(until, now) if until else None)
         holds.put(connection, hold)
     typer.echo(f"{_name(queue)} is {hold.words}")
 
@@ -46,8 +42,8 @@ def resume(config: Config, queue: str) -> None:
     """Store that a queue is held back no longer."""
     with writing(config) as connection:
         _require(connection, queue, config)
-        was_held = holds.remove(connection, queue, _time(connection))
-        still = hold_of(queue, holds.present(connection), _time(connection))
+        was_held = holds.remove(connection, queue, time_of(connection))
+        still = hold_of(queue, holds.present(connection), time_of(connection))
     if still is not None:
         name = "all queues" if still.queue == EVERY_QUEUE else still.queue
         raise CannotHoldError(f"{_name(queue)} is still {still.words}; resume {name}")
@@ -63,19 +59,10 @@ def _require(connection: Connection, queue: str, config: Config) -> None:
         raise CannotHoldError(words_of_unknown(connection, queue, queue_troubles(config), utc_now()))
 
 
-def _time(connection: Connection) -> datetime:
-    """The time that the instance keeps, also where a clock was set."""
-    return max(utc_now(), moments.last(connection) or utc_now())
-
-
-def _author() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"[:190]
-
-
 def _end(text: str, now: datetime) -> datetime:
     """`2h`, `30m`, `3d` from now, or a moment as in `2026-03-01 18:00`, in UTC unless it names its zone."""
-    if span := _SPAN.fullmatch(text.strip()):
-        return now + timedelta(**{_UNITS[span[2]]: int(span[1])})
+    if span := span_of(text):
+        return now + span
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import typer
 from sqlalchemy import Connection
 
+from harvester.cli.choosing import Filters, NotThereError, choice_of, require_known
 from harvester.cli.database import reading
 from harvester.cli.explaining import explain_job as words_of_job
 from harvester.cli.explaining import explain_queue as words_of_queue
@@ -23,18 +24,13 @@ from harvester.cli.overview import (
 )
 from harvester.cli.shown import counts, moment, print_fields, print_json, print_table
 from harvester.core.clock import utc_now
-from harvester.core.errors import HarvesterError
 from harvester.core.jobs import Job, JobStatus
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.startup.loading import NO_TROUBLES, QueueTroubles, left_out_now, queue_troubles
-from harvester.store import jobs, views, workers
+from harvester.store import jobs, views, worker_choice, workers
 
 Config = Sequence[Path] | None
 T = TypeVar("T")
-
-
-class NotThereError(HarvesterError):
-    """Nobody knows a queue, worker or job of this name."""
 
 
 # ---- queues ----------------------------------------------------------------------------------------------------------
@@ -55,11 +51,13 @@ def show_queue(config: Config, name: str, *, as_json: bool) -> None:
     with reading(config) as connection:
         queue = _queue(connection, name, config)
         phases = views.jobs_by_phase(connection, name)
+        kinds = views.workers_by_kind(connection, [name])[name]
     if as_json:
-        print_json({**_plain(queue), "jobs_by_phase": phases})
+        print_json({**_plain(queue), "jobs_by_phase": phases, "workers_by_kind": kinds})
         return
     service = {"queue": queue.name, "served": served(queue), "held back": queue.held and queue.held.words}
     held = {"jobs": counts(queue.jobs), "jobs by phase": counts(phases), "workers": counts(queue.workers)}
+    held |= {f"workers {job_type}/{name}": counts(some) for job_type, by in kinds.items() for name, some in by.items()}
     said = {each.agent: f"{text_of(each)} (since {moment(each.since)})" for each in queue.notes}
     print_fields({**service, **held, **said})
 
@@ -92,19 +90,13 @@ def _queue(connection: Connection, name: str, config: Config) -> QueueOverview:
     return found[name]
 
 
-def _require_known(connection: Connection, queue: str | None, config: Config) -> None:
-    if queue is not None:
-        _queue(connection, queue, config)
-
-
 # ---- workers ---------------------------------------------------------------------------------------------------------
 
 
-def list_workers(config: Config, queue: str | None, status: WorkerStatus | None, limit: int, *, as_json: bool) -> None:
+def list_workers(config: Config, filters: Filters, limit: int, *, as_json: bool) -> None:
     """Workers, the newest first."""
     with reading(config) as connection:
-        _require_known(connection, queue, config)
-        found = workers.listed(connection, queue=queue, status=status, limit=limit)
+        found = worker_choice.listed(connection, choice_of(connection, filters, config), limit)
     if as_json:
         print_json(found)
         return
@@ -141,7 +133,7 @@ def explain_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
 def list_jobs(config: Config, queue: str | None, status: JobStatus | None, limit: int, *, as_json: bool) -> None:
     """Jobs, the newest first."""
     with reading(config) as connection:
-        _require_known(connection, queue, config)
+        require_known(connection, [queue] if queue else [], config)
         found = jobs.listed(connection, queue=queue, status=status, limit=limit)
     if as_json:
         print_json(found)

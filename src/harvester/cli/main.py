@@ -8,10 +8,14 @@ from harvester.cli.check import check
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
 from harvester.cli.door_key import door_key
-from harvester.cli.groups import job_app, queue_app, worker_app
+from harvester.cli.instance_groups import cache_app, config_app
+from harvester.cli.job_group import job_app
 from harvester.cli.operators import OperatorGroup, show_version
+from harvester.cli.probe_group import probe_app
+from harvester.cli.queue_group import queue_app
 from harvester.cli.run import run
 from harvester.cli.status import status
+from harvester.cli.worker_group import worker_app
 
 app = typer.Typer(
     cls=OperatorGroup,
@@ -38,6 +42,9 @@ app.command()(status)
 app.add_typer(queue_app, name="queue")
 app.add_typer(worker_app, name="worker")
 app.add_typer(job_app, name="job")
+app.add_typer(config_app, name="config")
+app.add_typer(cache_app, name="cache")
+app.add_typer(probe_app, name="test")
 app.command()(demo)
 app.command("door-key")(door_key)
 app.command("dev-server")(dev_server)

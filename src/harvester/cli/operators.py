@@ -19,6 +19,10 @@ QueuesOption = Annotated[
     Path | None, typer.Option("--queues", metavar="FILE", help="queue configuration, instead of [qconf] configFile")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="for programs: JSON on standard output")]
+Limit = Annotated[int, typer.Option(min=1, help="the newest so many")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="only say what would be done")]
+WrittenOption = Annotated[bool, typer.Option("--written", help="leave out what nobody has written")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 
 
 def fail(message: str, *, code: int = 1) -> NoReturn:

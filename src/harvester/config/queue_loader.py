@@ -138,7 +138,7 @@ def with_last_good(new: LoadedQueues, last: LoadedQueues) -> LoadedQueues:
     return replace(
         new,
         queues={**new.queues, **_some(last.queues, kept)},
-        raw={**new.raw, **_some(last.raw, kept)},
+        merged={**new.merged, **_some(last.merged, kept)},
         active=new.active | (last.active & kept),
         left_out=new.left_out - (last.active & kept),
         kept=kept,

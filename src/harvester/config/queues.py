@@ -41,7 +41,7 @@ class LoadedQueues:
         readable: whether the source could be read at all; if not, that there are no queues means nothing.
         left_out: names of the queues that would be served but for an error.
         refused: names of all queues that have an entry and no valid configuration.
-        raw: the merged attributes of the valid queues.
+        merged: what each queue is made of and where that stands, also of those with an error.
         kept: names of queues that have an error and therefore are as they were before.
         unserved: why the other queues that have an entry are not active.
     """
@@ -52,9 +52,13 @@ class LoadedQueues:
     readable: bool = True
     left_out: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
-    raw: Mapping[str, Attributes] = field(default_factory=dict, repr=False)
+    merged: Mapping[str, MergedQueue] = field(default_factory=dict, repr=False)
     kept: frozenset[str] = frozenset()
     unserved: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def raw_of(self, queue: str) -> Attributes:
+        """The merged attributes of a queue; none of one that has no entry."""
+        return self.merged[queue].raw if queue in self.merged else {}
 
 
 def nowhere(_place: int) -> Location:
@@ -100,7 +104,7 @@ def load_queues(
         findings.as_tuple(),
         left_out=frozenset(unbuilt),
         refused=frozenset(refused),
-        raw={name: merged[name].raw for name in queues},
+        merged=merged,
         unserved={**dict.fromkeys(refused, HAS_ERROR), **unserved},
     )
 

@@ -142,7 +142,8 @@ def load_settings(
     entries = dialect.merge(main, expander, findings)
     common = dialect.merge(_common_sources(paths, environ, findings), expander, findings)
     _share_zipper_keys(entries)
-    builder = _Builder({**entries, _LOGGER: common.get(_LOGGER, {})}, main, findings)
+    entries[_LOGGER] = common.get(_LOGGER, {})
+    builder = _Builder(entries, main, findings)
     settings = builder.build(environ)
     return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries)
 

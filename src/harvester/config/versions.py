@@ -31,24 +31,29 @@ def digest_of(queue: QueueConfig) -> str:
     return hashlib.sha256(json.dumps(blocks, sort_keys=True).encode()).hexdigest()
 
 
-def without_secrets(raw: Attributes) -> dict[str, JsonValue]:
-    """The attributes as the database may hold them."""
-    return {key: _stored(value, is_hidden=is_secret(key)) for key, value in raw.items()}
+def without_secrets(raw: Attributes, instead: str = _HIDDEN) -> dict[str, JsonValue]:
+    """The attributes as the database may hold them, and people may see them.
+
+    Args:
+        raw: the attributes.
+        instead: stands where a secret was.
+    """
+    return {key: _open(value, instead, is_hidden=is_secret(key)) for key, value in raw.items()}
 
 
-def _stored(value: JsonValue, *, is_hidden: bool) -> JsonValue:
-    """What is kept of a value; where a key speaks of a secret, all that stands below it is one."""
+def _open(value: JsonValue, instead: str, *, is_hidden: bool) -> JsonValue:
+    """What is not secret of a value; where a key speaks of a secret, all that stands below it is one."""
     match value:
         case dict():
-            return {key: _stored(each, is_hidden=is_hidden or is_secret(key)) for key, each in value.items()}
+            return {key: _open(each, instead, is_hidden=is_hidden or is_secret(key)) for key, each in value.items()}
         case list():
-            return [_stored(each, is_hidden=is_hidden) for each in value]
+            return [_open(each, instead, is_hidden=is_hidden) for each in value]
         case str():
             hides = (is_hidden and not value.startswith(_PATHS)) or masked(value) != value
-            return _HIDDEN if hides else value
+            return instead if hides else value
         case bool() | None:
             return value
-    return _HIDDEN if is_hidden else value
+    return instead if is_hidden else value
 
 
 def stored_queue(

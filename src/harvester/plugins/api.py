@@ -303,6 +303,20 @@ class Resource(Plugin[SettingsT], ABC):
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """Remove what `submit` left behind for ended workers, except the access point, which the messenger owns."""
 
+    def harmless(self, directory: Path) -> Mapping[str, JsonValue] | None:  # noqa: ARG002 (for overriding)
+        """Settings with which workers ask for the same, but only say that they ran; for `harvester test submitter`.
+
+        Only what differs from the settings of the block, `null` for what is left out; None if the resource cannot tell
+        what its workers would run.
+
+        Args:
+            directory: where files may be put that these settings name.
+
+        Raises:
+            OSError: a file cannot be read or written.
+        """
+        return None
+
 
 @runtime_checkable
 class TellsChanges(Protocol):

@@ -228,6 +228,24 @@ class ResourceConformance:
         ]
         assert not lost, f"clean removed {lost}, which belongs to the messenger"
 
+    def test_harmless_payload_runs_instead_of_its_own(
+        self, resource: AnyResource, make_worker: MakeWorker, tmp_path: Path
+    ) -> None:
+        """What `harmless` names makes workers that end well whatever they would have run."""
+        directory = tmp_path / "harmless"
+        directory.mkdir()
+        changes = resource.harmless(directory)
+        if changes is None:
+            pytest.skip("it cannot tell what its workers would run")
+        own = resource.settings.model_dump(by_alias=True, exclude_unset=True)
+        settings = type(resource.settings).model_validate({**own, **changes})
+        harmless = type(resource)(settings, resource.context)
+        wanted = make_worker(Payload(exit_code=7))
+        worker = _accepted(wanted, harmless.submit([wanted])[0])
+        (outcome,) = self.wait(harmless, [worker], _has_ended)
+        harmless.clean([worker])
+        assert _statuses([outcome]) == [WorkerStatus.FINISHED], f"the harmless payload ended so: {outcome}"
+
     # ---- after a crash
 
     def test_submitted_worker_is_found_by_its_marker(

@@ -31,6 +31,7 @@ class Configuration:
         findings: what is wrong or worth knowing.
         files: where all that was read.
         key_at: where a key of a section stands.
+        loaded: the main configuration as it was read.
     """
 
     settings: Settings
@@ -39,6 +40,7 @@ class Configuration:
     findings: tuple[Finding, ...]
     files: tuple[str, ...]
     key_at: Callable[[str, str], Location]
+    loaded: Loaded
 
 
 def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuration:
@@ -64,7 +66,8 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
         raise _unusable(queues.findings)
     entries = [entry for section in loaded.entries.values() for entry in section.values()]
     files = dict.fromkeys([*(entry.at.file for entry in entries), str(path)])
-    return Configuration(settings, queues, loader, (*loaded.findings, *queues.findings), tuple(files), loaded.key_at)
+    findings = (*loaded.findings, *queues.findings)
+    return Configuration(settings, queues, loader, findings, tuple(files), loaded.key_at, loaded)
 
 
 @dataclass(frozen=True, slots=True)

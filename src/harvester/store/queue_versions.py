@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pydantic import JsonValue
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
 from harvester.store.schema import jobs, queue_versions, workers
 from harvester.store.sets import insert_missing
@@ -55,6 +55,54 @@ def beyond(connection: Connection, number: int) -> list[QueueVersion]:
     columns = (queue_versions.c.queue, queue_versions.c.digest, queue_versions.c.config, queue_versions.c.version)
     query = select(*columns).where(queue_versions.c.version > number).order_by(queue_versions.c.version)
     return [QueueVersion(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
+
+
+def find(connection: Connection, number: int) -> QueueVersion | None:
+    """The version of this number; None if it is not kept any more, or never was."""
+    columns = (queue_versions.c.queue, queue_versions.c.digest, queue_versions.c.config, queue_versions.c.version)
+    row = connection.execute(select(*columns).where(queue_versions.c.version == number)).one_or_none()
+    return None if row is None else QueueVersion(*row)
+
+
+def number_of(connection: Connection, queue: str, digest: str) -> int | None:
+    """The number of a queue's version with this digest; None if no service has used it yet."""
+    mine = queue_versions.c.queue == queue, queue_versions.c.digest == digest
+    return connection.scalar(select(queue_versions.c.version).where(*mine))
+
+
+@dataclass(frozen=True, slots=True)
+class KeptVersion:
+    """A version that is kept, and for whom.
+
+    Attributes:
+        confirmed_at: when a process last said that it is the present one.
+        jobs: how many jobs it was fetched with.
+        workers: how many workers it was made with.
+    """
+
+    number: int
+    queue: str
+    confirmed_at: datetime
+    jobs: int
+    workers: int
+
+
+def kept(connection: Connection, queue: str | None = None) -> list[KeptVersion]:
+    """All versions, of one queue or of all, in their order."""
+    of_jobs, of_workers = (_uses(connection, table, queue) for table in (jobs, workers))
+    columns = (queue_versions.c.version, queue_versions.c.queue, queue_versions.c.confirmed_at)
+    query = select(*columns).where(*_of(queue_versions, queue)).order_by(queue_versions.c.version)
+    found = connection.execute(query)
+    return [KeptVersion(*row, jobs=of_jobs.get(row[0], 0), workers=of_workers.get(row[0], 0)) for row in found]
+
+
+def _uses(connection: Connection, table: Table, queue: str | None) -> dict[int, int]:
+    query = select(table.c.config_version, func.count()).where(*_of(table, queue)).group_by(table.c.config_version)
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _of(table: Table, queue: str | None) -> tuple[ColumnElement[bool], ...]:
+    return () if queue is None else (table.c.queue == queue,)
 
 
 def in_use(connection: Connection, queues: Collection[str]) -> frozenset[int]:

@@ -1,18 +1,21 @@
 """What a person wants to know of one job, one worker or one queue; reads only."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from harvester.core.files import File, FileKind
 from harvester.core.jobs import Job
 from harvester.core.workers import Worker, WorkerStatus
-from harvester.store import files, history
+from harvester.store import files, history, worker_counts
 from harvester.store import jobs as job_rows
 from harvester.store import workers as worker_rows
 from harvester.store.schema import JobPhase, WorkerPhase, job_workers, jobs, workers
+
+_ANY: Final = "ANY"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,31 @@ def jobs_by_phase(connection: Connection, queue: str) -> Mapping[JobPhase, int]:
     """Jobs of a queue by whom they wait for."""
     query = select(jobs.c.phase, func.count()).where(jobs.c.queue == queue).group_by(jobs.c.phase)
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+ByKind = dict[str, dict[str, dict[str, int]]]
+"""Numbers by job type, resource type and status; `ANY` where a type is not known."""
+
+
+def workers_by_kind(connection: Connection, queues: Collection[str]) -> dict[str, ByKind]:
+    """Workers of each of these queues by what they are for."""
+    found: dict[str, ByKind] = {queue: {} for queue in queues}
+    for queue, kinds in worker_counts.by_type(connection, queues).items():
+        for kind, numbers in kinds.items():
+            by_type = found[queue].setdefault(kind.job_type or _ANY, {}).setdefault(kind.resource_type or _ANY, {})
+            by_type.update({status.value: number for status, number in numbers.items()})
+    return found
+
+
+def jobs_by_kind(connection: Connection, queues: Collection[str]) -> dict[str, ByKind]:
+    """Jobs of each of these queues by what they are; their job type is the source label."""
+    columns = (jobs.c.queue, jobs.c.label, jobs.c.resource_type, jobs.c.status)
+    query = select(*columns, func.count()).where(jobs.c.queue.in_(queues)).group_by(*columns)
+    found: dict[str, ByKind] = {queue: {} for queue in queues}
+    for queue, label, resource_type, status, number in connection.execute(query):
+        by_type = found[queue].setdefault(label or _ANY, {}).setdefault(resource_type or _ANY, {})
+        by_type[status.value] = number
+    return found
 
 
 def open_jobs(connection: Connection, limit: int) -> list[int]:

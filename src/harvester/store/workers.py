@@ -140,45 +140,12 @@ def find(connection: Connection, worker_ids: Sequence[int]) -> list[Held]:
     return [held_of(values) for values in HELD.convert(connection.execute(query).all())]
 
 
-def listed(connection: Connection, *, queue: str | None, status: WorkerStatus | None, limit: int) -> list[Worker]:
-    """Workers for a person to look at, newest first."""
-    query = select(*WORKER.raw)
-    if queue is not None:
-        query = query.where(workers.c.queue == queue)
-    if status is not None:
-        query = query.where(workers.c.status == status)
-    rows = connection.execute(query.order_by(workers.c.worker_id.desc()).limit(limit)).all()
-    return [worker_of(values) for values in WORKER.convert(rows)]
-
-
 def last_ended(connection: Connection, queue: str, status: WorkerStatus) -> Worker | None:
     """The worker of a queue that came to such an end last; None if none is remembered."""
     of_queue = (workers.c.queue == queue, workers.c.phase == WorkerPhase.SWEEP, workers.c.status == status)
     newest = (workers.c.ended_at.desc(), workers.c.worker_id.desc())
     rows = connection.execute(select(*WORKER.raw).where(*of_queue).order_by(*newest).limit(1)).all()
     return next((worker_of(values) for values in WORKER.convert(rows)), None)
-
-
-def live_matching(
-    connection: Connection,
-    *,
-    statuses: Collection[WorkerStatus],
-    queues: Collection[str] | None,
-    computing_elements: Collection[str] | None,
-    submission_hosts: Collection[str] | None,
-) -> list[int]:
-    """Live workers that the server's kill command means; None is no condition."""
-    query = select(workers.c.worker_id).where(
-        workers.c.status.in_(statuses), workers.c.status.not_in(FINAL_WORKER_STATUSES)
-    )
-    for column, wanted in (
-        (workers.c.queue, queues),
-        (workers.c.computing_element, computing_elements),
-        (workers.c.submission_host, submission_hosts),
-    ):
-        if wanted is not None:
-            query = query.where(column.in_(wanted))
-    return list(connection.scalars(query))
 
 
 def settle(

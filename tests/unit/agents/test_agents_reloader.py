@@ -76,14 +76,14 @@ def test_queues_come_change_and_go(reloads: Reloads):
     assert reloads.active() == {"B"}
 
 
-def test_nothing_new_costs_one_small_statement(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
+def test_nothing_new_costs_two_small_statements(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
     reloads.say({"A": QUEUE})
     statements: list[str] = []
     event.listen(reloads.world.db.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
     monkeypatch.setattr(QueueLoader, "load", lambda *_: pytest.fail("it was read again"))
     for _ in range(100):
         reloads.look()
-    assert len(statements) == 100
+    assert len(statements) == 200
     assert {each.partition(" ")[0] for each in statements} == {"SELECT"}
 
 

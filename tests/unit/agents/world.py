@@ -54,13 +54,14 @@ from harvester.plugins.calling import PluginCalls
 from harvester.plugins.data.dummy import DummyPreparator, DummyStager
 from harvester.plugins.pool import PluginPool
 from harvester.plugins.registry import Role
-from harvester.store import cache, history, jobs, queues, workers
+from harvester.store import cache, history, jobs, queues, worker_choice, workers
 from harvester.store.cache import Attempt, CacheKey
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
 from harvester.store.leases import ClaimTicket, Owner
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
+from harvester.store.worker_choice import WorkerChoice
 
 NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 QUEUE = "HERE"
@@ -327,7 +328,7 @@ class World:
 
     def workers(self, queue: str = QUEUE) -> list[Worker]:
         with self.db.read() as connection:
-            return workers.listed(connection, queue=queue, status=None, limit=10_000)[::-1]
+            return worker_choice.listed(connection, WorkerChoice(queues=[queue]), 10_000)[::-1]
 
     def job(self, job_id: int) -> Job:
         with self.db.read() as connection:

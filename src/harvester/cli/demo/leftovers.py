@@ -11,11 +11,11 @@ from harvester.plugins.api import Gone, PluginSettings, Resource, Seen
 from harvester.plugins.pool import PluginPool
 from harvester.service import database_url, plugin_context
 from harvester.startup.loading import load
-from harvester.store import workers
+from harvester.store import worker_choice, workers
 from harvester.store.engine import Database
+from harvester.store.worker_choice import WorkerChoice
 
 _PATIENCE: Final = 20.0
-_MOST: Final = 100_000
 
 
 def end_workers(plan: Plan) -> int:
@@ -24,10 +24,10 @@ def end_workers(plan: Plan) -> int:
     db = Database(database_url(configuration.settings), 1)
     try:
         with db.read() as connection:
-            listed = workers.listed(connection, queue=QUEUE, status=None, limit=_MOST)
+            ids = worker_choice.live(connection, WorkerChoice(queues=[QUEUE]))
+            live = [each.worker for each in workers.find(connection, ids)]
     finally:
         db.close()
-    live = [worker for worker in listed if not worker.status.is_final]
     if not live:
         return 0
     pool = PluginPool(configuration.queues.queues, plugin_context(configuration.settings, utc_now))

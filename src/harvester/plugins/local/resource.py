@@ -16,6 +16,8 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import ClassVar, Final
 
+from pydantic import JsonValue
+
 from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import (
     CheckOutcome,
@@ -48,6 +50,7 @@ from harvester.plugins.local.rendering import (
     values_for,
 )
 from harvester.plugins.local.settings import LocalSettings
+from harvester.plugins.tools.harmless import HARMLESS_PAYLOAD
 
 _STATUS: Final[Mapping[str, WorkerStatus]] = {
     book.QUEUED: WorkerStatus.SUBMITTED,
@@ -146,6 +149,10 @@ class LocalResource(Resource[LocalSettings]):
         except (LedgerError, OSError) as error:
             return [Later(self._trouble(error))] * len(workers)
         return [Later("it has not ended yet") if worker.marker in alive else Done() for worker in workers]
+
+    def harmless(self, directory: Path) -> Mapping[str, JsonValue]:  # noqa: ARG002 (no file is needed)
+        """Another command."""
+        return {"command": ["/bin/sh", "-c", HARMLESS_PAYLOAD], "templateFile": None}
 
     # ---- submitting
 

@@ -3,7 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import ClassVar, Final
+
+from pydantic import JsonValue
 
 from harvester.core.workers import Worker
 from harvester.plugins.api import (
@@ -29,6 +32,7 @@ from harvester.plugins.slurm.states import meaning_of
 from harvester.plugins.slurm.submission import Submission
 from harvester.plugins.slurm.under_way import Submissions
 from harvester.plugins.tools.commands import Commands
+from harvester.plugins.tools.harmless import harmless_script
 
 _MARGIN: Final = timedelta(minutes=1)
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
@@ -103,6 +107,16 @@ class SlurmResource(Resource[SlurmSettings]):
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """Nothing is left outside the access points."""
         return [Done() for _ in workers]
+
+    def harmless(self, directory: Path) -> Mapping[str, JsonValue] | None:
+        """A batch script with the same directives.
+
+        Raises:
+            OSError: the template cannot be read, or the copy not be written.
+        """
+        if self.settings.template_file is None:
+            return None
+        return {"templateFile": str(harmless_script(Path(self.settings.template_file), directory))}
 
     def _forgotten(self, missing: Sequence[Worker]) -> Listing:
         """Accounting of the time in which a missing worker's job could have ended and left the controller's memory."""

@@ -1,0 +1,54 @@
+"""Probes of what is not there, or not in order before anything is tried."""
+
+import json
+
+import pytest
+from cli_tools import CommandLine
+
+from harvester.store.engine import Database
+
+pytestmark = pytest.mark.usefixtures("own_logging")
+OF_QUEUES = ["submitter", "monitor", "messenger", "preparator", "stager"]
+
+
+@pytest.mark.parametrize("what", OF_QUEUES)
+def test_a_queue_that_is_not_there(call: CommandLine, what: str):
+    refused = call("test", what, "--queue", "QQ")
+    assert refused.exit_code == 1
+    assert "no queue QQ is configured; did you mean Q?" in refused.stderr
+
+
+@pytest.mark.parametrize("what", OF_QUEUES)
+def test_a_queue_that_has_an_error(call: CommandLine, what: str):
+    call.queues.write_text('{"Q": {"mapType": "NoJob"}}')
+    refused = call("test", what, "--queue", "Q")
+    assert refused.exit_code == 1
+    assert "the configuration of queue Q has an error" in refused.stderr
+
+
+def test_a_resource_that_cannot_tell_what_its_workers_run(call: CommandLine):
+    call.queues.write_text('{"Q": {"mapType": "NoJob", "maxWorkers": 1, "submitter": {"plugin": "dummy"}}}')
+    refused = call("test", "submitter", "--queue", "Q")
+    assert refused.exit_code == 1
+    assert "with --payload configured they run what those of the queue run" in refused.stderr
+
+
+def test_there_is_no_database_yet(call: CommandLine):
+    refused = call("test", "database")
+    assert refused.exit_code == 1
+    assert "there is no database" in refused.stderr
+
+
+def test_documents_and_credentials_that_nobody_wants(call: CommandLine, db: Database):
+    for what in ("cacher", "credentials"):
+        (verdict,) = json.loads(call("test", what, "--json").stdout)
+        assert (verdict["what"], verdict["outcome"]) == (what, "works")
+    assert call("test", "database").exit_code == 0
+    del db
+
+
+def test_a_line_of_the_cacher_that_makes_no_sense(call: CommandLine):
+    call.config.write_text(f"{call.config.read_text()}[cacher]\ndata =\n  what.json\n  b.json||gopher://x/y\n")
+    (verdict,) = json.loads(call("test", "cacher", "--json").stdout)
+    assert verdict["outcome"] == "fails"
+    assert [step["good"] for step in verdict["steps"]] == [False, False]
