@@ -176,10 +176,9 @@ def benchmark_site(engine: str, access_points: str | None = None) -> Iterator[Si
 def running_server(folder: Path) -> Iterator[str]:
     """The address of a development server in a process of its own."""
     command = [sys.executable, str(_HERE / "dev_server.py")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder)
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().strip()
-    finally:
-        process.terminate()
-        process.wait()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=folder) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()

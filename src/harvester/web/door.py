@@ -42,7 +42,8 @@ _LARGEST_TEST: Final = 1000
 _CALLS_PER_SECOND: Final = 20.0
 _CALLS_AT_ONCE: Final = 60.0
 _NOT_NOW: Final = "previous request is not yet processed"
-_ENDS: Final = frozenset({"finished", "failed"})
+_ENDS: Final = ("finished", "failed")
+"""No set: what is looked up may be anything that JSON has."""
 _TEXT: Final = "text/plain; charset=utf-8"
 _JSON: Final = "application/json"
 _LINES: Final[Mapping[int, str]] = {status: f"{status.value} {status.phrase}" for status in HTTPStatus}

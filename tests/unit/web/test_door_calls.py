@@ -159,6 +159,12 @@ def test_data_of_another_form_are_refused(house: House, visitor: Visitor, method
     assert list(place.iterdir()) == []
 
 
+@pytest.mark.parametrize("status", [["finished"], {"a": 1}, 5, None])
+def test_attributes_may_be_of_any_form(house: House, visitor: Visitor, status: JsonValue):
+    house.add_worker()
+    assert said(visitor.say("updateJobs", {"101": {"jobStatus": status}, "jobStatus": status})) == (200, "OK")
+
+
 # ---- reading
 
 
@@ -289,12 +295,17 @@ def test_the_names_of_the_queue_and_of_the_instance_are_heeded(build: MakeHouse,
 # ---- waking
 
 
+def await_news() -> None:
+    """What was told at doors has reached the agents."""
+    for each in threading.enumerate():
+        if each.name == "door news":
+            each.join(20)
+
+
 def test_agents_are_woken_by_what_somebody_waits_for(house: House, visitor: Visitor):
     house.add_worker()
     visitor.say("requestJobs", {"nJobs": 1})
-    tellers = [each for each in threading.enumerate() if each.name == "door news"]
-    for each in tellers:
-        each.join(10)
+    await_news()
     assert set(house.woken) == {"monitor"}
 
 
@@ -302,4 +313,5 @@ def test_nobody_is_woken_by_a_heartbeat(house: House, visitor: Visitor):
     house.add_worker()
     visitor.say("heartbeat")
     visitor.say("updateJobs", {"101": {"jobStatus": "running"}})
-    assert [each.name for each in threading.enumerate() if each.name == "door news"] == []
+    await_news()
+    assert house.woken == []

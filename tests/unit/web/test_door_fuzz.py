@@ -25,9 +25,10 @@ MADE = frozenset(
     }
 )
 
+keys = st.sampled_from(["101", "jobStatus", "nJobs", "path"]) | st.text()
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
     max_leaves=12,
 )
 numbers = st.sampled_from([7, 8, 101, 0, -1, 2**63, 2**64, 10**400, 7.0, "7", True, None]) | json_values
