@@ -18,12 +18,13 @@ from harvester.core.credentials import hours, reason_to_worry
 from harvester.panda.errors import CredentialError
 from harvester.plugins import registry
 from harvester.plugins.credentials import validity
-from harvester.plugins.credentials.validity import NoCredentialError
+from harvester.plugins.credentials.validity import NoCredentialError, Validity
 from harvester.plugins.names import Role
 
 _DRIVERS: Final[Mapping[str, str]] = {"mariadb": "mysql.connector", "postgresql": "psycopg"}
 KeyAt = Callable[[str, str], Location]
 """Where a key of a section stands."""
+_SOURCES: Final = ("inCertFile", "cert")
 _CREDENTIAL_KEYS: Final = ("cert_file", "key_file", "ca_cert", "auth_token", "multihost_auth_config")
 
 
@@ -39,6 +40,7 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
     except CredentialError as error:
         yield _excused(credential_finding(loaded.settings, loaded.key_at, error), loaded.settings)
     yield from _lifetime_findings(loaded.settings, loaded.key_at, utc_now())
+    yield from _source_findings(loaded, utc_now())
     yield from _setup_findings(loaded, "credmanager", Role.CREDENTIAL_MANAGER, _own_managers(loaded.settings))
     yield from _unpaired_managers(loaded)
     syncers = syncer_setups(loaded.settings.file_syncer, (), loaded.settings.master.harvester_id)
@@ -71,11 +73,8 @@ def _lifetime_findings(settings: Settings, key_at: KeyAt, now: datetime) -> Iter
         return  # told already
     made = _made_files(settings)
     for path, key in files.items():
-        try:
-            found = validity.of_file(Path(path))
-        except (NoCredentialError, OSError):
-            continue
-        if found.until is None:
+        found = _validity_of(path)
+        if found is None or found.until is None:
             continue
         advice = "see `harvester status` for why [credmanager] does not renew it" if path in made else "bring a new one"
         if found.until <= now:
@@ -85,6 +84,28 @@ def _lifetime_findings(settings: Settings, key_at: KeyAt, now: datetime) -> Iter
         elif path not in made and reason_to_worry(found.since, found.until, now):
             problem = f"{path} lasts {hours(found.until - now)} more hours, and nobody renews it here"
             yield replace(_error(key_at, "pandacon", key, problem, advice), severity=Severity.WARNING)
+
+
+def _source_findings(loaded: Loaded, now: datetime) -> Iterator[Finding]:
+    """What credential managers make proxies from, and will not be able to for long."""
+    if loaded.settings is None:
+        return
+    for setup in _own_managers(loaded.settings):
+        for path in (setup.block.settings.get(key) for key in _SOURCES):
+            found = _validity_of(path) if isinstance(path, str) else None
+            if found and found.until and reason_to_worry(found.since, found.until, now):
+                at = loaded.key_at("credmanager", setup.key)
+                lasts = f"{path} can be used until {found.until:%Y-%m-%d %H:%M} UTC"
+                words = (f"{setup.name}: {lasts}, and so can what is made from it", "bring a new one")
+                yield Finding(Severity.WARNING, at.file, at.line, f"credmanager.{setup.key}", *words)
+
+
+def _validity_of(path: str) -> Validity | None:
+    """How long a credential lasts; whether it is there at all is told elsewhere."""
+    try:
+        return validity.of_file(Path(path))
+    except (NoCredentialError, OSError):
+        return None
 
 
 def places_written(settings: Settings) -> dict[tuple[str, str], Path]:

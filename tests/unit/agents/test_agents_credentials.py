@@ -17,6 +17,7 @@ from harvester.agents.host_lock import HostLock
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.setups import Setup
 from harvester.core.errors import HarvesterError
+from harvester.core.facts import ComputingElement, QueueBook, QueueFacts
 from harvester.plugins.api import (
     CredentialManager,
     CredentialState,
@@ -33,6 +34,7 @@ from harvester.plugins.names import Role
 from harvester.plugins.setup_pool import SetupPool
 from harvester.store import credentials, leases
 from harvester.store.credentials import CredentialRecord
+from harvester.upkeep import Upkeep
 from made_proxies import made_proxy, made_token
 
 DAY = timedelta(days=1)
@@ -262,6 +264,42 @@ def test_without_a_place_for_the_lock_credentials_are_renewed_all_the_same(world
     FakeManager.held = {"proxy": Invalid("it is not there")}
     keeper(world, host="no/such/directory").first_look()
     assert FakeManager.asked == [["proxy"]]
+
+
+class NosyManager(FakeManager):
+    """Keeps a credential for each computing element that it is told of."""
+
+    def names(self) -> Sequence[str]:
+        assert self.context.server is not None
+        return [f"{self.context.setup}: {each.endpoint}" for each in self.context.elements()]
+
+    def check(self, names: Sequence[str]) -> Sequence[CredentialState]:
+        return [Valid() for _ in names]
+
+
+def test_a_manager_is_told_of_the_elements_of_its_queue_or_of_all_that_are_served(world: World, tmp_path: Path):
+    nosy = {"module": __name__, "name": "NosyManager"}
+    world.configure(credmanager={"pluginConfigs": [{**nosy, "configs": {"all": {}}}]})
+    world.serve("A")
+    world.serve("B", credmanagers=[nosy])
+    world.serve("OFF", credmanagers=[nosy], queueStatus="offline")
+    elements = {name: (ComputingElement(f"ce.of.{name}"),) for name in ("A", "B", "GONE", "OFF", "NOT_SERVED")}
+    world.serve("GONE")
+    book = {
+        name: QueueFacts(name, name, status="offline" if name == "GONE" else "online", elements=each)
+        for name, each in elements.items()
+    }
+    upkeep = Upkeep(
+        world.settings,
+        world.db,
+        world.clock,
+        "here",
+        plugins=world.pool,
+        make_context=lambda queue: PluginContext("test", queue, world.clock, tmp_path),
+        book=lambda: QueueBook(book),
+    )
+    upkeep.credentials.round()
+    assert [each.name for each in known(world)] == ["B: ce.of.B", "all: ce.of.A", "all: ce.of.B"]
 
 
 def test_each_host_has_credentials_of_its_own(world: World):

@@ -301,6 +301,21 @@ class TestThatCannotWork:
             assert each["key"] == f"pandacon.{key}"
             assert says in f"{each['problem']}; {each['advice']}"
 
+    def test_what_proxies_are_made_from_is_looked_at_too(self, call: CommandLine):
+        source = call.place / "robot"
+        text = call.config.read_text() + (
+            "\n[credmanager]\nmoduleName = pandaharvester.harvestercredmanager.grid_cred_manager\n"
+            f"className = GridCredManager\ninCertFile = {source}\noutCertFile = {call.place}/proxy\n"
+        )
+        call.config.write_text(text)
+        since = datetime.now(UTC) - timedelta(days=300)
+        source.write_text(made_proxy(datetime.now(UTC) + timedelta(days=30), since=since))
+        assert findings_of(call) == []
+        source.write_text(made_proxy(datetime.now(UTC) + timedelta(days=10), since=since))
+        (found,) = findings_of(call)
+        assert (found["severity"], found["key"]) == ("warning", "credmanager.moduleName")
+        assert "robot can be used until" in found["problem"]
+
     def test_a_missing_driver(self, call: CommandLine, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setitem(sys.modules, "psycopg", None)
         call.config.write_text(call.config.read_text().replace("[db]", "[db]\nengine = postgresql"))

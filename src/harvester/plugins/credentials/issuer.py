@@ -60,10 +60,16 @@ def read_account(path: Path) -> ClientAccount:
     except OSError as error:
         raise IssuerError(f"client_cred_file {path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the file"
         advice = 'write {"issuer": "https://…", "client_id": "…", "client_secret": "…"}'
-        raise IssuerError(f"client_cred_file {path}: {where}: {first['msg']}; {advice}") from None
+        raise IssuerError(f"client_cred_file {path} {_first_problem(error)}; {advice}") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    if first["type"] == "missing":
+        return f"has no {key}"
+    return f"cannot be used, {key}: {first['msg']}" if key else f"cannot be used: {first['msg']}"
 
 
 def is_open_to_others(path: Path) -> bool:
