@@ -52,6 +52,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "runner": "master",
     "credential_manager": "cred_manager",
     "service_propagator": "propagator",
+    "host_lock": "cred_manager",
     "process_meter": "service_monitor",
     "alarm_mail": "watcher",
 }
@@ -70,6 +71,8 @@ _ROOMS: Final[Mapping[str, str]] = {
     "harvester.plugins.setup_pool": "plugin_factory",
     "harvester.plugins.credentials": "cred_manager",
     "harvester.plugins.filesyncers": "file_syncer",
+    "harvester.plugins.tools.worker_tokens": "frontend",
+    "harvester.web": "frontend",
 }
 """The files of rooms, likewise."""
 _MASTER: Final = "master"

@@ -19,6 +19,7 @@ AREAS: Final = frozenset(
         "event_feeder",
         "fifos",
         "file_syncer",
+        "frontend",
         "job_fetcher",
         "local",
         "master",

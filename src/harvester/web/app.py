@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import ClassVar, Protocol
 
 import falcon
 import structlog
@@ -24,6 +25,12 @@ from harvester.web.wanted import talks_http
 log = structlog.get_logger(__name__)
 
 Application = App[Request, Response]
+
+
+class Face(Protocol):
+    """What serves a path; it says whom it admits, since each looks at its callers itself."""
+
+    admits: ClassVar[str]
 
 
 def nobody(*_agents: str) -> None:
@@ -62,8 +69,13 @@ def make_app(
     app = App(media_type=falcon.MEDIA_TEXT)
     app.set_error_serializer(_serialize)
     app.add_error_handler(Exception, _last_resort)
-    app.add_route("/entry", door)
+    add_face(app, "/entry", door)
     return app
+
+
+def add_face(app: Application, path: str, face: Face) -> None:
+    """Serve something under a path; whoever does has decided whom it admits."""
+    app.add_route(path, face)
 
 
 def app_of(harvester: Harvester) -> Application:

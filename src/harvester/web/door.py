@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import ClassVar, Final
 
 import structlog
 from falcon import HTTPInvalidHeader, Request, Response
@@ -72,6 +72,8 @@ class Door:
         tick: seconds of a clock that never goes back.
     """
 
+    admits: ClassVar[str] = "a worker, on its own behalf"
+
     def __init__(
         self,
         callers: Callers,
@@ -99,6 +101,8 @@ class Door:
         response.status = _LINES[answer.status]
         response.content_type = answer.content_type
         response.data = answer.body
+        response.set_header("Cache-Control", "no-store")
+        response.set_header("X-Content-Type-Options", "nosniff")
         if answer.status is HTTPStatus.TOO_MANY_REQUESTS:
             response.set_header("Retry-After", "1")
         if self._verbose:
@@ -173,7 +177,7 @@ class Door:
         except OutOfReachError as error:
             raise Refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error)) from None
         if method.is_news or _tells_an_end(call):
-            self._news.tell(call.worker_id)
+            self._news.tell(known.worker.queue)
         return _OK
 
     def _require_fitting(self, call: Call, method: Method, known: KnownWorker, size: int) -> None:

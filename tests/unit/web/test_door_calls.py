@@ -2,6 +2,7 @@
 
 import json
 import threading
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from pydantic import JsonValue
 
 from harvester.core.workers import MapType
 from harvester.plugins.api import News
-from harvester.store import workers
+from harvester.store import leases, queues, workers
 
 NOT_NOW = "previous request is not yet processed"
 
@@ -307,6 +308,19 @@ def test_agents_are_woken_by_what_somebody_waits_for(house: House, visitor: Visi
     visitor.say("requestJobs", {"nJobs": 1})
     await_news()
     assert set(house.woken) == {"monitor"}
+
+
+def test_the_queue_is_looked_at_at_once(house: House, visitor: Visitor):
+    house.add_worker()
+    later = house.time.clock() + timedelta(hours=1)
+    with house.db.write() as connection:
+        queues.activate(connection, ["HERE"], later)
+    visitor.say("updateJobs", {"101": {"jobStatus": "finished"}})
+    await_news()
+    with house.db.read() as connection:
+        due = leases.next_due(connection, leases.QUEUE_MONITOR)
+    assert due is not None
+    assert due < later
 
 
 def test_nobody_is_woken_by_a_heartbeat(house: House, visitor: Visitor):

@@ -2,20 +2,39 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import jwt
 import pytest
 from door_tools import INSTANCE, House, MakeHouse, Visitor, a_queue
+from falcon.inspect import inspect_routes
 from pydantic import JsonValue
+from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from harvester.core.workers import MapType
 from harvester.plugins.tools.worker_tokens import KeyFileError
+from harvester.store.engine import Database, StoreUnavailableError
+from harvester.web.known_workers import KnownWorkers
 
 FORBIDDEN = "Auth failed: Invalid token"
 CALL: dict[str, JsonValue] = {"methodName": "heartbeat", "workerID": 7, "data": None}
 BODY = json.dumps(CALL)
+
+
+@contextmanager
+def counted(db: Database) -> Iterator[list[str]]:
+    """The statements that are sent meanwhile."""
+    statements: list[str] = []
+
+    def note(*told: object) -> None:
+        statements.append(str(told[2]))
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(db.engine, "before_cursor_execute", note)
 
 
 def unsigned(house: House) -> str:
@@ -368,3 +387,67 @@ def test_a_queue_that_is_gone_is_not_served(house: House, visitor: Visitor):
 
 def test_an_instance_has_its_own_tokens(house: House):
     assert jwt.decode(house.token(), options={"verify_signature": False})["aud"] == INSTANCE
+
+
+# ---- trouble
+
+
+def test_every_path_says_whom_it_admits(house: House):
+    app = house.app()
+    paths = [route.path for route in inspect_routes(app)]
+    assert paths == ["/entry"]
+    faces = [app._router.find(path)[0] for path in paths]
+    assert all(face.admits for face in faces)
+
+
+def test_a_mistake_of_ours_is_not_shown(house: House, monkeypatch: pytest.MonkeyPatch):
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret detail")
+
+    monkeypatch.setattr(KnownWorkers, "find", fail)
+    with capture_logs() as lines:
+        answer = house.visitor().say("heartbeat")
+    assert (answer.status_code, answer.text) == (500, "internal error")
+    assert [each["event"] for each in lines if each["log_level"] == "error"] == ["a request could not be served"]
+
+
+def test_without_the_database_known_workers_are_served_and_others_wait(
+    house: House, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    house.add_worker()
+    house.add_worker(8)
+    visitor.say("heartbeat")
+
+    def away() -> None:
+        raise StoreUnavailableError("it restarts")
+
+    monkeypatch.setattr(house.db, "read", away)
+    house.time.forward(2)
+    assert visitor.say("heartbeat").status_code == 200
+    answer = visitor.say("heartbeat", worker_id=8)
+    assert (answer.status_code, answer.text) == (503, "the database is not available now")
+    house.time.forward(60)
+    assert visitor.say("heartbeat").status_code == 503
+
+
+def test_answers_are_kept_by_nobody(house: House, visitor: Visitor):
+    house.add_worker()
+    headers = visitor.say("heartbeat").headers
+    assert (headers["cache-control"], headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+def test_many_workers_are_looked_up_together(house: House):
+    for number in range(1, 31):
+        house.add_worker(number)
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    assert {known.find(each).worker.worker_id for each in range(1, 31)} == {*range(1, 31)}  # type: ignore[union-attr]  # all are there
+    with counted(house.db) as statements:
+        for each in range(1, 31):
+            known.find(each)
+    assert statements == []
+    house.end_worker(5)
+    house.time.forward(1)
+    with counted(house.db) as statements:
+        ended = [each for each in range(1, 31) if known.find(each).has_ended]  # type: ignore[union-attr]  # likewise
+    assert ended == [5]
+    assert len(statements) <= 4
