@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# mysqlclient can be added: it is built from libmariadb-dev, which not every machine has.
+EXTRAS ?= mariadb,postgresql,dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Most tests of whole processes wait more than they work.
 WORKERS ?= 4
@@ -41,5 +43,5 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(VENV)/.installed-for-tests: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) --editable '.[mariadb,postgresql,dev]'
+	$(PIP) --editable '.[$(EXTRAS)]'
 	touch $@ $(VENV)/.installed

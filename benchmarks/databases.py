@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-ENGINES = ("sqlite", "mariadb", "postgresql")
+ENGINES = ("sqlite", "mariadb", "mariadb-mysqldb", "postgresql")
+"""With the two drivers for MariaDB: mysql-connector-python and mysqlclient."""
 _SCRIPTS = Path(__file__).parents[1] / "tests" / "real" / "services"
 _DURABLE = {"MARIADB_FLUSH_LOG_AT_COMMIT": "1", "POSTGRESQL_FSYNC": "on"}
 _START_SECONDS = 120
@@ -32,13 +33,19 @@ class DatabaseServer:
         """How Harvester reaches its database."""
         facts = self._facts
         return {
-            "engine": self.engine,
+            "engine": self.server,
+            "useMySQLdb": str(self.engine == "mariadb-mysqldb"),
             "host": facts["HOST"],
             "port": facts["PORT"],
             "user": facts["USER"],
             "password": facts["PASSWORD"],
             "schema": "harvester",
         }
+
+    @property
+    def server(self) -> str:
+        """The program, whatever talks to it."""
+        return self.engine.partition("-")[0]
 
     def start(self) -> None:
         """Start it, after a kill too.
@@ -51,7 +58,7 @@ class DatabaseServer:
             [self._script, "start", self.place], env=environment, timeout=_START_SECONDS, check=False
         )
         if started.returncode:
-            raise SystemExit(f"the {self.engine} server for this benchmark did not start")
+            raise SystemExit(f"the {self.server} server for this benchmark did not start")
 
     def stop(self) -> None:
         """Stop it in order."""
@@ -59,7 +66,7 @@ class DatabaseServer:
 
     def kill(self) -> None:
         """SIGKILL for the process that its script started and for all of that process's children."""
-        pid = int((self.place / f"{self.engine}.process").read_text().split()[0])
+        pid = int((self.place / f"{self.server}.process").read_text().split()[0])
         server = psutil.Process(pid)
         processes = [server, *server.children(recursive=True)]
         for each in processes:
@@ -70,7 +77,7 @@ class DatabaseServer:
     def make_schema(self) -> None:
         """Make the empty database."""
         sql, facts = "create database harvester", self._facts
-        if self.engine == "mariadb":
+        if self.server == "mariadb":
             command = ["mariadb", "--no-defaults", "--user=root", f"--socket={self.place}/socket", f"--execute={sql}"]
         else:
             where = [f"--host={facts['HOST']}", f"--port={facts['PORT']}", f"--username={facts['USER']}"]
@@ -80,7 +87,7 @@ class DatabaseServer:
 
     @property
     def _script(self) -> Path:
-        return _SCRIPTS / f"{self.engine}.sh"
+        return _SCRIPTS / f"{self.server}.sh"
 
     @property
     def _facts(self) -> Mapping[str, str]:

@@ -158,7 +158,7 @@ def benchmark_site(engine: str, access_points: str | None = None) -> Iterator[Si
     """A site in a fresh folder, with a running server and database; all of it is gone afterwards.
 
     Args:
-        engine: `sqlite`, `mariadb` or `postgresql`.
+        engine: one of `ENGINES`.
         access_points: a directory in which the access points are made; the folder by default.
     """
     logging.getLogger().setLevel(logging.WARNING)

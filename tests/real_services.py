@@ -4,6 +4,7 @@ A service that is not installed skips its tests, or fails them if `HARVESTER_TES
 it. `real/services/NAME.sh install` installs it.
 """
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -46,6 +47,16 @@ def _start(service: str, script: Path, directory: Path, options: Mapping[str, st
         pytest.skip(text)
     if done.returncode:
         pytest.fail(f"{service} did not start: {text}", pytrace=False)
+
+
+def require_mysqlclient() -> None:
+    """Skip the test, or fail it likewise, if mysqlclient is not installed."""
+    if importlib.util.find_spec("MySQLdb"):
+        return
+    told = "mysqlclient is not installed; pip install 'harvester[mysqlclient]'"
+    if "mysqlclient" in os.environ.get("HARVESTER_TEST_REQUIRE", "").split(","):
+        pytest.fail(told, pytrace=False)
+    pytest.skip(told)
 
 
 def facts(directory: Path) -> dict[str, str]:

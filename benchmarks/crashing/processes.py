@@ -26,6 +26,7 @@ _NEEDED: Final = (
 _DRIVERS: Final = {
     "sqlite": (),
     "mariadb": ("mysql.connector", "sqlalchemy.dialects.mysql.mysqlconnector"),
+    "mariadb-mysqldb": ("MySQLdb", "sqlalchemy.dialects.mysql.mysqldb"),
     "postgresql": ("psycopg", "sqlalchemy.dialects.postgresql.psycopg"),
 }
 _FORK: Final = multiprocessing.get_context("fork")

@@ -97,7 +97,7 @@ def database_url(settings: Settings) -> URL:
     if db.engine == "sqlite":
         return sqlite_url(Path(db.database_filename))
     return server_url(
-        db.engine,
+        db.kind,
         host=db.host,
         port=db.port or _DEFAULT_PORTS[db.engine],
         user=db.user,

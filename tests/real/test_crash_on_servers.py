@@ -2,14 +2,17 @@
 
 import pytest
 
+from real_services import require_mysqlclient
 from system_harness.crash import crash
 from system_harness.points import SUBMISSION
 
 pytestmark = pytest.mark.real
 
 
-@pytest.mark.parametrize("engine", ["mariadb", "postgresql"])
+@pytest.mark.parametrize("engine", ["mariadb", "mariadb-mysqldb", "postgresql"])
 def test_nothing_is_lost_or_doubled(engine: str, request: pytest.FixtureRequest):
-    request.getfixturevalue(f"{engine}_server")  # skips where it is not installed
+    request.getfixturevalue(f"{engine.partition('-')[0]}_server")  # skips where it is not installed
+    if engine == "mariadb-mysqldb":
+        require_mysqlclient()
     code, _, said = crash("--engine", engine, "--kills", "14", "--workers", "200", "--at", *SUBMISSION)
     assert code == 0, said

@@ -1,19 +1,19 @@
-"""The store on each engine: `db` is migrated and empty, and the test that uses it runs three times."""
+"""The store on each engine: `db` is migrated and empty, and the test that uses it runs once for each."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 from sqlalchemy import URL, delete, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from store_tools import ENGINES
 
 from harvester.store import migrate
 from harvester.store.engine import Database, server_url, sqlite_url
 from harvester.store.schema import metadata
-from real_services import EmptyDatabase, new_mariadb, new_postgresql
-
-ENGINES = ("sqlite", "mariadb", "postgresql")
+from real_services import EmptyDatabase, new_mariadb, new_postgresql, require_mysqlclient
 
 MakeUrl = Callable[[], URL]
+UrlOf = Callable[[str], URL]
 
 
 def _url(engine: str, where: EmptyDatabase) -> URL:
@@ -22,16 +22,26 @@ def _url(engine: str, where: EmptyDatabase) -> URL:
     )
 
 
+@pytest.fixture(scope="session")
+def url_of(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> UrlOf:
+    """Makes empty databases, without tables, of an engine."""
+
+    def make(engine: str) -> URL:
+        if engine == "sqlite":
+            return sqlite_url(tmp_path_factory.mktemp("sqlite") / "harvester.db")
+        if engine == "postgresql":
+            return _url(engine, new_postgresql(request.getfixturevalue("postgresql_server")))
+        if engine == "mariadb-mysqldb":
+            require_mysqlclient()
+        return _url(engine, new_mariadb(*request.getfixturevalue("mariadb_server")))
+
+    return make
+
+
 @pytest.fixture(scope="session", params=ENGINES)
-def new_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> MakeUrl:
+def new_url(request: pytest.FixtureRequest, url_of: UrlOf) -> MakeUrl:
     """Makes empty databases, without tables, of one engine after the other."""
-    if request.param == "sqlite":
-        return lambda: sqlite_url(tmp_path_factory.mktemp("sqlite") / "harvester.db")
-    if request.param == "mariadb":
-        server = request.getfixturevalue("mariadb_server")
-        return lambda: _url("mariadb", new_mariadb(*server))
-    postgresql = request.getfixturevalue("postgresql_server")
-    return lambda: _url("postgresql", new_postgresql(postgresql))
+    return lambda: url_of(request.param)
 
 
 @pytest.fixture(scope="session")

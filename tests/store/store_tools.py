@@ -20,6 +20,8 @@ NOW = datetime(2026, 8, 10, 7, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(minutes=10)
 FENCE = 5
 FAR = 2**40
+ENGINES = ("sqlite", "mariadb", "mariadb-mysqldb", "postgresql")
+"""With the two ways that lead to MariaDB."""
 
 
 def after(**span: float) -> datetime:

@@ -1,8 +1,9 @@
 """Trouble with the database is named, contained to its transaction, and over when the database is back."""
 
+import itertools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,10 +15,10 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from store_tools import NOW, a_worker, find_one, ids_of, intend
 
 from harvester.store import history, migrate, worker_claims, workers
-from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
+from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError, server_url, sqlite_url
 from harvester.store.leases import ClaimTicket
 from harvester.store.schema import job_params
-from real_services import DatabaseServer, new_mariadb
+from real_services import require_mysqlclient
 
 
 @pytest.fixture
@@ -41,8 +42,10 @@ def test_a_transaction_that_fails_changes_nothing(db: Database):
     assert find_one(db, 1).worker.worker_id == 1
 
 
-@pytest.mark.parametrize("engine", ["mariadb", "postgresql"])
+@pytest.mark.parametrize("engine", ["mariadb", "mariadb-mysqldb", "postgresql"])
 def test_a_server_that_is_not_there(engine: str):
+    if engine == "mariadb-mysqldb":
+        require_mysqlclient()
     away = Database(server_url(engine, host="127.0.0.1", port=1, user="u", password="very-secret", schema="s"))
     with pytest.raises(StoreUnavailableError, match=r"127\.0\.0\.1:1") as told, away.read():
         pass
@@ -97,6 +100,23 @@ def test_a_commit_on_a_lost_connection_is_no_error_of_the_program(db: Database, 
     with pytest.raises(StoreUnavailableError):
         other.transact(lose)
     assert other.transact(lambda connection: workers.find(connection, [1])) == []
+
+
+@pytest.mark.usefixtures("over_a_connection")
+def test_a_password_that_is_wrong_is_a_refusal_that_hides_it(db: Database):
+    stranger = Database(db.engine.url.set(password="very-secret"))
+    with pytest.raises(StoreRefusedError, match=r"correct \[db\] user and password") as told, stranger.read():
+        pass
+    stranger.close()
+    assert "very-secret" not in str(told.value)
+
+
+@pytest.mark.usefixtures("over_a_connection")
+def test_a_database_that_is_not_there_is_a_refusal(db: Database):
+    elsewhere = Database(db.engine.url.set(database="nowhere"))
+    with pytest.raises(StoreRefusedError, match=r"nowhere.*make the database"), elsewhere.read():
+        pass
+    elsewhere.close()
 
 
 @pytest.mark.usefixtures("over_a_connection")
@@ -201,17 +221,20 @@ def test_a_file_that_may_not_be_written_is_trouble_that_may_pass(tmp_path: Path)
 # ---- strict or not ---------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(params=["STRICT_TRANS_TABLES", "", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"])
-def mariadb_of_mode(request: pytest.FixtureRequest, mariadb_server: tuple[DatabaseServer, Path]) -> Iterator[Database]:
+@pytest.fixture(
+    params=itertools.product(
+        ["mariadb", "mariadb-mysqldb"], ["STRICT_TRANS_TABLES", "", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES"]
+    ),
+    ids=str,
+)
+def mariadb_of_mode(request: pytest.FixtureRequest, url_of: Callable[[str], URL]) -> Iterator[Database]:
     """A database on a server whose administrator has chosen another SQL mode."""
-    empty = new_mariadb(*mariadb_server)
-    url: URL = server_url(
-        "mariadb", host=empty.host, port=empty.port, user=empty.user, password=empty.password, schema=empty.name
-    )
+    engine, mode = request.param
+    url = url_of(engine)
     admin = create_engine(url)
     with admin.connect() as connection:
         before = connection.scalar(text("SELECT @@GLOBAL.sql_mode"))
-        connection.execute(text("SET GLOBAL sql_mode = :mode"), {"mode": request.param})
+        connection.execute(text("SET GLOBAL sql_mode = :mode"), {"mode": mode})
     db = Database(url)
     migrate.upgrade(db)
     yield db

@@ -14,7 +14,7 @@ from harvester.service import database_url
 from harvester.startup.loading import settings_of
 from harvester.startup.settings_checks import missing_driver
 from harvester.store import migrate
-from harvester.store.engine import Database, StoreUnavailableError
+from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError
 
 
 class NothingToReadError(HarvesterError):
@@ -27,6 +27,7 @@ def reading(config: Sequence[Path] | None) -> Iterator[Connection]:
 
     Raises:
         NothingToReadError: there is no database, it is away, or its tables are those of another version.
+        StoreRefusedError: it does not let this account in.
     """
     with opened(config) as db, db.read() as connection:
         require_tables(connection)
@@ -39,6 +40,7 @@ def writing(config: Sequence[Path] | None) -> Iterator[Connection]:
 
     Raises:
         NothingToReadError: as for `reading`.
+        StoreRefusedError: likewise.
     """
     with opened(config) as db, db.write() as connection:
         require_tables(connection)
@@ -46,19 +48,27 @@ def writing(config: Sequence[Path] | None) -> Iterator[Connection]:
 
 
 @contextmanager
-def opened(config: Sequence[Path] | None) -> Iterator[Database]:
+def opened(config: Sequence[Path] | None, *, may_be_new: bool = False) -> Iterator[Database]:
     """The database itself, for what takes more than one transaction; whether it has tables is not known yet.
 
+    Args:
+        config: the main configuration.
+        may_be_new: an SQLite file that is not there may be made.
+
     Raises:
-        NothingToReadError: as for `reading`.
+        NothingToReadError: it is not there, is away, or cannot be used.
+        StoreRefusedError: it does not let this account in.
     """
     settings = settings_of(config)
-    if missing := missing_driver(settings.db.engine):
+    if missing := missing_driver(settings.db):
         raise NothingToReadError("; ".join(missing))
-    _require_file(settings)
+    if not may_be_new:
+        _require_file(settings)
     db = Database(database_url(settings), 1)
     try:
         yield db
+    except StoreRefusedError:
+        raise
     except StoreUnavailableError as error:
         raise NothingToReadError(f"{error}; try again when it can, or correct [db]") from error
     except SQLAlchemyError as error:
@@ -82,12 +92,14 @@ def require_tables(connection: Connection) -> None:
 
     Raises:
         NothingToReadError: it has not.
+        TablesError: they are somebody else's, those of a newer version, or half of a backup.
     """
+    migrate.require_ours(connection)
     found, wanted = migrate.current(connection), migrate.newest()
     if found is None:
         raise NothingToReadError("the database has no tables of Harvester yet; `harvester run` makes them")
     if found != wanted:
         raise NothingToReadError(
-            f"the tables of the database are at {found} and this version reads {wanted}; if it is newer than the one "
-            "that has run, start `harvester run` once; if older, take that one, or restore the backup from before it"
+            f"the tables of the database are at {found} and this version reads {wanted}; bring them up to date with "
+            "`harvester db upgrade`, or start `harvester run`, which does that too"
         )

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from harvester.cli.check import check
+from harvester.cli.database_group import db_app
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
 from harvester.cli.door_key import door_key
@@ -36,8 +37,8 @@ def main(
     """Take jobs from a PanDA server, hold the right number of workers, and bring every result home."""
 
 
-app.command()(run)
 app.command()(check)
+app.command()(run)
 app.command()(status)
 app.add_typer(queue_app, name="queue")
 app.add_typer(worker_app, name="worker")
@@ -45,6 +46,7 @@ app.add_typer(job_app, name="job")
 app.add_typer(config_app, name="config")
 app.add_typer(cache_app, name="cache")
 app.add_typer(probe_app, name="test")
+app.add_typer(db_app, name="db")
 app.command()(demo)
 app.command("door-key")(door_key)
 app.command("dev-server")(dev_server)

@@ -118,10 +118,7 @@ class Master(Section):
 class Db(Section):
     """`[db]`: the database."""
 
-    unused: ClassVar[Mapping[str, str]] = {
-        "useMySQLdb": "the driver is chosen by what is installed",
-        "useInspect": "statements carry their names",
-    }
+    unused: ClassVar[Mapping[str, str]] = {"useInspect": "statements carry their names"}
 
     engine: Engine = "sqlite"
     """`sqlite` for one host; `mariadb` or `postgresql` when several processes or hosts share one instance."""
@@ -139,12 +136,19 @@ class Db(Section):
     """Name of the database."""
     host: Text = "127.0.0.1"
     """Host of the database."""
+    use_mysqldb: Annotated[Flag, Field(alias="useMySQLdb")] = False
+    """True: mysqlclient talks to MariaDB, in place of mysql-connector-python."""
     port: Port | None = None
     """Its port: 3306 for MariaDB, 5432 for PostgreSQL when not set."""
     reconnect_timeout: Annotated[Seconds, Idle("a lost connection is tried again until the database is back")] = 300
     """A lost connection is tried again for this long."""
     sync_max_worker_id: Annotated[Flag, Field(alias="syncMaxWorkerID")] = False
     """A new database starts after the highest worker id that the server knows."""
+
+    @property
+    def kind(self) -> Literal["sqlite", "mariadb", "mariadb-mysqldb", "postgresql"]:
+        """The engine, with the way that leads to it."""
+        return "mariadb-mysqldb" if self.engine == "mariadb" and self.use_mysqldb else self.engine
 
 
 class Fifo(Section):
@@ -378,7 +382,7 @@ class LoggerSettings(Section):
     logdir: FilePath | None = None
     """Directory of the log files; logs go to standard error when not set."""
     log_level: Annotated[LevelName, Field(alias="log_level")] = "DEBUG"
-    """Least level that is logged."""
+    """Least level that is logged; `INFO` where there is no section `[logger]`."""
     rotating_policy: Annotated[Text, Field(alias="rotating_policy")] = "none"
     """`time`, `size` or `none`."""
     rotating_backup_count: Annotated[Count, Field(alias="rotating_backup_count")] = 1

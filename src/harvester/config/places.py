@@ -29,6 +29,19 @@ def why_unwritable(directory: Path) -> str:
     return "" if os.access(directory, os.W_OK | os.X_OK) else "cannot be written"
 
 
+def why_unchangeable(file: Path) -> str:
+    """Why a file cannot be changed, empty if it can or is not there."""
+    if not is_there(file) or os.access(file, os.R_OK | os.W_OK):
+        return ""
+    return "cannot be read and written by this account"
+
+
+def nearest_there(path: Path) -> Path:
+    """The path itself, or the first of the directories above it that is there."""
+    above = path.absolute()
+    return next(each for each in (above, *above.parents) if os.access(each, os.F_OK))
+
+
 def _answered(question: Callable[[Path], bool], path: str | Path) -> bool:
     try:
         return question(Path(path))

@@ -104,6 +104,7 @@ class PluginProblem:
         may_pass: it can mend itself, as a file that is not there yet; the service warns of it and serves the queue, so
             that its present workers are looked after.
         elsewhere: it is about a file that this machine has not even the directory of.
+        missing: a plugin or package that is not there, which is told once, though several blocks want it.
     """
 
     problem: str
@@ -112,6 +113,7 @@ class PluginProblem:
     severity: Severity = Severity.ERROR
     may_pass: bool = False
     elsewhere: bool = False
+    missing: str = ""
 
 
 PluginChecker = Callable[[str, str, PluginBlock], Sequence[str | PluginProblem]]

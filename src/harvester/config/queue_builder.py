@@ -90,15 +90,16 @@ class _Builder:
 
     def check_plugins(self, check: PluginChecker) -> None:
         """Ask about each plugin that is used; one implied by a wrong submitter would only repeat what that says."""
+        missing: set[str] = set()
         for role, block in self.blocks.items():
             if self._is_implied(role) and self.findings.has_errors():
                 continue
             for said in check(self.merged.name, role, block):
                 problem = said if isinstance(said, PluginProblem) else PluginProblem(said)
                 at, key = self._find_setting(role)((problem.key,)) if problem.key else self.merged.find(role)
-                if self.findings.tells_error(key):
-                    continue
-                self._report_problem(problem, at, key)
+                if problem.missing not in missing and not self.findings.tells_error(key):
+                    self._report_problem(problem, at, key)
+                missing |= {problem.missing} - {""}
 
     def _report_problem(self, said: PluginProblem, at: Location, key: str) -> None:
         if said.severity is Severity.INFO:

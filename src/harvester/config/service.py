@@ -179,7 +179,7 @@ def _report_nothing_found(looked_at: Sequence[Path], findings: Findings) -> None
         Location(sources.MAIN_FILE),
         "",
         f"found in none of {places}",
-        "set PANDA_HOME, or name the file with --config",
+        "set PANDA_HOME, or name the file with --config; `harvester init` writes one",
     )
 
 
@@ -313,15 +313,16 @@ def _lower(level: Level, other: Level | None) -> Level:
 
 
 def _with_places(settings: Settings, entries: Sections, environ: Mapping[str, str]) -> Settings:
-    """Fill in the paths that follow from the instance's name and the environment."""
+    """Fill in what follows from the instance's name, the environment, and from what is not written at all."""
     master, db = settings.master, settings.db
     if "workDir" not in entries.get("master", {}):
         place = str(sources.work_dir(environ, master.harvester_id))
         master = master.model_copy(update={"work_dir": place})
     if "database_filename" not in entries.get("db", {}):
         db = db.model_copy(update={"database_filename": str(Path(master.work_dir) / db.database_filename)})
+    logger = settings.logger if entries.get(_LOGGER) else settings.logger.model_copy(update={"log_level": "INFO"})
     files = settings.payload_interaction
     if files.task_work_base_dir:
         place = str(Path(master.work_dir) / files.task_work_base_dir)
         files = files.model_copy(update={"task_work_base_dir": place})
-    return settings.model_copy(update={"master": master, "db": db, "payload_interaction": files})
+    return settings.model_copy(update={"master": master, "db": db, "logger": logger, "payload_interaction": files})

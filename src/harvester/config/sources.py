@@ -3,12 +3,13 @@
 Core reference §1.1 and §1.7, without the remote sources.
 """
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harvester.config.findings import Findings, Location
 from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
-from harvester.config.places import is_file
+from harvester.config.places import is_directory, is_file
 from harvester.config.problems import doubled_key
 
 MAIN_FILE = "panda_harvester.cfg"
@@ -33,10 +34,19 @@ def search_path(name: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
     folders = [Path("/etc/panda"), Path("/usr/etc/panda")]
     if home := _home(environ):
         folders.append(home / "etc/panda")
-    if panda_home := environ.get("PANDA_HOME"):
-        folders += [Path(panda_home) / "etc/panda", Path(panda_home) / "usr/etc/panda"]
+    if panda_home := home_of_configuration(environ):
+        folders += [panda_home / "etc/panda", panda_home / "usr/etc/panda"]
     latest_first = dict.fromkeys(folder / name for folder in reversed(folders))
     return tuple(reversed(latest_first))
+
+
+def home_of_configuration(environ: Mapping[str, str]) -> Path | None:
+    """`PANDA_HOME`; without it the environment of Python or conda that runs this, if configuration is in it."""
+    if stated := environ.get("PANDA_HOME"):
+        return Path(stated)
+    own = Path(sys.prefix)
+    is_environment = sys.prefix != sys.base_prefix or is_directory(own / "conda-meta")
+    return own if is_environment and is_directory(own / "etc/panda") else None
 
 
 def _home(environ: Mapping[str, str]) -> Path | None:
@@ -51,8 +61,8 @@ def _home(environ: Mapping[str, str]) -> Path | None:
 
 def config_map(environ: Mapping[str, str]) -> Path | None:
     """The place of the config map, which overrides all ini files."""
-    panda_home = environ.get("PANDA_HOME")
-    return Path(panda_home) / "etc/configmap" / CONFIG_MAP if panda_home else None
+    panda_home = home_of_configuration(environ)
+    return panda_home / "etc/configmap" / CONFIG_MAP if panda_home else None
 
 
 def work_dir(environ: Mapping[str, str], harvester_id: str) -> Path:
@@ -78,8 +88,8 @@ def queue_places(
 ) -> tuple[Path, ...]:
     """Where the queue configuration is looked for, in this order; one place for an absolute path."""
     folders = [path.parent for path in reversed(config_paths or ())]
-    if panda_home := environ.get("PANDA_HOME"):
-        folders.append(Path(panda_home) / "etc/panda")
+    if panda_home := home_of_configuration(environ):
+        folders.append(panda_home / "etc/panda")
     return tuple(dict.fromkeys(folder / config_file for folder in (*folders, Path("/etc/panda"))))
 
 

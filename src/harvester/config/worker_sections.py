@@ -179,7 +179,7 @@ class Sweeper(Section):
     keep_cancelled: Hours = 72
     """How long cancelled workers are kept."""
     keep_missed: Hours = 24
-    """How long missed workers are kept."""
+    """How long missed workers are kept: those that the resource never accepted."""
     keep_pending: Annotated[Hours, Idle("none stays so: they end as missed, and `keepMissed` counts")] = 24
     """How long workers that were never submitted are kept."""
     disk_clean_up_interval: Hours | None = None

@@ -86,6 +86,11 @@ class Credentials:
             raise CredentialError(f"ca_cert {place} cannot be used: {error}; correct [pandacon] ca_cert") from None
 
 
+def token_file(text: str) -> str | None:
+    """The file that `auth_token` names; None if it is the token itself."""
+    return text.removeprefix(TOKEN_FILE) if text.startswith(TOKEN_FILE) else None
+
+
 class BearerToken:
     """The current token, read again when its file changes; the last good one serves while a file is being replaced."""
 

@@ -56,6 +56,8 @@ __all__ = [
 ]
 
 ENTRY_POINT_GROUP: Final = "harvester.plugins"
+_EARLIER: Final = "pandaharvester"
+_WRITE_ANEW: Final = "write it anew, which is one class: docs/plugins.md"
 
 AnyPlugin = Plugin[PluginSettings]
 
@@ -78,7 +80,15 @@ _CONTRACTS: Final[Mapping[Role, type[Plugin[PluginSettings]]]] = {
 
 
 class PluginError(HarvesterError):
-    """A plugin block that cannot be turned into a plugin."""
+    """A plugin block that cannot be turned into a plugin.
+
+    Attributes:
+        missing: the plugin or package that is not there; several blocks of a queue may want the same.
+    """
+
+    def __init__(self, message: str, missing: str = "") -> None:
+        super().__init__(message)
+        self.missing = missing
 
 
 class UnknownPluginError(PluginError):
@@ -142,7 +152,8 @@ def problems(role: str, block: PluginBlock) -> Sequence[PluginProblem]:
     try:
         return list(_settings(resolve(known, block), known, block).mistakes(known.value))
     except PluginError as error:
-        return [PluginProblem(str(error))]
+        problem, _, advice = str(error).rpartition("; ")
+        return [PluginProblem(problem, advice, missing=error.missing)]
     except ValidationError as error:
         return setting_problems(error, block)
     except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything; the other queues must not suffer)
@@ -194,10 +205,12 @@ def _by_short_name(role: Role, short: str) -> type[AnyPlugin]:
         module, _, name = entry.value.partition(":")
         return _checked(role, f"plugin '{short}'", _imported(module, name))
     if any(short == each.plugin and role in each.roles for each in UPSTREAM.values()):
-        raise NotBuiltYetError(f"plugin '{short}' is not built yet for {role}; there is {_listed(_short_names(role))}")
+        raise NotBuiltYetError(
+            f"plugin '{short}' is not built yet for {role}; there is {_listed(_short_names(role))}", short
+        )
     names = _short_names(role)
     advice = _nearest(short, names) or f"there is {_listed(names)}"
-    raise UnknownPluginError(f"plugin '{short}' is not known for {role}; {advice}")
+    raise UnknownPluginError(f"plugin '{short}' is not known for {role}; {advice}", short)
 
 
 @cache
@@ -222,12 +235,13 @@ def _by_class(role: Role, module: str, name: str) -> type[AnyPlugin]:
     if known := UPSTREAM.get((module, name)):
         if role not in known.roles:
             served = _listed(each.value for each in known.roles)
-            raise UnknownPluginError(f"{module} : {name} is made for {served}, not for {role}")
+            raise UnknownPluginError(f"{module} : {name} is made for {served}, not for {role}; name one that is")
         plugin = known.plugin_for(role)
         if plugin not in OURS.get(role, {}):
             raise NotBuiltYetError(
                 f"{module} : {name} is known, but its successor '{plugin}' is not built yet; "
-                f"for {role} there is {_listed(_short_names(role))}"
+                f"for {role} there is {_listed(_short_names(role))}",
+                plugin,
             )
         return _by_short_name(role, plugin)
     return _checked(role, f"{module} : {name}", _imported(module, name))
@@ -237,26 +251,32 @@ def _imported(module: str, name: str) -> object:
     try:
         found: object = getattr(import_module(module), name, None)
     except (Exception, SystemExit) as error:
-        if isinstance(error, ModuleNotFoundError) and error.name and f"{module}.".startswith(f"{error.name}."):
-            raise _unknown_class(module, name, f"there is no module {error.name}") from error
+        missing = error.name or "" if isinstance(error, ModuleNotFoundError) else ""
+        if missing and f"{module}.".startswith(f"{missing}."):
+            raise _unknown_class(module, name, f"there is no module {missing}", missing) from error
+        if f"{missing}.".startswith(f"{_EARLIER}."):
+            what = f"{module} : {name} is made for the earlier Harvester, whose package {_EARLIER} it imports"
+            raise UnusablePluginError(f"{what}; {_WRITE_ANEW}", _EARLIER) from error
         reason = f"{type(error).__name__}: {error}"
-        raise UnusablePluginError(f"{module} cannot be imported ({reason}); repair its package") from error
+        raise UnusablePluginError(f"{module} cannot be imported ({reason}); repair its package", module) from error
     if found is None:
         raise _unknown_class(module, name, f"{module} has no {name}")
     return found
 
 
-def _unknown_class(module: str, name: str, reason: str) -> UnknownPluginError:
+def _unknown_class(module: str, name: str, reason: str, missing: str = "") -> UnknownPluginError:
     known = [f"{each.module} : {each.name}" for each in UPSTREAM.values()]
-    advice = _nearest(f"{module} : {name}", known) or "check the spelling and that its package is installed"
-    return UnknownPluginError(f"{module} : {name} is not known: {reason}; {advice}")
+    of_earlier = f"{module}.".startswith(f"{_EARLIER}.")
+    otherwise = f"if it is your own, {_WRITE_ANEW}" if of_earlier else "check the spelling and install its package"
+    advice = _nearest(f"{module} : {name}", known) or otherwise
+    return UnknownPluginError(f"{module} : {name} is not known: {reason}; {advice}", "" if of_earlier else missing)
 
 
 def _checked(role: Role, what: str, found: object) -> type[AnyPlugin]:
     contract = _CONTRACTS.get(role, Plugin)
     if not (isinstance(found, type) and issubclass(found, contract)):
         raise UnusablePluginError(
-            f"{what} is not a plugin for {role}: it has to derive from harvester.plugins.api.{contract.__name__}"
+            f"{what} is not a plugin for {role}; it has to derive from harvester.plugins.api.{contract.__name__}"
         )
     return found
 

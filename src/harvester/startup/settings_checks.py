@@ -10,18 +10,27 @@ from typing import Final
 
 from harvester.clients import credential_files, panda_client
 from harvester.config.findings import Finding, Location, Severity, severity_of_missing
+from harvester.config.instance_sections import Db, Pandacon
+from harvester.config.places import is_there, nearest_there, why_unchangeable, why_unwritable
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.service import Loaded, Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.core.clock import utc_now
 from harvester.core.credentials import hours, reason_to_worry
+from harvester.panda.auth import token_file
 from harvester.panda.errors import CredentialError
 from harvester.plugins import registry
 from harvester.plugins.credentials import validity
 from harvester.plugins.credentials.validity import NoCredentialError, Validity
 from harvester.plugins.names import Role
 
-_DRIVERS: Final[Mapping[str, str]] = {"mariadb": "mysql.connector", "postgresql": "psycopg"}
+_DRIVERS: Final[Mapping[str, tuple[str, str]]] = {
+    "sqlite": ("sqlite3", "take a Python that was built with SQLite"),
+    "mariadb": ("mysql.connector", "pip install 'harvester[mariadb]'"),
+    "mariadb-mysqldb": ("MySQLdb", "pip install 'harvester[mysqlclient]', or remove useMySQLdb"),
+    "postgresql": ("psycopg", "pip install 'harvester[postgresql]'"),
+}
+"""The Python module for each kind of database, and how to get it."""
 KeyAt = Callable[[str, str], Location]
 """Where a key of a section stands."""
 _SOURCES: Final = ("inCertFile", "cert")
@@ -32,19 +41,48 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
     """What `harvester run` would end with; the server is not called."""
     if loaded.settings is None:
         return
-    if missing := missing_driver(loaded.settings.db.engine):
+    if missing := missing_driver(loaded.settings.db):
         yield _error(loaded.key_at, "db", "engine", *missing)
     yield from _place_findings(loaded.settings, loaded.key_at)
-    try:
-        panda_client(loaded.settings).close()
-    except CredentialError as error:
-        yield _excused(credential_finding(loaded.settings, loaded.key_at, error), loaded.settings)
+    yield from _credential_findings(loaded.settings, loaded.key_at)
     yield from _lifetime_findings(loaded.settings, loaded.key_at, utc_now())
     yield from _source_findings(loaded, utc_now())
     yield from _setup_findings(loaded, "credmanager", Role.CREDENTIAL_MANAGER, _own_managers(loaded.settings))
     yield from _unpaired_managers(loaded)
     syncers = syncer_setups(loaded.settings.file_syncer, (), loaded.settings.master.harvester_id)
     yield from _setup_findings(loaded, "file_syncer", Role.FILE_SYNCER, syncers)
+
+
+def _credential_findings(settings: Settings, key_at: KeyAt) -> Iterator[Finding]:
+    """Every file that is missing; if all are there, what is wrong with one of them."""
+    missing = list(_unreadable(settings.pandacon))
+    for key, path, why in missing:
+        yield _excused(_error(key_at, "pandacon", key, f"{path} {why}", "put it there, or correct the path"), settings)
+    if not missing:
+        try:
+            panda_client(settings).close()
+        except CredentialError as error:
+            yield _excused(credential_finding(settings, key_at, error), settings)
+
+
+def _unreadable(panda: Pandacon) -> Iterator[tuple[str, str, str]]:
+    """Key, path and reason of each file that has to be read to log in; a proxy is named by two keys and told once."""
+    told: set[str] = set()
+    for key, path in _files_to_log_in(panda):
+        if path and path not in told and not os.access(path, os.R_OK):
+            told.add(path)
+            yield key, path, "cannot be read by this account" if is_there(path) else "is not there"
+
+
+def _files_to_log_in(panda: Pandacon) -> Iterator[tuple[str, str | None]]:
+    yield "multihost_auth_config", panda.multihost_auth_config
+    if not panda.server_url.startswith("https:"):
+        return
+    yield "ca_cert", panda.ca_cert or None
+    if panda.auth_type == "x509":
+        yield from (("cert_file", panda.cert_file), ("key_file", panda.key_file))
+    elif panda.auth_token:
+        yield "auth_token", token_file(panda.auth_token.get_secret_value())
 
 
 def credential_finding(settings: Settings, key_at: KeyAt, error: CredentialError) -> Finding:
@@ -56,8 +94,9 @@ def credential_finding(settings: Settings, key_at: KeyAt, error: CredentialError
 
 def _excused(found: Finding, settings: Settings) -> Finding:
     """A credential that is made at start, or is probably there on another machine, is no mistake."""
-    file = getattr(settings.pandacon, found.key.partition(".")[2])
-    if not isinstance(file, str):
+    key = found.key.partition(".")[2]
+    file = next((path for name, path in _files_to_log_in(settings.pandacon) if name == key), None)
+    if file is None:
         return found
     if file in _made_files(settings):
         return replace(found, severity=Severity.INFO, advice="[credmanager] makes it when the service starts")
@@ -113,7 +152,19 @@ def places_written(settings: Settings) -> dict[tuple[str, str], Path]:
     places = {("master", "workDir"): Path(settings.master.work_dir)}
     if settings.db.engine == "sqlite":
         places["db", "database_filename"] = Path(settings.db.database_filename).absolute().parent
+    if settings.logger.logdir:
+        places["logger", "logdir"] = Path(settings.logger.logdir)
     return places
+
+
+def unwritable(settings: Settings) -> Iterator[tuple[str, str, Path, str]]:
+    """Section, key, place and reason of what the service could not write; directories that are missing are made."""
+    for (section, key), place in places_written(settings).items():
+        if why := why_unwritable(place):
+            yield section, key, place, why
+    file = Path(settings.db.database_filename)
+    if settings.db.engine == "sqlite" and (why := why_unchangeable(file)):
+        yield "db", "database_filename", file, why
 
 
 def place_error(key_at: KeyAt, section: str, key: str, place: Path, why: str) -> Finding:
@@ -124,12 +175,12 @@ def place_error(key_at: KeyAt, section: str, key: str, place: Path, why: str) ->
 def _place_findings(settings: Settings, key_at: KeyAt) -> Iterator[Finding]:
     """Directories that this account cannot make or write; the service may have another account and machine."""
     for (section, key), place in places_written(settings).items():
-        there = next(each for each in (place, *place.absolute().parents) if os.access(each, os.F_OK))
+        there = nearest_there(place)
         if not there.is_dir():
             yield place_error(key_at, section, key, place, f"cannot be made: {there} is no directory")
         elif os.access(there, os.W_OK | os.X_OK):
             continue
-        elif there == place:
+        elif there == place.absolute():
             found = place_error(key_at, section, key, place, "cannot be written by this account")
             yield replace(found, severity=Severity.WARNING)
         else:
@@ -174,12 +225,13 @@ def _setup_findings(loaded: Loaded, section: str, role: Role, setups: Iterable[S
             yield Finding(severity, *place, words, each.advice, elsewhere=each.elsewhere)
 
 
-def missing_driver(engine: str) -> tuple[str, str] | None:
-    """Problem and advice if the Python module for a database cannot be imported."""
+def missing_driver(db: Db) -> tuple[str, str] | None:
+    """Problem and advice if the Python module for the database cannot be imported."""
+    module, advice = _DRIVERS[db.kind]
     try:
-        import_module(_DRIVERS.get(engine, "sqlite3"))
-    except ImportError:
-        return f"{engine} needs a Python module that is not installed", f"pip install 'harvester[{engine}]'"
+        import_module(module)
+    except ImportError as error:
+        return f"{db.engine} needs the Python module {module}, which cannot be imported ({error})", advice
     return None
 
 

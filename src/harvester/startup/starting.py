@@ -7,11 +7,9 @@ from typing import Final, TypeVar
 
 import stamina
 import structlog
-from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.config.findings import Severity
-from harvester.config.places import why_unwritable
 from harvester.config.service import Settings
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
@@ -21,9 +19,10 @@ from harvester.service import Harvester, database_url, open_database
 from harvester.startup.loading import Configuration
 from harvester.startup.orders import Order
 from harvester.startup.processes import list_processes
-from harvester.startup.settings_checks import credential_finding, missing_driver, place_error, places_written
+from harvester.startup.settings_checks import credential_finding, missing_driver, place_error, unwritable
 from harvester.startup.states import State, Tell
-from harvester.store.engine import Database, StoreUnavailableError
+from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError
+from harvester.store.migrate import TablesError
 
 T = TypeVar("T")
 Wait = Callable[[float], Order | None]
@@ -54,21 +53,20 @@ def prepare(configuration: Configuration, output: Path | None = None) -> None:
     Raises:
         StartError: as for `require_places`.
     """
+    require_places(configuration)
     set_up_logs(configuration.settings, output)
     stamina.instrumentation.set_on_retry_hooks([])  # what is retried and why is logged by those who ask
-    require_places(configuration)
 
 
 def require_places(configuration: Configuration) -> None:
     """Make sure of what a start needs on this host; neither the database nor a server is asked.
 
     Raises:
-        StartError: a directory cannot be written, or a Python module is missing.
+        StartError: something cannot be written, or a Python module is missing.
     """
-    for (section, key), place in places_written(configuration.settings).items():
-        if why := why_unwritable(place):
-            raise StartError(place_error(configuration.key_at, section, key, place, why).as_line())
-    if missing := missing_driver(configuration.settings.db.engine):
+    for section, key, place, why in unwritable(configuration.settings):
+        raise StartError(place_error(configuration.key_at, section, key, place, why).as_line())
+    if missing := missing_driver(configuration.settings.db):
         raise StartError("; ".join(missing))
 
 
@@ -107,11 +105,8 @@ def start(configuration: Configuration, wait: Wait, tell: Tell) -> Harvester:
         _patiently(harvester.start, wait, tell)
     except CredentialError as error:
         raise StartError(credential_finding(settings, configuration.key_at, error).as_line()) from error
-    except CommandError as error:
-        raise StartError(
-            f"the tables of the database cannot be brought up to date: {error}; if a newer version has changed them, "
-            "take that one, or restore the backup from before it"
-        ) from error
+    except (StoreRefusedError, TablesError) as error:
+        raise StartError(str(error)) from error
     except SQLAlchemyError as error:
         raise StartError(
             f"the database cannot be used: {getattr(error, 'orig', None) or error}; correct [db]"
@@ -140,6 +135,8 @@ def _patiently(attempt: Callable[[], T], wait: Wait, tell: Tell) -> T:
     while True:
         try:
             return attempt()
+        except StoreRefusedError:
+            raise  # waiting mends no password
         except StoreUnavailableError as error:
             log.warning("not started yet", reason=str(error), retry_seconds=_RETRY_SECONDS)
             tell(State.WAITING)

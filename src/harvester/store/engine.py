@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from harvester.core.errors import HarvesterError
+from harvester.store.refusals import advice_on, codes_of
 
 T = TypeVar("T")
 
@@ -36,16 +37,21 @@ _LOST_BEFORE: Final = "MySQL Connection not available"
 _SQL_MODE: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 """Of every MariaDB session, whatever the server's own; set while connecting, before the dialect looks at it."""
 _CONNECT: Final[Mapping[str, Mapping[str, object]]] = {
-    "mysqldb": {"sql_mode": _SQL_MODE},
+    "mysqldb": {"sql_mode": _SQL_MODE, "charset": "utf8mb4", "connect_timeout": 10},
     "mysqlconnector": {"sql_mode": _SQL_MODE, "use_pure": True},
 }
-"""The connector's C extension raises no errors of the DB API when a commit finds the server gone."""
+"""The C extension of mysql-connector raises no errors of the DB API when a commit finds the server gone; mysqlclient,
+which is written in C too, does. Its own character set is that of the machine, and it would wait for ever to connect."""
 _TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
 """Read-only."""
 
 
 class StoreUnavailableError(HarvesterError):
     """The database cannot be used now: away, restarting, locked, or its disk is full. Trying again later helps."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """The database does not let this account in, or lacks what it asks for, until somebody does something about it."""
 
 
 class StoreContendedError(StoreUnavailableError):
@@ -87,9 +93,25 @@ class Database:
 
         Raises:
             StoreUnavailableError: the database is away.
+            StoreRefusedError: it does not let this account in.
         """
         with self._naming_trouble(), self.engine.connect() as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A transaction that only reads, and sees everything as it was at one moment, however long it takes.
+
+        Raises:
+            StoreUnavailableError: the database is away.
+            StoreRefusedError: it does not let this account in.
+        """
+        with self._naming_trouble(), self.engine.connect() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+                yield connection
+            else:
+                yield connection.execution_options(isolation_level="REPEATABLE READ")
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -97,6 +119,7 @@ class Database:
 
         Raises:
             StoreUnavailableError: the database is away, or chose this transaction as a deadlock's victim.
+            StoreRefusedError: it does not let this account in.
         """
         with self._naming_trouble(), self.writer, self.engine.connect() as connection:
             if self.dialect == "sqlite":
@@ -136,6 +159,8 @@ class Database:
         try:
             yield
         except DBAPIError as error:
+            if advice := advice_on(error, self.dialect):
+                raise StoreRefusedError(f"{self._text(str(error.orig))}; {advice}") from error
             if not _is_transient(error, self.dialect):
                 raise
             trouble = StoreContendedError if _is_deadlock(error) else StoreUnavailableError
@@ -155,19 +180,13 @@ def _is_transient(error: DBAPIError, dialect: str) -> bool:
     if dialect == "sqlite":
         return isinstance(error, OperationalError) and any(word in str(error.orig) for word in _TRANSIENT_SQLITE)
     if dialect == "postgresql":
-        return isinstance(error, OperationalError) or not _TRANSIENT_POSTGRESQL.isdisjoint(_codes(error))
+        return isinstance(error, OperationalError) or not _TRANSIENT_POSTGRESQL.isdisjoint(codes_of(error))
     # MariaDB's drivers raise different classes for one error: the number tells
-    return not _TRANSIENT_MARIADB.isdisjoint(_codes(error))
+    return not _TRANSIENT_MARIADB.isdisjoint(codes_of(error))
 
 
 def _is_deadlock(error: DBAPIError) -> bool:
-    return not _DEADLOCKS.isdisjoint(_codes(error))
-
-
-def _codes(error: DBAPIError) -> list[object]:
-    """The numbers of an error, wherever the drivers keep them; mysqlclient has it first among the arguments."""
-    codes = [getattr(error.orig, name, None) for name in ("errno", "sqlstate")]
-    return [*codes, *(error.orig.args[:1] if error.orig else ())]
+    return not _DEADLOCKS.isdisjoint(codes_of(error))
 
 
 def _make_engine(url: URL, connections: int) -> Engine:

@@ -2,7 +2,7 @@
 # A MariaDB server with one account that may do everything: harvester, password harvester.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
-install() { packages mariadb-server mariadb-client; }
+install() { packages mariadb-server mariadb-client gcc pkg-config python3-dev libmariadb-dev; }  # the last four build mysqlclient
 
 sql() { mariadb --no-defaults --user=root --socket="$DIR/socket" "$@"; }
 

@@ -13,7 +13,7 @@ start() {
   open_to "$user"
   is_root && chown "$user" "$DIR"
   if [ ! -s "$DIR/data/PG_VERSION" ]; then
-    as "$user" initdb --pgdata="$DIR/data" --username=postgres --auth=trust --no-sync --encoding=UTF8 --locale=C \
+    as "$user" initdb --pgdata="$DIR/data" --username=postgres --auth-local=trust --auth-host=scram-sha-256 --no-sync --encoding=UTF8 --locale=C \
       >"$DIR/install.out" 2>&1 || { tail -n 20 "$DIR/install.out" >&2; return 1; }
   fi
   rm -f "$DIR/data/postmaster.pid"

@@ -24,7 +24,7 @@ QUEUE = """{
     "submitter": {"plugin": "local", "command": ["/bin/true"]},
     "monitor": {"plugin": "local"}, "sweeper": {"plugin": "local"},
     "workerMaker": {"plugin": "simple"}, "preparator": {"plugin": "dummy"}, "stager": {"plugin": "dummy"},
-    "messenger": {"plugin": "shared_file", "accessPoint": "/w/${workerID}"}
+    "messenger": {"plugin": "shared_file", "accessPoint": "/tmp/w/${workerID}"}
 }"""
 
 

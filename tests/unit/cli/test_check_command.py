@@ -45,7 +45,7 @@ def test_programs_get_all_findings_as_json(call: CommandLine):
     assert result.exit_code == 1
     assert findings[0].keys() == {"severity", "file", "line", "key", "problem", "advice", "elsewhere"}
     assert findings[0]["severity"] == "error"
-    assert "did you mean local?" in findings[0]["problem"]
+    assert findings[0]["advice"] == "did you mean local?"
 
 
 def test_a_wrong_setting_of_a_plugin_is_found_in_its_line(call: CommandLine):
@@ -98,7 +98,7 @@ def test_logs_that_nobody_could_read_are_told_of(call: CommandLine):
 
 
 def test_what_the_plugin_refuses_as_well_is_told_once(call: CommandLine):
-    call.queues.write_text('{"Q": ' + QUEUE.replace('"/w/${workerID}"', "3") + "}")
+    call.queues.write_text('{"Q": ' + QUEUE.replace('"/tmp/w/${workerID}"', "3") + "}")
     assert [each["key"] for each in json.loads(call("check", "--json").stdout)] == ["Q.messenger.accessPoint"]
 
 
@@ -191,6 +191,65 @@ def test_a_plugin_that_is_not_built_is_told_with_the_first_round(call: CommandLi
     said = call("check").stdout
     assert "not built yet" in said
     assert "Q.monitor: the queue has no such plugin" in said
+
+
+@pytest.mark.parametrize(
+    ("submitter", "monitor", "sweeper", "says"),
+    [
+        *(
+            (*(f'"plugin": "{name}"',) * 3, says)
+            for name, says in (("pbs", "not built yet"), ("no_such_plugin", "is not known for submitter"))
+        ),
+        (
+            '"module": "pandaharvester.harvestersubmitter.pbs_submitter", "name": "PBSSubmitter"',
+            '"module": "pandaharvester.harvestermonitor.pbs_monitor", "name": "PBSMonitor"',
+            '"module": "pandaharvester.harvestersweeper.pbs_sweeper", "name": "PBSSweeper"',
+            "its successor 'pbs' is not built yet",
+        ),
+        (
+            '"module": "no_such_package.submit", "name": "S"',
+            '"module": "no_such_package.monitor", "name": "M"',
+            '"module": "no_such_package.sweep", "name": "W"',
+            "install its package",
+        ),
+    ],
+)
+def test_a_plugin_that_is_not_there_is_told_once(
+    call: CommandLine, submitter: str, monitor: str, sweeper: str, says: str
+):
+    blocks = f'"submitter": {{{submitter}}}, "monitor": {{{monitor}}}, "sweeper": {{{sweeper}}}'
+    call.queues.write_text(f'{{"Q": {{"mapType": "NoJob", "maxWorkers": 1, {blocks}}}}}')
+    (found,) = [each for each in findings_of(call) if each["severity"] == "error"]
+    assert found["key"] == "Q.submitter"
+    assert says in f"{found['problem']}; {found['advice']}"
+
+
+def test_a_plugin_for_the_earlier_harvester_has_to_be_written_anew(call: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    (call.place / "mine_for_earlier.py").write_text("from pandaharvester.harvestercore.plugin_base import PluginBase")
+    monkeypatch.syspath_prepend(call.place)
+    block = '"submitter": {"module": "mine_for_earlier", "name": "Mine"}'
+    call.queues.write_text(f'{{"Q": {{"mapType": "NoJob", "maxWorkers": 1, {block}}}}}')
+    (found,) = [each for each in findings_of(call) if each["severity"] == "error"]
+    assert "is made for the earlier Harvester, whose package pandaharvester it imports" in found["problem"]
+    assert found["advice"] == "write it anew, which is one class: docs/plugins.md"
+
+
+@pytest.mark.parametrize(
+    ("block", "key"), [("messenger", "accessPoint"), ("stager", "destination"), ("preparator", "destination")]
+)
+def test_a_directory_that_cannot_be_made_is_told(call: CommandLine, block: str, key: str):
+    (call.place / "file").touch()
+    queue = json.loads(QUEUE)
+    plugin = "shared_file" if block == "messenger" else "copy"
+    queue[block] = {
+        "plugin": plugin,
+        key: f"{call.place}/file/x/${{workerID}}" if block == "messenger" else f"{call.place}/file/x",
+    }
+    call.queues.write_text(json.dumps({"Q": queue}, indent=1))
+    (found,) = findings_of(call)
+    assert (found["severity"], found["key"]) == ("error", f"Q.{block}.{key}")
+    assert f"{call.place}/file is no directory" in found["problem"]
+    assert [each.severity for each in load([call.config], None).findings] == ["warning"]
 
 
 def test_a_wrong_limit_is_not_taken_for_a_missing_one(call: CommandLine):
@@ -315,6 +374,14 @@ class TestThatCannotWork:
         (found,) = findings_of(call)
         assert (found["severity"], found["key"]) == ("warning", "credmanager.moduleName")
         assert "robot can be used until" in found["problem"]
+
+    def test_every_file_that_is_missing_is_named(self, call: CommandLine):
+        keys = ("ca_cert", "cert_file", "key_file")
+        lines = "\n".join(f"{key} = {call.place}/no-{key}" for key in keys)
+        call.config.write_text(call.config.read_text().replace("http:", "https:") + lines)
+        found = [each for each in findings_of(call) if each["severity"] == "error"]
+        assert [each["key"] for each in found] == [f"pandacon.{key}" for key in keys]
+        assert {each["advice"] for each in found} == {"put it there, or correct the path"}
 
     def test_a_missing_driver(self, call: CommandLine, monkeypatch: pytest.MonkeyPatch):
         monkeypatch.setitem(sys.modules, "psycopg", None)

@@ -53,8 +53,8 @@ class TestThatCannotStart:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         result = call("run")
         assert result.exit_code == 1
-        assert "cannot be brought up to date: Can't locate revision identified by '9999'" in result.stderr
-        assert "restore the backup from before it" in result.stderr
+        assert "are at 9999, which is newer than" in result.stderr
+        assert "restore the backup from before the upgrade" in result.stderr
 
 
 @pytest.mark.parametrize(

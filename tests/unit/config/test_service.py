@@ -1,12 +1,13 @@
 """From files to settings."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from harvester.config.findings import Severity
 from harvester.config.service import Settings, load_settings
-from harvester.config.sources import queue_file, search_path
+from harvester.config.sources import MAIN_FILE, queue_file, queue_places, search_path
 
 MINIMAL = "[master]\nharvester_id = unit\n[pandacon]\nserver_api_url_ssl = http://127.0.0.1:1/api/v1\n"
 
@@ -288,6 +289,28 @@ def test_logs_follow_panda_common(tmp_path: Path) -> None:
     write(tmp_path / "panda_common.cfg", common)
     logger = load(tmp_path, MINIMAL, {"LOGS": "/l"}).logger
     assert (logger.logdir, logger.log_level, logger.rotating_policy) == ("/l", "INFO", "size")
+
+
+@pytest.mark.parametrize(
+    ("common", "level"), [("", "INFO"), ("[logger]\nlogdir = /l", "DEBUG"), ("[logger]\nlog_level = error", "ERROR")]
+)
+def test_who_says_nothing_about_logs_is_told_what_a_person_reads(tmp_path: Path, common: str, level: str) -> None:
+    if common:
+        write(tmp_path / "panda_common.cfg", common)
+    assert load(tmp_path, MINIMAL, {}).logger.log_level == level
+
+
+@pytest.mark.parametrize("stated", [None, "/stated"])
+def test_the_environment_of_python_stands_in_for_panda_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: str | None
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    environ = {"HOME": "/h"} | ({"PANDA_HOME": stated} if stated else {})
+    own = tmp_path / "etc/panda/panda_harvester.cfg"
+    assert own not in search_path(MAIN_FILE, environ)
+    own.parent.mkdir(parents=True)
+    assert (own in search_path(MAIN_FILE, environ)) is (stated is None)
+    assert (own.with_name("q.json") in queue_places("q.json", environ)) is (stated is None)
 
 
 @pytest.mark.shows("pandacon.server_api_url_ssl", "pandacon.pandaURLSSL", "pandacon.server_api_url")

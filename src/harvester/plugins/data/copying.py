@@ -5,13 +5,14 @@ and on disk, so that whatever stands there after a crash is either right or of s
 place, an output never is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
 from pydantic import AliasChoices, Field
 
+from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.files import File
 from harvester.plugins.api import (
     Done,
@@ -27,7 +28,7 @@ from harvester.plugins.api import (
 from harvester.plugins.data.atomic_copy import BusyError, WrongContentError, copy_verified, summarise
 from harvester.plugins.data.checksums import Content
 from harvester.plugins.tools.names import is_plain_name
-from harvester.plugins.tools.path_settings import AbsolutePath
+from harvester.plugins.tools.path_settings import AbsolutePath, unwritable_directory
 
 _DEFAULT_SCOPE = "panda"
 
@@ -46,6 +47,10 @@ class CopySettings(PluginSettings):
     )
     source: AbsolutePath | None = Field(default=None, validation_alias=AliasChoices("source", "srcBasePath"))
     max_attempts: int = Field(default=3, ge=1, alias="maxAttempts")
+
+    def mistakes(self, _role: str) -> Iterator[PluginProblem]:
+        """A place that nothing can be copied to."""
+        yield from unwritable_directory(self.destination, "destination")
 
 
 class CopyStagerSettings(CopySettings):

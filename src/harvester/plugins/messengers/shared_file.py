@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path, PurePath
@@ -16,6 +16,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, EventFeed, Failed, Later, Messenger, News, PluginContext
 from harvester.plugins.messengers.access_point_files import HopelessError, NotYetError
@@ -28,7 +29,7 @@ from harvester.plugins.messengers.left_overs import SearchRules
 from harvester.plugins.messengers.looking import LookRules
 from harvester.plugins.messengers.post_processing import FinishRules, finish
 from harvester.plugins.messengers.task_directories import TaskDirectories
-from harvester.plugins.tools.path_settings import AbsolutePath
+from harvester.plugins.tools.path_settings import AbsolutePath, unwritable_directory
 
 _OF_ONE_WORKER: Final = re.compile(r"\$\{(workerID|_workerID_[0-9.]+)\}")
 """Placeholders that give each worker a directory of its own."""
@@ -93,6 +94,10 @@ class SharedFileSettings(FileNameSettings):
     max_checksum_size: int = Field(default=50_000_000_000, ge=0, alias="maxChecksumSize")
     max_log_size: int = Field(default=500_000_000, ge=0, alias="maxLogSize")
     settle_seconds: float = Field(default=60, ge=0, alias="settleTime")
+
+    def mistakes(self, _role: str) -> Iterator[PluginProblem]:
+        """A place in which no access point can be made."""
+        yield from unwritable_directory(Path(self.access_point), "accessPoint")
 
     @property
     def has_own_directories(self) -> bool:

@@ -1,0 +1,189 @@
+"""What `harvester db status|upgrade|dump|backup` do."""
+
+import json
+import pwd
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import typer
+from pydantic_core import to_jsonable_python
+from sqlalchemy import Connection, inspect
+
+from harvester.cli.database import NothingToReadError, opened, reading
+from harvester.cli.shown import moment, number_of, print_fields, print_json, print_table
+from harvester.config.findings import is_secret
+from harvester.config.places import is_file
+from harvester.core.clock import utc_now
+from harvester.core.errors import HarvesterError
+from harvester.core.masking import masked
+from harvester.service import database_url, open_database
+from harvester.startup.loading import settings_of
+from harvester.startup.processes import Process, list_processes
+from harvester.store import backup, census, migrate, rows
+from harvester.store.schema import metadata, owners
+
+Config = Sequence[Path] | None
+
+_HIDDEN = "(hidden)"
+_THOUSAND = 1000
+
+
+class InstanceRunsError(HarvesterError):
+    """Processes of the instance work with the database."""
+
+
+# ---- status ----------------------------------------------------------------------------------------------------------
+
+
+def show_status(config: Config, *, as_json: bool) -> None:
+    """What the database is and holds."""
+    settings = settings_of(config)
+    with opened(config) as db, db.read() as connection:
+        found = census.take(connection)
+        processes = live_processes(connection)
+    where = database_url(settings).render_as_string(hide_password=True)
+    facts = {
+        "engine": settings.db.engine,
+        "server": found.server,
+        "database": where,
+        "owner": found.account or _owner_of(Path(settings.db.database_filename)),
+        "tables": found.tables,
+        "newest": migrate.newest(),
+        "size": found.size,
+    }
+    if as_json:
+        print_json({**facts, "rows": found.rows, "processes": processes})
+        return
+    who = [f"{each.pid} on {each.host} since {moment(each.since)}" for each in processes]
+    told = {"tables": _standing(found.tables), "newest": None, "size": _size(found.size), "processes": who or "none"}
+    print_fields({**facts, **told})
+    print_table(("table", "rows"), sorted(found.rows.items()), empty="no tables yet")
+
+
+def _standing(version: str | None) -> str:
+    to_come = migrate.steps_from(version)
+    if not to_come:
+        return f"{version}, the newest"
+    return f"{version or 'none yet'}; `harvester db upgrade` brings them to {migrate.newest()}"
+
+
+def _owner_of(path: Path) -> str:
+    found = path.stat()
+    try:
+        name = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        name = str(found.st_uid)
+    return f"{name}, mode {found.st_mode & 0o777:04o}"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < _THOUSAND:
+            return f"{size:.3g} {unit}"
+        size /= _THOUSAND
+    return f"{size:.3g} GB"
+
+
+def live_processes(connection: Connection) -> list[Process]:
+    """Those of the instance that live, as far as the tables can tell, whatever version they are at."""
+    if not inspect(connection).has_table(owners.name):
+        return []
+    return [each for each in list_processes(connection, utc_now()) if each.alive]
+
+
+def require_no_process(connection: Connection) -> None:
+    """Do nothing if nobody works with the database.
+
+    Raises:
+        InstanceRunsError: somebody does.
+    """
+    if living := live_processes(connection):
+        who = ", ".join(f"process {each.pid} on {each.host}" for each in living)
+        raise InstanceRunsError(
+            f"the service runs: {who}; stop it first. One that was killed counts as gone within a minute"
+        )
+
+
+# ---- upgrade ---------------------------------------------------------------------------------------------------------
+
+
+def upgrade(config: Config, *, dry_run: bool) -> None:
+    """Bring the tables up to date, and say with which steps."""
+    steps = _steps_to_come(config)
+    if not steps:
+        typer.echo(f"the tables are at {migrate.newest()}, the newest version; there is nothing to do")
+        return
+    for version, words in steps.items():
+        typer.echo(f"{version}  {words}")
+    if dry_run:
+        typer.echo(f"{number_of(len(steps), 'step')} to do; nothing was changed")
+        return
+    with opened(config, may_be_new=True):
+        open_database(settings_of(config)).close()
+    typer.echo(f"the tables are at {migrate.newest()} now")
+
+
+def _steps_to_come(config: Config) -> Mapping[str, str]:
+    settings = settings_of(config).db
+    if settings.engine == "sqlite" and not is_file(settings.database_filename):
+        return migrate.steps_from(None)
+    with opened(config) as db, db.read() as connection:
+        migrate.require_ours(connection)
+        steps = migrate.steps_from(migrate.current(connection))
+        if steps:
+            require_no_process(connection)
+        return steps
+
+
+# ---- dump ------------------------------------------------------------------------------------------------------------
+
+
+def dump(config: Config, names: Sequence[str] | None) -> None:
+    """All rows of the tables, or of some, as lines of JSON.
+
+    Raises:
+        NothingToReadError: there is no such table.
+    """
+    for name in names or ():
+        if name not in metadata.tables:
+            raise NothingToReadError(f"there is no table {name}; there are {', '.join(sorted(metadata.tables))}")
+    with reading(config) as connection:
+        for name in names or sorted(metadata.tables):
+            for page in rows.pages_of(connection, metadata.tables[name]):
+                for row in page:
+                    typer.echo(json.dumps({"table": name, **_shown(dict(row._mapping))}))  # noqa: SLF001 (public name)
+
+
+def _shown(row: Mapping[str, object]) -> dict[str, object]:
+    """Documents are kept under names that may speak of a secret."""
+    plain = to_jsonable_python(row)
+    secret = any(isinstance(value, str) and is_secret(value) for key, value in plain.items() if key.endswith("_key"))
+    return {key: _HIDDEN if secret and key == "data" else without_secrets(value, key) for key, value in plain.items()}
+
+
+def without_secrets(value: object, key: str = "") -> object:
+    """The value as others may see it."""
+    if value is not None and is_secret(key):
+        return _HIDDEN
+    if isinstance(value, dict):
+        return {name: without_secrets(each, str(name)) for name, each in value.items()}
+    if isinstance(value, list):
+        return [without_secrets(each, key) for each in value]
+    return masked(value) if isinstance(value, str) else value
+
+
+# ---- backup ----------------------------------------------------------------------------------------------------------
+
+
+def back_up(config: Config, folder: Path | None, *, keep: int) -> None:
+    """Make a backup."""
+    master = settings_of(config).master
+    with opened(config) as db:
+        with db.read() as connection:
+            migrate.require_ours(connection)
+            if migrate.current(connection) is None:
+                raise NothingToReadError("the database has no tables of Harvester yet, so there is nothing to keep")
+        place = folder or Path(master.work_dir) / "backups"
+        made = backup.back_up(db, place, master.harvester_id, utc_now(), keep=keep)
+    typer.echo(str(made.path))
+    typer.echo(f"{_size(made.size)}, {number_of(len(made.removed), 'older backup')} removed", err=True)
