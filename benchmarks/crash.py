@@ -19,6 +19,7 @@ from crashing.judgement import Verdict, judge
 from crashing.points import POINTS
 from crashing.processes import TELLS_WHERE, prepare
 from crashing.run import Plan, prepared
+from crashing.takeover import LONGEST, delays
 from crashing.torment import Torment
 from figures import options, tell
 from scripts import start
@@ -56,6 +57,7 @@ def main() -> int:
     with prepared(plan) as run:
         try:
             record = run.go()
+            taken_over = sorted(delays(run.torment.starter.log, run.torment.died))
         finally:
             if given.keep_log:
                 shutil.copyfile(run.torment.starter.log, given.keep_log)
@@ -69,12 +71,17 @@ def main() -> int:
         "workers": len(record.batch_jobs),
         **{kind: len(faults) for kind, faults in verdict.faults.items()},
         "missed": len(run.torment.missed),
+        "late_take_overs": sum(each > LONGEST for each in taken_over),
+        "take_overs": len(taken_over),
+        "slowest_take_over_seconds": round(max(taken_over, default=0.0), 1),
+        "database_kills": len(run.torment.outages),
         "unanswered": len(verdict.unanswered),
         "unanswered_ranges": len(verdict.unanswered_ranges),
         "seconds": round(time.monotonic() - began, 1),
     }
     tell(figures, as_json=given.json)
-    return int(any([*verdict.faults.values(), run.torment.surprises, run.torment.missed]))
+    wrong = [*verdict.faults.values(), run.torment.surprises, run.torment.missed, figures["late_take_overs"]]
+    return int(any(wrong))
 
 
 def _some_points(seed: int, kills: int) -> Sequence[str]:

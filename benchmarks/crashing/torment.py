@@ -32,6 +32,7 @@ class Torment:
         points: at which a process is to die, each at least once.
         kills: how many SIGKILLs there are to be.
         deaths: when a process was killed, in seconds since 1970.
+        died: by process id, when it did, likewise.
         outages: when the database was killed, likewise.
         causes: how often which point, chance or order was the cause.
         surprises: processes that ended by themselves, or not as they were told.
@@ -45,6 +46,7 @@ class Torment:
     processes: int
     chance: random.Random
     deaths: list[float] = field(default_factory=list)
+    died: dict[int, float] = field(default_factory=dict)
     outages: list[float] = field(default_factory=list)
     causes: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
@@ -142,7 +144,7 @@ class Torment:
     def _died_at_its_point(self, ended: Running) -> bool:
         if not ended.trap or ended.exit_code != -signal.SIGKILL:
             return False
-        self._note(ended.trap)
+        self._note(ended.trap, ended)
         return True
 
     def _be_surprised(self, what: str) -> None:
@@ -171,7 +173,7 @@ class Torment:
     def _kill(self, victim: Running) -> None:
         victim.kill()
         self._take_back(victim)
-        self._note(_RANDOM)
+        self._note(_RANDOM, victim)
 
     def _take_back(self, victim: Running) -> None:
         if victim.trap:
@@ -183,6 +185,8 @@ class Torment:
         database.kill()
         database.start()
 
-    def _note(self, cause: str) -> None:
+    def _note(self, cause: str, victim: Running) -> None:
         self.causes[cause] += 1
         self.deaths.append(time.time())
+        if victim.process.pid is not None:
+            self.died[victim.process.pid] = self.deaths[-1]

@@ -4,14 +4,17 @@ import os
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
 from harvester.plugins.local.processes import birth_of
 from system_harness.judges import judge, local_batch_jobs
 from system_harness.queues import MAX_WORKERS, QUEUE, local_push, some_jobs
+from system_harness.server import free_port
 from system_harness.site import COMMAND, STOPS_WITHIN, Site
 
 pytestmark = pytest.mark.system
@@ -189,3 +192,68 @@ def test_the_service_manager_hears_that_it_is_ready(site: Site, tmp_path: Path):
         assert b"WATCHDOG=1" in manager.recv(4096)
         assert site.terminate() == 0
         assert b"STOPPING=1" in manager.recv(4096)
+
+
+class TestTheBuiltInDoor:
+    @staticmethod
+    def open_door(site: Site, port: int) -> None:
+        site.configure({}, {"frontend": {"enable": True, "portNumber": port, "authEnable": False}})
+
+    @staticmethod
+    def answers(port: int) -> bool:
+        call = {"methodName": "test", "workerID": 123, "data": "none"}
+        try:
+            answer = httpx2.post(f"http://127.0.0.1:{port}/entry", json=call, timeout=60)
+        except httpx2.TransportError:
+            return False
+        return "workerID=123 not found in DB" in answer.text
+
+    @pytest.mark.parametrize("processes", ["1", "2"])
+    def test_is_shared_by_all_processes_and_nobody_is_refused_while_they_reload(self, site: Site, processes: str):
+        port = free_port()
+        self.open_door(site, port)
+        site.start("--processes", processes)
+        until_started(site, int(processes))
+        site.until(lambda: self.answers(port), "an answer")
+        answered = []
+
+        def is_reloaded(times: int) -> bool:
+            answered.append(self.answers(port))
+            return site.log.count(" started instance=") >= times * int(processes)
+
+        for times in (2, 3):
+            site.reload()
+            site.until(partial(is_reloaded, times), "a reload")
+        assert all(answered)
+        assert site.terminate() == 0
+        assert not self.answers(port)
+
+    def test_moves_to_another_port_on_reload(self, site: Site):
+        old, new = free_port(), free_port()
+        self.open_door(site, old)
+        site.start()
+        site.until(lambda: self.answers(old), "an answer")
+        self.open_door(site, new)
+        site.reload()
+        site.until(lambda: self.answers(new), "an answer")
+        assert not self.answers(old)
+        assert site.terminate() == 0
+
+    def test_stays_where_it_is_as_long_as_several_processes_share_it(self, site: Site):
+        old = free_port()
+        self.open_door(site, old)
+        site.start("--processes", "2")
+        until_started(site, 2)
+        self.open_door(site, free_port())
+        site.reload()
+        site.until_logged("not reloaded", "another port")
+        assert self.answers(old)
+        assert site.terminate() == 0
+
+    def test_a_port_that_somebody_has_is_told(self, site: Site):
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            self.open_door(site, port)
+            failed = run(site)
+        assert failed.returncode == 1
+        assert f"portNumber: 127.0.0.1, port {port} cannot be had: Address already in use" in failed.stderr

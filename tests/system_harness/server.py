@@ -16,7 +16,7 @@ class Server:
 
     def __init__(self, directory: Path) -> None:
         self._state_file = directory / "server.db"
-        self._port = _free_port()
+        self._port = free_port()
         self._make = partial(DevServer, self._port, self._state_file, adder_delay=0.1)
         self._running: DevServer | None = None
         self.url = f"http://127.0.0.1:{self._port}/api/v1"
@@ -49,7 +49,8 @@ class Server:
         self.go_away()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

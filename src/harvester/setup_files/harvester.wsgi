@@ -1,2 +1,2 @@
 # What Apache's mod_wsgi loads: the agents run in its daemon processes, which answer workers too.
-from harvester.web.wsgi import application  # noqa: F401
+from harvester.wsgi import application  # noqa: F401

@@ -43,15 +43,16 @@ find_uwsgi() {
 
 ready() { find_uwsgi && "$VIRTUAL_ENV/bin/harvester" run --check; }
 
-uwsgi() {
+# serve [exec] : starts uWSGI with what the sysconfig file says
+serve() {
     export userName groupName LOG_DIR LOCK_DIR nProcesses nThreads uwsgiSocket
     "$@" "$UWSGI" $PLUGINS --ini "$uwsgiConfig" --safe-pidfile "$PIDFILE" \
         ${httpRouter:+--http "$httpRouter"} ${httpsRouter:+--https "$httpsRouter"} $WHERE
 }
 
-launch() { ready && WHERE="--daemonize2 $LOG_DIR/panda_harvester_stdout.log" uwsgi && until_running 30; }
+launch() { ready && WHERE="--daemonize2 $LOG_DIR/panda_harvester_stdout.log" serve && until_running 30; }
 
-launch_in_foreground() { ready && WHERE= uwsgi exec; }
+launch_in_foreground() { ready && WHERE= serve exec; }
 
 # one process after another, so that the service stays available
 ask_to_reload() { ready && echo c >"$LOCK_DIR/uwsgi-panda_harvester.fifo"; }

@@ -17,9 +17,11 @@ from harvester.config.places import why_unwritable
 from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
 from harvester.logs import roll_over
+from harvester.service import Harvester
 from harvester.startup.account import account_to_become, become
 from harvester.startup.children import ParentLine
 from harvester.startup.daemon import detach
+from harvester.startup.doors import open_door, sockets_for, sockets_of, still_fit
 from harvester.startup.loading import Configuration, load, settings_of
 from harvester.startup.orders import SIGNALS, Order, Orders
 from harvester.startup.parent import Parent
@@ -33,6 +35,7 @@ log = structlog.get_logger("harvester.service")
 
 _OUTPUT: Final = "panda_harvester_stderr.log"
 """Where a daemon's standard output and error go, in `logdir`, without that in `workDir` (core reference §7.3)."""
+_NOT_RELOADED: Final = "not reloaded, the service goes on as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,49 +131,92 @@ def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) 
         roll_over(settings.logger)
     prepare(configuration, output)
     if asked.parent_line is not None:
-        return _work(asked, configuration, orders, ParentLine(asked.parent_line, orders).tell) or 0
+        child = _Work(
+            asked, configuration, orders, ParentLine(asked.parent_line, orders).tell, sockets_of(asked.listeners)
+        )
+        return child.do() or 0
     introduce(configuration)
+    sockets = sockets_for(configuration, asked.listeners)
+    asked = replace(asked, listeners=[each.fileno() for each in sockets])
     if asked.processes > 1:
-        return Parent(_ChildStarter(asked), asked.processes, orders, tell, lambda: _may_reload(asked)).run()
-    code = _work(asked, configuration, orders, tell)
+        starter = _ChildStarter(asked)
+        return Parent(starter, asked.processes, orders, tell, lambda: _may_replace_all(asked, sockets)).run()
+    code = _Work(asked, configuration, orders, tell, sockets).do()
     if code is None:
-        _begin_anew(asked, manager)
+        _begin_anew(asked, manager, sockets)
     return code
 
 
-def _work(asked: Launch, configuration: Configuration, orders: Orders, tell: Tell) -> int | None:
-    """Be the process, or one of those, that does the work; the exit code, None to begin anew."""
-    try:
-        harvester = start(configuration, orders.wait, tell)
-    except OrderedError as error:
-        return 0 if error.order is Order.STOP else None
-    if asked.is_single:
-        serve_once(harvester, orders)
-        order = Order.STOP
-    else:
-        order = serve(harvester, orders, tell)
-        while order is Order.RELOAD and not _may_reload(asked):
-            order = serve(harvester, orders, tell)
-    tell(State.RELOADING if order is Order.RELOAD else State.STOPPING)
-    harvester.stop(STOP_SECONDS)
-    if harvester.watcher.has_ended_the_process:
-        return 1  # not an end that was wished for: whoever watches over the service starts it again
-    return 0 if order is Order.STOP else None
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What the process does, or each of several, from its start to its end."""
+
+    asked: Launch
+    configuration: Configuration
+    orders: Orders
+    tell: Tell
+    sockets: Sequence[socket.socket]
+
+    def do(self) -> int | None:
+        """Work until an order comes; the exit code, None to begin anew."""
+        try:
+            harvester = start(self.configuration, self.orders.wait, self.tell)
+        except OrderedError as error:
+            return 0 if error.order is Order.STOP else None
+        try:
+            order = self._serve(harvester)
+        finally:
+            harvester.stop(STOP_SECONDS)
+        if harvester.watcher.has_ended_the_process:
+            return 1  # not an end that was wished for: whoever watches over the service starts it again
+        return 0 if order is Order.STOP else None
+
+    def _serve(self, harvester: Harvester) -> Order:
+        if self.asked.is_single:
+            serve_once(harvester, self.orders)
+            return Order.STOP
+        door = open_door(harvester, self.sockets)
+        order = serve(harvester, self.orders, self.tell)
+        while order is Order.RELOAD and not _may_reload(self.asked):
+            order = serve(harvester, self.orders, self.tell)
+        self.tell(State.RELOADING if order is Order.RELOAD else State.STOPPING)
+        if door:
+            door.stop()
+        return order
 
 
 def _may_reload(asked: Launch) -> bool:
     """Whether the present configuration could be started with."""
-    try:
-        asked.load()
-    except (HarvesterError, OSError) as error:
-        log.error("not reloaded, the service goes on as it is", problem=str(error))  # noqa: TRY400 (it is for people)
+    return _loaded_anew(asked) is not None
+
+
+def _may_replace_all(asked: Launch, sockets: Sequence[socket.socket]) -> bool:
+    """Whether processes with the present configuration could take the places of those that share the sockets."""
+    configuration = _loaded_anew(asked)
+    if configuration is None:
+        return False
+    if not still_fit(sockets, configuration):
+        log.error(_NOT_RELOADED, problem="[frontend]: another port, or a door that was shut before, needs a restart")
         return False
     return True
 
 
-def _begin_anew(asked: Launch, manager: Manager) -> NoReturn:
-    """Let the program as it is installed now take this one's place, with the same pid; signals wait until it can."""
+def _loaded_anew(asked: Launch) -> Configuration | None:
+    try:
+        return asked.load()
+    except (HarvesterError, OSError) as error:
+        log.error(_NOT_RELOADED, problem=str(error))  # noqa: TRY400 (it is for people)
+        return None
+
+
+def _begin_anew(asked: Launch, manager: Manager, sockets: Sequence[socket.socket]) -> NoReturn:
+    """Let the program as it is installed now take this one's place, with the same pid; signals wait until it can.
+
+    The sockets listen on, so that workers that come meanwhile are served late, and not refused.
+    """
     manager.hand_over()
+    for each in sockets:
+        each.set_inheritable(True)
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     os.execv(sys.executable, asked.words())  # noqa: S606 (our own program, no shell)
 

@@ -71,6 +71,7 @@ class Parent:
     _places: list[_Place] = field(default_factory=list)
     _leaving: list[Child] = field(default_factory=list)
     _to_replace: list[_Place] = field(default_factory=list)
+    _is_reload_wanted: bool = False
     _has_begun: bool = False
     _beaten: float = 0.0
 
@@ -83,10 +84,9 @@ class Parent:
                 case Order.STOP:
                     self._stop_all()
                     return 0
-                case Order.RELOAD if self._has_begun and self.may_reload():
-                    self.tell(State.RELOADING)
-                    self._to_replace = list(self._places)
-                case _:
+                case Order.RELOAD:
+                    self._is_reload_wanted = True
+                case None:
                     pass
         self._stop_all()
         return 1
@@ -134,7 +134,12 @@ class Parent:
     # ---- reload ------------------------------------------------------------------------------------------------------
 
     def _replace(self, now: float) -> None:
-        """Go on with replacing one after another, so that the others work meanwhile."""
+        """Go on with replacing one after another, while the others work; never two reloads at once."""
+        if self._is_reload_wanted and self._has_begun and not self._to_replace:
+            self._is_reload_wanted = False
+            if self.may_reload():
+                self.tell(State.RELOADING)
+                self._to_replace = list(self._places)
         if not self._to_replace:
             return
         place = self._to_replace[0]

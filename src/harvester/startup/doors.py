@@ -1,0 +1,61 @@
+"""The built-in server of a process, where workers talk HTTP to it, and the sockets that outlive the process."""
+
+import socket
+from collections.abc import Sequence
+
+from harvester.config.instance_sections import Frontend
+from harvester.service import Harvester
+from harvester.startup.loading import Configuration
+from harvester.web.app import app_of
+from harvester.web.embedded import EmbeddedServer, listen, require_usable
+from harvester.web.wanted import wants_server
+
+
+def sockets_for(configuration: Configuration, inherited: Sequence[int]) -> list[socket.socket]:
+    """Sockets that listen as the configuration wants; those that are there already if they do.
+
+    Args:
+        configuration: whose `[frontend]` counts.
+        inherited: file descriptors of sockets that an earlier program in this process has left.
+
+    Raises:
+        DoorError: the address, the port or the certificate cannot be used.
+    """
+    frontend, left = configuration.settings.frontend, sockets_of(inherited)
+    is_wanted = wants_server(configuration.settings, configuration.queues)
+    if is_wanted:
+        require_usable(frontend)
+        if left and _fit(left, frontend):
+            return left
+    for each in left:
+        each.close()
+    return listen(frontend) if is_wanted else []
+
+
+def sockets_of(handles: Sequence[int]) -> list[socket.socket]:
+    """Sockets by their file descriptors."""
+    return [socket.socket(fileno=handle) for handle in handles]
+
+
+def still_fit(sockets: Sequence[socket.socket], configuration: Configuration) -> bool:
+    """Whether these sockets, or none, are what the configuration wants."""
+    if not wants_server(configuration.settings, configuration.queues):
+        return not sockets
+    return _fit(sockets, configuration.settings.frontend)
+
+
+def open_door(harvester: Harvester, sockets: Sequence[socket.socket]) -> EmbeddedServer | None:
+    """Answer workers from now on, where there are sockets for it; these stay open when the server is stopped.
+
+    Raises:
+        KeyFileError: workers have to show tokens, and there is no key.
+    """
+    if not sockets:
+        return None
+    frontend = harvester.settings.frontend
+    return EmbeddedServer(app_of(harvester), frontend, sockets=[each.dup() for each in sockets]).start()
+
+
+def _fit(sockets: Sequence[socket.socket], frontend: Frontend) -> bool:
+    wanted = socket.getaddrinfo(frontend.address, frontend.port_number, type=socket.SOCK_STREAM)[0][4]
+    return [each.getsockname()[:2] for each in sockets] == [wanted[:2]]
