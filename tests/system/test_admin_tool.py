@@ -133,11 +133,10 @@ def test_configurations_are_dumped(site: Site):
     assert "name a queue" in admin(site, "qconf", "dump", code=1).stderr
 
 
-@pytest.mark.parametrize("option", [[], ["-R"]])
-def test_all_processes_read_again(site: Site, option: list[str]):
+def test_all_processes_read_again(site: Site):
     words = "queue configuration read again, as it was ordered"
     before = site.log.count(words)
-    admin(site, "qconf", "refresh", *option)
+    admin(site, "qconf", "refresh", "-R")
     site.until(lambda: site.log.count(words) > before, "it was read again")
 
 

@@ -1,23 +1,22 @@
 """What the commands of `harvester-admin` do: they call what `harvester` calls, and print what scripts expect."""
 
-import argparse
+from __future__ import annotations
+
 import json
 import logging
-from collections.abc import Sequence
-from importlib.metadata import distribution
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import JsonValue
-from sqlalchemy import Connection
-
-from harvester.cli import caching, configuring, killing, purging, reloading
-from harvester.cli.database import reading
-from harvester.config import effective
 from harvester.core.errors import HarvesterError
-from harvester.core.workers import WorkerStatus
-from harvester.startup.loading import Configuration, load, settings_of
-from harvester.store import views
-from harvester.store.worker_choice import WorkerChoice
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from pydantic import JsonValue
+    from sqlalchemy import Connection
+
+    from harvester.startup.loading import Configuration
+    from harvester.store.worker_choice import WorkerChoice
 
 log = logging.getLogger("harvester.admin")
 
@@ -44,11 +43,17 @@ def test(_: argparse.Namespace) -> None:
 
 def get(read: argparse.Namespace) -> str:
     """An attribute; of the configuration secrets are hidden."""
+    from importlib.metadata import version
+
+    from harvester.cli import configuring
+    from harvester.config import effective
+    from harvester.startup.loading import load, settings_of
+
     match read.attribute:
         case "harvesterID":
             found = settings_of(read.config).master.harvester_id
         case "version":
-            found = distribution("harvester").version
+            found = version("harvester")
         case "commit_info":
             found = _commit()
         case _:
@@ -60,6 +65,8 @@ def get(read: argparse.Namespace) -> str:
 
 def _commit() -> str:
     """The commit that was installed, if pip knows it; else an empty text."""
+    from importlib.metadata import distribution
+
     origin = distribution("harvester").read_text("direct_url.json")
     about: object = json.loads(origin).get("vcs_info", {}) if origin else {}
     return str(about.get("commit_id", "")) if isinstance(about, dict) else ""
@@ -77,6 +84,8 @@ def answer_repopulate(_: argparse.Namespace) -> None:
 
 def refresh_cache(read: argparse.Namespace) -> int:
     """As `harvester cache refresh`; returns how many documents came."""
+    from harvester.cli import caching
+
     attempts = caching.refresh(read.config)
     for each in attempts:
         if each.problem:
@@ -89,6 +98,9 @@ def refresh_cache(read: argparse.Namespace) -> int:
 
 def list_queues(read: argparse.Namespace) -> None:
     """Active queues; with `--all` the configurations that are kept, as `harvester queue versions` lists them."""
+    from harvester.cli import configuring
+    from harvester.startup.loading import load
+
     if not read.all:
         for name in sorted(load(read.config, None).queues.active):
             _print(name)
@@ -113,16 +125,23 @@ def dump_queues(read: argparse.Namespace) -> list[str]:
 
 
 def _kept(read: argparse.Namespace) -> list[tuple[str, dict[str, JsonValue]]]:
+    from harvester.cli import configuring
+
     found = [configuring.version_of(read.config, number) for number in read.id_list]
     return [(each.queue, {**each.config, **_identity(each.queue, each.number)}) for each in found]
 
 
 def _present(read: argparse.Namespace) -> list[tuple[str, dict[str, JsonValue]]]:
+    from harvester.startup.loading import load
+
     configuration = load(read.config, None)
     return [(name, _attributes(configuration, name, read)) for name in _names(read, configuration)]
 
 
 def _attributes(configuration: Configuration, name: str, read: argparse.Namespace) -> dict[str, JsonValue]:
+    from harvester.cli import configuring
+    from harvester.config import effective
+
     tree = effective.as_tree(configuring.effective_queue(configuration, name, read.config))
     number = configuring.present_version(configuration, name, read.config)
     return {**tree, **_identity(name, number)}
@@ -134,11 +153,15 @@ def _identity(name: str, number: int | None) -> dict[str, JsonValue]:
 
 def refresh_queues(read: argparse.Namespace) -> int:
     """As `harvester queue reload`; returns how many processes obey."""
+    from harvester.cli import reloading
+
     return reloading.order_reload(read.config)
 
 
 def purge_queue(read: argparse.Namespace) -> object:
     """As `harvester queue purge --yes`."""
+    from harvester.cli import purging
+
     found = purging.what_there_is(read.config, read.queue)
     if read.dry_run:
         _print(f"{read.queue} has {found.workers} workers and {found.jobs} jobs")
@@ -154,6 +177,10 @@ def purge_queue(read: argparse.Namespace) -> object:
 
 def kill_workers(read: argparse.Namespace) -> int:
     """As `harvester worker kill --yes`; returns how many are killed."""
+    from harvester.cli import killing
+    from harvester.core.workers import WorkerStatus
+    from harvester.store.worker_choice import WorkerChoice
+
     statuses = None if read.status == _ALL else {each for each in WorkerStatus if each.value in read.status}
     choice = WorkerChoice(
         queues=_named(read.sites),
@@ -188,6 +215,10 @@ def _shown(words: Sequence[str]) -> object:
 
 def query_workers(read: argparse.Namespace) -> object:
     """Numbers of workers of queues."""
+    from harvester.cli.database import reading
+    from harvester.startup.loading import load
+    from harvester.store import views
+
     names = _names(read, load(read.config, None))
     with reading(read.config) as connection:
         found = views.workers_by_kind(connection, names)
@@ -197,6 +228,10 @@ def query_workers(read: argparse.Namespace) -> object:
 
 def query_jobs(read: argparse.Namespace) -> object:
     """Numbers of jobs of queues."""
+    from harvester.cli.database import reading
+    from harvester.startup.loading import load
+    from harvester.store import views
+
     names = _names(read, load(read.config, None))
     with reading(read.config) as connection:
         found = views.jobs_by_kind(connection, names)

@@ -19,6 +19,7 @@ from harvester.startup.loading import QueueTroubles
 from harvester.startup.processes import Process, list_processes
 from harvester.store import cache, credentials, holds, jobs, measurements, queues, worker_counts
 from harvester.store.cache import CacheState
+from harvester.store.claims import InHand
 from harvester.store.credentials import CredentialRecord
 from harvester.store.measurements import Measurement
 from harvester.store.queues import Note
@@ -48,6 +49,7 @@ class Overview:
         left_out: queues whose configuration has an error now.
         unreadable: why the queue configuration cannot be read now; empty if it can.
         documents: what the cacher keeps, and what came of fetching it.
+        claims: what processes have in hand; None if nobody asked.
     """
 
     at: datetime
@@ -58,6 +60,7 @@ class Overview:
     credentials: Sequence[CredentialRecord] = ()
     unreadable: str = ""
     measurements: Sequence[Measurement] = ()
+    claims: Sequence[InHand] | None = None
 
 
 def look(connection: Connection, now: datetime, troubles: QueueTroubles) -> Overview:
@@ -118,6 +121,14 @@ def print_overview(overview: Overview) -> None:
         typer.echo()
     for line in complaints:
         typer.echo(line)
+
+
+def print_claims(claims: Sequence[InHand]) -> None:
+    """A table of what processes have in hand."""
+    typer.echo()
+    headings = ("process", "host", "has in hand", "rows", "until, unless renewed")
+    rows = [(each.pid or "gone", each.host, each.what, each.rows, each.until) for each in claims]
+    print_table(headings, rows, empty="no process has anything in hand")
 
 
 def print_queues(some: Sequence[QueueOverview]) -> None:

@@ -7,7 +7,9 @@ import typer
 
 from harvester.cli.operators import ConfigOption, JsonOption
 
-probe_app = typer.Typer(no_args_is_help=True)
+probe_app = typer.Typer(
+    no_args_is_help=True, help="Try one thing, beside a service that runs or before one does, and say whether it works."
+)
 
 Queue = Annotated[str, typer.Option("--queue", metavar="NAME", help="whose plugin is tried")]
 Patience = Annotated[float, typer.Option("--timeout", min=1, metavar="SECONDS", help="give up after so long")]
@@ -21,14 +23,6 @@ class Payload(StrEnum):
 
     HARMLESS = "harmless"
     CONFIGURED = "configured"
-
-
-@probe_app.callback()
-def _before_any() -> None:
-    """Try one thing, beside a service that runs or before one does, and say whether it works."""
-    from harvester.logs import show_errors_alone
-
-    show_errors_alone()
 
 
 @probe_app.command("submitter")

@@ -19,9 +19,11 @@ from harvester.cli.shown import cell, print_json
 from harvester.config.findings import nearest
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import QueueConfig
+from harvester.config.service import Settings
 from harvester.core.clock import utc_now
 from harvester.core.kinds import WorkerKind, said
 from harvester.core.workers import LIVE_WORKER_STATUSES, Worker
+from harvester.logs import show_errors_alone
 from harvester.probes import asking, instance_wide, moving, submitting
 from harvester.probes.beside import private_documents
 from harvester.probes.moving import Cargo
@@ -49,7 +51,7 @@ _MOST_CHECKED: Final = 1000
 def submitter(config: Config, name: str, wish: tuple[bool, str | None, str | None, float], *, as_json: bool) -> None:
     """One worker through its whole life."""
     configured, job_type, resource_type, patience = wish
-    configuration = load(config, None)
+    configuration = _configuration(config)
     merged, queue = _queue(configuration, name)
     wanted = Wish(configured, WorkerKind(said(job_type), said(resource_type)), patience)
     with _facts(config, configuration) as facts:
@@ -59,14 +61,14 @@ def submitter(config: Config, name: str, wish: tuple[bool, str | None, str | Non
 
 def monitor(config: Config, name: str, *, as_json: bool) -> None:
     """Whether the resource can be asked."""
-    configuration = load(config, None)
+    configuration = _configuration(config)
     _, queue = _queue(configuration, name)
     _give([asking.probe_monitor(configuration.settings, queue, _live_workers(config, name))], as_json=as_json)
 
 
 def messenger(config: Config, name: str, *, as_json: bool) -> None:
     """Whether workers can be talked to."""
-    configuration = load(config, None)
+    configuration = _configuration(config)
     _, queue = _queue(configuration, name)
     _give([asking.probe_messenger(configuration.settings, queue)], as_json=as_json)
 
@@ -75,7 +77,7 @@ def preparator(
     config: Config, name: str, cargo: tuple[str, str | None, str | None, str | None, float], *, as_json: bool
 ) -> None:
     """Whether inputs are brought."""
-    configuration = load(config, None)
+    configuration = _configuration(config)
     _, queue = _queue(configuration, name)
     _give([moving.probe_preparator(configuration.settings, queue, Cargo(*cargo))], as_json=as_json)
 
@@ -84,7 +86,7 @@ def stager(
     config: Config, name: str, cargo: tuple[str, str | None, str | None, str | None, float], *, as_json: bool
 ) -> None:
     """Whether outputs are taken away."""
-    configuration = load(config, None)
+    configuration = _configuration(config)
     _, queue = _queue(configuration, name)
     _give([moving.probe_stager(configuration.settings, queue, Cargo(*cargo))], as_json=as_json)
 
@@ -94,7 +96,7 @@ def stager(
 
 def credentials(config: Config, name: str | None, *, renew: bool, as_json: bool) -> None:
     """Whether credentials are valid and can be renewed."""
-    configuration = load(config, None)
+    configuration = _configuration(config)
     if name is not None:
         _queue(configuration, name)
     queues = list(configuration.queues.queues.values())
@@ -103,21 +105,34 @@ def credentials(config: Config, name: str | None, *, renew: bool, as_json: bool)
 
 def cacher(config: Config, *, as_json: bool) -> None:
     """Whether all documents can be fetched."""
-    _give([instance_wide.probe_cacher(settings_of(config))], as_json=as_json)
+    _give([instance_wide.probe_cacher(_settings(config))], as_json=as_json)
 
 
 def server(config: Config, *, as_json: bool) -> None:
     """Whether the server is alive."""
-    _give([instance_wide.probe_server(settings_of(config))], as_json=as_json)
+    _give([instance_wide.probe_server(_settings(config))], as_json=as_json)
 
 
 def database(config: Config, *, as_json: bool) -> None:
     """Whether the database can be written and read."""
+    show_errors_alone()
     with opened(config) as db:
         _give([instance_wide.probe_database(db)], as_json=as_json)
 
 
 # ---- all of them -----------------------------------------------------------------------------------------------------
+
+
+def _configuration(config: Config) -> Configuration:
+    """What is configured; what agents and plugins log from here on is no part of the answer."""
+    show_errors_alone()
+    return load(config, None)
+
+
+def _settings(config: Config) -> Settings:
+    """The main configuration alone, likewise."""
+    show_errors_alone()
+    return settings_of(config)
 
 
 def _queue(configuration: Configuration, name: str) -> tuple[MergedQueue, QueueConfig]:

@@ -33,7 +33,8 @@ def scratch_worker(context: PluginContext, queue: QueueConfig, template: str = "
     """
     number, instance = beyond_all_others(), f"{context.instance}{SUFFIX}"
     marker = marker_of(instance, number)
-    worker = Worker(number, queue.queue_name, WorkerStatus.SUBMITTED, marker, MapType.ONE_TO_ONE)
+    name, now = queue.queue_name, context.clock()
+    worker = Worker(number, name, WorkerStatus.SUBMITTED, marker, MapType.ONE_TO_ONE, created_at=now)
     if not template:
         return worker
     if problem := shared(template):

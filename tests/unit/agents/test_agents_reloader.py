@@ -16,7 +16,7 @@ from harvester.config.queue_loader import QueueLoader
 from harvester.plugins.api import PluginContext
 from harvester.plugins.pool import PluginPool
 from harvester.plugins.routing import RoutedResource
-from harvester.store import queues
+from harvester.store import queues, reload_orders
 
 QUEUE = {"mapType": "NoJob", "submitter": {"plugin": "dummy"}, "maxWorkers": 1}
 OURS = {"pilot_manager": "Harvester", "harvester": "test"}
@@ -85,6 +85,20 @@ def test_nothing_new_costs_two_small_statements(reloads: Reloads, monkeypatch: p
         reloads.look()
     assert len(statements) == 200
     assert {each.partition(" ")[0] for each in statements} == {"SELECT"}
+
+
+def test_it_is_read_again_once_for_each_order(reloads: Reloads, monkeypatch: pytest.MonkeyPatch):
+    reloads.say({"A": QUEUE})
+    loads: list[None] = []
+    load = QueueLoader.load
+    monkeypatch.setattr(QueueLoader, "load", lambda *told: (loads.append(None), load(*told))[1])
+    for _ in range(2):
+        with reloads.world.db.write() as connection:
+            reload_orders.add(connection)
+            reload_orders.add(connection)
+        reloads.look()
+        reloads.look()
+    assert len(loads) == 2
 
 
 @pytest.mark.shows("qconf.updateInterval")
