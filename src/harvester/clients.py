@@ -8,7 +8,7 @@ from typing import Final
 from harvester.config.instance_sections import Pandacon
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, utc_now
-from harvester.panda.auth import TOKEN_FILE, AuthType, Credentials, HostTable, credentials_for, load_host_table
+from harvester.panda.auth import AuthType, Credentials, HostTable, credentials_for, load_host_table, token_file
 from harvester.panda.checkpoints import Acquaintances, Checkpoints
 from harvester.panda.client import PandaClient
 from harvester.panda.file_server import FileServer
@@ -77,11 +77,10 @@ def credential_files(settings: Settings) -> Mapping[str, str]:
 
 
 def _files_of(shown: Credentials) -> Iterator[tuple[str, str]]:
-    token = shown.auth_token or ""
     if shown.auth_type is AuthType.X509 and shown.cert_file:
         yield "cert_file", shown.cert_file
-    elif shown.auth_type is AuthType.OIDC and token.startswith(TOKEN_FILE):
-        yield "auth_token", token.removeprefix(TOKEN_FILE)
+    elif shown.auth_type is AuthType.OIDC and (file := token_file(shown.auth_token or "")):
+        yield "auth_token", file
 
 
 def panda_client(settings: Settings, clock: Clock = utc_now) -> PandaClient:

@@ -43,6 +43,7 @@ __all__ = [
     "AuxiliaryInput",
     "CheckOutcome",
     "CredentialManager",
+    "CredentialSettings",
     "CredentialSource",
     "CredentialState",
     "Current",
@@ -722,6 +723,14 @@ class Invalid:
 
 
 CredentialState = Valid | Invalid | Unknown
+
+
+class CredentialSettings(PluginSettings):
+    """Base of the settings of credential managers."""
+
+    def files(self) -> Iterable[str]:
+        """The files that will be made, as far as the settings tell: `harvester check` does not miss these."""
+        return ()
 
 
 class CredentialManager(Plugin[SettingsT], ABC):

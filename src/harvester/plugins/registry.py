@@ -53,6 +53,7 @@ __all__ = [
     "known_settings",
     "problems",
     "resolve",
+    "settings_of",
 ]
 
 ENTRY_POINT_GROUP: Final = "harvester.plugins"
@@ -159,6 +160,15 @@ def problems(role: str, block: PluginBlock) -> Sequence[PluginProblem]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything; the other queues must not suffer)
         what = masked(f"{block.label} fails when it looks at its settings: {type(error).__name__}: {error}")
         return [PluginProblem(what, "report this to whoever wrote the plugin")]
+
+
+def settings_of(role: str, block: PluginBlock) -> PluginSettings | None:
+    """The settings of a block, with which its plugin would be built; None if it cannot be."""
+    known = _role(role)
+    try:
+        return _settings(resolve(known, block), known, block)
+    except (Exception, SystemExit):  # noqa: BLE001 (whatever it is, `problems` tells of it)
+        return None
 
 
 def known_settings(role: str, block: PluginBlock) -> frozenset[str]:

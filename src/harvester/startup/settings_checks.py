@@ -20,6 +20,7 @@ from harvester.core.credentials import hours, reason_to_worry
 from harvester.panda.auth import token_file
 from harvester.panda.errors import CredentialError
 from harvester.plugins import registry
+from harvester.plugins.api import CredentialSettings
 from harvester.plugins.credentials import validity
 from harvester.plugins.credentials.validity import NoCredentialError, Validity
 from harvester.plugins.names import Role
@@ -210,8 +211,8 @@ def _own_managers(settings: Settings) -> list[Setup]:
 
 def _made_files(settings: Settings) -> set[str]:
     """The files that credential managers say they make."""
-    files = [each.block.settings.get("outCertFile") for each in _own_managers(settings)]
-    return {each for each in files if isinstance(each, str)}
+    managers = [registry.settings_of(Role.CREDENTIAL_MANAGER, each.block) for each in _own_managers(settings)]
+    return {file for each in managers if isinstance(each, CredentialSettings) for file in each.files()}
 
 
 def _setup_findings(loaded: Loaded, section: str, role: Role, setups: Iterable[Setup]) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from harvester.plugins.credentials.validity import of_proxy
 from harvester.plugins.names import Role
 from harvester.plugins.registry import build
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("voms")]
+pytestmark = pytest.mark.real
 
 Manager = ProxyManager[ProxySettings]
 PLUGINS = {

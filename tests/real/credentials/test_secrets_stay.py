@@ -1,4 +1,4 @@
-"""A whole service keeps real proxies and tokens, fails to renew them, and tells nobody a secret."""
+"""A whole service lives on real proxies and tokens, fails to renew them, and tells nobody a secret."""
 
 import base64
 import json
@@ -10,10 +10,10 @@ from typing import Protocol
 
 import pytest
 
-from system_harness.queues import QUEUE, local_push
+from system_harness.queues import QUEUE, local_push, some_jobs
 from system_harness.site import Site
 
-pytestmark = [pytest.mark.system, pytest.mark.real, pytest.mark.xdist_group("voms")]
+pytestmark = [pytest.mark.system, pytest.mark.real]
 
 AUDIENCE = "https://storage.example.org"
 ROLE = "testvo:/testvo/Role=production"
@@ -66,13 +66,15 @@ class Keeping:
             "refresh_interval": 1,
             "check_interval": 0,
         }
+        server = {**tokens, "target_type": "panda", "refresh_interval": 3600}
         configs = [
             {"plugin": "voms_proxy", "configs": proxies},
-            {"plugin": "iam_token", "configs": {"storage": tokens}},
+            {"plugin": "iam_token", "configs": {"storage": tokens, "server": server}},
         ]
+        shown = {"auth_type": "oidc", "auth_origin": "vo", "auth_token": f"file:{self.token_of_server}"}
         site.environment.update(organisation.environment)
         manager = {"pluginConfigs": f"\n  {json.dumps(configs)}", "sleepTime": 1}
-        site.configure({QUEUE: local_push(site)}, {"credmanager": manager})
+        site.configure({QUEUE: local_push(site)}, {"credmanager": manager, "pandacon": shown})
 
     def _lock_key(self, robot: Path) -> None:
         command = ["openssl", "pkey", "-in", robot, "-aes256", "-passout", f"pass:{PASS_PHRASE}"]
@@ -87,6 +89,10 @@ class Keeping:
         self.account.chmod(0o600)
 
     @property
+    def token_of_server(self) -> Path:
+        return self.place / "panda_token"
+
+    @property
     def tokens(self) -> list[str]:
         return [path.read_text() for path in self.place.iterdir() if re.fullmatch("[0-9a-f]{32}", path.name)]
 
@@ -94,7 +100,7 @@ class Keeping:
     def secrets(self) -> Sequence[bytes]:
         """What nobody may find."""
         keys = [line for line in self.proxy.read_bytes().splitlines() if len(line) == 64]
-        plain = [PASS_PHRASE, WRONG_SECRET, self.issuer.client_secret, *self.tokens]
+        plain = [PASS_PHRASE, WRONG_SECRET, self.issuer.client_secret, *self.tokens, self.token_of_server.read_text()]
         coded = [base64.b64encode(each.encode()).decode() for each in (WRONG_SECRET, self.issuer.client_secret)]
         return [*keys, *(each.encode() for each in (*plain, *coded))]
 
@@ -106,8 +112,10 @@ class Keeping:
 
 def test_nothing_tells_a_secret_and_nothing_is_lost(site: Site, organisation: Organisation, issuer: TokenIssuer):
     keeping = Keeping(site, organisation, issuer)
+    site.server.control.add_jobs(some_jobs(1))
     site.start()
     site.until(lambda: bool(keeping.tokens) and keeping.proxy.exists(), "proxy and token are made")
+    site.until_jobs_end()
     site.until_logged("credential is in danger", str(keeping.place / "never"), "voms-proxy-init")
     first = keeping.tokens
     site.until(lambda: keeping.tokens != first, "the token is renewed")

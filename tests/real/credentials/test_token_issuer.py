@@ -20,7 +20,7 @@ from harvester.plugins.api import CredentialManager, Done, Invalid, Later, Plugi
 from harvester.plugins.names import Role
 from harvester.plugins.registry import build
 
-pytestmark = [pytest.mark.real, pytest.mark.xdist_group("oidc")]
+pytestmark = pytest.mark.real
 
 Manager = CredentialManager[PluginSettings]
 ELEMENTS = [

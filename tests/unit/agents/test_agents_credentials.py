@@ -311,6 +311,14 @@ def test_each_host_has_credentials_of_its_own(world: World):
     assert [(each.host, each.name) for each in known(world)] == [("two", "other"), ("one", "proxy")]
 
 
+def test_hosts_that_share_the_files_renew_once_and_both_know(world: World):
+    FakeManager.held = {"proxy": Valid(NOW + DAY, is_due=True)}
+    keeper(world, host="one").round()
+    keeper(world, host="two").round()
+    assert FakeManager.asked == [["proxy"]]
+    assert {(each.host, each.valid_until) for each in known(world)} == {("one", NOW + 4 * DAY), ("two", NOW + 4 * DAY)}
+
+
 def test_every_host_has_its_round_and_two_processes_of_one_share_it(world: World):
     done: list[str] = []
 

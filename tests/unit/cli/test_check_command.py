@@ -360,6 +360,24 @@ class TestThatCannotWork:
             assert each["key"] == f"pandacon.{key}"
             assert says in f"{each['problem']}; {each['advice']}"
 
+    @pytest.mark.parametrize("kind", ["proxy", "token"])
+    def test_what_is_made_when_the_service_starts_is_not_missed(self, call: CommandLine, kind: str):
+        proxy = {"plugin": "grid_proxy", "configs": {"robot": {"outCertFile": f"{call.place}/made"}}}
+        account = call.place / "account"
+        account.write_text('{"issuer": "https://iam", "client_id": "h", "client_secret": "s"}')
+        account.chmod(0o600)
+        plan = {"client_cred_file": str(account), "out_dir": str(call.place), "target_type": "panda"}
+        token = {"plugin": "iam_token", "configs": {"server": {**plan, "panda_token_filename": "made"}}}
+        shown = {
+            "proxy": f"cert_file = {call.place}/made\nkey_file = {call.place}/made",
+            "token": f"auth_type = oidc\nauth_origin = vo\nauth_token = file:{call.place}/made",
+        }[kind]
+        configs = json.dumps([{"proxy": proxy, "token": token}[kind]])
+        text = call.config.read_text().replace("http:", "https:") + shown
+        call.config.write_text(f"{text}\n[credmanager]\npluginConfigs =\n  {configs}\n")
+        (found,) = [each for each in findings_of(call) if f"{call.place}/made" in each["problem"]]
+        assert (found["severity"], found["advice"]) == ("info", "[credmanager] makes it when the service starts")
+
     def test_what_proxies_are_made_from_is_looked_at_too(self, call: CommandLine):
         source = call.place / "robot"
         text = call.config.read_text() + (

@@ -1,13 +1,13 @@
 """A credential manager that does nothing: for tests, and for set-ups that others take care of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pydantic import Field
 
-from harvester.plugins.api import CredentialManager, CredentialState, Done, Failed, Later, PluginSettings, Valid
+from harvester.plugins.api import CredentialManager, CredentialSettings, CredentialState, Done, Failed, Later, Valid
 
 
-class DummyCredentialSettings(PluginSettings):
+class DummyCredentialSettings(CredentialSettings):
     """Settings of the dummy.
 
     Attributes:
@@ -15,6 +15,10 @@ class DummyCredentialSettings(PluginSettings):
     """
 
     out_cert_file: str | None = Field(default=None, alias="outCertFile")
+
+    def files(self) -> Iterable[str]:
+        """`outCertFile`: somebody else makes it."""
+        return (self.out_cert_file,) if self.out_cert_file else ()
 
 
 class DummyCredentialManager(CredentialManager[DummyCredentialSettings]):

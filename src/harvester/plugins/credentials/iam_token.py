@@ -22,13 +22,13 @@ from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     CredentialManager,
+    CredentialSettings,
     CredentialState,
     Done,
     Failed,
     Invalid,
     Later,
     PluginContext,
-    PluginSettings,
     Unknown,
     Valid,
 )
@@ -50,7 +50,7 @@ def _listed(value: object) -> object:
     return [each for each in re.split(r"[,\s]+", value) if each] if isinstance(value, str) else value
 
 
-class IamTokenSettings(PluginSettings):
+class IamTokenSettings(CredentialSettings):
     """Settings of the manager.
 
     Attributes:
@@ -94,6 +94,10 @@ class IamTokenSettings(PluginSettings):
         if not isinstance(content, dict):
             raise ValueError(f"inFile {name} is no JSON object")  # noqa: TRY004 - pydantic wants a ValueError
         return {**content, "inFile": name}
+
+    def files(self) -> Iterable[str]:
+        """The token for the server; all others are called by whom they are for."""
+        return (str(Path(self.out_dir) / self.panda_token_filename),) if self.target_type == "panda" else ()
 
     def mistakes(self, _role: str) -> Iterable[PluginProblem]:
         """A secret that is not there, cannot be used, or lies open; and nobody to ask tokens for."""

@@ -19,13 +19,13 @@ from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.masking import masked
 from harvester.plugins.api import (
     CredentialManager,
+    CredentialSettings,
     CredentialState,
     Done,
     Failed,
     Invalid,
     Later,
     PluginContext,
-    PluginSettings,
     Unknown,
     Valid,
 )
@@ -39,7 +39,7 @@ _LONGEST_WORDS: Final = 300
 """Of what a program prints that complains elsewhere; `arcproxy` tells only there what the VOMS server said."""
 
 
-class ProxySettings(PluginSettings):
+class ProxySettings(CredentialSettings):
     """What all managers of proxies are told.
 
     Attributes:
@@ -55,6 +55,10 @@ class ProxySettings(PluginSettings):
     voms: str | None = None
     lifetime: int = Field(default=96, ge=1)
     check_period: float = Field(default=24.0, alias="checkPeriod", ge=0)
+
+    def files(self) -> Iterable[str]:
+        """`outCertFile`."""
+        return (self.out_file,)
 
     def mistakes(self, _role: str) -> Iterable[PluginProblem]:
         """Nothing to make a proxy from."""

@@ -1,6 +1,6 @@
 """Keys that pilots trade for new tokens, from the PanDA server (plugins reference §4.14, panda-protocol §11.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,19 +9,19 @@ from pydantic import Field
 from harvester.core.errors import HarvesterError
 from harvester.plugins.api import (
     CredentialManager,
+    CredentialSettings,
     CredentialState,
     Done,
     Failed,
     Invalid,
     Later,
-    PluginSettings,
     Unknown,
     Valid,
 )
 from harvester.plugins.credentials.private_files import write_privately
 
 
-class TokenKeySettings(PluginSettings):
+class TokenKeySettings(CredentialSettings):
     """Settings of the manager.
 
     Attributes:
@@ -33,6 +33,10 @@ class TokenKeySettings(PluginSettings):
     file: str = Field(alias="token_key_file")
     client_name: str
     refresh_interval: float = Field(default=60.0, gt=0)
+
+    def files(self) -> Iterable[str]:
+        """`token_key_file`."""
+        return (self.file,)
 
 
 class TokenKeyManager(CredentialManager[TokenKeySettings]):
