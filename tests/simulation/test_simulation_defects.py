@@ -179,7 +179,7 @@ DEFECTS = (
     Defect(take_unknown_for_gone, ("I3", "I4", "I6")),
     Defect(count_what_is_listed, ("I3",)),
     Defect(believe_every_listing, ("I1", "I2"), SEARCHING),
-    Defect(take_silence_for_consent, ("I4", "I6"), FAILING),
+    Defect(take_silence_for_consent, ("I4", "I6"), FAILING, kind=Kind.PUSH),
     Defect(go_back, ("I5",), REQUEUEING),
     Defect(lose_patience, ("kill",), kind=Kind.PUSH),
     Defect(end_with_the_first, ("I2", "I4"), kind=Kind.SPREAD),
