@@ -34,6 +34,8 @@ log = structlog.get_logger(__name__)
 _FAILURES: Final = 3
 """In a row, that mean that the server is in trouble and not a job."""
 _RETRY: Final = timedelta(seconds=10)
+_AT_RISK: Final = 5.0
+"""Seconds after which what the server gave is stored before it is asked for more: whoever dies before that loses it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +67,12 @@ class Offers:
     Attributes:
         ranges: by worker and job; a worker of which nothing could be learnt is missing.
         exhausted: jobs for which the server has no more.
+        unasked: workers for which it was not asked yet.
     """
 
     ranges: dict[int, dict[int, list[OfferedRange]]] = field(default_factory=lambda: defaultdict(dict))
     exhausted: set[int] = field(default_factory=set)
+    unasked: set[int] = field(default_factory=set)
 
     def add(self, worker_id: int, job_id: int, some: Sequence[OfferedRange]) -> None:
         """These are for the worker; an empty list says that there are no more."""
@@ -163,7 +167,12 @@ class EventFeeder(Agent[RangesUnit, RangesOutcome]):
     def _ask(self, unit: RangesUnit) -> Offers:
         """What was given before the server failed counts; the worker asks again for the rest."""
         offers = Offers()
+        tick = self.instance.tick
+        end = tick() + _AT_RISK
         for request in unit.asking:
+            if tick() > end:
+                offers.unasked.add(request.worker_id)
+                continue
             try:
                 self._ask_for(request, unit, offers)
             except PandaError as error:
@@ -237,7 +246,8 @@ class EventFeeder(Agent[RangesUnit, RangesOutcome]):
             log.warning("the server gave event ranges twice, they are used once", ranges=len(offered) - len(new))
         told = {worker: {job: wanted[worker][job] for job in by_job} for worker, by_job in answered.items()}
         event_requests.note_answer(connection, told, unit.claim.fence, now)
-        event_requests.postpone(connection, wanted.keys() - answered.keys(), now + _RETRY)
+        event_requests.postpone(connection, wanted.keys() - answered.keys() - offers.unasked, now + _RETRY)
+        event_requests.postpone(connection, wanted.keys() & offers.unasked, now)
         if offers.exhausted:
             jobs.note_events_left(connection, dict.fromkeys(offers.exhausted, 0))
             jobs.stop_growing(connection, offers.exhausted)

@@ -1,6 +1,7 @@
 """Event ranges from the server to workers, and their ends back to the server."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
@@ -33,7 +34,7 @@ class FeedingMessenger(FakeMessenger):
 
     def __init__(self, world: World) -> None:
         super().__init__(world.messenger.context)
-        self.feeds: dict[int, EventFeed] = {}
+        self.feeds: dict[tuple[int, int], EventFeed] = {}
         self.calls = 0
         self.answer: Done | Later | Failed = Done()
 
@@ -41,7 +42,8 @@ class FeedingMessenger(FakeMessenger):
         self.calls += 1
         for each in feeds:
             if isinstance(self.answer, Done):
-                assert self.feeds.setdefault(each.delivery, each).ranges == each.ranges
+                key = (each.worker.worker_id, each.delivery)
+                assert self.feeds.setdefault(key, each).ranges == each.ranges
         return [self.answer for _ in feeds]
 
     def given(self, job_id: int) -> list[str]:
@@ -255,6 +257,27 @@ def test_a_server_that_fails_is_asked_again(
     served.clock.forward(seconds=11)
     feed_all(served)
     assert len(feeding.given(job_id)) == 8
+
+
+def test_what_a_slow_server_gave_is_stored_before_it_is_asked_for_more(
+    served: World, start: Callable[..., int], feeding: FeedingMessenger, monkeypatch: pytest.MonkeyPatch
+):
+    ids = []
+    for _ in range(3):
+        ids.append(start(4))
+        served.clock.forward(seconds=120)
+    real = served.panda.acquire_event_ranges
+
+    def slow(job: EventJob, size: int, *, scattered: bool = False) -> object:
+        served.clock.forward(seconds=3)
+        return real(job, size, scattered=scattered)
+
+    monkeypatch.setattr(served.panda, "acquire_event_ranges", slow)
+    served.instance = replace(served.instance, tick=lambda: served.clock().timestamp())
+    served.work(EventFeeder)
+    assert [len(states(served, each)) for each in ids] == [4, 4, 0]
+    feed_all(served)
+    assert [len(feeding.given(each)) for each in ids] == [4, 4, 4]
 
 
 def test_what_was_given_before_the_server_failed_is_used(
