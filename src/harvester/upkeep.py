@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -19,13 +19,14 @@ from harvester.agents.service_monitor import ServiceMonitor
 from harvester.agents.service_propagator import ServicePropagator
 from harvester.agents.watcher import Watcher, end_this_process
 from harvester.clients import PandaCredentials, credential_files
+from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
 from harvester.config.setups import Setup, credential_setups, syncer_setups
 from harvester.core.clock import Clock
 from harvester.core.facts import ComputingElement, QueueBook
 from harvester.core.watching import Sign
 from harvester.logs import area_of, area_of_record
-from harvester.plugins.api import PluginContext
+from harvester.plugins.api import CredentialSource, PluginContext
 from harvester.plugins.names import Role
 from harvester.plugins.pool import PluginPool
 from harvester.plugins.setup_pool import SetupPool
@@ -164,20 +165,35 @@ class Upkeep:
         return syncer_setups(settings.file_syncer, queues, settings.master.harvester_id)
 
     def _context(self, setup: Setup) -> PluginContext:
-        return replace(
-            self._make_context(setup.queue),
-            setup=setup.name,
-            server=self._server,
-            elements=lambda: self._elements(setup.queue),
-        )
-
-    def _elements(self, queue: str) -> list[ComputingElement]:
-        """Where work is sent to: of a queue, or of all that are in service."""
-        served = [name for name, each in self._plugins.queues.items() if not each.offline]
-        book = self._book()
-        found = [facts for name in ([queue] if queue else served) if (facts := book.find(name))]
-        return [each for facts in found if facts.status != _OFFLINE for each in facts.elements]
+        context = self._make_context(setup.queue)
+        return setup_context(setup, context, self._server, self._book, lambda: self._plugins.queues)
 
 
 def _area_of_part(name: str) -> str:
     return area_of("", name)
+
+
+def setup_context(
+    setup: Setup,
+    context: PluginContext,
+    server: CredentialSource,
+    book: Callable[[], QueueBook],
+    queues: Callable[[], Mapping[str, QueueConfig]],
+) -> PluginContext:
+    """The context of a set-up's plugin: what that of its queue has, and what credentials are made from and for.
+
+    Args:
+        setup: of the instance or a queue.
+        context: of the queue's plugins, or the instance's.
+        server: the PanDA server.
+        book: what the information system says of queues.
+        queues: the present ones by name; of a set-up of the instance all that are in service count.
+    """
+
+    def elements() -> list[ComputingElement]:
+        served = [setup.queue] if setup.queue else [name for name, each in queues().items() if not each.offline]
+        known = book()
+        found = [facts for name in served if (facts := known.find(name))]
+        return [each for facts in found if facts.status != _OFFLINE for each in facts.elements]
+
+    return replace(context, setup=setup.name, server=server, elements=elements)

@@ -29,6 +29,7 @@ from harvester.probes.beside import private_documents
 from harvester.probes.moving import Cargo
 from harvester.probes.submitting import Wish
 from harvester.probes.verdicts import Outcome, Verdict
+from harvester.startup.fetched import outside_of
 from harvester.startup.loading import Configuration, load, settings_of
 from harvester.store import worker_choice
 from harvester.store.engine import StoreUnavailableError
@@ -99,8 +100,9 @@ def credentials(config: Config, name: str | None, *, renew: bool, as_json: bool)
     configuration = _configuration(config)
     if name is not None:
         _queue(configuration, name)
-    queues = list(configuration.queues.queues.values())
-    _give(instance_wide.probe_credentials(configuration.settings, queues, of=name, renew=renew), as_json=as_json)
+    settings, queues = configuration.settings, list(configuration.queues.queues.values())
+    book = outside_of(settings).book
+    _give(instance_wide.probe_credentials(settings, queues, book, of=name, renew=renew), as_json=as_json)
 
 
 def cacher(config: Config, *, as_json: bool) -> None:

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from pydantic import JsonValue
@@ -11,13 +10,14 @@ from sqlalchemy import delete, func, select
 
 from harvester.agents.credential_manager import Manager
 from harvester.agents.fetching import Fetcher, FetchError
-from harvester.clients import untried_client
+from harvester.clients import PandaCredentials, untried_client
 from harvester.config.cache_lines import CacheLine, read_lines
 from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
 from harvester.config.setups import Setup, credential_setups
 from harvester.core.clock import utc_now
 from harvester.core.credentials import hours
+from harvester.core.facts import QueueBook
 from harvester.panda.errors import CredentialError, PandaError
 from harvester.plugins.api import CredentialState, Done, Later, PluginContext, Unknown, Valid
 from harvester.plugins.calling import PluginCalls
@@ -30,6 +30,7 @@ from harvester.store import migrate
 from harvester.store.engine import Database
 from harvester.store.schema import history
 from harvester.store.sets import insert_rows, one_of
+from harvester.upkeep import setup_context
 
 _ROWS: Final = 2000
 _COMMITS: Final = 20
@@ -83,20 +84,28 @@ def _words_of(document: JsonValue) -> str:
 
 
 def probe_credentials(
-    settings: Settings, queues: Sequence[QueueConfig], *, of: str | None, renew: bool
+    settings: Settings, queues: Sequence[QueueConfig], book: QueueBook, *, of: str | None, renew: bool
 ) -> list[Verdict]:
     """Look at credentials, renew them, look again; one verdict for each manager.
 
     Args:
         settings: of the instance.
         queues: all queues.
+        book: what the information system says of them.
         of: only the managers of this queue.
         renew: whether they are renewed, also if that is not due.
     """
     make_context = plugin_context(settings, utc_now)
+    by_name = {each.queue_name: each for each in queues}
+    try:
+        server = PandaCredentials(settings)
+    except CredentialError as error:
+        record = Record("credentials", of or "")
+        record.add("read the table of hosts", str(error), good=False)
+        return [record.verdict("correct [pandacon] multihost_auth_config")]
 
     def context(setup: Setup) -> PluginContext:
-        return replace(make_context(setup.queue), setup=setup.name)
+        return setup_context(setup, make_context(setup.queue), server, lambda: book, lambda: by_name)
 
     def setups() -> list[Setup]:
         cert_file, instance = settings.pandacon.cert_file, settings.master.harvester_id

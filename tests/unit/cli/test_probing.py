@@ -1,10 +1,12 @@
 """Probes of what is not there, or not in order before anything is tried."""
 
 import json
+import re
 
 import pytest
 from cli_tools import CommandLine
 
+from harvester.panda.devserver import DevServer
 from harvester.store.engine import Database
 
 pytestmark = pytest.mark.usefixtures("own_logging")
@@ -52,3 +54,23 @@ def test_a_line_of_the_cacher_that_makes_no_sense(call: CommandLine):
     (verdict,) = json.loads(call("test", "cacher", "--json").stdout)
     assert verdict["outcome"] == "fails"
     assert [step["good"] for step in verdict["steps"]] == [False, False]
+
+
+def test_credentials_of_the_server_are_fetched_from_it(call: CommandLine):
+    key = call.place / "key"
+    setup = {"token_key_file": str(key), "client_name": "pilots"}
+    configs = json.dumps([{"plugin": "token_key", "configs": {"pilots": setup}}])
+    with DevServer() as server:
+        text = re.sub(r"server_api_url_ssl = .*", f"server_api_url_ssl = {server.url}", call.config.read_text())
+        call.config.write_text(f"{text}\n[credmanager]\npluginConfigs =\n  {configs}\n")
+        (verdict,) = json.loads(call("test", "credentials", "--json").stdout)
+    assert verdict["outcome"] == "works"
+    assert len(key.read_text()) == 64
+    assert key.read_text() not in json.dumps(verdict)
+
+
+def test_a_table_of_hosts_that_cannot_be_read_is_told_before_credentials(call: CommandLine):
+    text = call.config.read_text().replace("[pandacon]", "[pandacon]\nmultihost_auth_config = /no/table")
+    call.config.write_text(text)
+    (verdict,) = json.loads(call("test", "credentials", "--json").stdout)
+    assert (verdict["outcome"], verdict["advice"]) == ("fails", "correct [pandacon] multihost_auth_config")
