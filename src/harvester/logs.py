@@ -2,14 +2,15 @@
 
 With `[logger] logdir` of `panda_common.cfg` every area writes to a file of its own, `panda-<area>.log`, under the
 names that operators know (operations reference §11); standard error then shows only what a person should see at once.
-Without it all lines go to standard error. A line is `time panda.log.<area>: LEVEL    event key=value …`, in UTC.
+Without it all lines go to standard error. A line is `time panda.log.<area>: LEVEL    event key=value …`, in UTC; with
+`[logger] line_format = json` a line of a file is a JSON object. `log_files` has the files.
 """
 
+import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
-from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -18,11 +19,10 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import LogfmtRenderer
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from harvester.config.instance_sections import LoggerSettings
 from harvester.config.places import why_unwritable
 from harvester.config.service import Settings
 from harvester.core.masking import masked
-from harvester.rotation import BySize, ByTime
+from harvester.log_files import AreaFiles
 
 _AGENTS: Final[Mapping[str, str]] = {
     "sizer": "worker_adjuster",
@@ -50,6 +50,7 @@ _AGENTS: Final[Mapping[str, str]] = {
     "housekeeper": "master",
     "holds": "master",
     "runner": "master",
+    "loops": "master",
     "credential_manager": "cred_manager",
     "service_propagator": "propagator",
     "host_lock": "cred_manager",
@@ -70,13 +71,17 @@ _ROOMS: Final[Mapping[str, str]] = {
     "harvester.plugins.workermakers": "worker_maker",
     "harvester.plugins.setup_pool": "plugin_factory",
     "harvester.plugins.credentials": "cred_manager",
+    "harvester.plugins.tools": "plugin_factory",
     "harvester.plugins.filesyncers": "file_syncer",
     "harvester.plugins.tools.worker_tokens": "frontend",
     "harvester.web": "frontend",
 }
 """The files of rooms, likewise."""
 _MASTER: Final = "master"
-_MEGABYTE: Final = 1024 * 1024
+_MEBIBYTE: Final = 1024 * 1024
+_PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+_IDENTIFIERS: Final[Mapping[str, str]] = {"queue": "queueName", "worker": "workerID", "job": "PandaID"}
+"""What people search for in files, as they know it."""
 _LOGFMT: Final = LogfmtRenderer(bool_as_flag=False)
 _HOLDS_NO_SECRET: Final = int | float | None
 
@@ -101,6 +106,13 @@ _SHARED: Final[tuple[Processor, ...]] = (
     structlog.processors.format_exc_info,
     _mask,
 )
+
+
+def _add_memory(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """What this process uses; the kernel tells it faster than any library does."""
+    pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    line["rss_mib"] = round(pages * _PAGE / _MEBIBYTE)
+    return line
 
 
 def area_of(logger: str, agent: str = "") -> str:
@@ -133,7 +145,8 @@ def set_up_logs(settings: Settings, output: Path | None = None) -> None:
     if settings.logger.logdir:
         problem = why_unwritable(Path(settings.logger.logdir))
         if not problem:
-            handlers.append(AreaFiles(settings.logger))
+            renderer = _as_json if settings.logger.line_format == "json" else _as_line
+            handlers.append(AreaFiles(settings.logger, area_of_record, _formatter(renderer)))
             stderr.setLevel(logging.INFO if on_terminal else logging.WARNING)
     for handler in handlers:
         handler.addFilter(levels.allow)
@@ -141,7 +154,7 @@ def set_up_logs(settings: Settings, output: Path | None = None) -> None:
     logging.captureWarnings(capture=True)
     logging.getLogger("harvester").setLevel(levels.lowest)
     logging.getLogger("sqlalchemy.engine").setLevel(logging.INFO if settings.db.verbose else logging.WARNING)
-    _set_up_structlog()
+    _set_up_structlog(with_memory=settings.logger.memory_logging)
     if problem:
         consequence = "log lines go to standard error; correct [logger] logdir in panda_common.cfg"
         told = f"the log directory {settings.logger.logdir} {problem}; {consequence}"
@@ -156,10 +169,11 @@ def show_errors_alone() -> None:
     _set_up_structlog()
 
 
-def _set_up_structlog() -> None:
+def _set_up_structlog(*, with_memory: bool = False) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            *([_add_memory] if with_memory else []),
             *_SHARED,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -187,81 +201,6 @@ class _Levels:
         return record.levelno >= self._by_area.get(area_of_record(record), self._default)
 
 
-class AreaFiles(logging.Handler):
-    """Writes each line to the file of its area, with the rotation that `[logger]` asks for."""
-
-    def __init__(self, settings: LoggerSettings) -> None:
-        super().__init__()
-        self._settings = settings
-        self._files: dict[str, logging.Handler] = {}
-        self._formatter = _formatter(_as_line)
-        self._broken = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write the line; if that fails it is said once, until it works again."""
-        try:
-            self._file(area_of_record(record)).emit(record)
-        except OSError as error:
-            if not self._broken:
-                with suppress(OSError):  # that may be on the same full disk
-                    sys.stderr.write(f"log lines are lost, {self._settings.logdir} cannot be written: {error}\n")
-            self._broken = True
-        else:
-            self._broken = False
-
-    def close(self) -> None:
-        """Close all files."""
-        for file in self._files.values():
-            file.close()
-        super().close()
-
-    def _file(self, area: str) -> logging.Handler:
-        if area not in self._files:
-            path = Path(self._settings.logdir or "") / f"panda-{Path(area).name}.log"
-            self._files[area] = _open_log(path, self._settings)
-            self._files[area].setFormatter(self._formatter)
-        return self._files[area]
-
-
-class _RaisingMixin(logging.Handler):
-    """Lets `AreaFiles` say what went wrong instead of printing a traceback per line."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - the name in `logging`
-        raise  # noqa: PLE0704 - called by `logging` while it handles the exception
-
-
-class _Unrotated(_RaisingMixin, WatchedFileHandler):
-    """Follows a rotation made by others."""
-
-
-class _BySize(_RaisingMixin, BySize):
-    """Rotates at a size."""
-
-
-class _ByTime(_RaisingMixin, ByTime):
-    """Rotates after a time."""
-
-
-def _open_log(path: Path, settings: LoggerSettings) -> logging.Handler:
-    backups = settings.rotating_backup_count
-    if settings.rotating_policy == "size":
-        return _BySize(path, maxBytes=settings.rotating_max_size * _MEGABYTE, backupCount=backups, encoding="utf-8")
-    if settings.rotating_policy == "time":
-        seconds = max(round(settings.rotating_interval * 3600), 1)
-        return _ByTime(path, when="S", interval=seconds, backupCount=backups, encoding="utf-8", utc=True)
-    return _Unrotated(path, encoding="utf-8")
-
-
-def roll_over(settings: LoggerSettings) -> None:
-    """Begin new log files; the old ones are kept as after a rotation, with numbers, the youngest with 1."""
-    kept = max(settings.rotating_backup_count, 1)
-    for file in Path(settings.logdir).glob("panda-*.log") if settings.logdir else ():
-        for number in range(kept, 0, -1):
-            older = file.with_name(f"{file.name}.{number - 1}") if number > 1 else file
-            if older.exists():
-                older.replace(file.with_name(f"{file.name}.{number}"))
-
-
 def area_of_record(record: logging.LogRecord) -> str:
     """The area of a line on its way to the handlers."""
     agent = record.msg.get("agent", "") if isinstance(record.msg, dict) else ""
@@ -287,6 +226,18 @@ def _as_line(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
     area = area_of(str(line.pop("logger", "")), str(line.get("agent", "")))
     event = str(line.pop("event")).replace("\n", "\\n").replace("\r", "\\r")
     traceback = line.pop("exception", None)
-    details = _LOGFMT(None, "", line)
+    details = _LOGFMT(None, "", _with_identifiers(line))
     text = f"{when} panda.log.{area}: {level:<8} {event} {details}".rstrip()
     return f"{text}\n{traceback}" if traceback else text
+
+
+def _as_json(_logger: WrappedLogger, _method: str, line: EventDict) -> str:
+    """The same as one JSON object, for programs that collect logs; a traceback is one of its texts."""
+    when = str(line.pop("timestamp")).replace(" ", "T")
+    area = area_of(str(line.pop("logger", "")), str(line.get("agent", "")))
+    head = {"time": f"{when}Z", "level": str(line.pop("level")).upper(), "logger": f"panda.log.{area}"}
+    return json.dumps({**head, "event": line.pop("event"), **_with_identifiers(line)}, default=str, ensure_ascii=False)
+
+
+def _with_identifiers(line: EventDict) -> EventDict:
+    return {_IDENTIFIERS.get(key, key): value for key, value in line.items()}

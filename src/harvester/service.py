@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -26,13 +25,14 @@ from harvester.agents.duties import LOOK, Duty
 from harvester.agents.early_stager import EarlyStager
 from harvester.agents.event_feeder import EventFeeder
 from harvester.agents.facts import PERIOD as FACTS_PERIOD
-from harvester.agents.facts import Facts
+from harvester.agents.facts import REMOTE_QUEUES, Facts
 from harvester.agents.feeder import Feeder
 from harvester.agents.fetching import Fetcher
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.killer import Killer
 from harvester.agents.log_uploader import LogUploader
+from harvester.agents.loops import Loop
 from harvester.agents.monitor import Monitor
 from harvester.agents.preparator import PreparatorAgent
 from harvester.agents.private_documents import PrivateDocuments
@@ -40,6 +40,7 @@ from harvester.agents.propagator import JobPropagator
 from harvester.agents.reconciler import Reconciler
 from harvester.agents.refusals import Refusals
 from harvester.agents.reloader import QueueReloader
+from harvester.agents.reporting import Reporter
 from harvester.agents.runner import AgentRunner
 from harvester.agents.sizer import Sizer
 from harvester.agents.stager import StagerAgent
@@ -49,26 +50,30 @@ from harvester.agents.sweeper import Sweeper
 from harvester.agents.watcher import Watcher, signs_of
 from harvester.agents.worker_propagator import WorkerPropagator
 from harvester.clients import checkpoints_client, file_server, idds_client, panda_client
-from harvester.config.cache_lines import read_lines
+from harvester.config.cache_lines import QUEUE_CONFIGURATION, read_lines
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
+from harvester.config.remote import QUEUE_URL, RemoteError
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, SteadyClock, utc_now
-from harvester.core.errors import HarvesterError
 from harvester.core.watching import Sign
 from harvester.panda.client import PandaClient
 from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.plugins.worker_door import WorkerDoor
-from harvester.store import migrate, workers
+from harvester.store import duties, migrate, workers
+from harvester.store.cache import NOTHING
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import DIALOGS_PERIOD, Upkeep
 
 log = structlog.get_logger(__name__)
 
+_HOUSEKEEPER: Final = "housekeeper"
 _DUTY_RETRY: Final = 60.0
-_SHORTEST_PAUSE: Final = 0.1
+_FIRST_FETCH: Final = 180.0
+"""Seconds that a first start waits for another process that fetches the queue configuration."""
+_GLANCE: Final = 0.5
 _LEAVE_SECONDS: Final = 2.5
 """How long a process that stops waits for the database when its time is over: its claims run out anyhow."""
 _OBJECTS_BEFORE_COLLECTION: Final = 20_000
@@ -139,29 +144,6 @@ def plugin_context(
     return make
 
 
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    """Something that is done again and again in a thread of its own.
-
-    Attributes:
-        period: seconds between two rounds.
-        retry: seconds until the next round after one that failed.
-        nudged: set when the next round has to come at once.
-        patience: seconds that a round may take before it looks stuck.
-    """
-
-    name: str
-    period: float
-    retry: float
-    round: Callable[[], None]
-    nudged: threading.Event = field(default_factory=threading.Event)
-    patience: float = 600.0
-
-    def pause(self, *, failed: bool) -> float:
-        """Seconds from the end of a round to the next one, however short the configured time is."""
-        return max(min(self.retry, self.period) if failed else self.period, _SHORTEST_PAUSE)
-
-
 class Harvester:
     """One process of an instance.
 
@@ -188,6 +170,8 @@ class Harvester:
     ) -> None:
         self.settings = settings
         self.host = socket.gethostname()
+        self.is_running = False
+        """Whether the agents work: from the end of the start to the order to stop."""
         self.clock = steady = SteadyClock(clock, tick)
         self.db = db or open_database(settings)
         failpoints.freeze_only_with(self.db.writer)
@@ -230,7 +214,7 @@ class Harvester:
             checkpoints=checkpoints_client(settings, steady),
         )
         self._clients = [each for each in (self.panda, instance.files, instance.idds, instance.checkpoints) if each]
-        self.housekeeper = Housekeeper(self.db, steady, self.host, tick=tick)
+        self.housekeeper = Housekeeper(self.db, steady, self.host, tick=tick, report=lambda: self.reporter.report())  # noqa: PLW0108 (it is made later)
         agents: Sequence[type[Agent[Any, Any]]] = (*_AGENTS, LogUploader) if instance.files else _AGENTS
         self.runners = [
             AgentRunner(agent(instance), self.db, self.housekeeper.owner, self.housekeeper.is_alive, tick)
@@ -243,8 +227,18 @@ class Harvester:
         self._commands = CommandManager(instance, steady())
         self._duties = self._make_duties(instance, private)
         self._loops = self._make_loops()
+        self._needs_remote_queues = bool(settings.queue_address) or not loaded.readable
         self._threads: list[threading.Thread] = []
-        self._rounds_ended: dict[str, float] = {}
+        self.reporter = Reporter(
+            self.runners,
+            lambda: {loop.name: loop.figures for loop in self._loops},
+            self._loop_signs,
+            lambda: self.watcher.complaints,
+            record=self.panda.record,
+            db=self.db,
+            clock=steady,
+            origin=settings.origin,
+        )
 
     def _make_duties(self, instance: Instance, private: PrivateDocuments) -> list[Duty]:
         """What one process does for all."""
@@ -263,34 +257,30 @@ class Harvester:
         ours = [Duty(instance, owner, name=name, period=period, work=work) for name, period, work in rounds]
         return [*ours, *self.upkeep.duties(instance, owner)]
 
-    def _make_loops(self) -> list[_Loop]:
+    def _make_loops(self) -> list[Loop]:
         qconf, watching = self.settings.qconf, self.settings.watcher
         return [
-            _Loop("housekeeper", PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
-            _Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
-            _Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
-            _Loop(QueueReloader.name, qconf.check_interval, qconf.check_interval, self.reloader.round),
-            _Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, self._commands.round),
-            _Loop("dialogs", DIALOGS_PERIOD, DIALOGS_PERIOD, self.upkeep.write_dialogs),
-            _Loop(Watcher.name, watching.sleep_time, 60.0, self.watcher.round),
-            *(_Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),
+            Loop(_HOUSEKEEPER, PERIOD, 1.0, lambda: self.housekeeper.round([*self.runners, *self._duties])),
+            Loop("plugins", REBUILD, REBUILD, self.plugins.rebuild),
+            Loop("facts", FACTS_PERIOD, FACTS_PERIOD, self.facts.refresh),
+            Loop(QueueReloader.name, qconf.check_interval, qconf.check_interval, self.reloader.round),
+            Loop(CommandManager.name, self.settings.commandmanager.sleep_time, 10.0, self._commands.round),
+            Loop("dialogs", DIALOGS_PERIOD, DIALOGS_PERIOD, self.upkeep.write_dialogs),
+            Loop(Watcher.name, watching.sleep_time, 60.0, self.watcher.round),
+            *(Loop(duty.name, min(duty.period, LOOK), _DUTY_RETRY, duty.round) for duty in self._duties),
         ]
 
     def _signs(self) -> list[Sign]:
         """How agents and loops do."""
-        now = time.monotonic()
-        ended = self._rounds_ended
-        loops = [
-            Sign(each.name, now - ended[each.name], each.period + each.patience)
-            for each in self._loops
-            if each.name in ended
-        ]
-        return [*signs_of(self.runners, self.db), *loops]
+        return [*signs_of(self.runners, self.db), *self._loop_signs()]
+
+    def _loop_signs(self) -> list[Sign]:
+        return [sign for loop in self._loops if (sign := loop.sign())]
 
     @property
     def silence(self) -> float:
         """Seconds since the housekeeper last began a round, whether that went well or not; 0 before the start."""
-        began = self._rounds_ended.get("housekeeper")
+        began = next(loop.began for loop in self._loops if loop.name == _HOUSEKEEPER)
         return 0.0 if began is None else time.monotonic() - began
 
     def has_looked_everywhere(self) -> bool:
@@ -303,24 +293,42 @@ class Harvester:
         Raises:
             StoreUnavailableError: the database cannot be reached.
             PandaUnavailable: a new database needs to know which ids of workers the server has seen.
+            RemoteError: the queues stand elsewhere and were never fetched, which is not possible now either.
         """
         self.upkeep.listen()
         self.housekeeper.register()
         if self.settings.db.sync_max_worker_id:
             self._continue_worker_ids()
         self.facts.refresh()
+        if self._needs_remote_queues:
+            self._have_queues_fetched()
         self.reloader.round()
         for problem in self.plugins.build_all(sorted(self.plugins.active)):
             log.error("plugin cannot be used, work that needs it waits", problem=problem)
         for loop in self._loops:
             self.wake.listen(loop.name, loop.nudged.set)
-            thread = threading.Thread(target=self._repeat, args=(loop,), name=loop.name, daemon=True)
+            thread = threading.Thread(target=loop.repeat, args=(self._stopping,), name=loop.name, daemon=True)
             thread.start()
             self._threads.append(thread)
         spare_collector()
         for runner in self.runners:
             runner.start()
+        self.is_running = True
         log.info("started", instance=self.settings.master.harvester_id, queues=len(self.plugins.active))
+
+    def _have_queues_fetched(self) -> None:
+        """Who starts for the first time waits until this process or another one has fetched the queues."""
+        began, end = self.clock(), time.monotonic() + _FIRST_FETCH
+        cacher = next(duty for duty in self._duties if duty.name == Cacher.name)
+        while self.facts.document(QUEUE_CONFIGURATION) is None:
+            self.db.transact(lambda connection: duties.hasten(connection, cacher.name, self.clock()))
+            cacher.round()
+            self.facts.refresh()
+            state = self.facts.state(REMOTE_QUEUES)
+            if state is not None and state.digest == NOTHING and (state.tried_at >= began or time.monotonic() > end):
+                told = f"the queue configuration cannot be fetched, and there is no copy of it yet: {state.problem}"
+                raise RemoteError(f"{told}, or unset {QUEUE_URL} and write the queues into a local file")
+            self._stopping.wait(_GLANCE)
 
     def _continue_worker_ids(self) -> None:
         """A new database goes on where the one before it ended, as far as the server knows."""
@@ -339,6 +347,7 @@ class Harvester:
             seconds: how long to wait for plugins and the network.
         """
         end = time.monotonic() + seconds
+        self.is_running = False
         for runner in self.runners:
             runner.stop()
         drained = [runner.drain(max(end - time.monotonic(), 0)) for runner in self.runners]
@@ -367,20 +376,6 @@ class Harvester:
             self.upkeep.stop_listening()
         except StoreUnavailableError as error:
             log.warning("claims are left to run out", error=str(error))
-
-    def _repeat(self, loop: _Loop) -> None:
-        while not self._stopping.is_set():
-            self._rounds_ended[loop.name] = time.monotonic()
-            failed = True
-            try:
-                loop.round()
-                failed = False
-            except HarvesterError as error:
-                log.warning("round failed, it is tried again", agent=loop.name, error=str(error))
-            except Exception:  # the loop's edge: whatever it is, the next round gets its chance
-                log.exception("round failed, it is tried again", agent=loop.name)
-            loop.nudged.wait(loop.pause(failed=failed))
-            loop.nudged.clear()
 
 
 def spare_collector() -> None:

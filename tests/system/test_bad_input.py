@@ -147,7 +147,7 @@ def test_hostile_workers(site: Site):
     assert [each for each in stored if each.name in {"hostname", "link.out", "stolen"}] == []
     assert "Traceback" not in site.log
     for problem in ("maxReportSize", "deep", "outside the access point", "not one of this worker", "regular file"):
-        assert site.has_logged(f"queue={BAD_QUEUE}", "worker=", problem), problem
+        assert site.has_logged(f"queueName={BAD_QUEUE}", "workerID=", problem), problem
 
 
 def _block(queue: Row, role: str) -> Row:
@@ -177,7 +177,7 @@ def test_sick_sbatch(site: Site):
     site.start()
     good_jobs_finish_though(site)
     for queue, words in zip(sick, ills, strict=True):
-        site.until_logged(f"queue={queue}", words)
+        site.until_logged(f"queueName={queue}", words)
     assert site.terminate() == 0
 
 

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
+import httpx2
 import psutil
 import pytest
 from pydantic import JsonValue, TypeAdapter
@@ -119,16 +120,30 @@ class Site:
 
     # ---- the process
 
-    def start(self, *options: str, kill_at: str = "", freeze_at: str = "") -> None:
-        """Start Harvester; it dies by SIGKILL, or is stopped by SIGSTOP, when it comes to a point."""
+    def start(self, *options: str, kill_at: str = "", freeze_at: str = "", queues: bool = True) -> None:
+        """Start Harvester; it dies by SIGKILL, or is stopped by SIGSTOP, when it comes to a point.
+
+        Without `queues` it looks itself for the queue configuration.
+        """
         traps = {"HARVESTER_KILL_AT": kill_at, "HARVESTER_FREEZE_AT": freeze_at}
-        environment = {**_neutral_environment(), **self.environment, **traps}
-        command = [*RUN, "--config", self.configuration, "--queues", self.queue_file, *options]
+        environment = {**self.surroundings(), **traps}
+        named = ["--queues", self.queue_file] if queues else []
+        command = [*RUN, "--config", self.configuration, *named, *options]
         with self._log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
             )
         self.pid_file.write_text(str(self._process.pid))
+
+    def start_another(self) -> None:
+        """Start one more process of the instance; the others go on, and are looked after until the end."""
+        if self._process is not None:
+            self._others.append(self._process)
+        self.start()
+
+    def surroundings(self) -> dict[str, str]:
+        """The environment of Harvester and its commands."""
+        return {**_neutral_environment(), **self.environment}
 
     def die_and_come_back(self, point: str) -> None:
         """Run until SIGKILL at the point, or without one until somebody else sends it; then start again."""
@@ -203,8 +218,7 @@ class Site:
     def told_by(self, *words: str) -> str:
         """What another command of the command line says of this instance."""
         command = [*COMMAND, *words, "--config", self.configuration]
-        environment = {**_neutral_environment(), **self.environment}
-        return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
+        return subprocess.run(command, env=self.surroundings(), check=True, stdout=subprocess.PIPE, text=True).stdout
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = _DEADLINE) -> None:
         """Wait for something to become true while Harvester runs."""
@@ -279,7 +293,7 @@ class Site:
     def _fail(self, why: str) -> NoReturn:
         try:
             known: object = self.server.control.summary()
-        except OSError as error:
+        except (OSError, httpx2.HTTPError) as error:
             known = f"server: {error}"
         tail = "\n".join(self.log.splitlines()[-60:])
         pytest.fail(f"{why}\n{known}\nstarted by pilots: {sorted(self.executions())}\n{tail}", pytrace=False)

@@ -1,6 +1,7 @@
 """Keeps what queues and plugins want to know of the world (core reference §1.8 `[cacher]`, §3.11).
 
-What cannot be fetched stays as it was, is told once and noted, and is tried again in every round.
+What cannot be fetched stays as it was, is told once and noted, and is tried again in every round. Secrets have no place
+in a remote queue configuration: it is kept without them.
 """
 
 import json
@@ -14,9 +15,11 @@ import structlog
 from pydantic import JsonValue
 
 from harvester.agents.base import Instance
+from harvester.agents.facts import REMOTE_QUEUES
 from harvester.agents.fetching import Fetcher, FetchError
 from harvester.agents.private_documents import PrivateDocuments, is_private
 from harvester.config.cache_lines import CacheLine
+from harvester.config.remote import without_secrets, words_of_refused
 from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.store import cache
 from harvester.store.cache import Attempt, CacheKey, CacheState
@@ -89,6 +92,9 @@ class Cacher:
             document = self._fetcher.fetch(line)
         except FetchError as error:
             return Attempt(key, problem=str(error))
+        if key == REMOTE_QUEUES:
+            document, refused = without_secrets(document)
+            return self._kept(Attempt(key, document, words_of_refused(refused) if refused else ""), line)
         return self._kept(Attempt(key, document, is_private=is_private(key, document)), line)
 
     def _kept(self, attempt: Attempt, line: CacheLine) -> Attempt:
@@ -121,8 +127,10 @@ def _tell(attempt: Attempt, before: CacheState | None) -> None:
     """Say what has become different; the last good document stays in use."""
     known = before.problem if before else ""
     key = str(attempt.key)
-    if attempt.problem and attempt.problem != known:
+    if attempt.problem and attempt.problem != known and attempt.document is not None:
+        log.warning("cannot be taken or kept as it is", cache_key=key, problem=attempt.problem)
+    elif attempt.problem and attempt.problem != known:
         since = before and before.refreshed_at
-        log.warning("cannot be fetched or kept", cache_key=key, problem=attempt.problem, still_used_from=str(since))
+        log.warning("cannot be fetched", cache_key=key, problem=attempt.problem, still_used_from=str(since))
     elif known and not attempt.problem:
         log.info("is fetched again", cache_key=key)

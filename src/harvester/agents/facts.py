@@ -13,7 +13,7 @@ import structlog
 from pydantic import JsonValue
 
 from harvester.agents.private_documents import PrivateDocuments
-from harvester.config.cache_lines import QUEUE_FACTS
+from harvester.config.cache_lines import QUEUE_CONFIGURATION, QUEUE_FACTS
 from harvester.core.clock import Clock
 from harvester.core.facts import QueueBook, QueueFacts, read_queues
 from harvester.store import cache
@@ -26,6 +26,8 @@ PERIOD: Final = 5.0
 """Seconds between two looks at the database."""
 QUEUES: Final = CacheKey(QUEUE_FACTS)
 """The queues of the information system."""
+REMOTE_QUEUES: Final = CacheKey(QUEUE_CONFIGURATION)
+"""The remote queue configuration."""
 _MOST_TOLD: Final = 5
 
 
@@ -73,6 +75,10 @@ class Facts:
         """Tells one state of a document from the next; empty if it never came."""
         state = self._picture.states.get(key)
         return state.digest if state else cache.NOTHING
+
+    def state(self, key: CacheKey) -> CacheState | None:
+        """What is known of a document without looking into it; None if nobody ever asked for it."""
+        return self._picture.states.get(key)
 
     def age(self, main_key: str, sub_key: str = "") -> timedelta | None:
         """For how long nobody has seen that a document is still so; None if it never came."""

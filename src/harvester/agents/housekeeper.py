@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import structlog
 
 from harvester.core.clock import MOST_APART, SteadyClock
+from harvester.core.process_report import ProcessReport, stored_form
 from harvester.plugins.local.processes import birth_of
 from harvester.store import leases, moments
 from harvester.store.engine import Database
@@ -37,7 +38,16 @@ class HoldsClaims(Protocol):
 
 
 class Housekeeper:
-    """See the module; `round` has to be called every `PERIOD` seconds."""
+    """See the module; `round` has to be called every `PERIOD` seconds.
+
+    Args:
+        db: where the processes agree.
+        clock: the time of the instance.
+        host: this host.
+        tick: seconds of a clock that never goes back.
+        pause: waits so many seconds.
+        report: what this process tells of itself; it goes along with the word that it lives.
+    """
 
     def __init__(
         self,
@@ -47,8 +57,10 @@ class Housekeeper:
         *,
         tick: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
+        report: Callable[[], ProcessReport] = ProcessReport,
     ) -> None:
         self._db = db
+        self._report = report
         self._clock = clock
         self._host = host
         self._tick = tick
@@ -94,10 +106,10 @@ class Housekeeper:
         Raises:
             StoreUnavailableError: the database is away; the next round tries again.
         """
-        now = self._clock()
+        now, report = self._clock(), stored_form(self._report())
         with self._db.write() as connection:
             moments.note(connection, now)
-            known = leases.extend_owner(connection, self.owner(), now + _LIFETIME)
+            known = leases.extend_owner(connection, self.owner(), now + _LIFETIME, report)
         if known:
             self._spoke = self._tick()
         else:

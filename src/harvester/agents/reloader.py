@@ -13,18 +13,15 @@ import structlog
 
 from harvester.agents.base import Instance
 from harvester.agents.config_versions import ConfigVersions
-from harvester.agents.facts import QUEUES
-from harvester.config.cache_lines import QUEUE_CONFIGURATION
+from harvester.agents.facts import QUEUES, REMOTE_QUEUES
 from harvester.config.findings import Finding, Severity
 from harvester.config.queue_changes import QueueChanges
 from harvester.config.queue_loader import Outside, QueueLoader, Stamp, with_last_good
 from harvester.config.queues import LoadedQueues
 from harvester.store import leases, queues, reload_orders
-from harvester.store.cache import CacheKey
 
 log = structlog.get_logger(__name__)
 
-_REMOTE: Final = CacheKey(QUEUE_CONFIGURATION)
 _LEEWAY: Final = timedelta(seconds=2)
 _WOKEN: Final = ("sizer", "job fetcher", "monitor")
 
@@ -89,7 +86,7 @@ class QueueReloader:
             orders = reload_orders.number(connection)
         return (
             self._loader.stamp(),
-            facts.digest(_REMOTE) if qconf.config_from_cacher else "",
+            facts.digest(REMOTE_QUEUES) if qconf.config_from_cacher else "",
             facts.digest(QUEUES) if reads_book else "",
             orders,
         )
@@ -97,7 +94,7 @@ class QueueReloader:
     def _reload(self, now: datetime) -> None:
         """Read all sources, and take over what they say, at once or when all processes can know of it."""
         facts = self._instance.facts
-        outside = Outside(facts.document(_REMOTE.main), facts.book)
+        outside = Outside(facts.document(REMOTE_QUEUES.main), facts.book)
         loaded = with_last_good(self._loader.load(outside), self._loaded)
         self._tell(loaded)
         if not QueueChanges.between(self._loaded, loaded):

@@ -70,10 +70,20 @@ class _InHand(Generic[UnitT]):
 
 @dataclass(slots=True)
 class Health:
-    """What a runner counts for status and metrics."""
+    """What a runner counts for status and metrics.
 
+    Attributes:
+        looks: how often work was looked for.
+        done: units that were done.
+        failed: units, and looks, that failed.
+        seconds: of work on units, whatever came of it.
+        resting: what failed lately and is left alone, by what it is about.
+    """
+
+    looks: int = 0
     done: int = 0
     failed: int = 0
+    seconds: float = 0.0
     resting: dict[str, Rest] = field(default_factory=dict)
 
 
@@ -123,6 +133,11 @@ class AgentRunner(Generic[UnitT, ResultT]):
     def is_on(self) -> bool:
         """Whether it does anything; with `nThreads` 0 it is switched off."""
         return self.agent.pace.threads > 0
+
+    @property
+    def in_hand(self) -> int:
+        """Units that are claimed: at work, or waiting for a thread."""
+        return self._count_in_hand()
 
     @property
     def silence(self) -> float:
@@ -186,6 +201,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         while not self._stopping.is_set():
             self._wake.clear()
             try:
+                self.health.looks += 1
                 units, nap = self._look()
                 self._forgive(self.agent.name)
                 trouble = _RETRY_FIRST
@@ -302,6 +318,9 @@ class AgentRunner(Generic[UnitT, ResultT]):
         return self._is_alive() and mine and age < self._lease
 
     def _work(self, unit: UnitT) -> None:
+        began = self._tick()
+        if unit.about in self.agent.instance.plugins.queues:
+            structlog.contextvars.bind_contextvars(queue=unit.about)  # of this thread, which works on nothing else
         try:
             result = self.agent.act(unit)
             reach(f"{self.agent.name}.before_commit")
@@ -315,6 +334,8 @@ class AgentRunner(Generic[UnitT, ResultT]):
             _complain(self.agent.name, unit.about, error)
             self._give_back(unit, problem=str(error) or type(error).__name__)
         finally:
+            with self._lock:
+                self.health.seconds += self._tick() - began
             self._drop(unit)
 
     def _drop(self, unit: UnitT) -> None:

@@ -67,6 +67,11 @@ class Watcher:
         self._alarms: Mapping[str, str] = {}
         self.has_ended_the_process = False
 
+    @property
+    def complaints(self) -> Mapping[str, str]:
+        """The parts that were stuck at the last look, with the reason."""
+        return self._alarms
+
     def round(self) -> None:
         """Look, if it is time, and act on what was not known at the last look."""
         now = self._tick()

@@ -11,7 +11,8 @@ import typer
 from harvester.cli.shown import number_of
 from harvester.config.check import check
 from harvester.config.findings import Finding, Severity
-from harvester.startup.fetched import outside_of
+from harvester.remote_instance import RemoteInstance
+from harvester.startup.fetched import outside_now
 from harvester.startup.plugin_checks import check_plugin
 from harvester.startup.settings_checks import check_settings
 from harvester.web.findings import door_findings
@@ -33,7 +34,8 @@ def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> lis
         check_plugin,
         settings_checker=check_settings,
         joint_checker=door_findings,
-        fetched=outside_of,
+        fetched=outside_now,
+        remote=RemoteInstance(os.environ),
     )
     return sorted(found, key=lambda each: (_ORDER[each.severity], each.file, each.line or 0))
 

@@ -8,11 +8,13 @@ from typing import Final
 import typer
 from sqlalchemy import Connection
 
+from harvester.agents.facts import REMOTE_QUEUES
 from harvester.cli.hosts import print_credentials, print_measurements
 from harvester.cli.shown import cell, counts, moment, print_table
 from harvester.config.findings import nearest
 from harvester.core.holds import Hold, HoldMode, hold_of
 from harvester.core.jobs import JobStatus
+from harvester.core.origin import Origin, words_of_age
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.worker_door import SAFE_DOOR
 from harvester.startup.loading import QueueTroubles
@@ -49,6 +51,7 @@ class Overview:
         left_out: queues whose configuration has an error now.
         unreadable: why the queue configuration cannot be read now; empty if it can.
         documents: what the cacher keeps, and what came of fetching it.
+        remote: the address of the remote queue configuration; empty if there is none.
         claims: what processes have in hand; None if nobody asked.
     """
 
@@ -60,6 +63,7 @@ class Overview:
     credentials: Sequence[CredentialRecord] = ()
     unreadable: str = ""
     measurements: Sequence[Measurement] = ()
+    remote: str = ""
     claims: Sequence[InHand] | None = None
 
 
@@ -80,6 +84,7 @@ def look(connection: Connection, now: datetime, troubles: QueueTroubles) -> Over
         credentials.of_hosts(connection),
         troubles.unreadable,
         measurements.latest(connection),
+        troubles.remote,
     )
 
 
@@ -106,9 +111,13 @@ def print_overview(overview: Overview) -> None:
     for each in overview.processes:
         state = "runs" if each.alive else "is dead, or has not spoken in time"
         typer.echo(f"process {each.pid} on {each.host} {state}, since {moment(each.since)}")
+        if each.report.origin is not None:
+            typer.echo(f"  {_words_of_origin(each.report.origin, overview.at)}")
     print_measurements(overview.measurements)
     for line in _rest(overview.processes):
         typer.echo(line)
+    if overview.remote:
+        typer.echo(_words_of_remote(overview))
     typer.echo()
     print_queues(overview.queues)
     print_credentials(overview.credentials, overview.at)
@@ -143,6 +152,21 @@ def served(queue: QueueOverview) -> str:
     if queue.held is None or not queue.active:
         return "yes" if queue.active else "no"
     return {HoldMode.PAUSE: "paused", HoldMode.DRAIN: "drains"}[queue.held.mode]
+
+
+def _words_of_origin(origin: Origin, now: datetime) -> str:
+    """Which remote main configuration a process works with."""
+    why = f", which could not be fetched when it started: {origin.problem}" if origin.problem else ""
+    age = words_of_age(now - origin.fetched_at)
+    return f"its main configuration is that of {origin.address}, {moment(origin.fetched_at)}, {age}{why}"
+
+
+def _words_of_remote(overview: Overview) -> str:
+    """How old the remote queue configuration is that the instance works with."""
+    state = next((each for each in overview.documents if each.key == REMOTE_QUEUES), None)
+    fetched_at = state.refreshed_at if state else None
+    age = f"that of {moment(fetched_at)}, {words_of_age(overview.at - fetched_at)}" if fetched_at else "never fetched"
+    return f"queue configuration of {overview.remote}: {age}"
 
 
 def _words_of_document(state: CacheState) -> str:

@@ -1,6 +1,7 @@
 """`harvester check`: everything that is wrong in a configuration, where, and what to write instead."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from harvester.config import sources
@@ -11,6 +12,7 @@ from harvester.config.misfits import report_misfits
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_loader import NOTHING, Outside, QueueLoader
 from harvester.config.queues import LoadedQueues
+from harvester.config.remote import ReadRemote
 from harvester.config.service import Loaded, Settings, load_settings
 
 __all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "SettingsChecker", "Severity", "check"]
@@ -30,7 +32,8 @@ def check(
     *,
     settings_checker: SettingsChecker | None = None,
     joint_checker: JointChecker | None = None,
-    fetched: Callable[[Settings], Outside] | None = None,
+    fetched: Callable[[Settings, Findings], Outside] | None = None,
+    remote: ReadRemote | None = None,
 ) -> list[Finding]:
     """Look at the whole configuration as the service would, and go on after each mistake.
 
@@ -41,17 +44,20 @@ def check(
         plugin_checker: knows the plugins; None accepts any name.
         settings_checker: looks at what a main configuration without errors names; None believes it.
         joint_checker: looks at what such a main configuration and the queues ask for together; None at nothing.
-        fetched: tells what was fetched for the queues; None for nothing.
+        fetched: tells what was fetched for the queues, and what is wrong with that; None for nothing.
+        remote: gets a main configuration from its address.
     """
-    loaded = load_settings(config_paths, environ)
+    loaded = load_settings(config_paths, environ, remote=remote)
     findings = Findings()
     findings.extend(loaded.findings)
     if settings_checker and loaded.settings:
         findings.extend(settings_checker(loaded))
-    outside = fetched(loaded.settings) if fetched and loaded.settings else NOTHING
+    outside = fetched(loaded.settings, findings) if fetched and loaded.settings else NOTHING
     if queue_file or loaded.entries:  # without a main file nobody knows where the queues are
         path, if_missing = find_queues(queue_file, _qconf(loaded), environ, config_paths)
-        queues = _check_queues(loaded, path, if_missing, plugin_checker, outside, findings)
+        may_be_missing = queue_file is None and _qconf(loaded).config_from_cacher
+        source = _Source(path, if_missing, may_be_missing)
+        queues = _check_queues(loaded, source, plugin_checker, outside, findings)
         if joint_checker and loaded.settings:
             findings.extend(joint_checker(loaded, queues))
     return list(findings.as_tuple())
@@ -74,28 +80,33 @@ def find_queues(
     return sources.queue_file(qconf.config_file, environ, config_paths), sources.advice_on_missing_queues(places)
 
 
-def _check_queues(  # noqa: PLR0917 - what `check` has
-    loaded: Loaded,
-    path: Path,
-    if_missing: str,
-    plugin_checker: PluginChecker | None,
-    outside: Outside,
-    findings: Findings,
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The local queue configuration; what to do if it is not there, and whether it may be missing."""
+
+    path: Path
+    if_missing: str
+    may_be_missing: bool
+
+
+def _check_queues(
+    loaded: Loaded, source: _Source, plugin_checker: PluginChecker | None, outside: Outside, findings: Findings
 ) -> LoadedQueues:
     master = loaded.settings.master if loaded.settings else None
     work_dir, defaults = Path(master.work_dir if master else "harvester"), master.extra_plugin_configs if master else {}
     loader = QueueLoader(
-        path,
+        source.path,
         _qconf(loaded),
         work_dir,
         plugin_checker,
         loaded.listed_at,
         plugin_defaults=defaults,
-        if_missing=if_missing,
+        if_missing=source.if_missing,
+        may_be_missing=source.may_be_missing,
     )
     queues = loader.load(outside)
     findings.extend(queues.findings)
-    report_misfits(loaded, path, queues, findings)
+    report_misfits(loaded, source.path, queues, findings)
     return queues
 
 

@@ -32,6 +32,7 @@ class Kind:
         sample: written instead of a wrong value.
         may_be_empty: an empty value is one; otherwise it means that the key is not set.
         better: how to write a value that is accepted in another form; None if it is written well.
+        is_secret: nobody must read the value who need not know it.
     """
 
     words: str
@@ -39,6 +40,7 @@ class Kind:
     sample: str = ""
     may_be_empty: bool = False
     better: Callable[[JsonValue], str | None] = _as_it_is
+    is_secret: bool = False
 
 
 def _number(value: object) -> object:
@@ -114,7 +116,7 @@ Url = Annotated[
     Field(pattern=r"^https?://[^/\s@][^\s@]*$"),
     Kind("a URL without user and password", as_written=True, sample="http://host:port/path or https://…"),
 ]
-Secret = Annotated[SecretStr, Kind("a secret", as_written=True, sample="text", may_be_empty=True)]
+Secret = Annotated[SecretStr, Kind("a secret", as_written=True, sample="text", may_be_empty=True, is_secret=True)]
 Words = Annotated[
     tuple[str, ...],
     BeforeValidator(_words),

@@ -319,6 +319,8 @@ class Frontend(Section):
     trusted_networks: Networks = ()
     """Networks, such as `10.1.0.0/16`, that are served without TLS, or with `authEnable = False` without token; from
     elsewhere than these and this host such requests are refused."""
+    monitoring_networks: Networks = ()
+    """Networks from which `/metrics`, and the reasons that `/health` has, may be read; this host always may."""
 
 
 class PayloadInteraction(Section):
@@ -392,4 +394,9 @@ class LoggerSettings(Section):
     ] = 1024
     """Size at which a new file is begun, with the policy `size`."""
     rotating_interval: Annotated[Hours, Field(alias="rotating_interval")] = 24
-    """Age at which a new file is begun, with the policy `time`."""
+    """Hours after which a new file is begun, with the policy `time`; counted from midnight (UTC) if they divide a
+    day."""
+    line_format: Annotated[Literal["text", "json"], Field(alias="line_format"), Kind("")] = "text"
+    """What lines of log files are: `text`, or `json` for an object in each line."""
+    memory_logging: Annotated[Flag, Field(alias="memory_logging")] = False
+    """Whether each line tells the memory of its process, as `rss_mib`."""

@@ -15,9 +15,11 @@ from harvester.config.cache_lines import QUEUE_CONFIGURATION
 from harvester.config.findings import Findings, Location
 from harvester.config.instance_sections import Qconf
 from harvester.config.json_lines import JsonDocument
+from harvester.config.places import is_there
 from harvester.config.plugin_blocks import PluginChecker, PluginDefaults
 from harvester.config.queue_merge import REMOTE, RESOLVER, QueueSources, merge_queues
 from harvester.config.queues import LoadedQueues, load_queues, nowhere
+from harvester.config.remote import report_secrets
 from harvester.config.resolver import Resolver
 from harvester.config.sources import read_json
 from harvester.core.facts import QueueBook
@@ -36,11 +38,12 @@ class Outside:
     """What was fetched for the queues.
 
     Attributes:
-        remote: the remote queue configuration; None if it never came.
+        remote: the remote queue configuration: cached without its secrets, or as it stands at its address; None if it
+            never came.
         book: the queues of the information system.
     """
 
-    remote: JsonValue = field(default=None, repr=False)
+    remote: JsonValue | JsonDocument = field(default=None, repr=False)
     book: QueueBook = field(default_factory=QueueBook)
 
 
@@ -58,6 +61,7 @@ class QueueLoader:
         listed_at: where the n-th name of `[qconf] queueList` stands.
         plugin_defaults: `[master] extraPluginConfigs`.
         if_missing: what to do if the local file is not there.
+        may_be_missing: whether all queues may come from elsewhere.
     """
 
     def __init__(
@@ -70,6 +74,7 @@ class QueueLoader:
         *,
         plugin_defaults: PluginDefaults = _NO_DEFAULTS,
         if_missing: str = NAMED_PATH,
+        may_be_missing: bool = False,
     ) -> None:
         self.path = path
         self.qconf = qconf
@@ -78,6 +83,7 @@ class QueueLoader:
         self._listed_at = listed_at
         self._plugin_defaults = plugin_defaults
         self._if_missing = if_missing
+        self._may_be_missing = may_be_missing
         self.stamp_read: Stamp = None
         """The state of the local file that was read last."""
         self._local: JsonDocument | None = None
@@ -98,7 +104,8 @@ class QueueLoader:
         resolver = Resolver.of(self.qconf, outside.book)
         self._local = self._read_local(findings) or self._local
         if self.qconf.config_from_cacher:
-            self._remote = _remote_document(outside.remote, findings) or self._remote
+            local = self._local.value if self._local else None
+            self._remote = _remote_document(outside.remote, local, findings) or self._remote
         if self._local is None and self._remote is None and not resolver.makes_queues:
             return LoadedQueues({}, frozenset(), findings.as_tuple(), readable=False)
         loaded = load_queues(
@@ -121,6 +128,10 @@ class QueueLoader:
             findings.info(Location(RESOLVER), "", problem, advice)
 
     def _read_local(self, findings: Findings) -> JsonDocument | None:
+        """The local file; none at all is no mistake where others say which queues there are, unless it was there."""
+        if self._may_be_missing and self._local is None and not is_there(self.path):
+            findings.info(Location(str(self.path)), "", "there is no such file", "all queues come from elsewhere")
+            return None
         document = read_json(self.path, findings, self._if_missing)
         if document is not None and not isinstance(document.value, dict):
             merge_queues(QueueSources(local=document), findings)
@@ -149,8 +160,10 @@ def _some(of_queues: Mapping[str, T], names: frozenset[str]) -> dict[str, T]:
     return {name: of_queues[name] for name in names if name in of_queues}
 
 
-def _remote_document(value: JsonValue, findings: Findings) -> JsonDocument | None:
-    """The cached document; one that never came is no mistake, it may come soon."""
+def _remote_document(value: JsonValue | JsonDocument, local: JsonValue, findings: Findings) -> JsonDocument | None:
+    """The remote document; one that never came is no mistake, it may come soon."""
+    if isinstance(value, JsonDocument):
+        return report_secrets(value, local, findings)
     if isinstance(value, dict):
         return JsonDocument(REMOTE, value)
     if value is not None:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harvester.config import dialect, sources
 from harvester.config.assembly import SectionText, build_section, report_template_mark
-from harvester.config.cache_lines import report_lines
+from harvester.config.cache_lines import QUEUE_CONFIGURATION, read_lines, report_lines
 from harvester.config.dialect import IniSource, Sections
-from harvester.config.fields import Section
+from harvester.config.fields import Section, kind_of
 from harvester.config.findings import Finding, Findings, Location, instead, is_comment, nearest, shown
 from harvester.config.instance_sections import (
     LEVELS,
@@ -38,11 +38,21 @@ from harvester.config.job_sections import (
 )
 from harvester.config.log_areas import AREAS, area_named
 from harvester.config.problems import KeyProblem
+from harvester.config.remote import (
+    INSTANCE_URL,
+    QUEUE_URL,
+    Fetched,
+    ReadRemote,
+    address_of,
+    fetch_instance,
+)
 from harvester.config.resolver import report_resolver
 from harvester.config.setups import of_credential_lists, of_plugin_configs
 from harvester.config.upkeep_sections import Apfmon, Cacher, CredManager, FileSyncer, ServiceMonitor, Watcher
 from harvester.config.values import Entry, Expander
 from harvester.config.worker_sections import Monitor, Submitter, Sweeper
+from harvester.core.masking import bare_address
+from harvester.core.origin import Origin
 
 UNUSED_SECTIONS: Mapping[str, str] = {"googlecloud": "clouds are configured by queue"}
 """Sections that existing files contain and nobody reads, with the reason."""
@@ -83,6 +93,10 @@ class Settings(BaseModel):
     payload_interaction: PayloadInteraction = PayloadInteraction()
     log_level: Mapping[str, Level] = Field(default={})
     logger: LoggerSettings = LoggerSettings()
+    origin: Origin | None = None
+    """Where the part of another place comes from; None if all of it is local."""
+    queue_address: str = ""
+    """Where the remote queue configuration of the environment is, without what may be secret; empty for nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +107,13 @@ class Loaded:
         settings: the settings; None when a finding is an error.
         findings: all that is wrong or worth knowing.
         entries: every key with its place, for findings made later.
+        fetched: what came from elsewhere.
     """
 
     settings: Settings | None
     findings: tuple[Finding, ...]
     entries: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
+    fetched: Fetched | None = field(default=None, repr=False)
 
     def entry(self, section: str, key: str) -> Entry | None:
         """The key as read, also when the settings as a whole are unusable."""
@@ -125,6 +141,7 @@ def load_settings(
     environ: Mapping[str, str],
     *,
     hostname: str | None = None,
+    remote: ReadRemote | None = None,
 ) -> Loaded:
     """Read the main configuration.
 
@@ -132,11 +149,17 @@ def load_settings(
         paths: the files to read, later ones override earlier ones; None for the search path of core reference §1.1.
         environ: the process environment.
         hostname: what `$HOSTNAME` stands for; the short name of this host when None.
+        remote: gets what stands at the address in `HARVESTER_INSTANCE_CONFIG_URL`; None if nobody does.
     """
     findings = Findings()
     expander = Expander(environ, hostname or socket.gethostname().split(".")[0])
-    sources.report_remote(environ, findings)
-    main = _main_sources(paths, environ, findings)
+    address = address_of(INSTANCE_URL, environ, findings)
+    local = _main_sources(paths, environ, findings, is_all=not environ.get(INSTANCE_URL))
+    fetched = None
+    if address:
+        stated = dialect.merge(local, expander, Findings())
+        fetched = fetch_instance(remote, address, stated, _is_secret_key, findings)
+    main = [*([fetched.source] if fetched else []), *local]
     if not main:
         return Loaded(None, findings.as_tuple())
     entries = dialect.merge(main, expander, findings)
@@ -145,15 +168,29 @@ def load_settings(
     entries[_LOGGER] = common.get(_LOGGER, {})
     builder = _Builder(entries, main, findings)
     settings = builder.build(environ)
-    return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries)
+    if settings and fetched:
+        settings = settings.model_copy(update={"origin": fetched.origin})
+    return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries, fetched)
 
 
-def _main_sources(paths: Sequence[Path] | None, environ: Mapping[str, str], findings: Findings) -> list[IniSource]:
+def _is_secret_key(name: str) -> bool:
+    """Whether the model of a section keeps the value of a key to itself; `name` is `section.key`."""
+    section, _, key = name.partition(".")
+    model = section_models().get(section)
+    field = model.by_key().get(key) if model else None
+    kind = kind_of(field) if field else None
+    return kind is not None and kind.is_secret
+
+
+def _main_sources(
+    paths: Sequence[Path] | None, environ: Mapping[str, str], findings: Findings, *, is_all: bool
+) -> list[IniSource]:
+    """The local files; that there are none is a finding if they are all that there is."""
     if paths is None:
         overriding = sources.config_map(environ)
         looked_at = [*sources.search_path(sources.MAIN_FILE, environ), *([overriding] if overriding else [])]
         paths = sources.existing(looked_at)
-        if not paths:
+        if not paths and is_all:
             _report_nothing_found(looked_at, findings)
     return [source for path in paths if (source := _read_source(path, findings))]
 
@@ -220,6 +257,7 @@ class _Builder:
         self._report_odd_address(settings.pandacon)
         entry = self._entries.get("cacher", {}).get("data")
         report_lines(settings.cacher.data, entry, environ, self._findings)
+        settings = self._with_remote_queues(settings, environ)
         self._report_keys("credmanager", of_credential_lists(settings.credmanager, settings.pandacon.cert_file))
         self._report_keys("credmanager", of_plugin_configs(settings.credmanager.plugin_configs))
         self._report_keys("file_syncer", of_plugin_configs(settings.file_syncer.plugin_configs))
@@ -227,6 +265,29 @@ class _Builder:
         self._report_keys("sweeper", settings.sweeper.problems())
         report_resolver(settings.qconf, settings.cacher.data, self._text("qconf").place, self._findings)
         return settings
+
+    def _with_remote_queues(self, settings: Settings, environ: Mapping[str, str]) -> Settings:
+        """What the address of the queue configuration in the environment stands for: a line of `[cacher] data`."""
+        address = address_of(QUEUE_URL, environ, self._findings)
+        if address is None:
+            return settings
+        others: list[str] = []
+        for text in settings.cacher.data:
+            line = next(iter(read_lines([text], environ)[0]), None)
+            if line is None or (line.main_key, line.sub_key) != (QUEUE_CONFIGURATION, ""):
+                others.append(text)
+            elif line.source != address:
+                problem = f"its line {QUEUE_CONFIGURATION} names another place than {QUEUE_URL}, which counts"
+                advice = f"remove the line, or unset {QUEUE_URL}"
+                self._findings.warning(self._text("cacher").place("data"), "cacher.data", problem, advice)
+        data = (*others, f"{QUEUE_CONFIGURATION}||${{{QUEUE_URL}}}")
+        return settings.model_copy(
+            update={
+                "cacher": settings.cacher.model_copy(update={"data": data}),
+                "qconf": settings.qconf.model_copy(update={"config_from_cacher": True}),
+                "queue_address": bare_address(address),
+            }
+        )
 
     def _report_keys(self, section: str, found: Iterable[object]) -> None:
         """Tell of the problems among what was found in a section."""

@@ -1,6 +1,6 @@
 """Where configuration files are, and reading them.
 
-Core reference §1.1 and §1.7, without the remote sources.
+Core reference §1.1 and §1.7; what stands at an address is read by `remote`.
 """
 
 import sys
@@ -15,18 +15,6 @@ from harvester.config.problems import doubled_key
 MAIN_FILE = "panda_harvester.cfg"
 COMMON_FILE = "panda_common.cfg"
 CONFIG_MAP = "panda_harvester_configmap.json"
-_REMOTE_SOURCES: Mapping[str, str] = {
-    "HARVESTER_INSTANCE_CONFIG_URL": "put its keys into a local panda_harvester.cfg",
-    "HARVESTER_QUEUE_CONFIG_URL": "put its queues into the file that [qconf] configFile names",
-}
-"""Environment variables with the address of a remote configuration, and what to do instead of setting them."""
-
-
-def report_remote(environ: Mapping[str, str], findings: Findings) -> None:
-    """Refuse remote configuration: to run without it would be to run with another one."""
-    for name, instead in _REMOTE_SOURCES.items():
-        if environ.get(name):
-            findings.error(Location(name), "", "remote configuration is not built yet", f"{instead} and unset it")
 
 
 def search_path(name: str, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -67,11 +55,16 @@ def config_map(environ: Mapping[str, str]) -> Path | None:
 
 def work_dir(environ: Mapping[str, str], harvester_id: str) -> Path:
     """Where an instance keeps its files when its configuration does not say."""
+    return state_dir(environ) / harvester_id
+
+
+def state_dir(environ: Mapping[str, str]) -> Path:
+    """Where the instances of an account keep their files when no configuration says it."""
     if panda_home := environ.get("PANDA_HOME"):
-        return Path(panda_home) / "var/harvester" / harvester_id
+        return Path(panda_home) / "var/harvester"
     if state_home := environ.get("XDG_STATE_HOME"):
-        return Path(state_home) / "harvester" / harvester_id
-    return (_home(environ) or Path("/var/lib")) / ".local/state/harvester" / harvester_id
+        return Path(state_home) / "harvester"
+    return (_home(environ) or Path("/var/lib")) / ".local/state/harvester"
 
 
 def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Sequence[Path] | None = None) -> Path:

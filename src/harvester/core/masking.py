@@ -24,3 +24,9 @@ def masked(text: str) -> str:
     for pattern, instead in _SECRETS:
         text = pattern.sub(instead, text)
     return text
+
+
+def bare_address(url: str) -> str:
+    """An address without user, password, query and fragment, which may be secrets."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.partition('?')[0].partition('#')[0].rpartition('@')[2]}"

@@ -12,6 +12,7 @@ from harvester.core.clock import Clock, utc_now
 from harvester.core.dialogs import Dialog
 from harvester.core.measuring import Metrics, text_of
 from harvester.panda.auth import Credentials
+from harvester.panda.call_record import CallRecord
 from harvester.panda.closing import Closable
 from harvester.panda.criteria import criteria_to_wire
 from harvester.panda.delivery import Delivery
@@ -97,6 +98,11 @@ class PandaClient(Closable):
     def close(self) -> None:
         """Close idle connections."""
         self._transport.close()
+
+    @property
+    def record(self) -> CallRecord:
+        """What became of the calls."""
+        return self._transport.record
 
     def require_credentials(self) -> None:
         """Read certificate and token once, so that a wrong path is told at start and not with every call.

@@ -8,7 +8,8 @@ What the real server insists on, learnt by watching it: both `Content-Type` and 
 
 import json
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ import httpx2
 import stamina
 from pydantic import JsonValue
 
+from harvester.panda.call_record import CallRecord
 from harvester.panda.closing import Closable
 from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.panda.wire import NOTHING, Body, Wire, bare, json_body
@@ -51,11 +53,16 @@ class Transport(Closable):
     Args:
         wire: to a server, its base up to and with `/api/v1`; closed with this.
         retries: how often a call that may be repeated is repeated, as long as the timeout of the wire is not used up.
+        tick: seconds of a clock that never goes back.
+
+    Attributes:
+        record: what became of the calls.
     """
 
-    def __init__(self, wire: Wire, *, retries: int) -> None:
+    def __init__(self, wire: Wire, *, retries: int, tick: Callable[[], float] = time.monotonic) -> None:
         self._wire = wire
         self._retries = retries
+        self.record = CallRecord(tick)
 
     def close(self) -> None:
         """Close idle connections; calls in other threads end first."""
@@ -120,11 +127,12 @@ class Transport(Closable):
 
         url = bare(f"{self._wire.base_url}/{path}")
         attempts = stamina.retry_context(on=may_repeat, attempts=terms.retries + 1, timeout=self._wire.timeout)
-        for attempt in attempts:
-            with attempt:
-                envelope = self._judge(url, *self._wire.exchange(verb, path, body, terms.patience))
-        if not envelope.success:
-            raise PandaRefused(url, envelope.message or "the server refused without a word")
+        with self.record.of(bare(path)):
+            for attempt in attempts:
+                with attempt:
+                    envelope = self._judge(url, *self._wire.exchange(verb, path, body, terms.patience))
+            if not envelope.success:
+                raise PandaRefused(url, envelope.message or "the server refused without a word")
         return envelope.data
 
     def _judge(self, url: str, status: int, answer: bytes) -> Envelope:

@@ -16,7 +16,7 @@ import structlog
 from harvester.config.places import why_unwritable
 from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
-from harvester.logs import roll_over
+from harvester.log_files import roll_over
 from harvester.service import Harvester
 from harvester.startup.account import account_to_become, become
 from harvester.startup.children import ParentLine
@@ -83,7 +83,7 @@ class Launch:
         Raises:
             UnusableConfigurationError: it has errors.
         """
-        return load(self.config, self.queues)
+        return load(self.config, self.queues, is_start=self.parent_line is None and not self.is_check)
 
 
 def launch(asked: Launch, orders: Orders) -> int:

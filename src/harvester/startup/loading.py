@@ -10,8 +10,10 @@ from harvester.config.check import find_queues
 from harvester.config.findings import Finding, Location, Severity
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
+from harvester.config.remote import INSTANCE_URL
 from harvester.config.service import Loaded, Settings, load_settings
 from harvester.core.errors import HarvesterError
+from harvester.remote_instance import RemoteInstance
 from harvester.startup.fetched import outside_of
 from harvester.startup.plugin_checks import check_plugin_at_start
 
@@ -43,14 +45,21 @@ class Configuration:
     loaded: Loaded
 
 
-def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuration:
+def load(config: Sequence[Path] | None, queue_file: Path | None, *, is_start: bool = False) -> Configuration:
     """The configuration as the service runs with it; a bad queue is left out.
+
+    Args:
+        config: the main configuration; none for the search path.
+        queue_file: the queue configuration; None for the one of `[qconf] configFile`.
+        is_start: whether a service starts with it: then what stands elsewhere is fetched, and kept.
 
     Raises:
         UnusableConfigurationError: the main configuration has errors, or the queue file cannot be read.
     """
-    loaded = load_settings(config or None, os.environ)
+    remote = RemoteInstance(os.environ, prefers_copy=not is_start)
+    loaded = load_settings(config or None, os.environ, remote=remote)
     settings = _usable(loaded)
+    unkept = _keep(remote, loaded) if is_start else ()
     path, if_missing = find_queues(queue_file, settings.qconf, os.environ, config)
     loader = QueueLoader(
         path,
@@ -60,14 +69,24 @@ def load(config: Sequence[Path] | None, queue_file: Path | None) -> Configuratio
         loaded.listed_at,
         plugin_defaults=settings.master.extra_plugin_configs,
         if_missing=if_missing,
+        may_be_missing=settings.qconf.config_from_cacher and queue_file is None,
     )
     queues = loader.load(outside_of(settings))
-    if not queues.readable:
+    if not queues.readable and any(each.severity is Severity.ERROR for each in queues.findings):
         raise _unusable(queues.findings)
     entries = [entry for section in loaded.entries.values() for entry in section.values()]
     files = dict.fromkeys([*(entry.at.file for entry in entries), str(path)])
-    findings = (*loaded.findings, *queues.findings)
+    findings = (*loaded.findings, *unkept, *queues.findings)
     return Configuration(settings, queues, loader, findings, tuple(files), loaded.key_at, loaded)
+
+
+def _keep(remote: RemoteInstance, loaded: Loaded) -> tuple[Finding, ...]:
+    """Keep what was fetched for the next start; that this cannot be done is no reason not to start."""
+    problem = remote.keep(loaded.fetched) if loaded.fetched else ""
+    if not problem:
+        return ()
+    advice = "correct its rights: without a copy there is no start while the address does not answer"
+    return (Finding(Severity.WARNING, INSTANCE_URL, None, "", problem, advice),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +98,14 @@ class QueueTroubles:
         unreadable: why nothing could be read at all; empty if something could.
         active: queues that are to be served.
         unserved: why the others that are configured are not.
+        remote: the address of the remote queue configuration; empty if there is none.
     """
 
     left_out: frozenset[str] = frozenset()
     unreadable: str = ""
     active: frozenset[str] = frozenset()
     unserved: Mapping[str, str] = field(default_factory=dict)
+    remote: str = ""
 
     @property
     def configured(self) -> frozenset[str]:
@@ -106,10 +127,11 @@ NO_TROUBLES: Final = QueueTroubles()
 def queue_troubles(config: Sequence[Path] | None) -> QueueTroubles:
     """What a service that starts now would stumble over."""
     try:
-        queues = load(config, None).queues
+        configuration = load(config, None)
     except UnusableConfigurationError as error:
         return QueueTroubles(unreadable=str(error))
-    return QueueTroubles(queues.left_out, active=queues.active, unserved=queues.unserved)
+    queues, remote = configuration.queues, configuration.settings.queue_address
+    return QueueTroubles(queues.left_out, active=queues.active, unserved=queues.unserved, remote=remote)
 
 
 def left_out_now(config: Sequence[Path] | None) -> frozenset[str]:
@@ -123,7 +145,7 @@ def settings_of(config: Sequence[Path] | None) -> Settings:
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
     """
-    return _usable(load_settings(config or None, os.environ))
+    return _usable(load_settings(config or None, os.environ, remote=RemoteInstance(os.environ, prefers_copy=True)))
 
 
 def _usable(loaded: Loaded) -> Settings:

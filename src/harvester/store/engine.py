@@ -19,6 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from harvester.core.errors import HarvesterError
+from harvester.core.tally import Tally
 from harvester.store.refusals import advice_on, codes_of
 
 T = TypeVar("T")
@@ -80,12 +81,15 @@ class Database:
         engine: the SQLAlchemy engine, for migrations and for listeners that count statements.
         dialect: `sqlite`, `mysql` or `postgresql`.
         writer: held by the thread that writes, where only one may.
+        troubles: how often the database could not be used (`unavailable`), or another transaction was in the way
+            (`contended`).
     """
 
     def __init__(self, url: URL, connections: int = 10) -> None:
         self.engine = _make_engine(url, connections)
         self.dialect = self.engine.dialect.name
         self.writer: AbstractContextManager[object] = threading.RLock() if self.dialect == "sqlite" else nullcontext()
+        self.troubles = Tally()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -160,12 +164,15 @@ class Database:
             yield
         except DBAPIError as error:
             if advice := advice_on(error, self.dialect):
+                self.troubles.add("unavailable")
                 raise StoreRefusedError(f"{self._text(str(error.orig))}; {advice}") from error
             if not _is_transient(error, self.dialect):
                 raise
             trouble = StoreContendedError if _is_deadlock(error) else StoreUnavailableError
+            self.troubles.add("contended" if trouble is StoreContendedError else "unavailable")
             raise trouble(self._text(str(error.orig))) from error
         except PoolTimeoutError as error:
+            self.troubles.add("unavailable")
             text = self._text("all connections are busy, it answers slowly or not at all")
             raise StoreUnavailableError(text) from error
 

@@ -8,13 +8,15 @@ import itertools
 import threading
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
+from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Table, and_, case, delete, insert, literal, or_, select, update
 
+from harvester.core.process_report import ProcessReport, read_report
 from harvester.store.schema import duties, event_requests, jobs, owners, queues, worker_logs, workers
 from harvester.store.selection import Selection, Values
 from harvester.store.sets import none_of, one_of
@@ -145,6 +147,9 @@ class OwnerRecord:
     expires_at: datetime
 
 
+_OWNER: Final = tuple(owners.c[each.name] for each in fields(OwnerRecord))
+
+
 def register_owner(
     connection: Connection, host: str, pid: int, birth: str, *, now: datetime, expires_at: datetime
 ) -> Owner:
@@ -157,15 +162,21 @@ def register_owner(
     return Owner(int(key[0]))
 
 
-def extend_owner(connection: Connection, owner: Owner, expires_at: datetime) -> bool:
-    """The process says that it lives; False if others have already taken its claims."""
+def extend_owner(connection: Connection, owner: Owner, expires_at: datetime, report: JsonValue = None) -> bool:
+    """The process says that it lives, and how it does; False if others have already taken its claims."""
     mine = update(owners).where(owners.c.owner_id == owner.owner_id)
-    return connection.execute(mine.values(expires_at=expires_at)).rowcount == 1
+    return connection.execute(mine.values(expires_at=expires_at, report=report)).rowcount == 1
 
 
 def list_owners(connection: Connection) -> list[OwnerRecord]:
     """All processes that may hold claims."""
-    return [OwnerRecord(*row) for row in connection.execute(select(owners))]
+    return [OwnerRecord(*row) for row in connection.execute(select(*_OWNER))]
+
+
+def list_reports(connection: Connection) -> list[tuple[OwnerRecord, ProcessReport]]:
+    """The same with what they last told of themselves."""
+    rows = connection.execute(select(*_OWNER, owners.c.report).order_by(owners.c.owner_id))
+    return [(OwnerRecord(*owner), read_report(report)) for *owner, report in rows]
 
 
 def release_owner(connection: Connection, owner_id: int, now: datetime) -> int:

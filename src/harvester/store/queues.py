@@ -53,6 +53,11 @@ def activate(
         connection.execute(update(queues).where(queues.c.name.in_(soon), idle).values({f"{pair}due": due}))
 
 
+def active(connection: Connection) -> list[str]:
+    """The queues that are served, by name."""
+    return list(connection.scalars(select(queues.c.name).where(queues.c.active == 1).order_by(queues.c.name)))
+
+
 def leave_alone(connection: Connection, known: Collection[str]) -> None:
     """Queues that no configuration knows and that hold no workers are not watched any more, until they come back."""
     held = select(workers.c.worker_id).where(workers.c.queue == queues.c.name).exists()

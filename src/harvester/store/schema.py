@@ -92,6 +92,7 @@ owners = Table(
     Column("birth", String(80), nullable=False),
     Column("since", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
+    Column("report", JsonText),
     sqlite_autoincrement=True,  # numbers of owners, and with them fences, are never used again
 )
 

@@ -19,6 +19,7 @@ from harvester.store.engine import Database
 from harvester.web.callers import Callers
 from harvester.web.door import Door
 from harvester.web.known_workers import KnownWorkers
+from harvester.web.monitoring import add_monitoring
 from harvester.web.news import News
 from harvester.web.wanted import talks_http
 
@@ -84,7 +85,9 @@ def app_of(harvester: Harvester) -> Application:
     Raises:
         KeyFileError: as for `make_app`.
     """
-    return make_app(harvester.settings, harvester.db, harvester.plugins, clock=harvester.clock, wake=harvester.wake)
+    app = make_app(harvester.settings, harvester.db, harvester.plugins, clock=harvester.clock, wake=harvester.wake)
+    add_monitoring(app, harvester)
+    return app
 
 
 def _tell_safety(settings: Settings, db: Database, plugins: PluginPool, now: datetime) -> None:

@@ -160,3 +160,25 @@ def test_one_slow_or_broken_source_does_not_hold_up_the_others(source: Source):
     source.say("[1]")
     assert source.known("b") == [1]
     assert [bool(source.state(each).problem) for each in "abc"] == [True, False, True]
+
+
+def test_a_remote_queue_configuration_is_kept_without_its_secrets(source: Source, capsys: pytest.CaptureFixture[str]):
+    source.ask(f"queues_config_file||file:{source.file}|{source.directory}/dump")
+    for _ in range(2):
+        source.say('{"SECRET_Q": {"submitter": {"token": "HUSH", "tokenFile": "there"}}}')
+    key = "queues_config_file"
+    assert source.known(key) == {"SECRET_Q": {"submitter": {"tokenFile": "there"}}}
+    state = source.state(key)
+    assert "SECRET_Q.submitter.token: is a secret" in state.problem
+    assert state.refreshed_at == source.world.clock()
+    told = capsys.readouterr().out
+    assert told.count("cannot be taken or kept as it is") == 1
+    assert "HUSH" not in told + state.problem + (source.directory / "dump").read_text()
+
+
+@pytest.mark.parametrize("bad", ["[1]", "text", "{}", "<html>"])
+def test_a_queue_configuration_is_an_object_or_none(source: Source, bad: str):
+    source.ask(f"queues_config_file||file:{source.file}")
+    source.say('{"Q": {}}')
+    source.say(bad)
+    assert source.known("queues_config_file") == {"Q": {}}

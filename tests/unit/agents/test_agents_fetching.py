@@ -101,6 +101,29 @@ def test_an_answer_that_is_no_document(world: World, answer: Answer, words: str)
     assert not {"pass", "secret"} & set(str(told.value).replace("@", " ").replace(":", " ").split())
 
 
+def test_a_page_for_people_is_told_as_such(world: World):
+    with pytest.raises(FetchError, match="HTML page"):
+        fetcher(world, answering(content=b"\n <html>")).fetch(line("http://cric/q"))
+
+
+@pytest.mark.parametrize(("first", "then", "follows"), [("http", "http", True), ("https", "http", False)])
+def test_no_redirect_leads_away_from_tls(world: World, first: str, then: str, *, follows: bool):
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        is_first = request.url.host == "first"
+        return (
+            httpx2.Response(302, headers={"Location": f"{then}://then/q?x=HUSH"}) if is_first else answering()(request)
+        )
+
+    source = line(f"{first}://first/q")
+    if follows:
+        with pytest.raises(FetchError, match="empty answer"):
+            fetcher(world, answer).fetch(source)
+    else:
+        with pytest.raises(FetchError, match=r"https://first/q: it refers to an address without TLS") as told:
+            fetcher(world, answer).fetch(source)
+        assert "HUSH" not in str(told.value)
+
+
 def test_a_server_that_is_not_there(world: World):
     with pytest.raises(FetchError, match="check the address"):
         fetcher(world).fetch(line("http://127.0.0.1:1/q"))
@@ -127,7 +150,7 @@ def test_https_believes_whom_pandacon_believes(world: World, secure: DevServer, 
     assert isinstance(document, dict)
     assert document["success"] is True
     assert fetcher(world, ca_cert="False").fetch(source) == document
-    with pytest.raises(FetchError, match=r"without certificate.*check \[pandacon\] ca_cert"):
+    with pytest.raises(FetchError, match=r"without certificate.*check \[cacher\] data, and ca_cert"):
         fetcher(world).fetch(source)
 
 

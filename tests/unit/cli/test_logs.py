@@ -76,7 +76,7 @@ def test_each_area_writes_its_own_file_with_identifiers_and_utc(tmp_path: Path) 
     structlog.get_logger("harvester.agents.monitor").info("checked", queue="Q", worker=17)
     structlog.get_logger("harvester.service").info("started")
     line = (tmp_path / "logs" / "panda-monitor.log").read_text()
-    assert line.endswith(" panda.log.monitor: INFO     checked queue=Q worker=17\n")
+    assert line.endswith(" panda.log.monitor: INFO     checked queueName=Q workerID=17\n")
     assert "started" in (tmp_path / "logs" / "panda-master.log").read_text()
 
 

@@ -273,17 +273,6 @@ def test_a_place_that_cannot_be_looked_at_is_passed_over(tmp_path: Path) -> None
     assert queue_file("q.json", {"PANDA_HOME": closed}) == Path("/etc/panda/q.json")
 
 
-@pytest.mark.parametrize("name", ["HARVESTER_INSTANCE_CONFIG_URL", "HARVESTER_QUEUE_CONFIG_URL"])
-def test_a_remote_configuration_is_refused(tmp_path: Path, name: str) -> None:
-    path = write(tmp_path / "c.cfg", MINIMAL)
-    loaded = load_settings([path], {name: "https://me:hush@h"})
-    assert loaded.settings is None
-    assert [(each.file, each.severity) for each in loaded.findings] == [(name, Severity.ERROR)]
-    assert "unset it" in loaded.findings[0].advice
-    assert "hush" not in repr(loaded.findings)
-    assert load_settings([path], {name: ""}).findings == ()
-
-
 def test_logs_follow_panda_common(tmp_path: Path) -> None:
     common = "[logger]\nlogdir = $LOGS\nlog_level = info\nrotating_policy = size\nloghost = x\n[other]\na = b"
     write(tmp_path / "panda_common.cfg", common)
