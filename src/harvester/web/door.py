@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import ClassVar, Final
 
 import structlog
-from falcon import HTTPInvalidHeader, Request, Response
+from falcon import HTTPInvalidHeader, HTTPMethodNotAllowed, Request, Response
 from pydantic import JsonValue
 
 from harvester.core.errors import HarvesterError
@@ -89,6 +89,10 @@ class Door:
         self._verbose = verbose
         self._tick = tick
         self._rate = Rate(_CALLS_PER_SECOND, _CALLS_AT_ONCE, tick)
+
+    def on_options(self, _request: Request, _response: Response) -> None:
+        """Nothing but POST is served; the framework would answer for us."""
+        raise HTTPMethodNotAllowed(["POST"])
 
     def on_post(self, request: Request, response: Response) -> None:
         """Serve one request."""

@@ -1,11 +1,13 @@
 """The server that is built in: the application on a port of this host, without another program.
 
-Every request has a deadline as a whole, from its first byte to its answer: a client that sends one byte now and then
-would otherwise hold a thread for ever. TLS is spoken in the threads too, so that no client can hold up the others.
+No thread waits for a client that has nothing to say: a connection comes to a thread when the head of a request is
+there, or with TLS its first bytes. From then on the request has a deadline as a whole: a client that sends one byte now
+and then would otherwise hold a thread for ever. What of a refused request has not come by then is not waited for.
 """
 
 import contextlib
 import logging
+import resource
 import socket
 import ssl
 import time
@@ -16,7 +18,7 @@ from typing import Final, Protocol, Self
 from wsgiref.types import WSGIApplication
 
 import structlog
-from cheroot.server import HTTPConnection
+from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server as WsgiServer
 
@@ -69,7 +71,9 @@ class EmbeddedServer:
         self._sockets = list(sockets) or listen(frontend)
         for each in self._sockets:  # an answer in two packets would wait for the other side's delayed acknowledgement
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._servers = [_Server(each, app, frontend.n_threads, adapter) for each in self._sockets]
+        self._servers = [
+            _Server(each, app, threads=frontend.n_threads, adapter=adapter, deadline=deadline) for each in self._sockets
+        ]
         self._threads = [Thread(target=each.serve, name="door", daemon=True) for each in self._servers]
         self._stopping = Event()
         self._watch = Thread(target=self._cut_off_the_late, args=(deadline,), name="door deadline", daemon=True)
@@ -110,7 +114,7 @@ class EmbeddedServer:
     def _cut_off_the_late(self, deadline: float) -> None:
         while not self._stopping.wait(min(deadline, 1.0)):
             for server in self._servers:
-                server.cut_off(before=time.monotonic() - deadline)
+                server.cut_off_the_late()
 
 
 def listen(frontend: Frontend) -> list[socket.socket]:
@@ -184,15 +188,41 @@ class _Clocked(Protocol):
     in_work: dict["_Connection", float]
 
 
+class _Request(HTTPRequest):
+    """A request whose rest, if it is answered before all of it has come, is not worth a thread."""
+
+    def send_headers(self) -> None:
+        """Send the head of the answer; the library would read the rest of the request first."""
+        if getattr(self.rfile, "remaining", 0):
+            self.close_connection = True
+        super().send_headers()
+
+
 class _Connection(HTTPConnection):
     """A connection whose requests are clocked."""
 
+    RequestHandlerClass = _Request
     server: _Clocked
 
     def __init__(self, server: "_Server", sock: socket.socket, makefile: Callable[..., object]) -> None:
         super().__init__(server, sock, makefile)
         self.rfile = Inlet(sock)
         self.wfile = Outlet(sock)
+        self._heard_since: float | None = None
+
+    def is_ready(self) -> bool:
+        """Whether a thread need not wait for the client; asked of a connection that is new, or on which data came."""
+        if self.last_used is None:
+            return False
+        if isinstance(self.socket, ssl.SSLSocket) or self.rfile.has_data():
+            return True
+        return bool(self.rfile.hear())
+
+    def is_too_slow(self, deadline: float) -> bool:
+        """Whether the head of a request takes too long to come."""
+        now = time.monotonic()
+        self._heard_since = self._heard_since or now
+        return self.last_used is not None and now - self._heard_since > deadline
 
     def communicate(self) -> bool:
         """Serve what the client asks for next; whether the connection is to be kept."""
@@ -207,6 +237,7 @@ class _Connection(HTTPConnection):
         else:
             return is_kept
         finally:
+            self._heard_since = None
             self.server.in_work.pop(self, None)
 
     def close(self) -> None:
@@ -236,11 +267,16 @@ class _Server(WsgiServer):
     ConnectionClass = _Connection
     max_request_body_size = LARGEST_BODY
     max_request_header_size = _LARGEST_HEAD
-    keep_alive_conn_limit = _KEPT_CONNECTIONS
     expiration_interval = _NOTICE_SECONDS
 
     def __init__(
-        self, listener: socket.socket, app: WSGIApplication, threads: int, adapter: _TlsAdapter | None
+        self,
+        listener: socket.socket,
+        app: WSGIApplication,
+        *,
+        threads: int,
+        adapter: _TlsAdapter | None,
+        deadline: float,
     ) -> None:
         super().__init__(
             listener.getsockname()[:2],
@@ -255,7 +291,18 @@ class _Server(WsgiServer):
         )
         self.ssl_adapter = adapter
         self.in_work: dict[_Connection, float] = {}
+        self.deadline = deadline
+        self.keep_alive_conn_limit = min(_KEPT_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._listener = listener
+
+    def process_conn(self, conn: _Connection) -> None:
+        """Hand a connection to a thread, or wait until it is worth one."""
+        if conn.is_ready():
+            super().process_conn(conn)
+        elif conn.is_too_slow(self.deadline) or not self.can_add_keepalive_connection:
+            conn.close()
+        else:
+            self.put_conn(conn)
 
     def bind(self, _family: int, _type: int, _proto: int = 0) -> socket.socket:
         """Use the socket that there is; another process may be quicker to accept, so that it must not wait."""
@@ -271,9 +318,9 @@ class _Server(WsgiServer):
         """What the server has to say goes to our log."""
         log.log(level, "the built-in server says", text=msg, exc_info=traceback)
 
-    def cut_off(self, *, before: float) -> None:
-        """End the requests that began before that moment."""
+    def cut_off_the_late(self) -> None:
+        """End the requests whose time is over."""
         for connection, began in self.in_work.copy().items():
-            if began < before:
+            if began < time.monotonic() - self.deadline:
                 log.warning("a request took too long and is cut off", address=connection.remote_addr)
                 connection.cut_off()

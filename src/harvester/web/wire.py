@@ -1,9 +1,13 @@
 """The two ends of a connection, as the built-in server's library wants them; its own are several times as slow."""
 
 import socket
+import ssl
 from typing import Final
 
 _AT_ONCE: Final = 65_536
+_HEAD_END: Final = b"\r\n\r\n"
+_LONGEST_HEAD: Final = 16_384
+"""A longer one is refused by whoever reads it."""
 _INTERIM: Final = b"HTTP/1.1 100"
 
 
@@ -15,8 +19,16 @@ class Inlet:
         self._left = b""
 
     def has_data(self) -> bool:
-        """Whether something was received that was not read yet."""
-        return bool(self._left)
+        """Whether there is something that can be served without waiting for the client: a whole head, if not more."""
+        return _HEAD_END in self._left or (isinstance(self._line, ssl.SSLSocket) and self._line.pending() > 0)
+
+    def hear(self) -> bool:
+        """Take in what has come, once something has; whether it can be served, if only by closing the connection."""
+        try:
+            is_open = self._receive()
+        except OSError:
+            return True
+        return not is_open or self.has_data() or len(self._left) > _LONGEST_HEAD
 
     def readline(self, size: int | None = None) -> bytes:
         """The rest of a line, or so many bytes of it; less if the client has ended."""

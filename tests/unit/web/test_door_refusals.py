@@ -234,7 +234,7 @@ def test_pages_of_a_browser_are_refused(build: MakeHouse):
 # ---- the form of requests
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "PATCH", "TRACE"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "PATCH", "TRACE", "OPTIONS"])
 def test_other_methods_are_refused(visitor: Visitor, method: str):
     assert visitor.client.simulate_request(method, "/entry").status_code == 405
 

@@ -6,7 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ def test_who_does_not_shake_hands_holds_nobody_up(
     opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]
 ):
     file, context = certificate
-    server = opened(certFile=str(file), nThreads=2)
+    server = opened(certFile=str(file), nThreads=2, deadline=600.0)
     host, port = server.url.rpartition("/")[2].split(":")
     silent = [socket.create_connection((host, int(port))) for _ in range(5)]
     with closing(socket.create_connection((host, int(port)))) as plain:
@@ -206,10 +206,51 @@ def send(server: EmbeddedServer, text: bytes) -> bytes:
 
 def test_a_request_that_never_ends_is_cut_off(opened: Callable[..., EmbeddedServer]):
     server = opened(deadline=0.3, nThreads=1)
-    for text in (b"POST /entry HT", b"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n{"):
-        send(server, text)
+    head = b"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n"
+    assert b" 200 " not in send(server, head + b"{")
     with closing(connect(server)) as connection:
         assert ask(connection)[0] == 400, "the only thread is free again"
+
+
+def test_clients_that_say_nothing_or_little_hold_no_thread(opened: Callable[..., EmbeddedServer]):
+    server = opened(nThreads=1, deadline=600.0)
+    host, port = server.url.rpartition("/")[2].split(":")
+    with ExitStack() as lines:
+        for text in (b"", b"P", b"POST /entry HTTP/1.1\r\nHost: h\r\n"):
+            for _ in range(5):
+                line = lines.enter_context(closing(socket.create_connection((host, int(port)))))
+                line.sendall(text)
+        with closing(connect(server)) as connection:
+            assert ask(connection) == (400, "workerID=123 not found in DB")
+        line.sendall(f"Content-Type: application/json\r\nContent-Length: {len(TEST)}\r\n\r\n{TEST}".encode())
+        assert line.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_rest_of_what_is_refused_is_not_waited_for(opened: Callable[..., EmbeddedServer]):
+    server = opened(nThreads=1, deadline=600.0)
+    head = b"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+    assert send(server, head).startswith(b"HTTP/1.1 403 ")
+    with closing(connect(server)) as connection:
+        assert ask(connection)[0] == 400
+
+
+def test_a_client_that_waits_for_leave_gets_it(opened: Callable[..., EmbeddedServer]):
+    host, port = opened().url.rpartition("/")[2].split(":")
+    with closing(socket.create_connection((host, int(port)), 20)) as line:
+        head = "POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+        line.sendall(f"{head}Content-Length: {len(TEST)}\r\n\r\n".encode())
+        assert line.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(TEST.encode())
+        assert b" 400 Bad Request" in line.recv(1000)
+
+
+def test_requests_may_come_one_behind_the_other(opened: Callable[..., EmbeddedServer]):
+    one = (
+        "POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(TEST)}\r\n\r\n{TEST}"
+    )
+    last = one.replace("Host: h", "Host: h\r\nConnection: close")
+    assert send(opened(), f"{one}{one}{last}".encode()).count(b"not found in DB") == 3
 
 
 def test_a_hundred_megabytes_are_not_read(opened: Callable[..., EmbeddedServer], house: House):

@@ -1,0 +1,81 @@
+"""Workers that talk HTTP with a Harvester that runs as its users run it."""
+
+import json
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from harvester.cli import pilot
+from harvester.plugins.tools.worker_tokens import read_keys
+from system_harness.judges import judge, local_batch_jobs
+from system_harness.queues import MAX_WORKERS, QUEUE, local_push, push_command, some_jobs
+from system_harness.site import COMMAND, Row, Site
+
+pytestmark = pytest.mark.system
+
+JOBS = 6
+
+
+def door_section(site: Site) -> dict[str, object]:
+    """`[frontend]` on a free port, with a key that the command has made."""
+    file = site.directory / "door.key"
+    subprocess.run([*COMMAND, "door-key", "--file", file], check=True, stdout=subprocess.DEVNULL)
+    with closing(socket.create_server(("127.0.0.1", 0))) as found:
+        return {"portNumber": found.getsockname()[1], "secretFile": file}
+
+
+def over_http(site: Site, map_type: str, **keys: JsonValue) -> Row:
+    """A queue whose pilots ask for their jobs at the door: nothing tells them of files but where the token is."""
+    command = [*push_command(site), "--ask", "1", "--wait", "20", "--most-jobs", "1"]
+    queue = local_push(site, command=command, mapType=map_type, useJobLateBinding=True, **keys)
+    messenger = queue["messenger"]
+    assert isinstance(messenger, dict)
+    return {**queue, "messenger": {**messenger, "plugin": "http"}}
+
+
+@pytest.mark.parametrize("map_type", ["OneToOne", "ManyToOne"])
+def test_workers_run_late_bound_jobs_over_http(site: Site, map_type: str):
+    section = door_section(site)
+    site.configure({QUEUE: over_http(site, map_type)}, {"frontend": {**section, "verbose": True}})
+    site.server.control.add_jobs(some_jobs(JOBS, taskID=7))
+    site.start()
+    site.until_jobs_end()
+    site.until_workers_end()
+    assert site.terminate() == 0
+    judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+    for method in ("requestJobs", "getJobs", "updateJobs", "uploadEventOutputDump", "heartbeat"):
+        assert site.has_logged(f"method={method}", "status=200"), f"nobody said {method} at the door"
+    secret = read_keys(Path(str(section["secretFile"])))[0].secret.hex()
+    assert "eyJ" not in site.log, "a token is in the log"
+    assert secret not in site.log
+
+
+def test_the_door_answers_the_installer_s_question(site: Site):
+    section = door_section(site)
+    site.configure({QUEUE: over_http(site, "OneToOne")}, {"frontend": section})
+    site.start()
+    site.until_logged("the door is open")
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{section['portNumber']}/entry",
+        json.dumps({"methodName": "test", "workerID": 123, "data": "none"}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as answer:
+        urllib.request.urlopen(request, timeout=20)
+    assert (answer.value.code, answer.value.read()) == (400, b"workerID=123 not found in DB")
+    answer.value.close()
+    assert site.terminate() == 0
+
+
+def test_the_pilot_says_why_it_is_not_let_in(site: Site, tmp_path: Path):
+    token = tmp_path / "token"
+    token.write_text("no token")
+    door = pilot.Door(site.server.url, 7, token, 0)
+    with pytest.raises(pilot.ServerError, match="refuses: status 40"):
+        door.call("getJobs", None, 0)
