@@ -86,7 +86,7 @@ class Upkeep:
             self._host,
             SetupPool(Role.CREDENTIAL_MANAGER, self._context, self._credential_setups),
             self._settings.credmanager.sleep_time,
-            lock=HostLock(context.state_dir / f"credentials-{self._host}.lock"),
+            lock=turns_at_credentials(context, self._host),
             watched=[Watched(path, f"[pandacon] {key}") for path, key in credential_files(self._settings).items()],
             ahead=context.ahead,
         )
@@ -171,6 +171,11 @@ class Upkeep:
 
 def _area_of_part(name: str) -> str:
     return area_of("", name)
+
+
+def turns_at_credentials(context: PluginContext, host: str) -> HostLock:
+    """What the processes of a host take turns by to look after its credentials."""
+    return HostLock(context.state_dir / f"credentials-{host}.lock")
 
 
 def setup_context(

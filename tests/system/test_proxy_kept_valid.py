@@ -82,6 +82,8 @@ def test_a_test_renews_it_whether_that_is_due_or_not(site: Site, voms: Voms):
     (verdict,) = json.loads(site.told_by("test", "credentials", "--json"))
     assert verdict["outcome"] == "works"
     assert "valid until" in verdict["steps"][-1]["saw"]
+    assert verdict["steps"][0]["did"] == f"looked at {voms.credential}, which it makes them from"
+    assert "valid until" in verdict["steps"][0]["saw"]
     assert stat.S_IMODE(proxy.stat().st_mode) == 0o600
     assert "server" in site.told_by("test", "server")
     kept = proxy.read_bytes()

@@ -24,7 +24,7 @@ from harvester.core.clock import utc_now
 from harvester.core.kinds import WorkerKind, said
 from harvester.core.workers import LIVE_WORKER_STATUSES, Worker
 from harvester.logs import show_errors_alone
-from harvester.probes import asking, instance_wide, moving, submitting
+from harvester.probes import asking, instance_wide, moving, renewing, submitting
 from harvester.probes.beside import private_documents
 from harvester.probes.moving import Cargo
 from harvester.probes.submitting import Wish
@@ -102,7 +102,7 @@ def credentials(config: Config, name: str | None, *, renew: bool, as_json: bool)
         _queue(configuration, name)
     settings, queues = configuration.settings, list(configuration.queues.queues.values())
     book = outside_of(settings).book
-    _give(instance_wide.probe_credentials(settings, queues, book, of=name, renew=renew), as_json=as_json)
+    _give(renewing.probe_credentials(settings, queues, book, of=name, renew=renew), as_json=as_json)
 
 
 def cacher(config: Config, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`harvester test cacher`, `credentials`, `server` and `database`: what serves the instance as a whole."""
+"""`harvester test cacher`, `server` and `database`: what serves the instance as a whole."""
 
 import os
 import time
@@ -8,29 +8,18 @@ from typing import Final
 from pydantic import JsonValue
 from sqlalchemy import delete, func, select
 
-from harvester.agents.credential_manager import Manager
 from harvester.agents.fetching import Fetcher, FetchError
-from harvester.clients import PandaCredentials, untried_client
+from harvester.clients import untried_client
 from harvester.config.cache_lines import CacheLine, read_lines
-from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
-from harvester.config.setups import Setup, credential_setups
 from harvester.core.clock import utc_now
-from harvester.core.credentials import hours
-from harvester.core.facts import QueueBook
 from harvester.panda.errors import CredentialError, PandaError
-from harvester.plugins.api import CredentialState, Done, Later, PluginContext, Unknown, Valid
-from harvester.plugins.calling import PluginCalls
-from harvester.plugins.names import Role
-from harvester.plugins.setup_pool import SetupPool
 from harvester.probes.scratch_workers import beyond_all_others
 from harvester.probes.verdicts import Record, Verdict
-from harvester.service import plugin_context
 from harvester.store import migrate
 from harvester.store.engine import Database
 from harvester.store.schema import history
 from harvester.store.sets import insert_rows, one_of
-from harvester.upkeep import setup_context
 
 _ROWS: Final = 2000
 _COMMITS: Final = 20
@@ -78,88 +67,6 @@ def _words_of(document: JsonValue) -> str:
         case str():
             return f"a text with characters: {len(document)}"
     return "a value"
-
-
-# ---- credentials -----------------------------------------------------------------------------------------------------
-
-
-def probe_credentials(
-    settings: Settings, queues: Sequence[QueueConfig], book: QueueBook, *, of: str | None, renew: bool
-) -> list[Verdict]:
-    """Look at credentials, renew them, look again; one verdict for each manager.
-
-    Args:
-        settings: of the instance.
-        queues: all queues.
-        book: what the information system says of them.
-        of: only the managers of this queue.
-        renew: whether they are renewed, also if that is not due.
-    """
-    make_context = plugin_context(settings, utc_now)
-    by_name = {each.queue_name: each for each in queues}
-    try:
-        server = PandaCredentials(settings)
-    except CredentialError as error:
-        record = Record("credentials", of or "")
-        record.add("read the table of hosts", str(error), good=False)
-        return [record.verdict("correct [pandacon] multihost_auth_config")]
-
-    def context(setup: Setup) -> PluginContext:
-        return setup_context(setup, make_context(setup.queue), server, lambda: book, lambda: by_name)
-
-    def setups() -> list[Setup]:
-        cert_file, instance = settings.pandacon.cert_file, settings.master.harvester_id
-        found = credential_setups(settings.credmanager, cert_file, queues, instance)
-        return [each for each in found if of in {None, each.queue}]
-
-    pool: SetupPool[Manager] = SetupPool(Role.CREDENTIAL_MANAGER, context, setups)
-    verdicts = [_probe_manager(setup, manager, renew=renew) for setup, manager in pool.plugins()]
-    if verdicts:
-        return verdicts
-    record = Record("credentials", of or "")
-    record.add(
-        "looked for credential managers", "the configuration names none, so somebody else keeps credentials valid"
-    )
-    return [record.verdict()]
-
-
-def _probe_manager(setup: Setup, manager: Manager | str, *, renew: bool) -> Verdict:
-    record = Record("credentials", setup.queue, f"{setup.block.label}, set-up {setup.name}")
-    if isinstance(manager, str):
-        record.add("made the plugin", manager, good=False)
-        return record.verdict(f"correct {setup.key} where {setup.name} stands")
-    ask = PluginCalls()
-    try:
-        names = list(manager.names())
-    except Exception as error:  # noqa: BLE001 (a plugin may raise anything; the other managers are still probed)
-        record.add("asked which credentials it keeps", f"{type(error).__name__}: {error}", good=False)
-        return record.verdict("report this to whoever wrote the plugin")
-    states = ask(manager.check, names, Unknown)
-    for name, state in zip(names, states, strict=True):
-        record.add(f"looked at {name}", _words_of_state(state), good=renew or isinstance(state, Valid))
-    if renew:
-        _renew(manager, names, ask, record)
-    fails = not all(each.good for each in record.steps)
-    return record.verdict(
-        "do what the plugin asks for; a valid credential stays until a new one is complete" if fails else ""
-    )
-
-
-def _renew(manager: Manager, names: Sequence[str], ask: PluginCalls, record: Record) -> None:
-    answers = ask(manager.renew, names, Later)
-    for name, answer in zip(names, answers, strict=True):
-        good = isinstance(answer, Done)
-        record.add(f"renewed {name}", "done" if isinstance(answer, Done) else answer.reason, good=good)
-    for name, state in zip(names, ask(manager.check, names, Unknown), strict=True):
-        record.add(f"looked at {name} again", _words_of_state(state), good=isinstance(state, Valid))
-
-
-def _words_of_state(state: CredentialState) -> str:
-    if not isinstance(state, Valid):
-        return state.reason
-    if state.until is None:
-        return "valid, nobody can tell for how long"
-    return f"valid until {state.until:%Y-%m-%d %H:%M} UTC, {hours(state.until - utc_now())} hours"
 
 
 # ---- server ----------------------------------------------------------------------------------------------------------
