@@ -36,6 +36,8 @@ Manager = CredentialManager[PluginSettings]
 
 _PATIENCE: Final = 150.0
 """Seconds that one set-up may take before the others are looked at without waiting for it."""
+_NOTHING_YET: Final = timedelta(minutes=1)
+"""A manager without anything to keep may wait for the information system, which is asked after the start."""
 _MOST_COMPLAINTS: Final = 5
 """So many credentials of one set-up are complained of one by one: an issuer that is away fails hundreds alike."""
 
@@ -116,6 +118,8 @@ class CredentialKeeper:
         found = [*kept, *self._watch(built.values(), {each.name for each in kept})]
         self._tell_all(found)
         self._pause = pause(((each.valid_until, each.problem) for each in kept), self._clock(), self._period)
+        if not all(results.values()):
+            self._pause = min(self._pause, _NOTHING_YET)
         return found
 
     def _watch(self, built: Iterable[tuple[Setup, Manager | str]], kept: Collection[str]) -> list[CredentialRecord]:

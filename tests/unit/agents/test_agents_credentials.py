@@ -197,6 +197,15 @@ def test_the_next_look_comes_before_a_short_credential_ends(world: World):
     assert keeping.pause() == timedelta(minutes=10)
 
 
+def test_a_manager_that_has_nothing_to_keep_yet_is_asked_again_soon(world: World):
+    keeping = keeper(world)
+    keeping.round()
+    assert keeping.pause() == timedelta(minutes=1)
+    FakeManager.held = {"token": Valid(NOW + DAY)}
+    keeping.round()
+    assert keeping.pause() == timedelta(minutes=30)
+
+
 def test_what_people_renew_is_watched_and_told_of_in_time(world: World, clock: MovingClock, tmp_path: Path):
     source, shown, token, kept, other = (str(tmp_path / name) for name in ("source", "cert", "token", "kept", "other"))
     for path, days in ((source, 100), (shown, 20)):

@@ -36,7 +36,7 @@ from harvester.plugins.credentials import token_targets
 from harvester.plugins.credentials.issuer import Issuer, IssuerError, Wanted, is_open_to_others, read_account
 from harvester.plugins.credentials.private_files import write_privately
 from harvester.plugins.credentials.token_targets import Target
-from harvester.plugins.credentials.validity import NoCredentialError, of_token
+from harvester.plugins.credentials.validity import NoCredentialError, of_file, of_token
 
 log = structlog.get_logger(__name__)
 
@@ -61,7 +61,7 @@ class IamTokenSettings(CredentialSettings):
         target_list: the audiences, or addresses of computing elements; without any those of the queues.
         target_list_file: further ones, one a line.
         panda_token_filename: name of the file of the PanDA server's token.
-        lifetime: seconds after which the file of a token that nobody wants any more is removed.
+        lifetime: seconds after which the file of a token that nobody wants any more is removed, if it has run out.
         check_interval: seconds after which a token that was refused is asked for again, at the earliest.
         refresh_interval: seconds after which a token is replaced, though it may be valid.
         ca_cert: authorities that the issuer's certificate is checked with; those of the system when not set.
@@ -128,6 +128,7 @@ class IamTokenManager(CredentialManager[IamTokenSettings]):
     def __init__(self, settings: IamTokenSettings, context: PluginContext) -> None:
         super().__init__(settings, context)
         self._plan = settings
+        self._lines: list[str] = []
         self._targets: dict[str, Target] = {}
         self._refused: dict[str, tuple[datetime, Later]] = {}
 
@@ -177,21 +178,27 @@ class IamTokenManager(CredentialManager[IamTokenSettings]):
         if plan.target_type == "panda":
             url = self.context.server.url if self.context.server else ""
             return token_targets.of_server(url, plan.panda_token_filename) if url else []
-        listed = [*plan.target_list, *self._lines_of(plan.target_list_file)]
+        listed = [*plan.target_list, *self._present_lines(plan.target_list_file)]
         if plan.target_type == "common":
             return token_targets.of_audiences(listed)
         if listed:
             return token_targets.of_endpoints(listed)
         return token_targets.of_elements(self.context.elements())
 
-    def _lines_of(self, name: str | None) -> list[str]:
+    def _present_lines(self, name: str | None) -> list[str]:
+        """The lines of the list; while it cannot be read, as they were."""
         if name is None:
             return []
         try:
             lines = map(str.strip, Path(name).read_text(encoding="utf-8").splitlines())
         except OSError as error:
-            raise HarvesterError(f"target_list_file {name} cannot be read: {error.strerror}") from None
-        return [line for line in lines if line and not line.startswith("#")]
+            problem = f"target_list_file {name} cannot be read: {error.strerror}"
+            if not self._lines:
+                raise HarvesterError(problem) from None
+            log.warning("file is not used, its earlier content is", setup=self.context.setup, problem=problem)
+        else:
+            self._lines = [line for line in lines if line and not line.startswith("#")]
+        return self._lines
 
     # ---- how it is
 
@@ -252,10 +259,19 @@ class IamTokenManager(CredentialManager[IamTokenSettings]):
         return Done()
 
     def _forget_old_files(self) -> None:
-        """Remove tokens that nobody has asked for since long; a file that was never one of ours stays."""
-        oldest = self.context.file_time() - timedelta(seconds=self._plan.lifetime)
+        """Remove tokens that nobody has asked for since long; a valid one stays, and what was never one of ours."""
         with suppress(OSError):
             for path in Path(self._plan.out_dir).iterdir():
-                is_ours = _TOKEN_NAME.fullmatch(path.name) and str(path) not in self._targets
-                if is_ours and datetime.fromtimestamp(path.lstat().st_mtime, UTC) < oldest:
+                if _TOKEN_NAME.fullmatch(path.name) and str(path) not in self._targets and self._is_old(path):
                     path.unlink()
+
+    def _is_old(self, path: Path) -> bool:
+        """Whether no other set-up with the same directory can need it any more."""
+        now = self.context.file_time()
+        if now - datetime.fromtimestamp(path.lstat().st_mtime, UTC) < timedelta(seconds=self._plan.lifetime):
+            return False
+        try:
+            until = of_file(path).until
+        except NoCredentialError:
+            return True
+        return until is None or until <= now

@@ -204,8 +204,9 @@ def test_further_targets_stand_in_a_list(place: Place, tmp_path: Path):
     keeper = place.manager(target_list_file=str(path))
     assert keeper.names()[-1] == str(place.file("https://four.example.org"))
     path.unlink()
+    assert keeper.names()[-1] == str(place.file("https://four.example.org"))
     with pytest.raises(HarvesterError, match="target_list_file"):
-        keeper.names()
+        place.manager(target_list_file=str(path)).names()
 
 
 REFUSALS: Mapping[str, Answer] = {
@@ -292,13 +293,16 @@ def test_files_of_targets_that_are_gone_go_after_their_lifetime_and_no_others(pl
     long_ago = NOW - timedelta(seconds=1209601)
     gone = place.have("https://gone.example.org", "x", written=long_ago)
     lately = place.have("https://lately.example.org", "x", written=NOW - timedelta(days=1))
+    valid = place.have("https://of-another-setup.example.org", made_token(NOW + timedelta(1)), written=long_ago)
+    over = place.have("https://over.example.org", made_token(NOW - timedelta(1)), written=long_ago)
     wanted = place.have(AUDIENCES[0], "x", written=long_ago)
     foreign = place.out / "notes"
     foreign.write_text("not ours")
     os.utime(foreign, (1, 1))
     keeper = place.manager()
     keeper.renew(keeper.names())
-    assert [each.exists() for each in (gone, lately, wanted, foreign)] == [False, True, True, True]
+    assert [each.exists() for each in (gone, over)] == [False, False]
+    assert [each.exists() for each in (lately, valid, wanted, foreign)] == [True] * 4
 
 
 @pytest.mark.parametrize(
