@@ -1,7 +1,9 @@
 """What an operator gets wrong is named with the place and the next step, and the exit code says that it is wrong."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,29 @@ def test_every_file_to_log_in_that_is_missing_is_named(instance: Instance):
     said = instance.refuses("check")
     for key in ("ca_cert", "cert_file", "key_file"):
         assert f"pandacon.{key}: {instance.place}/no-{key} is not there" in said
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize(
+    ("account", "says"),
+    [
+        ("uname = nobody-of-this-name", "[master] uname: there is no user nobody-of-this-name on this machine"),
+        ("uname = nobody\ngname = none-of-this-name", "[master] gname: there is no group none-of-this-name on this"),
+    ],
+)
+def test_an_account_that_is_not_there(instance: Instance, account: str, says: str):
+    instance.write()
+    instance.config.write_text(instance.config.read_text().replace("[master]", f"[master]\n{account}"))
+    assert says in instance.refuses("run")
+
+
+def test_a_proxy_that_has_run_out(instance: Instance):
+    proxy = instance.place / "proxy"
+    issued = trustme.CA().issue_cert("localhost", not_after=datetime.now(UTC) - timedelta(days=1))
+    proxy.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
+    instance.write(f"server_api_url = https://127.0.0.1:9/api/v1\ncert_file = {proxy}\nkey_file = {proxy}")
+    said = instance.refuses("check")
+    assert f"{proxy} ran out" in said
 
 
 def test_a_configuration_that_is_not_there(instance: Instance):

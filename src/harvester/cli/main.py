@@ -9,6 +9,7 @@ from harvester.cli.database_group import db_app
 from harvester.cli.demo.command import demo
 from harvester.cli.dev_server import dev_server
 from harvester.cli.door_key import door_key
+from harvester.cli.init.command import init
 from harvester.cli.instance_groups import cache_app, config_app
 from harvester.cli.job_group import job_app
 from harvester.cli.operators import OperatorGroup, show_version
@@ -37,6 +38,7 @@ def main(
     """Take jobs from a PanDA server, hold the right number of workers, and bring every result home."""
 
 
+app.command()(init)
 app.command()(check)
 app.command()(run)
 app.command()(status)

@@ -1,0 +1,98 @@
+"""Makes an instance: asks, writes, tells what was written, and has it checked."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import typer
+
+from harvester.cli.checking import find_mistakes, print_findings
+from harvester.cli.init import texts
+from harvester.cli.init.answers import Account, Answers, Given, IncompleteError, account_of, gather, home_of
+from harvester.cli.init.choices import Resource
+from harvester.cli.init.placing import Placed, Placer, Planned
+from harvester.cli.init.texts import Layout
+from harvester.config.findings import Severity
+from harvester.core.clock import utc_now
+from harvester.plugins.tools.worker_tokens import with_new_key
+from harvester.setup_files import PLACES, Values, render
+from harvester.startup.loading import settings_of
+
+_PRIVATE = 0o600
+
+
+def make(given: Given, *, force: bool, check: bool) -> bool:
+    """Write what is missing; whether the configuration can be used.
+
+    Raises:
+        IncompleteError: something has to be told first.
+        OSError: a file cannot be written.
+    """
+    layout, account = Layout(home_of(given)), account_of(given)
+    logdir = (given.logdir or layout.logs).absolute()
+    values = _values_of_services(layout, account, logdir)
+    answers = None if layout.main.exists() and not force else gather(given)
+    placer = Placer(account, utc_now(), force=force)
+    placed = placer.put_all(_configuration(layout, account, answers, logdir))
+    os.environ["PANDA_HOME"] = str(layout.home)
+    settings = settings_of(None)
+    if settings.db.engine == "sqlite":
+        values = replace(values, processes=1)  # several would only hinder each other
+    placed += placer.put_all(_service_files(layout, values))
+    for place in (Path(settings.master.work_dir), Path(settings.logger.logdir or logdir), layout.run):
+        placer.make_directory(place)
+    for each in placed:
+        typer.echo(_words(each))
+    is_good = not check or _is_without_errors()
+    _tell_what_comes_next(layout, is_good=is_good)
+    return is_good
+
+
+def _configuration(layout: Layout, account: Account, answers: Answers | None, logdir: Path) -> Iterator[Planned]:
+    """What follows from answers only where they were given: an instance that is there has its own."""
+    if answers is not None:
+        private = _PRIVATE if "password" in answers.db else 0o644
+        yield Planned(layout.main, texts.main_text(layout, answers, account), private)
+        yield Planned(layout.queues, texts.queues_text(layout, answers))
+        if answers.resource is Resource.SLURM:
+            yield Planned(layout.batch_script, texts.batch_script_text(answers), 0o755)
+        if not layout.token_key.exists():
+            yield Planned(layout.token_key, with_new_key(layout.token_key, 0), _PRIVATE)
+    yield Planned(layout.common, texts.common_text(logdir))
+
+
+def _values_of_services(layout: Layout, account: Account, logdir: Path) -> Values:
+    try:
+        return Values(layout.home, Path(sys.prefix), account.user, account.group, logdir, layout.run)
+    except ValueError as error:
+        raise IncompleteError(f"{error}; choose another --home or --logdir") from None
+
+
+def _service_files(layout: Layout, values: Values) -> Iterator[Planned]:
+    """What runs it as a service."""
+    for name, place in PLACES.items():
+        yield Planned(layout.home / place.path, render(name, values), place.mode)
+
+
+def _words(placed: Placed) -> str:
+    former = f" {placed.former}" if placed.former else ""
+    return f"{placed.path}: {placed.fate}{former}"
+
+
+def _is_without_errors() -> bool:
+    """What `harvester check` says."""
+    typer.echo()
+    findings = find_mistakes(None, None)
+    print_findings(findings, verbose=False)
+    return not any(each.severity is Severity.ERROR for each in findings)
+
+
+def _tell_what_comes_next(layout: Layout, *, is_good: bool) -> None:
+    typer.echo()
+    typer.echo(f". {layout.home / PLACES['sysconfig'].path}    # in each new shell: where everything is")
+    if is_good:
+        typer.echo("harvester run        # the service, in the foreground; docs/services.md has the other ways")
+    else:
+        typer.echo("harvester check      # until no error is left")

@@ -1,0 +1,105 @@
+"""Puts files into their places: nothing that is there is lost, and nobody reads what is secret."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from harvester.cli.init.answers import Account
+
+_DIRECTORY: Final = 0o755
+
+
+class Fate(StrEnum):
+    """What became of a file."""
+
+    WRITTEN = "written"
+    KEPT = "is there already, left as it is"
+    REPLACED = "written anew, the old one is"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A file that is wanted.
+
+    Attributes:
+        mode: who may do what with it.
+    """
+
+    path: Path
+    text: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A file that is there now.
+
+    Attributes:
+        former: where the one is that was there before.
+    """
+
+    path: Path
+    fate: Fate
+    former: Path | None = None
+
+
+class Placer:
+    """Makes files and directories for one account.
+
+    Args:
+        account: whom they are to belong to; only root can give them to somebody else.
+        force: files that are there are replaced.
+        now: what time it is, for the names of what was replaced.
+    """
+
+    def __init__(self, account: Account, now: datetime, *, force: bool) -> None:
+        self._account = account
+        self._suffix = f".{now:%Y%m%dT%H%M%S}"
+        self._force = force
+
+    def put_all(self, files: Iterable[Planned]) -> list[Placed]:
+        """Put each where it belongs.
+
+        Raises:
+            OSError: one cannot be written.
+        """
+        return [self._put(each) for each in files]
+
+    def make_directory(self, path: Path) -> None:
+        """Make it, with those above it.
+
+        Raises:
+            OSError: that is not possible.
+        """
+        missing = [each for each in (path, *path.parents) if not each.exists()]
+        for each in reversed(missing):
+            each.mkdir(_DIRECTORY)
+            self._give(each)
+
+    def _put(self, file: Planned) -> Placed:
+        self.make_directory(file.path.parent)
+        if not os.path.lexists(file.path):
+            self._write(file)
+            return Placed(file.path, Fate.WRITTEN)
+        if not self._force:
+            return Placed(file.path, Fate.KEPT)
+        former = file.path.with_name(file.path.name + self._suffix)
+        file.path.rename(former)
+        self._write(file)
+        return Placed(file.path, Fate.REPLACED, former)
+
+    def _write(self, file: Planned) -> None:
+        """Nobody can read it before it has its mode."""
+        handle = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(file.text)
+            os.fchmod(handle, file.mode)
+        self._give(file.path)
+
+    def _give(self, path: Path) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self._account.uid, self._account.gid, follow_symlinks=False)
