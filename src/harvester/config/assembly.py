@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from harvester.config.fields import Section, better_forms, kind_of
 from harvester.config.findings import Findings, Location, is_comment, is_secret, shown
-from harvester.config.problems import NO_COMMENT_BEHIND, has_comment_behind, later_key, unknown_key, wrong_value
+from harvester.config.problems import NO_COMMENT_BEHIND, has_comment_behind, unknown_key, wrong_value
 from harvester.config.values import Entry
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -47,7 +47,6 @@ def build_section(model: type[SectionT], text: SectionText, findings: Findings) 
     except ValidationError as error:
         _report_errors(model, text, error.errors(include_url=False, include_input=False), findings)
         return None
-    _report_later_keys(section, text, findings)
     _report_comments_behind(model, text, known, findings)
     return section
 
@@ -90,12 +89,6 @@ def _report_comments_behind(
         if kind and kind.as_written and not is_secret(key) and has_comment_behind(str(entry.value)):
             problem = f"{shown(key, entry.value)} is the whole value, with what looks like a comment"
             findings.warning(entry.at, f"{text.name}.{key}", problem, NO_COMMENT_BEHIND)
-
-
-def _report_later_keys(section: Section, text: SectionText, findings: Findings) -> None:
-    """Tell of keys that ask for something which this version does not do."""
-    for key, until_then in section.asks_for_later().items():
-        findings.warning(text.place(key), f"{text.name}.{key}", *later_key(until_then))
 
 
 def _report_errors(model: type[Section], text: SectionText, errors: Iterable[ErrorDetails], findings: Findings) -> None:

@@ -1,17 +1,7 @@
-"""Marks keys that are accepted and do nothing in this version."""
+"""Marks keys that are accepted and do nothing."""
 
 from dataclasses import dataclass
 from typing import Final
-
-
-@dataclass(frozen=True, slots=True)
-class Later:
-    """Marks a key that an operator would miss: who sets it is warned, and told what happens until then.
-
-    That is what protects, moves data, brings credentials, tells somebody or limits something.
-    """
-
-    until_then: str
 
 
 @dataclass(frozen=True, slots=True)

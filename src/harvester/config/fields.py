@@ -3,14 +3,13 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Annotated, ClassVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic.fields import FieldInfo
 
-from harvester.config.effects import Idle, Later
+from harvester.config.effects import Idle
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _FLAG_WORDS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
@@ -154,22 +153,9 @@ class Keyed(BaseModel):
         return {field.alias or name: field for name, field in cls.model_fields.items()}
 
     @classmethod
-    @cache
-    def later(cls) -> Mapping[str, str]:
-        """The keys that will mean something in a later version, each with what happens until then."""
-        return {key: mark.until_then for key, mark in cls._marks() if isinstance(mark, Later)}
-
-    @classmethod
     def idle(cls) -> dict[str, str]:
         """The keys that do nothing in this version and that nobody misses, each with the reason."""
         return {key: mark.reason for key, mark in cls._marks() if isinstance(mark, Idle)}
-
-    def asks_for_later(self) -> dict[str, str]:
-        """Of the keys of a later version those with another value than the default."""
-        later = self.later()
-        fields = type(self).model_fields.items()
-        asked = [(field.alias or name, name, field.default) for name, field in fields if (field.alias or name) in later]
-        return {key: later[key] for key, name, default in asked if getattr(self, name) != default}
 
     @classmethod
     def _marks(cls) -> Iterator[tuple[str, object]]:

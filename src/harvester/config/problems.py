@@ -93,12 +93,6 @@ def _plain_words(error: ErrorDetails) -> str:
     return next((words for start, words in _WANTED.items() if error["type"].startswith(start)), own)
 
 
-def later_key(until_then: str) -> tuple[str, str]:
-    """Problem and advice for a key that asks for something which this version does not do."""
-    problem = f"accepted, comes with a later version; until then {until_then.replace('`', '')}"
-    return problem, "remove it, or wait for that version"
-
-
 def doubled_key(path: JsonPath) -> tuple[str, str]:
     """Problem and advice for a key that stands twice in one JSON object."""
     return f"the key {path[-1]} is written twice, the last one counts", "keep one of the two"

@@ -22,7 +22,7 @@ from harvester.config.plugin_blocks import (
     defaults_for,
     identity_problem,
 )
-from harvester.config.problems import KeyProblem, later_key, unknown_key, wrong_value
+from harvester.config.problems import KeyProblem, unknown_key, wrong_value
 from harvester.config.queue_merge import TEMPLATE_FLAG, MergedQueue
 from harvester.config.queue_model import LIMIT_KEYS, ROLES, STATUSES_OF_TRUE_PILOT, QueueConfig, python_name
 from harvester.config.setups import of_queue
@@ -134,7 +134,6 @@ class _Builder:
         except ValidationError as error:
             self._report_errors(error, QueueConfig.by_key(), self.merged.raw, self._find_attribute)
             return None
-        self._report_later_keys(queue, self._find_attribute)
         self._report_lonely_limit(queue)
         self._report_lonely_extractor(queue)
         if queue.true_pilot and not queue.no_heartbeat:
@@ -162,11 +161,6 @@ class _Builder:
             if key not in known and key not in used and not is_plugin:
                 at, name = self.merged.find(key)
                 self.findings.warning(at, name, *unknown_key(key, known))
-
-    def _report_later_keys(self, written: Keyed, find: Find) -> None:
-        for key, until_then in written.asks_for_later().items():
-            at, name = find((key,))
-            self.findings.warning(at, name, *later_key(until_then))
 
     def _report_lonely_limit(self, queue: QueueConfig) -> None:
         """Workers that may wait, where `maxWorkers` lets hardly any be: the queue would look stuck."""
@@ -250,11 +244,9 @@ class _Builder:
         stated = {key: value for key in fields if (value := settings.get(key)) is not None}
         self._report_loose_forms(fields, stated, self._find_setting(role))
         try:
-            self.core[python_name(role)] = keys = model.model_validate(stated)
+            self.core[python_name(role)] = model.model_validate(stated)
         except ValidationError as error:
             self._report_errors(error, fields, stated, self._find_setting(role))
-        else:
-            self._report_later_keys(keys, self._find_setting(role))
 
     def _find_attribute(self, path: JsonPath) -> tuple[Location, str]:
         return self.merged.find(*path)

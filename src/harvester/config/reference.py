@@ -54,8 +54,7 @@ def _lines() -> Iterator[str]:
 
 def _table(model: type[Keyed]) -> Iterable[str]:
     yield from _HEAD
-    instead = {key: f" Comes with a later version; until then {text}." for key, text in model.later().items()}
-    instead |= {key: f" Does nothing in this version: {reason}." for key, reason in model.idle().items()}
+    instead = {key: f" Does nothing in this version: {reason}." for key, reason in model.idle().items()}
     for key, field in model.by_key().items():
         meaning = " ".join((field.description or "").split())
         yield _row(f"`{key}`", _value(field), _default(key, field), f"{meaning}{instead.get(key, '')}")

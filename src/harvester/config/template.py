@@ -48,7 +48,7 @@ def sentence(docstring: str | None) -> str:
 
 def live_keys(model: type[Section]) -> dict[str, FieldInfo]:
     """The keys that do something in this version."""
-    silent = {*model.later(), *model.idle()}
+    silent = model.idle()
     return {key: field for key, field in model.by_key().items() if key not in silent}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from harvester import config
 from harvester.config.core_keys import CORE_KEYS
-from harvester.config.effects import Idle, Later
+from harvester.config.effects import Idle
 from harvester.config.fields import Keyed
 from harvester.config.queue_model import ROLES, QueueConfig, python_name
 from harvester.config.service import section_models
@@ -121,7 +121,7 @@ def keys() -> Iterator[tuple[str, str, bool]]:
 
 
 def says_nothing_happens(owner: str, key: str) -> bool:
-    return key in OWNERS[owner].later() or key in OWNERS[owner].idle()
+    return key in OWNERS[owner].idle()
 
 
 def test_a_key_is_read_or_says_that_it_does_nothing() -> None:
@@ -142,7 +142,5 @@ def test_what_is_read_is_found(owner: str, name: str) -> None:
 
 def test_the_words_fit_into_their_sentences() -> None:
     marks = [mark for model in OWNERS.values() for field in model.model_fields.values() for mark in field.metadata]
-    words = [
-        mark.until_then if isinstance(mark, Later) else mark.reason for mark in marks if isinstance(mark, Later | Idle)
-    ]
+    words = [mark.reason for mark in marks if isinstance(mark, Idle)]
     assert [each for each in words if not each or each.endswith(".") or each[0].isupper()] == []

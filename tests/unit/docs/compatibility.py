@@ -59,8 +59,6 @@ def rows() -> Sequence[Row]:
 def _row(section: str, key: str, model: type[Keyed]) -> Row:
     if replaced := model.idle().get(key) or model.unused.get(key):
         return Row(section, key, f"accepted, replaced: {replaced}", ACCEPTED)
-    if later := model.later().get(key):
-        return Row(section, key, f"comes with a later version; until then {later}", ACCEPTED)
     found = proofs.tests_by_key().get(f"{section}.{key}", ())
     return Row(section, key, "honoured", found[0] if found else "")
 

@@ -73,9 +73,9 @@ def is_of_queue(row: Row) -> bool:
 
 
 def complaints(folder: Path, row: Row, value: JsonValue) -> list[Finding]:
-    """What is said of the key when it has the value; that it comes later is no complaint."""
+    """What is said of the key when it has the value."""
     loaded = in_queue(row, value) if is_of_queue(row) else in_main_file(folder, row, str(value))
-    return [each for each in loaded if each.key.split(".")[-1] == row.key and "later version" not in each.problem]
+    return [each for each in loaded if each.key.split(".")[-1] == row.key]
 
 
 def in_main_file(folder: Path, row: Row, value: str) -> Sequence[Finding]:
