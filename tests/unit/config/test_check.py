@@ -350,10 +350,17 @@ IN_MAIN = [
             ("actions = mail", "watcher.actions", "write email"),
             ("diskHighWatermark = /d|5", "sweeper.diskHighWatermark", "write diskCleanUpInterval"),
             ("diskCleanUpInterval = 2", "sweeper.diskCleanUpInterval", "write diskHighWatermark"),
-            ("moduleName = m", "credmanager.moduleName", "only 0 of them have all other entries"),
             ("nJobsInBulk = 1000", "propagator.nJobsInBulk", "write 100"),
             ("nWorkersInBulk = 101", "propagator.nWorkersInBulk", "write 100"),
         )
+    ),
+    Mistake(
+        "credential manager without a class",
+        "[credmanager]",
+        "credmanager.className",
+        "write a line for each of moduleName: 1",
+        "[credmanager]\nmoduleName = m",
+        severity=WARNING,
     ),
     Mistake(
         "settings for a plugin that nobody has",
