@@ -40,9 +40,10 @@ def probe_submitter(
 ) -> None:
     """Submit one worker, watch it to its end, clean up; the service takes no notice of it."""
     from harvester.cli import probing
+    from harvester.core.kinds import WorkerKind, said
+    from harvester.probes.submitting import Wish
 
-    configured = payload is Payload.CONFIGURED
-    wish = (configured, job_type, resource_type, timeout)
+    wish = Wish(payload is Payload.CONFIGURED, WorkerKind(said(job_type), said(resource_type)), timeout)
     probing.submitter(config, queue, wish, as_json=as_json)
 
 
@@ -76,8 +77,9 @@ def probe_preparator(
 ) -> None:
     """Have one input file brought, and look at it."""
     from harvester.cli import probing
+    from harvester.probes.moving import Cargo
 
-    probing.preparator(config, queue, (lfn, scope, dataset, endpoint, timeout), as_json=as_json)
+    probing.preparator(config, queue, Cargo(lfn, scope, dataset, endpoint, timeout), as_json=as_json)
 
 
 @probe_app.command("stager")
@@ -93,8 +95,9 @@ def probe_stager(
 ) -> None:
     """Have a small output file taken away, look at it there, and remove it."""
     from harvester.cli import probing
+    from harvester.probes.moving import Cargo
 
-    probing.stager(config, queue, ("", scope, dataset, endpoint, timeout), as_json=as_json)
+    probing.stager(config, queue, Cargo("", scope, dataset, endpoint, timeout), as_json=as_json)
 
 
 @probe_app.command("credentials")

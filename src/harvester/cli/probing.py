@@ -21,7 +21,6 @@ from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
 from harvester.core.clock import utc_now
-from harvester.core.kinds import WorkerKind, said
 from harvester.core.workers import LIVE_WORKER_STATUSES, Worker
 from harvester.logs import show_errors_alone
 from harvester.probes import asking, instance_wide, moving, renewing, submitting
@@ -49,14 +48,12 @@ _MOST_CHECKED: Final = 1000
 # ---- plugins of queues -----------------------------------------------------------------------------------------------
 
 
-def submitter(config: Config, name: str, wish: tuple[bool, str | None, str | None, float], *, as_json: bool) -> None:
+def submitter(config: Config, name: str, wish: Wish, *, as_json: bool) -> None:
     """One worker through its whole life."""
-    configured, job_type, resource_type, patience = wish
     configuration = _configuration(config)
     merged, queue = _queue(configuration, name)
-    wanted = Wish(configured, WorkerKind(said(job_type), said(resource_type)), patience)
     with _facts(config, configuration) as facts:
-        verdict = submitting.probe_submitter(configuration.settings, merged, queue, wanted, facts=facts, tell=_tell)
+        verdict = submitting.probe_submitter(configuration.settings, merged, queue, wish, facts=facts, tell=_tell)
     _give([verdict], as_json=as_json)
 
 
@@ -74,22 +71,18 @@ def messenger(config: Config, name: str, *, as_json: bool) -> None:
     _give([asking.probe_messenger(configuration.settings, queue)], as_json=as_json)
 
 
-def preparator(
-    config: Config, name: str, cargo: tuple[str, str | None, str | None, str | None, float], *, as_json: bool
-) -> None:
+def preparator(config: Config, name: str, cargo: Cargo, *, as_json: bool) -> None:
     """Whether inputs are brought."""
     configuration = _configuration(config)
     _, queue = _queue(configuration, name)
-    _give([moving.probe_preparator(configuration.settings, queue, Cargo(*cargo))], as_json=as_json)
+    _give([moving.probe_preparator(configuration.settings, queue, cargo)], as_json=as_json)
 
 
-def stager(
-    config: Config, name: str, cargo: tuple[str, str | None, str | None, str | None, float], *, as_json: bool
-) -> None:
+def stager(config: Config, name: str, cargo: Cargo, *, as_json: bool) -> None:
     """Whether outputs are taken away."""
     configuration = _configuration(config)
     _, queue = _queue(configuration, name)
-    _give([moving.probe_stager(configuration.settings, queue, Cargo(*cargo))], as_json=as_json)
+    _give([moving.probe_stager(configuration.settings, queue, cargo)], as_json=as_json)
 
 
 # ---- the instance ----------------------------------------------------------------------------------------------------
