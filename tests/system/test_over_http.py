@@ -1,11 +1,8 @@
 """Workers that talk HTTP with a Harvester that runs as its users run it."""
 
 import json
-import socket
-import subprocess
 import urllib.error
 import urllib.request
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,30 +10,21 @@ from pydantic import JsonValue
 
 from harvester.cli import pilot
 from harvester.plugins.tools.worker_tokens import read_keys
+from system_harness.door import door_section, with_door
 from system_harness.judges import judge, local_batch_jobs
 from system_harness.queues import MAX_WORKERS, QUEUE, local_push, push_command, some_jobs
-from system_harness.site import COMMAND, Row, Site
+from system_harness.site import Row, Site
 
 pytestmark = pytest.mark.system
 
 JOBS = 6
 
 
-def door_section(site: Site) -> dict[str, object]:
-    """`[frontend]` on a free port, with a key that the command has made."""
-    file = site.directory / "door.key"
-    subprocess.run([*COMMAND, "door-key", "--file", file], check=True, stdout=subprocess.DEVNULL)
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return {"portNumber": found.getsockname()[1], "secretFile": file}
-
-
 def over_http(site: Site, map_type: str, **keys: JsonValue) -> Row:
     """A queue whose pilots ask for their jobs at the door: nothing tells them of files but where the token is."""
     command = [*push_command(site), "--ask", "1", "--wait", "20", "--most-jobs", "1"]
     queue = local_push(site, command=command, mapType=map_type, useJobLateBinding=True, **keys)
-    messenger = queue["messenger"]
-    assert isinstance(messenger, dict)
-    return {**queue, "messenger": {**messenger, "plugin": "http"}}
+    return with_door(queue)
 
 
 @pytest.mark.parametrize("map_type", ["OneToOne", "ManyToOne"])
