@@ -71,7 +71,6 @@ _ROOMS: Final[Mapping[str, str]] = {
     "harvester.plugins.workermakers": "worker_maker",
     "harvester.plugins.setup_pool": "plugin_factory",
     "harvester.plugins.credentials": "cred_manager",
-    "harvester.plugins.tools": "plugin_factory",
     "harvester.plugins.filesyncers": "file_syncer",
     "harvester.plugins.tools.worker_tokens": "frontend",
     "harvester.web": "frontend",

@@ -121,7 +121,7 @@ def test_bad_jobs_among_good_ones(site: Site):
     assert site.terminate() == 0
     judge_jobs(site, of_good())
     for job_id, fault in zip(bad_ids, faults, strict=True):
-        assert site.has_logged(f"job={job_id}", next(iter(fault))), (job_id, fault)
+        assert site.has_logged(f"PandaID={job_id}", next(iter(fault))), (job_id, fault)
     assert site.has_logged("PandaID", "no number")
     assert set(site.executions()) == set(good_ids)
 

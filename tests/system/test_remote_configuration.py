@@ -1,6 +1,5 @@
 """Configuration at an address that is slow, gone or wrong: what works goes on, and what stands where is told."""
 
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import trustme
 from system_harness.config_server import Answer, ConfigServer, written
 from system_harness.judges import judge_batch_jobs, judge_jobs, local_batch_jobs
 from system_harness.queues import QUEUE, local_push, some_jobs
-from system_harness.site import COMMAND, Row, Site
+from system_harness.site import Row, Site
 
 pytestmark = pytest.mark.system
 
@@ -72,13 +71,6 @@ def judge_everything(site: Site) -> None:
     assert "PLANTED" not in site.log
 
 
-def call(site: Site, *words: str) -> subprocess.CompletedProcess[str]:
-    """What a command says, whatever it exits with."""
-    command = [*COMMAND, *words, "--config", str(site.configuration)]
-    environment = site.surroundings()
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-
-
 def test_queues_of_an_address_are_served_removed_and_come_back_while_workers_run(site: Site, remote: ConfigServer):
     queue = local_push(site, max_workers=2, nQueueLimitJob=2)
     with_remote_queues(site, remote, {QUEUE: queue})
@@ -134,7 +126,7 @@ def test_local_keys_win_and_secrets_of_others_do_not_count(site: Site, plain: Co
     queue = local_push(site, max_workers=7)
     planted = {**queue, "submitter": {**as_row(queue["submitter"]), "token": "PLANTED", "env": "https://u:PLANTED@h"}}
     with_remote_queues(site, plain, {QUEUE: planted}, {QUEUE: {"maxWorkers": 1}})
-    told = call(site, "check")
+    told = site.call("check")
     assert f"{QUEUE}.submitter.token: is a secret" in told.stdout
     assert "config.json (HARVESTER_QUEUE_CONFIG_URL):" in told.stdout
     site.server.control.add_jobs(some_jobs(3))
@@ -185,8 +177,8 @@ def test_a_first_start_without_any_copy_says_what_to_do(site: Site, plain: Confi
     assert "http://localhost" in line
     assert "or unset HARVESTER_QUEUE_CONFIG_URL" in line
     assert "PLANTED" not in site.log
-    told = call(site, "check")
-    assert told.returncode == 1
+    told = site.call("check")
+    assert told.exit_code == 1
     assert "so none can start" in told.stdout
 
 
@@ -197,7 +189,7 @@ def test_without_a_local_file_all_queues_are_those_of_the_address(site: Site, pl
     site.start(queues=False)
     site.until_jobs_end()
     assert site.terminate() == 0
-    assert call(site, "check").returncode == 0
+    assert site.call("check").exit_code == 0
 
 
 # ---- the main configuration ------------------------------------------------------------------------------------------
@@ -232,7 +224,7 @@ def test_a_main_configuration_of_an_address_starts_the_service_again_without_it(
 ):
     document = with_remote_instance(site, remote, tmp_path)
     remote.give({**document, "watcher": {"mailPassword": "PLANTED", "mailTo": "me"}})
-    told = call(site, "check")
+    told = site.call("check")
     assert "watcher.mailPassword: is a secret" in told.stdout
     assert copies(site) == []
     remote.give(document)
@@ -243,8 +235,8 @@ def test_a_main_configuration_of_an_address_starts_the_service_again_without_it(
     assert site.terminate() == 0
     for what, answer in BAD.items():
         spoil(remote, answer)
-        told = call(site, "check")
-        assert told.returncode == 0, what
+        told = site.call("check")
+        assert told.exit_code == 0, what
         assert "the last good copy is used, of " in told.stdout, what
     remote.go_away()
     site.server.control.add_jobs(some_jobs(2))
@@ -271,8 +263,8 @@ def test_a_redirect_away_from_tls_is_not_followed(site: Site, plain: ConfigServe
         document = with_remote_instance(site, secure, tmp_path)
         plain.give(document)
         secure.answer = Answer(location=plain.url)
-        told = call(site, "check")
-    assert told.returncode == 1
+        told = site.call("check")
+    assert told.exit_code == 1
     assert "refers to an address without TLS" in told.stdout
     assert plain.fetches == 0
 
@@ -281,10 +273,10 @@ def test_an_unknown_authority_is_not_believed(site: Site, tmp_path: Path):
     authority = trustme.CA()
     with ConfigServer(authority) as secure:
         with_remote_instance(site, secure, tmp_path)
-        refused = call(site, "check")
+        refused = site.call("check")
         local = site.configuration.read_text()
         site.configuration.write_text(f"{local}[pandacon]\nca_cert = {written(authority, tmp_path)}\n")
-        believed = call(site, "check")
-    assert refused.returncode == 1
+        believed = site.call("check")
+    assert refused.exit_code == 1
     assert "certificate" in refused.stdout
-    assert believed.returncode == 0
+    assert believed.exit_code == 0

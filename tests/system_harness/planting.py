@@ -1,7 +1,6 @@
 """Secrets in every place where a configuration may have some, and all that an instance ever shows to anybody."""
 
 import json
-import subprocess
 from collections.abc import Iterator, Mapping
 
 from sqlalchemy import URL, MetaData, create_engine, select
@@ -15,7 +14,7 @@ from harvester.web.figures import ProcessName
 from harvester.web.metrics import MetricsPage
 from system_harness.config_server import ConfigServer
 from system_harness.queues import QUEUE, local_push, some_jobs
-from system_harness.site import COMMAND, Row, Sections, Site
+from system_harness.site import Row, Sections, Site
 from system_harness.voms import Voms
 
 PLANT = "PLANTED"
@@ -167,7 +166,7 @@ class Planted:
         for path in sorted((self._site.directory / "logs").iterdir()):
             yield str(path), path.read_text(errors="replace")
         for words in _COMMANDS:
-            done = self._call(*words)
+            done = self._site.call(*words)
             yield " ".join(words), done.stdout + done.stderr
         settings = load_settings([self._site.configuration], self._site.surroundings()).settings
         if settings is None:
@@ -175,12 +174,6 @@ class Planted:
         url = database_url(settings)
         yield "database", dump(url)
         yield "metrics", metrics(url)
-
-    def _call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [*COMMAND, *words, "--config", str(self._site.configuration)]
-        return subprocess.run(
-            command, env=self._site.surroundings(), capture_output=True, text=True, timeout=120, check=False
-        )
 
 
 _COMMANDS = (

@@ -16,9 +16,11 @@ import httpx2
 import psutil
 import pytest
 from pydantic import JsonValue, TypeAdapter
+from typer.testing import CliRunner, Result
 
 import harvester.cli
 from crashing.answers import Disturbances, unanswered
+from harvester.cli.main import app
 from harvester.panda.devserver.records import Job
 from system_harness.server import Server
 
@@ -219,6 +221,10 @@ class Site:
         """What another command of the command line says of this instance."""
         command = [*COMMAND, *words, "--config", self.configuration]
         return subprocess.run(command, env=self.surroundings(), check=True, stdout=subprocess.PIPE, text=True).stdout
+
+    def call(self, *words: str) -> Result:
+        """What another command says and how it exits, called in this process: to start one takes seconds."""
+        return CliRunner().invoke(app, [*words, "--config", str(self.configuration)], env={**self.surroundings()})
 
     def until(self, condition: Callable[[], bool], what: str, seconds: float = _DEADLINE) -> None:
         """Wait for something to become true while Harvester runs."""
