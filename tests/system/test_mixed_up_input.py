@@ -1,6 +1,7 @@
 """What an operator gets wrong is named with the place and the next step, and the exit code says that it is wrong."""
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -124,6 +125,17 @@ def test_an_account_that_is_not_there(instance: Instance, account: str, says: st
     instance.write()
     instance.config.write_text(instance.config.read_text().replace("[master]", f"[master]\n{account}"))
     assert says in instance.refuses("run")
+
+
+def test_a_port_that_is_taken(instance: Instance):
+    instance.write()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        door = f"[frontend]\nenable = True\nportNumber = {port}\nsecretFile = {instance.place}/door.key\n"
+        instance.config.write_text(instance.config.read_text() + door)
+        made = call_without_rights("door-key", "--config", instance.config, home=instance.place)
+        assert made.returncode == 0, made.stderr
+        assert f"{port} cannot be had: Address already in use; stop whatever listens there" in instance.refuses("run")
 
 
 def test_a_proxy_that_has_run_out(instance: Instance):
