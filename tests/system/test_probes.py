@@ -1,6 +1,7 @@
 """`harvester test …` beside an instance that runs: each tells whether its one thing works, and leaves nothing."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -121,6 +122,22 @@ def test_what_a_killed_test_has_left_is_ended_by_the_next(site: Site):
     assert len(on_the_resource(site)) == 1
     (verdict,) = probe(site, "submitter", "--queue", QUEUE)
     assert verdict["steps"][0]["did"] == "ended workers of a test that was interrupted"
+    assert verdict["steps"][0]["saw"] == "workers: 1; killed and cleaned up"
+    assert on_the_resource(site) == []
+    assert traces(site) == []
+
+
+@pytest.mark.parametrize("point", ["submitter.before_submit", "submitter.after_submit", "submitter.in_commit"])
+def test_a_test_that_dies_while_it_submits_leaves_nothing_that_is_not_found(site: Site, point: str):
+    command = [*COMMAND, "test", "submitter", "--queue", SLEEPS, "--payload", "configured"]
+    died = subprocess.run(
+        [*command, "--config", str(site.configuration)],
+        check=False,
+        capture_output=True,
+        env={**os.environ, "HARVESTER_KILL_AT": point},
+    )
+    assert died.returncode == -signal.SIGKILL
+    (verdict,) = probe(site, "submitter", "--queue", QUEUE)
     assert verdict["steps"][0]["saw"] == "workers: 1; killed and cleaned up"
     assert on_the_resource(site) == []
     assert traces(site) == []

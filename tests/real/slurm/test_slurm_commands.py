@@ -1,6 +1,8 @@
 """`harvester test submitter` and `harvester worker kill` on a real cluster, by what its controller says."""
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +80,20 @@ def test_a_worker_that_takes_too_long_is_cancelled(site: Site, slurm: Cluster, q
     assert "killed it" in [step["did"] for step in verdict["steps"]]
     ((_, said),) = jobs_of(slurm, f"{site.instance}.test-").items()
     assert said.startswith("CANCELLED")
+
+
+def test_what_a_killed_test_has_submitted_is_found_and_cancelled(site: Site, slurm: Cluster, queue: Row):
+    site.configure({QUEUE: queue})
+    command = [*COMMAND, "test", "submitter", "--queue", QUEUE, "--config", str(site.configuration)]
+    environment = {**os.environ, "HARVESTER_KILL_AT": "submitter.after_submit"}
+    died = subprocess.run(
+        [*command, "--payload", "configured"], check=False, capture_output=True, timeout=180, env=environment
+    )
+    assert died.returncode == -signal.SIGKILL
+    verdict = probe(site, "submitter", "--queue", QUEUE, code=0)
+    assert verdict["steps"][0]["saw"] == "workers: 1; killed and cleaned up"
+    states = sorted(said.split()[0] for said in jobs_of(slurm, f"{site.instance}.test-").values())
+    assert states == ["CANCELLED", "COMPLETED"]
 
 
 def test_why_the_cluster_refuses_is_told(site: Site, slurm: Cluster, queue: Row):
