@@ -154,12 +154,12 @@ class Torment:
 
     def _strike(self) -> None:
         """Kill somebody at random, as long as enough kills remain for the points."""
+        if self.database and self.done >= _EVERY_NTH_THE_DATABASE * (self.causes[_DATABASE] + 1):
+            self._kill_database(self.database)
+            return
         stuck = [each for each in self._herd if each.trap and each.age > _A_TRAP_WAITS]
         if self.done + self._wanted() >= self.kills:
             victims = stuck
-        elif self.database and self.done >= _EVERY_NTH_THE_DATABASE * (self.causes[_DATABASE] + 1):
-            self._kill_database(self.database)
-            return
         elif self.chance.random() < _ALL_AT_ONCE:
             victims = list(self._herd)
         else:

@@ -1,4 +1,4 @@
-"""The short edition of the crash benchmark, with a database server that is killed too."""
+"""The short edition of the crash benchmark, with three processes and a database server that is killed twice too."""
 
 import pytest
 
@@ -14,5 +14,10 @@ def test_nothing_is_lost_or_doubled(engine: str, request: pytest.FixtureRequest)
     request.getfixturevalue(f"{engine.partition('-')[0]}_server")  # skips where it is not installed
     if engine == "mariadb-mysqldb":
         require_mysqlclient()
-    code, _, said = crash("--engine", engine, "--kills", "14", "--workers", "200", "--at", *SUBMISSION)
+    code, figures, said = crash(
+        "--engine", engine, "--processes", "3", "--kills", "25", "--workers", "200", "--at", *SUBMISSION
+    )
     assert code == 0, said
+    kills = figures["database_kills"]
+    assert isinstance(kills, int)
+    assert kills >= 2

@@ -54,7 +54,7 @@ same_python() {
 }
 
 # ready : everything that can be known before the start
-ready() { find_httpd && same_python && "$VIRTUAL_ENV/bin/harvester" run --check; }
+ready() { find_httpd && same_python && could_start; }
 
 launch() { ready && "$HTTPD" -f "$CONFIG" $OPTIONS -k start && until_running 30; }
 

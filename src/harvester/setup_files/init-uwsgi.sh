@@ -41,7 +41,7 @@ find_uwsgi() {
     "$UWSGI" --plugin-list 2>&1 | grep -q python || PLUGINS=--plugin=http,python3
 }
 
-ready() { find_uwsgi && "$VIRTUAL_ENV/bin/harvester" run --check; }
+ready() { find_uwsgi && could_start; }
 
 # serve [exec] : starts uWSGI with what the sysconfig file says
 serve() {

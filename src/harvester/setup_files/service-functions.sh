@@ -18,6 +18,25 @@ configuration_of() {
     [ -x "$VIRTUAL_ENV/bin/harvester" ] || { echo "$NAME: there is no $VIRTUAL_ENV/bin/harvester" >&2; exit 5; }
 }
 
+is_root() { [ "$(id -u)" = 0 ]; }
+
+# directories DIRECTORY... : makes those that are missing, for the account of the service
+directories() {
+    local each
+    for each in "$@"; do
+        [ -d "$each" ] || { mkdir -p "$each" && { ! is_root || chown "$userName:$groupName" "$each"; }; } || return 1
+    done
+}
+
+# could_start : whether Harvester could, under the account of the service; says why not
+could_start() {
+    if is_root && [ -n "$userName" ]; then
+        runuser -u "$userName" -- "$VIRTUAL_ENV/bin/harvester" run --check
+    else
+        "$VIRTUAL_ENV/bin/harvester" run --check
+    fi
+}
+
 # pid_of_service : the pid if the service runs; a pid that another program has by now does not count
 pid_of_service() {
     local pid=
@@ -48,7 +67,7 @@ until_running() {
 
 start() {
     pid_of_service >/dev/null && { echo "$NAME runs already"; return 0; }
-    mkdir -p "$(dirname "$PIDFILE")" "$(dirname "$LOCKFILE")" "$LOG_DIR" || return 1
+    directories "$LOCK_DIR" "$LOG_DIR" || return 1
     if launch; then
         : >"$LOCKFILE"
         echo "$NAME started, pid $(pid_of_service)"
@@ -98,7 +117,7 @@ act() {
         reload|force-reload) reload ;;
         restart) stop && start ;;
         condrestart|try-restart) pid_of_service >/dev/null || return 0; stop && start ;;
-        runfg) mkdir -p "$(dirname "$PIDFILE")" "$LOG_DIR" && launch_in_foreground ;;
+        runfg) directories "$LOCK_DIR" "$LOG_DIR" && launch_in_foreground ;;
         *) echo "usage: $0 start|stop|status|reload|restart|condrestart|runfg" >&2; return 2 ;;
     esac
 }
