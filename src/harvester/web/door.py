@@ -6,7 +6,8 @@ answer tells more than the caller may know, and none says where something is on 
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import ClassVar, Final
@@ -17,16 +18,7 @@ from pydantic import JsonValue
 
 from harvester.core.errors import HarvesterError
 from harvester.core.workers import MapType
-from harvester.plugins.messengers.door_files import (
-    NotNowError,
-    OutOfReachError,
-    Place,
-    forget_taken,
-    is_waiting,
-    put,
-    put_once,
-    take,
-)
+from harvester.plugins.messengers.door_files import NotNowError, OutOfReachError, Place
 from harvester.store.engine import StoreUnavailableError
 from harvester.web.callers import INVALID, Callers
 from harvester.web.calls import METHODS, TEST, Call, Manner, Method, Refusal, read_call
@@ -223,36 +215,38 @@ def _body(request: Request, largest: int) -> bytes:
 
 
 def _write(call: Call, method: Method, place: Place) -> None:
-    directory, name = place.directory(call.job_id), method.file(place.names)
-    if method.manner is Manner.REPLACE:
-        put(directory, name, call.data)
-        return
-    if method.opens is not None and not is_waiting(directory, name):
-        _forget(method.opens(place.names), place)
-    put_once(directory, name, call.data)
+    name = method.file(place.names)
+    with place.spot(call.job_id) as spot:
+        if method.manner is Manner.REPLACE:
+            spot.put(name, call.data)
+            return
+        if method.opens is not None and not spot.has(name):
+            _forget(method.opens(place.names), place)
+        spot.put_once(name, call.data)
 
 
 def _forget(name: str, place: Place) -> None:
     """Whoever asks for more has what it got before."""
-    forget_taken(place.access_point, name)
-    for job_id in _listed(place):
-        forget_taken(place.directory(job_id), name)
+    for job_id in (None, *_listed(place)):
+        with suppress(OutOfReachError), place.spot(job_id) as spot:
+            spot.forget_taken(name)
 
 
-def _listed(place: Place) -> list[int]:
+def _listed(place: Place) -> Sequence[int]:
     if not place.has_directories:
-        return []
+        return ()
     try:
-        return list(place.listed_jobs())
+        return place.listed_jobs()
     except NotNowError:
-        return []
+        return ()
 
 
 def _taken(call: Call, method: Method, place: Place) -> Answer:
     name = method.file(place.names)
     if call.job_id is None and method.of_job and place.has_directories:
         return _of_all_jobs(place, name)
-    content = take(place.directory(call.job_id), name)
+    with place.spot(call.job_id) as spot:
+        content = spot.take(name)
     return Answer(content, _JSON if _json_of(content) is not None else _TEXT)
 
 
@@ -260,10 +254,8 @@ def _of_all_jobs(place: Place, name: str) -> Answer:
     """What lies in the directories of all jobs, as if it were one file."""
     contents: list[bytes] = []
     for job_id in place.listed_jobs():
-        try:
-            contents.append(take(place.directory(job_id), name))
-        except (NotNowError, OutOfReachError):
-            continue
+        with suppress(NotNowError, OutOfReachError), place.spot(job_id) as spot:
+            contents.append(spot.take(name))
     if not contents:
         raise NotNowError
     parts = [_json_of(each) for each in contents]

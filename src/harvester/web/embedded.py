@@ -206,6 +206,7 @@ class _Connection(HTTPConnection):
 
     def __init__(self, server: "_Server", sock: socket.socket, makefile: Callable[..., object]) -> None:
         super().__init__(server, sock, makefile)
+        sock.settimeout(None)  # whoever waits too long is cut off; a timeout of its own costs a system call each time
         self.rfile = Inlet(sock)
         self.wfile = Outlet(sock)
         self._heard_since: float | None = None

@@ -23,12 +23,15 @@ class Inlet:
         return _HEAD_END in self._left or (isinstance(self._line, ssl.SSLSocket) and self._line.pending() > 0)
 
     def hear(self) -> bool:
-        """Take in what has come, once something has; whether it can be served, if only by closing the connection."""
+        """Take in what has come, without waiting; whether it can be served, if only by closing the connection."""
         try:
-            is_open = self._receive()
+            part = self._line.recv(_AT_ONCE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
         except OSError:
             return True
-        return not is_open or self.has_data() or len(self._left) > _LONGEST_HEAD
+        self._left += part
+        return not part or self.has_data() or len(self._left) > _LONGEST_HEAD
 
     def readline(self, size: int | None = None) -> bytes:
         """The rest of a line, or so many bytes of it; less if the client has ended."""

@@ -27,7 +27,7 @@ class Pieces:
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = [each for each in pieces if each]
 
-    def recv(self, _: int) -> bytes:
+    def recv(self, _: int, _flags: int = 0) -> bytes:
         return self._pieces.pop(0) if self._pieces else b""
 
 
@@ -46,6 +46,18 @@ def test_lines_and_bytes_are_those_of_a_file(pieces: list[bytes], sizes: list[in
         assert got == expected
         place += len(got)
     assert not inlet.has_data() or place < len(text)
+
+
+def test_heads_are_heard_without_waiting(pair: Pair):
+    inlet = Inlet(pair[0])
+    assert not inlet.hear()
+    pair[1].sendall(b"POST / HTTP/1.1\r\n")
+    assert not inlet.hear()
+    pair[1].sendall(b"\r\n")
+    assert inlet.hear()
+    assert inlet.readline() == b"POST / HTTP/1.1\r\n"
+    pair[1].close()
+    assert inlet.hear(), "the other side has gone"
 
 
 def test_head_and_body_are_one_packet(pair: Pair):

@@ -1,8 +1,9 @@
 """What a worker does through the door to the files of its access point (plugins reference §5.3).
 
 They are the files of the shared-file messenger, which reads what is written here as if the worker itself had put it
-there. No name and no path comes from the worker: the names are those of its queue, the directories those that the
-database knows. The last directory is opened without following a link, and everything happens relative to it.
+there. No name and no path comes from the worker: the names are those of its queue, the access point and its jobs those
+that the database knows. The directory of a job, which the worker could have replaced, is opened without following a
+link, and everything happens relative to it. System calls are few: each costs the built-in server a change of threads.
 """
 
 import errno
@@ -12,6 +13,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,9 @@ TAKEN: Final = ".taken"
 _LARGEST_ANSWER: Final = 64_000_000
 _LONGEST_LIST: Final = 1_000_000
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_OURS: Final = secrets.token_hex(4)
+"""With the process id it tells apart who writes, on whatever host."""
+_NUMBERS: Final = count()
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EACCES})
@@ -61,9 +66,27 @@ class Place:
         """The files of a worker of that map type."""
         return cls(access_point, names, map_type is MapType.MANY_TO_ONE)
 
-    def directory(self, job_id: int | None) -> str:
-        """Where the files of a job are; those of the worker itself for None."""
-        return f"{self.access_point}/{job_id}" if self.has_directories and job_id is not None else self.access_point
+    @contextmanager
+    def spot(self, job_id: int | None = None) -> Iterator["Spot"]:
+        """Where the files of a job are; those of the worker itself for None.
+
+        Raises:
+            OutOfReachError: it is not there, or cannot be used.
+        """
+        handle = None
+        try:
+            if not self.has_directories or job_id is None:
+                yield Spot(f"{self.access_point}/")
+                return
+            handle = os.open(f"{self.access_point}/{job_id}", _DIRECTORY)
+            yield Spot("", handle)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
+                raise OutOfReachError("the access point is not there") from None
+            raise OutOfReachError(f"the access point cannot be used now: {error.strerror}") from error
+        finally:
+            if handle is not None:
+                os.close(handle)
 
     def listed_jobs(self) -> Sequence[int]:
         """The jobs whose directories are complete.
@@ -78,118 +101,101 @@ class Place:
         return [each for each in found if isinstance(each, int)] if isinstance(found, list) else []
 
 
-def put(directory: str, name: str, data: JsonValue) -> None:
-    """Write what a worker says, in place of what it said before.
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A directory with files of a worker; what goes wrong there is told by `Place.spot`.
 
-    Raises:
-        OutOfReachError: it cannot be written.
+    Attributes:
+        prefix: what stands before the names.
+        handle: the open directory that they are relative to; None if they are whole paths.
     """
-    with _opened(directory) as place, _written(place, name, data) as new:
-        os.rename(new, name, src_dir_fd=place, dst_dir_fd=place)
 
+    prefix: str
+    handle: int | None = None
 
-def put_once(directory: str, name: str, data: JsonValue) -> None:
-    """Write what a worker says, if nothing is there that Harvester has not read yet.
-
-    Raises:
-        NotNowError: there is.
-        OutOfReachError: it cannot be written.
-    """
-    with _opened(directory) as place:
-        if _is_there(place, name):
-            raise NotNowError
-        with _written(place, name, data) as new:
-            _name_once(place, new, name)
-
-
-def is_waiting(directory: str, name: str) -> bool:
-    """Whether something is there that Harvester has not read yet.
-
-    Raises:
-        OutOfReachError: the access point cannot be used.
-    """
-    with _opened(directory) as place:
-        return _is_there(place, name)
-
-
-def take(directory: str, name: str) -> bytes:
-    """What Harvester has put there for the worker; what is new first, else what was taken last.
-
-    Raises:
-        NotNowError: there is nothing.
-        OutOfReachError: it cannot be read.
-    """
-    with _opened(directory) as place:
-        with suppress(FileNotFoundError):
-            os.rename(name, f"{name}{TAKEN}", src_dir_fd=place, dst_dir_fd=place)
+    def put(self, name: str, data: JsonValue) -> None:
+        """Write what a worker says, in place of what it said before."""
+        new = self._written(name, data)
         try:
-            with open_regular(f"{name}{TAKEN}", follow=False, directory=place) as file:
+            self._rename(new, name)
+        except OSError:
+            self._remove(new)
+            raise
+
+    def put_once(self, name: str, data: JsonValue) -> None:
+        """Write what a worker says, if nothing is there that Harvester has not read yet.
+
+        Raises:
+            NotNowError: there is.
+        """
+        if self.has(name):
+            raise NotNowError
+        new = self._written(name, data)
+        try:
+            os.link(
+                self.prefix + new,
+                self.prefix + name,
+                src_dir_fd=self.handle,
+                dst_dir_fd=self.handle,
+                follow_symlinks=False,
+            )
+        except FileExistsError:
+            raise NotNowError from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename(new, name)
+        finally:
+            self._remove(new)
+
+    def take(self, name: str) -> bytes:
+        """What Harvester has put there for the worker; what is new first, else what was taken last.
+
+        Raises:
+            NotNowError: there is nothing.
+            OutOfReachError: it is too large.
+        """
+        with suppress(FileNotFoundError):
+            self._rename(name, f"{name}{TAKEN}")
+        try:
+            with open_regular(f"{self.prefix}{name}{TAKEN}", follow=False, directory=self.handle) as file:
                 content = file.read(_LARGEST_ANSWER + 1)
         except FileNotFoundError:
             raise NotNowError from None
-    if len(content) > _LARGEST_ANSWER:
-        raise OutOfReachError("the file is too large")
-    return content
+        if len(content) > _LARGEST_ANSWER:
+            raise OutOfReachError("the file is too large")
+        return content
 
+    def forget_taken(self, name: str) -> None:
+        """The worker goes on to what comes next, so that it must not get once more what it has."""
+        self._remove(f"{name}{TAKEN}")
 
-def forget_taken(directory: str, name: str) -> None:
-    """The worker goes on to what comes next, so that it must not get once more what it has.
-
-    Raises:
-        OutOfReachError: it cannot be removed.
-    """
-    with _opened(directory) as place, suppress(FileNotFoundError):
-        os.unlink(f"{name}{TAKEN}", dir_fd=place)
-
-
-@contextmanager
-def _opened(directory: str) -> Iterator[int]:
-    """A directory, and the trouble with it in words for the worker."""
-    try:
-        place = os.open(directory, _DIRECTORY)
+    def has(self, name: str) -> bool:
+        """Whether something of that name is there."""
         try:
-            yield place
-        finally:
-            os.close(place)
-    except OSError as error:
-        if error.errno in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}:
-            raise OutOfReachError("the access point is not there") from None
-        raise OutOfReachError(f"the access point cannot be used now: {error.strerror}") from error
+            os.stat(self.prefix + name, dir_fd=self.handle, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
 
-
-@contextmanager
-def _written(place: int, name: str, data: JsonValue) -> Iterator[str]:
-    """A file beside the one that it is to become, of which nothing is left in the end."""
-    left = json.dumps(data).encode()
-    new = f".{name}.{secrets.token_hex(8)}"
-    handle = os.open(new, _NEW, 0o644, dir_fd=place)
-    try:
+    def _written(self, name: str, data: JsonValue) -> str:
+        """The name of a file beside the one that it is to become."""
+        left = json.dumps(data).encode()
+        new = f".{name}.{_OURS}.{os.getpid()}.{next(_NUMBERS)}"
+        handle = os.open(self.prefix + new, _NEW, 0o644, dir_fd=self.handle)
         try:
             while left:  # a disk that is nearly full takes a part
                 left = left[os.write(handle, left) :]
+        except OSError:
+            self._remove(new)
+            raise
         finally:
             os.close(handle)
-        yield new
-    finally:
+        return new
+
+    def _rename(self, old: str, new: str) -> None:
+        os.rename(self.prefix + old, self.prefix + new, src_dir_fd=self.handle, dst_dir_fd=self.handle)
+
+    def _remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
-            os.unlink(new, dir_fd=place)
-
-
-def _name_once(place: int, new: str, name: str) -> None:
-    """Give a file its name unless somebody has it already, in one step where the file system knows links."""
-    try:
-        os.link(new, name, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
-    except FileExistsError:
-        raise NotNowError from None
-    except OSError as error:
-        if error.errno not in _NO_LINKS:
-            raise
-        os.rename(new, name, src_dir_fd=place, dst_dir_fd=place)
-
-
-def _is_there(place: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=place, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
+            os.unlink(self.prefix + name, dir_fd=self.handle)
