@@ -6,7 +6,10 @@ version that it was made with. There are none where all versions in use make the
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Generic, TypeVar
+
+from pydantic import JsonValue
 
 from harvester.core.workers import Worker
 from harvester.plugins.api import (
@@ -160,6 +163,10 @@ class RoutedResource(Resource[PluginSettings]):
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """By version."""
         return self._routes.ask(lambda each: each.clean, workers, failing=Later)
+
+    def harmless(self, directory: Path) -> Mapping[str, JsonValue] | None:
+        """That of the present configuration, which new workers are submitted with."""
+        return self._routes.present.harmless(directory)
 
 
 def _no_search(reason: str) -> Search:
