@@ -1,18 +1,16 @@
 """Secrets in every place where a configuration may have some, and all that an instance ever shows to anybody."""
 
 import json
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping
 
 from sqlalchemy import URL, MetaData, create_engine, select
 
 from harvester.config.service import load_settings
-from harvester.core.clock import utc_now
-from harvester.core.process_report import ProcessReport
 from harvester.service import database_url
-from harvester.store.engine import Database
-from harvester.web.figures import ProcessName
-from harvester.web.metrics import MetricsPage
 from system_harness.config_server import ConfigServer
+from system_harness.door import door_section
 from system_harness.queues import QUEUE, local_push, some_jobs
 from system_harness.site import Row, Sections, Site
 from system_harness.voms import Voms
@@ -47,6 +45,8 @@ class Planted:
     def __init__(self, site: Site, pool: ConfigServer, database: Mapping[str, object] | None = None) -> None:
         self._site = site
         self._pool = pool
+        self._answers: dict[str, str] = {}
+        self._door = door_section(site)
         self.voms = Voms(site.directory / "voms")
         self.voms.give(hours=94)  # two less than are asked for: so it is due at once
         plugins = site.directory / "plugins"
@@ -96,7 +96,7 @@ class Planted:
                 "sleepTime": 1,
                 "pluginConfigs": "\n  " + json.dumps(configs, indent=1).replace("\n", "\n  "),
             },
-            "frontend": {"secretFile": here / "door.key"},
+            "frontend": {**self._door, "enable": True},
             "cacher": {
                 "data": f"\n  globus_secret||file:{here}/pair.pem\n  far.json||http://me:{PLANT}-line@127.0.0.1:1/f?token={PLANT}",
                 "refreshInterval": 0,
@@ -137,6 +137,7 @@ class Planted:
             ("cacher", "far.json"),
         ):
             site.until(lambda a=area, w=words: w in self._said(a), f"panda-{area}.log tells of {words}")  # type: ignore[misc]
+        self._ask("/metrics", "/health", "/nothing")
         site.server.come_back()
         site.until_jobs_end()
         site.kill()
@@ -153,6 +154,16 @@ class Planted:
             if path.is_file() and path.stat().st_mode & 0o077:
                 content = path.read_bytes()
                 assert not any(needle.encode() in content for needle in self.needles), path
+
+    def _ask(self, *paths: str) -> None:
+        """Keep what the web pages say now, for the judgement."""
+        for path in paths:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{self._door['portNumber']}{path}", timeout=30) as answer:
+                    self._answers[path] = answer.read().decode()
+            except urllib.error.HTTPError as error:
+                with error:
+                    self._answers[path] = error.read().decode()
 
     def _said(self, area: str) -> str:
         path = self._site.directory / "logs" / f"panda-{area}.log"
@@ -173,7 +184,7 @@ class Planted:
             raise AssertionError("the configuration was usable a moment ago")
         url = database_url(settings)
         yield "database", dump(url)
-        yield "metrics", metrics(url)
+        yield from self._answers.items()
 
 
 _COMMANDS = (
@@ -200,12 +211,3 @@ def dump(url: URL) -> str:
         rows = [str(row) for table in tables.sorted_tables for row in connection.execute(select(table))]
     engine.dispose()
     return "\n".join(rows)
-
-
-def metrics(url: URL) -> str:
-    """What any process would tell of the instance."""
-    db = Database(url, 1)
-    page = MetricsPage("x", ProcessName("h", 1), db, queues=dict, report=ProcessReport, clock=utc_now)
-    text = page.text().decode()
-    db.close()
-    return text
