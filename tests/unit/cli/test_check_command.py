@@ -90,6 +90,14 @@ def test_settings_that_somebody_reads_are_no_mistake(call: CommandLine, block: s
     assert call("check").stdout == ""
 
 
+def test_a_door_that_would_stay_shut_is_told_of(call: CommandLine):
+    call.queues.write_text(call.queues.read_text().replace('"shared_file"', '"http"'))
+    done = call("check")
+    assert done.exit_code == 1
+    problem = "no file has the key that tokens of workers are signed with"
+    assert f"panda_harvester.cfg: error: frontend.secretFile: {problem}" in done.stdout
+
+
 def test_logs_that_nobody_could_read_are_told_of(call: CommandLine):
     call.queues.write_text('{"Q": ' + QUEUE.replace('"submitter": {', '"submitter": {"uploadLog": true, ') + "}")
     (found,) = json.loads(call("check", "--json").stdout)

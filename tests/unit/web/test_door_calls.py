@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 from door_tools import House, MakeHouse, Visitor, a_queue
 from pydantic import JsonValue
+from sqlalchemy import update
 
+from harvester.config.served_queues import ServedQueues
 from harvester.core.workers import MapType
 from harvester.plugins.api import News
 from harvester.store import leases, queues, workers
+from harvester.store.schema import workers as worker_table
 
 NOT_NOW = "previous request is not yet processed"
 
@@ -291,6 +294,21 @@ def test_the_names_of_the_queue_and_of_the_instance_are_heeded(build: MakeHouse,
     (place / "HPCJobs.json").write_text("{}")
     assert (place / "attributes.of.queue").exists()
     assert visitor.say("getJobs").json == {}
+
+
+def test_a_worker_keeps_the_names_that_it_was_made_with(build: MakeHouse, tmp_path: Path):
+    house = build()
+    place = house.add_worker()
+    with house.db.write() as connection:
+        connection.execute(update(worker_table).values(config_version=1))
+    present, former = a_queue(tmp_path, jsonAttrsFileName="new.json"), a_queue(tmp_path)
+    house.plugins.replace(ServedQueues({"HERE": present}, frozenset({"HERE"}), {"HERE": 2}, {1: former}))
+    visitor = house.visitor()
+    assert said(visitor.say("updateJobs", {"101": {}})) == (200, "OK")
+    assert [each.name for each in place.iterdir()] == ["worker_attributes.json"]
+    house.add_worker(8)
+    visitor.say("updateJobs", {"101": {}}, worker_id=8)
+    assert (tmp_path / "access" / "8" / "new.json").exists()
 
 
 # ---- waking

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from harvester.cli.main import app
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import Assignment, Done, Fed, Later
 from harvester.plugins.messengers.http import HttpMessenger, HttpSettings
+from harvester.plugins.messengers.log_archive import _PATTERNS
 from harvester.plugins.tools.worker_tokens import read_keys
 from harvester.plugins.worker_door import WorkerDoor
 from harvester.web.wanted import wants_server
@@ -104,6 +106,11 @@ def test_the_name_of_upstream_is_known():
 
     block = PluginBlock(module="pandaharvester.harvestermessenger.http_server_messenger", name="HttpServerMessenger")
     assert resolve(Role.MESSENGER, block) is HttpMessenger
+
+
+def test_tokens_and_jobs_stay_out_of_the_logs_of_jobs():
+    kept_back = ("door_token", "pandaJobData.out.taken", "HPCJobs.json.taken", ".worker_attributes.json.ab12.7.3")
+    assert [name for name in kept_back for pattern in _PATTERNS if fnmatch(name, pattern)] == []
 
 
 # ---- keys
