@@ -18,8 +18,9 @@ from harvester.core.errors import HarvesterError
 from harvester.core.masking import masked
 from harvester.service import database_url, open_database
 from harvester.startup.loading import settings_of
-from harvester.startup.processes import Process, list_processes
+from harvester.startup.processes import list_living
 from harvester.store import backup, census, migrate, rows
+from harvester.store.leases import OwnerRecord
 from harvester.store.schema import metadata, owners
 
 Config = Sequence[Path] | None
@@ -84,11 +85,11 @@ def _size(size: float) -> str:
     return f"{size:.3g} GB"
 
 
-def live_processes(connection: Connection) -> list[Process]:
+def live_processes(connection: Connection) -> list[OwnerRecord]:
     """Those of the instance that live, as far as the tables can tell, whatever version they are at."""
     if not inspect(connection).has_table(owners.name):
         return []
-    return [each for each in list_processes(connection, utc_now()) if each.alive]
+    return list_living(connection, utc_now())
 
 
 def require_no_process(connection: Connection) -> None:

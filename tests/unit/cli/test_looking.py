@@ -289,7 +289,7 @@ def test_tables_of_another_version_are_not_read(call: CommandLine, db: Database)
         connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     result = call("status")
     assert result.exit_code == 1
-    assert "if it is newer than the one that has run, start `harvester run` once" in result.stderr
+    assert "bring them up to date with `harvester db upgrade`" in result.stderr
 
 
 def test_a_file_that_is_no_database_is_said(call: CommandLine):
