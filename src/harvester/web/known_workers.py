@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from harvester.core.errors import HarvesterError
 from harvester.core.workers import Worker
 from harvester.plugins.messengers.door_files import Place
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
@@ -42,8 +43,17 @@ class KnownWorker:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    known: KnownWorker
+    """What was read of a worker.
+
+    Attributes:
+        known: None if there is none, or it cannot be served.
+        trouble: why it cannot be served.
+        until: when this is to be read anew, by the tick.
+    """
+
+    known: KnownWorker | None
     until: float
+    trouble: str = ""
 
 
 class KnownWorkers:
@@ -76,17 +86,22 @@ class KnownWorkers:
             StoreUnavailableError: the database is away, and it is not known.
             HarvesterError: the plugin that knows its files cannot be used.
         """
-        if anew:
-            self._entries.pop(worker_id, None)
         self._follow()
-        if (entry := self._entries.get(worker_id)) and self._tick() < entry.until:
-            return entry.known
+        entry = None if anew else self._entries.get(worker_id)
+        if entry is None or self._tick() >= entry.until:
+            entry = self._ask(worker_id)
+        if entry.trouble:
+            raise HarvesterError(entry.trouble)
+        return entry.known
+
+    def _ask(self, worker_id: int) -> _Entry:
+        """Whoever has the lock reads for all who wait for it; if that failed, each asks for itself."""
         self._wanted.add(worker_id)
         with self._asking:
-            if worker_id in self._wanted:
+            if worker_id in self._wanted or worker_id not in self._entries:  # or forgotten again meanwhile
+                self._wanted.add(worker_id)
                 self._read()
-        entry = self._entries.get(worker_id)
-        return entry.known if entry else None
+            return self._entries[worker_id]
 
     def _follow(self) -> None:
         """Forget those of whom there are news; whoever finds somebody else at it does not wait."""
@@ -105,29 +120,37 @@ class KnownWorkers:
         with self._db.read() as connection:
             newest = marks.newest(connection)
             if self._looked is None or newest < self._looked[1]:
-                self._entries.clear()
+                self._forget(list(self._entries))
                 self._looked = newest, newest
             place = self._looked[0]
             while place < newest:
                 news = marks.changed_workers(connection, place, _EVENTS_AT_ONCE)
-                for worker_id in news.became:
-                    self._entries.pop(worker_id, None)
+                self._forget(news.became)
                 place = news.last if news.is_cut else newest
         self._looked = self._looked[1], newest
+
+    def _forget(self, worker_ids: Iterable[int]) -> None:
+        with self._asking:
+            for worker_id in worker_ids:
+                self._entries.pop(worker_id, None)
 
     def _read(self) -> None:
         """Read all that are wanted; the lock is held."""
         ids = self._wanted.copy()
-        self._wanted -= ids
         with self._db.read() as connection:
             found = workers.find(connection, sorted(ids))
-        until = self._tick() + _BELIEVED
-        for each in found:
-            self._entries[each.worker.worker_id] = _Entry(self._known(each.worker), until)
-        for worker_id in ids - {each.worker.worker_id for each in found}:
-            self._entries.pop(worker_id, None)
+        self._wanted -= ids
+        now = self._tick()
+        self._entries |= dict.fromkeys(ids, _Entry(None, now + _LOOK_AGAIN))
+        self._entries |= {each.worker.worker_id: self._entry(each.worker, now) for each in found}
         while len(self._entries) > _REMEMBERED:
             del self._entries[next(iter(self._entries))]
+
+    def _entry(self, worker: Worker, now: float) -> _Entry:
+        try:
+            return _Entry(self._known(worker), now + _BELIEVED)
+        except HarvesterError as error:
+            return _Entry(None, now + _LOOK_AGAIN, str(error))
 
     def _known(self, worker: Worker) -> KnownWorker:
         messenger = self._plugins.messenger_of(worker)

@@ -2,7 +2,9 @@
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,11 +13,14 @@ import pytest
 from door_tools import INSTANCE, House, MakeHouse, Visitor, a_queue
 from falcon.inspect import inspect_routes
 from pydantic import JsonValue
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from structlog.testing import capture_logs
 
+from harvester.core.errors import HarvesterError
+from harvester.core.held import Held
 from harvester.core.workers import MapType
 from harvester.plugins.tools.worker_tokens import KeyFileError
+from harvester.store import workers
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.web.known_workers import KnownWorkers
 
@@ -451,3 +456,47 @@ def test_many_workers_are_looked_up_together(house: House):
         ended = [each for each in range(1, 31) if known.find(each).has_ended]  # type: ignore[union-attr]  # likewise
     assert ended == [5]
     assert len(statements) <= 4
+
+
+def test_who_waits_for_an_answer_that_fails_asks_for_itself(house: House, monkeypatch: pytest.MonkeyPatch):
+    house.add_worker(7)
+    house.add_worker(8)
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    known.find(7)
+    asked: list[list[int]] = []
+    really = workers.find
+
+    def find(connection: Connection, ids: Sequence[int]) -> list[Held]:
+        asked.append(list(ids))
+        if len(asked) > 1:
+            return really(connection, ids)
+        while known._wanted < {7, 8}:
+            time.sleep(0.001)
+        raise StoreUnavailableError("it restarts")
+
+    monkeypatch.setattr(workers, "find", find)
+    answers: list[object] = []
+
+    def ask(worker_id: int) -> None:
+        try:
+            answers.append(known.find(worker_id, anew=True))
+        except StoreUnavailableError:
+            answers.append("unavailable")
+
+    threads = [threading.Thread(target=ask, args=(worker_id,)) for worker_id in (7, 8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert answers.count("unavailable") == 1
+    assert None not in answers, "a worker that is there is not known"
+
+
+def test_a_queue_that_is_gone_does_not_hinder_others(house: House):
+    house.add_worker(7)
+    house.add_worker(9, queue="GONE")
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    known._wanted.update({7, 9})
+    assert known.find(7) is not None
+    with pytest.raises(HarvesterError, match="queue GONE is not in the queue configuration"):
+        known.find(9)

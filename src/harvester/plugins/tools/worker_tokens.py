@@ -201,6 +201,7 @@ class WorkerTokens:
         self._instance = instance
         self._key_file = key_file
         self._clock = clock
+        self._lock = threading.Lock()
         self._shown: dict[bytes, _Shown] = {}
         """What was verified, by the digest of the token."""
 
@@ -253,9 +254,10 @@ class WorkerTokens:
 
     def _remember(self, digest: bytes, shown: "_Shown") -> "_Shown":
         """Verifying costs as much as all the rest of a request, and a worker comes with the same token each time."""
-        self._shown[digest] = shown
-        if len(self._shown) > _REMEMBERED:
-            self._shown.pop(next(iter(self._shown)), None)
+        with self._lock:
+            self._shown[digest] = shown
+            if len(self._shown) > _REMEMBERED:
+                del self._shown[next(iter(self._shown))]
         return shown
 
     def _claims(self, token: str, keys: Sequence[Key]) -> Mapping[str, object]:
