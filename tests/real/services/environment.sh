@@ -1,7 +1,7 @@
 #!/bin/bash
 # A virtual environment of the distribution's Python, which mod_wsgi and its uWSGI bring along, with Harvester and its
 # libraries in it, for accounts that cannot enter the tests' own environment. ENVIRONMENT_PACKAGES and
-# ENVIRONMENT_SOURCE say where these are.
+# ENVIRONMENT_SOURCE say where these are, ENVIRONMENT_VERSION for which Python.
 . "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 PYTHON=/usr/bin/python3
@@ -18,6 +18,8 @@ start() {
   SERVED_AS=$(account nobody)
   needs $PYTHON
   $PYTHON -c 'import ensurepip' 2>/dev/null || { say "python3-venv is not installed; run '$HERE/$SERVICE.sh install' as root"; exit 3; }
+  [ "$($PYTHON -c 'import sys; print("%d.%d" % sys.version_info[:2])')" = "${ENVIRONMENT_VERSION:?}" ] ||
+    { say "the tests run under Python $ENVIRONMENT_VERSION, and $PYTHON is of another version"; exit 3; }
   open_to "$SERVED_AS"
   [ ! -e "$DIR/env" ] || return 0
   packages=$(reachable "${ENVIRONMENT_PACKAGES:?}" packages) && source=$(reachable "${ENVIRONMENT_SOURCE:?}" source) || return 1

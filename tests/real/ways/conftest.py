@@ -1,6 +1,7 @@
 """Homes of Harvester with its service files, and what they need."""
 
 import shutil
+import sys
 import sysconfig
 import tempfile
 from collections.abc import Iterator
@@ -19,7 +20,9 @@ def distribution() -> Iterator[dict[str, str]]:
     """Where the environment of the distribution's Python is, and the account of the service."""
     packages = sysconfig.get_paths()["purelib"]
     source = str(Path(harvester.__file__).parents[1])
-    with running("environment", ENVIRONMENT_PACKAGES=packages, ENVIRONMENT_SOURCE=source) as directory:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    options = {"ENVIRONMENT_PACKAGES": packages, "ENVIRONMENT_SOURCE": source, "ENVIRONMENT_VERSION": version}
+    with running("environment", **options) as directory:
         yield facts(directory)
 
 
