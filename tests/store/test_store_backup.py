@@ -1,7 +1,6 @@
 """A backup has every row of one moment, and brings them back into any engine, or changes nothing."""
 
 import gzip
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -197,14 +196,12 @@ def test_a_damaged_database_gives_no_backup(tmp_path: Path, url_of: UrlOf):
     db = Database(url_of("sqlite"))
     migrate.upgrade(db)
     fill(db)
-    with db.write() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     path = Path(str(db.engine.url.database))
     damaged = bytearray(path.read_bytes())
     damaged[40_000:60_000] = bytes(20_000)
     path.write_bytes(damaged)
-    with pytest.raises((BackupError, sqlite3.DatabaseError)):
+    with pytest.raises(BackupError, match=r"cannot be copied|is damaged"):
         backup.back_up(db, tmp_path / "backups", "unit", NOW, keep=0)
     assert list((tmp_path / "backups").iterdir()) == []
 

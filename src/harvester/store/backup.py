@@ -85,10 +85,13 @@ def _put_in_place(path: Path) -> Iterator[Path]:
 
 def _copy_file(original: Path, draft: Path) -> None:
     """A copy that needs no other file beside it, and that SQLite has found to be sound."""
-    with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(draft)) as copy:
-        source.backup(copy)
-        copy.execute("PRAGMA journal_mode = DELETE")
-        found = [words for (words,) in copy.execute("PRAGMA integrity_check")]
+    try:
+        with closing(sqlite3.connect(original)) as source, closing(sqlite3.connect(draft)) as copy:
+            source.backup(copy)
+            copy.execute("PRAGMA journal_mode = DELETE")
+            found = [words for (words,) in copy.execute("PRAGMA integrity_check")]
+    except sqlite3.Error as error:
+        raise BackupError(f"{original} cannot be copied: {error}") from error
     if found != ["ok"]:
         raise BackupError(f"the copy of {original} is damaged, and so is most probably the database: {found[0]}")
 

@@ -79,6 +79,7 @@ def test_secrets_are_for_the_account_alone(init: Init, home: Path, tmp_path: Pat
     key = home / "etc/panda/door.key"
     assert mode_of(key) == 0o600
     assert KeyFile(key).keys()
+    assert mode_of(home / "etc/sysconfig/panda_harvester") == 0o600
 
 
 def test_what_is_missing_is_named_all_at_once(init: Init, home: Path):
