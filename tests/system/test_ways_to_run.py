@@ -208,6 +208,17 @@ class TestTheBuiltInDoor:
             return False
         return "workerID=123 not found in DB" in answer.text
 
+    @staticmethod
+    def refuses(port: int) -> bool:
+        """Whether nobody listens; a request that came at the very end of a process may go unanswered."""
+        try:
+            httpx2.get(f"http://127.0.0.1:{port}/entry", timeout=60)
+        except httpx2.ConnectError:
+            return True
+        except httpx2.TransportError:
+            pass
+        return False
+
     @pytest.mark.parametrize("processes", ["1", "2"])
     def test_is_shared_by_all_processes_and_nobody_is_refused_while_they_reload(self, site: Site, processes: str):
         port = free_port()
@@ -215,16 +226,16 @@ class TestTheBuiltInDoor:
         site.start("--processes", processes)
         until_started(site, int(processes))
         site.until(lambda: self.answers(port), "an answer")
-        answered = []
+        refused = []
 
         def is_reloaded(times: int) -> bool:
-            answered.append(self.answers(port))
+            refused.append(self.refuses(port))
             return site.log.count(" started instance=") >= times * int(processes)
 
         for times in (2, 3):
             site.reload()
             site.until(partial(is_reloaded, times), "a reload")
-        assert all(answered)
+        assert not any(refused)
         assert site.terminate() == 0
         assert not self.answers(port)
 

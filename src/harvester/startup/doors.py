@@ -1,14 +1,22 @@
-"""The built-in server of a process, where workers talk HTTP to it, and the sockets that outlive the process."""
+"""The built-in server of a process, where workers talk HTTP to it, and the sockets that outlive the process.
+
+What serves HTTP is imported when it is wanted: it takes a tenth of a second and 7 MB, and most services have no door.
+"""
+
+from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from harvester.config.instance_sections import Frontend
-from harvester.service import Harvester
-from harvester.startup.loading import Configuration
-from harvester.web.app import app_of
-from harvester.web.embedded import EmbeddedServer, listen, require_usable
 from harvester.web.wanted import wants_server
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from harvester.config.instance_sections import Frontend
+    from harvester.service import Harvester
+    from harvester.startup.loading import Configuration
+    from harvester.web.embedded import EmbeddedServer
 
 
 def sockets_for(configuration: Configuration, inherited: Sequence[int]) -> list[socket.socket]:
@@ -23,13 +31,18 @@ def sockets_for(configuration: Configuration, inherited: Sequence[int]) -> list[
     """
     frontend, left = configuration.settings.frontend, sockets_of(inherited)
     is_wanted = wants_server(configuration.settings, configuration.queues)
-    if is_wanted:
-        require_usable(frontend)
-        if left and _fit(left, frontend):
-            return left
+    if is_wanted and left and _fit(left, frontend):
+        return left
     for each in left:
         each.close()
-    return listen(frontend) if is_wanted else []
+    return _new_sockets(frontend) if is_wanted else []
+
+
+def _new_sockets(frontend: Frontend) -> list[socket.socket]:
+    from harvester.web.embedded import listen, require_usable  # noqa: PLC0415 (see above)
+
+    require_usable(frontend)
+    return listen(frontend)
 
 
 def sockets_of(handles: Sequence[int]) -> list[socket.socket]:
@@ -52,6 +65,9 @@ def open_door(harvester: Harvester, sockets: Sequence[socket.socket]) -> Embedde
     """
     if not sockets:
         return None
+    from harvester.web.app import app_of  # noqa: PLC0415 (see above)
+    from harvester.web.embedded import EmbeddedServer  # noqa: PLC0415 (see above)
+
     frontend = harvester.settings.frontend
     return EmbeddedServer(app_of(harvester), frontend, sockets=[each.dup() for each in sockets]).start()
 
