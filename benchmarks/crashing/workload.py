@@ -65,7 +65,7 @@ _SECTIONS: Final[Mapping[str, Mapping[str, object]]] = {
     "master": {"harvester_id": INSTANCE},
     "jobfetcher": {"lookupTime": 1, "sleepTime": 1, "maxJobs": 20},
     "preparator": {"sleepTime": 1},
-    "eventfeeder": {"sleepTime": 1, "maxWorkers": RANGES_AT_ONCE},
+    "eventfeeder": {"sleepTime": 1, "maxWorkers": RANGES_AT_ONCE, "nThreads": 1},
     "submitter": {"lookupTime": 1, "sleepTime": 1, "checkInterval": 1},
     "monitor": {"checkInterval": 2, "sleepTime": 1},
     "stager": {"sleepTime": 1},
