@@ -1,4 +1,4 @@
-"""The short edition of the crash benchmark, with three processes and a database server that is killed twice too."""
+"""The short edition of the crash benchmark, with three processes and a database server that is killed too."""
 
 import pytest
 
@@ -20,4 +20,4 @@ def test_nothing_is_lost_or_doubled(engine: str, request: pytest.FixtureRequest)
     assert code == 0, said
     kills = figures["database_kills"]
     assert isinstance(kills, int)
-    assert kills >= 2
+    assert kills >= 1

@@ -77,9 +77,9 @@ daemon() {
   echo "$! $birth" >"$DIR/$name.process"
 }
 
-# until_ready NAME COMMAND... : waits until the command succeeds; gives up after 30 s or when the daemon has died.
+# until_ready NAME COMMAND... : waits until the command succeeds; gives up after 90 s or when the daemon has died.
 until_ready() {
-  local name=$1 tries=600; shift
+  local name=$1 tries=1800; shift
   until "$@" >/dev/null 2>&1; do
     if ! alive "$name" || [ $((tries -= 1)) = 0 ]; then
       say "$name did not start:"; tail -n 20 "$DIR/$name.out" >&2
