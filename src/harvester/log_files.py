@@ -70,13 +70,12 @@ class AreaFiles(logging.Handler):
 
 
 def open_log(path: Path, settings: LoggerSettings) -> "SharedFile":
-    """One log file with the rotation of `[logger]`."""
-    match settings.rotating_policy:
-        case "size":
-            return BySize(path, settings.rotating_backup_count, settings.rotating_max_size * _MEGABYTE)
-        case "time":
-            seconds = max(round(settings.rotating_interval * _SECONDS_PER_HOUR), 1)
-            return ByTime(path, settings.rotating_backup_count, seconds)
+    """One log file with the rotation of `[logger]`; where no old file may be kept nothing is rotated and lost."""
+    backups = settings.rotating_backup_count
+    if backups and settings.rotating_policy == "size":
+        return BySize(path, backups, settings.rotating_max_size * _MEGABYTE)
+    if backups and settings.rotating_policy == "time":
+        return ByTime(path, backups, max(round(settings.rotating_interval * _SECONDS_PER_HOUR), 1))
     return SharedFile(path)
 
 
@@ -171,8 +170,6 @@ def roll_over(settings: LoggerSettings) -> None:
 
 def _put_away(path: Path, backups: int) -> None:
     """Give the file the number 1, and each older one the next number; the last one is dropped."""
-    if backups == 0:
-        path.unlink(missing_ok=True)
     names = [path, *(path.with_name(f"{path.name}.{number}") for number in range(1, backups + 1))]
     for newer, older in reversed(list(pairwise(names))):
         with suppress(FileNotFoundError):

@@ -96,7 +96,7 @@ class RemoteInstance:
         Raises:
             DownloadError: there is none.
         """
-        downloader = Downloader(_trust(local), advice=_ADVICE, bounds=CONFIGURATION, network=self._network)
+        downloader = Downloader(_trust(local), advice=_ADVICE, bounds=CONFIGURATION, pinned=True, network=self._network)
         content = downloader.get(address)
         try:
             text = content.decode("utf-8-sig")

@@ -243,8 +243,9 @@ class Harvester:
     def _make_duties(self, instance: Instance, private: PrivateDocuments) -> list[Duty]:
         """What one process does for all."""
         statistics = StatisticsReporter(instance, self._commands.introduced)
-        lines, _ = read_lines(self.settings.cacher.data, os.environ)
-        cacher = Cacher(instance, lines, Fetcher(self.panda, self.settings.pandacon), private)
+        lines, left_out = read_lines(self.settings.cacher.data, os.environ)
+        fetcher = Fetcher(self.panda, self.settings.pandacon)
+        cacher = Cacher(instance, lines, fetcher, private, forgets=not left_out)
         rounds: list[tuple[str, float, Callable[[], None]]] = [
             (StatisticsReporter.name, StatisticsReporter.period, statistics.round),
             (Cacher.name, self.settings.cacher.sleep_time, cacher.round),

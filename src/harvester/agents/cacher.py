@@ -35,20 +35,29 @@ class Cacher:
 
     Args:
         instance: its database, clock and facts.
-        lines: what to keep; documents that no line asks for any more are forgotten.
+        lines: what to keep.
         fetcher: gets the documents.
         private: takes those that are secret.
+        forgets: whether documents that no line asks for any more are forgotten; not where lines may be missing, because
+            a variable is not set there or they cannot be read.
     """
 
     name: Final = "cacher"
 
     def __init__(
-        self, instance: Instance, lines: Sequence[CacheLine], fetcher: Fetcher, private: PrivateDocuments
+        self,
+        instance: Instance,
+        lines: Sequence[CacheLine],
+        fetcher: Fetcher,
+        private: PrivateDocuments,
+        *,
+        forgets: bool = True,
     ) -> None:
         self._instance = instance
         self._lines = {CacheKey(line.main_key, line.sub_key): line for line in lines}
         self._fetcher = fetcher
         self._private = private
+        self._forgets = forgets
 
     def round(self) -> None:
         """Fetch what is due.
@@ -70,7 +79,8 @@ class Cacher:
         now, db = self._instance.clock(), self._instance.db
         with db.read() as connection:
             states = {state.key: state for state in cache.states(connection)}
-        self._forget(states.keys() - self._lines.keys())
+        if self._forgets:
+            self._forget(states.keys() - self._lines.keys())
         due = [key for key in self._lines if all_of_them or self._is_due(states.get(key), now)]
         if not due:
             return ()

@@ -50,7 +50,7 @@ class Fetcher:
             AuthType.X509, cert_file=pandacon.cert_file, key_file=pandacon.key_file, ca_cert=pandacon.ca_cert
         )
         self._for_documents = Downloader(credentials, advice=_ADVICE, network=network)
-        self._for_queues = Downloader(credentials, advice=_ADVICE, bounds=CONFIGURATION, network=network)
+        self._for_queues = Downloader(credentials, advice=_ADVICE, bounds=CONFIGURATION, pinned=True, network=network)
         self._panda = panda
         self._methods: Mapping[str, Callable[[], JsonValue]] = {
             "get_resource_types": panda.resource_types,

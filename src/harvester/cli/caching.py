@@ -56,6 +56,6 @@ def refresh(config: Config) -> Sequence[Attempt]:
         instance = instance_beside(settings, db)
         fetcher = Fetcher(instance.panda, settings.pandacon)
         try:
-            return Cacher(instance, lines, fetcher, private_documents(settings)).refresh()
+            return Cacher(instance, lines, fetcher, private_documents(settings), forgets=False).refresh()
         finally:
             instance.panda.close()

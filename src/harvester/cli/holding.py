@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import typer
-from sqlalchemy import Connection
 
-from harvester.cli.database import writing
+from harvester.cli.database import reading, writing
 from harvester.cli.deeds import author, span_of, time_of
 from harvester.cli.overview import words_of_unknown
 from harvester.core.clock import utc_now
@@ -30,8 +29,8 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
     """Store that a queue is paused or drained."""
     if not reason.strip():
         raise CannotHoldError("say why with --reason, for those who wonder later")
+    _require_known(config, queue)
     with writing(config) as connection:
-        _require(connection, queue, config)
         now = time_of(connection)
         hold = Hold(queue, mode, reason.strip()[:_LONGEST_REASON], author(), now, _end(until, now) if until else None)
         holds.put(connection, hold)
@@ -40,8 +39,8 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
 
 def resume(config: Config, queue: str) -> None:
     """Store that a queue is held back no longer."""
+    _require_known(config, queue)
     with writing(config) as connection:
-        _require(connection, queue, config)
         was_held = holds.remove(connection, queue, time_of(connection))
         still = hold_of(queue, holds.present(connection), time_of(connection))
     if still is not None:
@@ -54,9 +53,13 @@ def _name(queue: str) -> str:
     return "the instance" if queue == EVERY_QUEUE else f"queue {queue}"
 
 
-def _require(connection: Connection, queue: str, config: Config) -> None:
-    if queue != EVERY_QUEUE and queue not in {each.name for each in queues.states(connection)}:
-        raise CannotHoldError(words_of_unknown(connection, queue, queue_troubles(config), utc_now()))
+def _require_known(config: Config, queue: str) -> None:
+    """In a transaction of its own: to say what is wrong may take long, and nobody should wait for that."""
+    if queue == EVERY_QUEUE:
+        return
+    with reading(config) as connection:
+        if queue not in {each.name for each in queues.states(connection)}:
+            raise CannotHoldError(words_of_unknown(connection, queue, queue_troubles(config), utc_now()))
 
 
 def _end(text: str, now: datetime) -> datetime:

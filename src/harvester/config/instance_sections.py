@@ -388,7 +388,7 @@ class LoggerSettings(Section):
     rotating_policy: Annotated[Text, Field(alias="rotating_policy")] = "none"
     """`time`, `size` or `none`."""
     rotating_backup_count: Annotated[Count, Field(alias="rotating_backup_count")] = 1
-    """Old log files kept."""
+    """Old log files kept; with 0 no new file is begun."""
     rotating_max_size: Annotated[
         Positive, Field(alias="rotating_max_size"), Kind("megabytes, 1 or more", sample="1024, say")
     ] = 1024

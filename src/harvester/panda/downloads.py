@@ -47,6 +47,7 @@ class Downloader:
             or of the environment (`SSL_CERT_FILE`).
         advice: what to correct if a server and we do not believe each other, or an address is none.
         bounds: what is too much.
+        pinned: whether nobody is believed but whom `credentials` believe; else the authorities of the system are, too.
         network: replaces the network, for tests.
         tick: seconds of a clock that never goes back.
     """
@@ -57,17 +58,19 @@ class Downloader:
         *,
         advice: str,
         bounds: Bounds = Bounds(),
+        pinned: bool = False,
         network: httpx2.BaseTransport | None = None,
         tick: Callable[[], float] = time.monotonic,
     ) -> None:
         self._credentials = credentials
         self._advice = advice
         self._bounds = bounds
+        self._pinned = pinned
         self._network = network
         self._tick = tick
 
     def get(self, url: str) -> bytes:
-        """The whole document. On trouble with TLS it is asked for once more, as anybody would.
+        """The whole document. On trouble with TLS it is asked for once more, without a certificate of ours.
 
         Raises:
             DownloadError: it cannot be had.
@@ -78,8 +81,8 @@ class Downloader:
             return self._download(url, self._tls())
         except (_TlsTroubleError, CredentialError) as first:
             try:
-                return self._download(url, ssl.create_default_context())
-            except (_TlsTroubleError, DownloadError) as second:
+                return self._download(url, self._tls_of_anybody())
+            except (_TlsTroubleError, CredentialError, DownloadError) as second:
                 what = f"{bare_address(url)}: {first}; without certificate: {second}"
                 raise DownloadError(f"{what}; {self._advice}, and the server") from None
 
@@ -87,6 +90,12 @@ class Downloader:
         """Who believes any server shows no certificate to it."""
         believing = self._credentials.ca_cert is False
         return (Credentials(ca_cert=False) if believing else self._credentials).tls_context()
+
+    def _tls_of_anybody(self) -> ssl.SSLContext:
+        """Shows nothing, and believes no less than it should."""
+        if self._pinned:
+            return Credentials(ca_cert=self._credentials.ca_cert).tls_context()
+        return ssl.create_default_context()
 
     def _download(self, url: str, context: ssl.SSLContext | None) -> bytes:
         try:

@@ -71,7 +71,7 @@ def _download(settings: Settings, file: str) -> JsonDocument:
     """
     panda = settings.pandacon
     trust = Credentials(cert_file=panda.cert_file, key_file=panda.key_file, ca_cert=panda.ca_cert)
-    content = Downloader(trust, advice=_ADVICE, bounds=CONFIGURATION).get(os.environ[QUEUE_URL].strip())
+    content = Downloader(trust, advice=_ADVICE, bounds=CONFIGURATION, pinned=True).get(os.environ[QUEUE_URL].strip())
     if looks_like_html(content):
         raise DownloadError(f"{settings.queue_address} is an HTML page; name the address of the file itself")
     document = parse_json(content.decode("utf-8-sig", "replace"), file)

@@ -27,12 +27,13 @@ class Source:
         self.private = PrivateDocuments(directory / "private")
         self.ask(f"queues.json||file:{self.file}")
 
-    def ask(self, *lines: str) -> None:
+    def ask(self, *lines: str, forgets: bool = True) -> None:
         self.cacher = Cacher(
             self.world.instance,
             read_lines(lines, {})[0],
             Fetcher(self.world.panda, self.world.settings.pandacon),
             self.private,
+            forgets=forgets,
         )
 
     def say(self, text: str, *, minutes: float = 11) -> None:
@@ -110,6 +111,13 @@ def test_what_nobody_asks_for_any_more_is_forgotten(source: Source):
     source.ask(f"other.json||file:{source.file}")
     source.cacher.round()
     assert (source.known(), source.known("other.json")) == (None, [1])
+
+
+def test_where_lines_may_be_missing_nothing_is_forgotten(source: Source):
+    source.say("[1]")
+    source.ask(f"other.json||file:{source.file}", forgets=False)
+    source.cacher.refresh()
+    assert (source.known(), source.known("other.json")) == ([1], [1])
 
 
 @pytest.mark.parametrize(

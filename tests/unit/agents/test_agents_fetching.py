@@ -154,6 +154,17 @@ def test_https_believes_whom_pandacon_believes(world: World, secure: DevServer, 
         fetcher(world).fetch(source)
 
 
+def test_a_queue_configuration_comes_from_nobody_else_than_pandacon_believes(
+    world: World, secure: DevServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    address = f"{secure.url}/system/is_alive"
+    assert isinstance(fetcher(world, ca_cert=str(tmp_path / "other.pem")).fetch(line(address)), dict)
+    with pytest.raises(FetchError, match="without certificate"):
+        fetcher(world, ca_cert=str(tmp_path / "other.pem")).fetch(line(address, "queues_config_file"))
+
+
 def test_without_a_usable_certificate_it_is_asked_as_anybody_would(world: World, tmp_path: Path):
     seen: list[str] = []
 
