@@ -81,32 +81,32 @@ class Verdict:
 def judge(record: Record) -> Verdict:
     """Judge a run that is over."""
     excused = answers.unanswered(record.jobs, record.disturbances)
-    verdict = Verdict(
-        list(_lost(record, frozenset(excused))),
-        list(_doubled(record)),
+    story = _story_of_ranges(record, frozenset(excused))
+    destroyed = story.unanswered()
+    emptied = story.emptied(frozenset(destroyed))
+    return Verdict(
+        [*_lost(record, frozenset(excused), emptied), *event_judgement.lost(story, frozenset(destroyed))],
+        [*_doubled(record), *event_judgement.doubled(story)],
         list(_orphaned(record)),
         list(_over_limit(record)),
-        list(_unreported(record)),
+        [*_unreported(record), *event_judgement.unreported(story)],
         excused,
+        destroyed,
     )
-    _add_ranges(verdict, record)
-    return verdict
 
 
-def _add_ranges(verdict: Verdict, record: Record) -> None:
-    arrived = {job: some for job, some in record.ranges.items() if job not in set(verdict.unanswered)}
-    story = event_judgement.Story(
-        arrived, event_judgement.taken_by(record.batch_jobs), record.disturbances, record.ranges_at_once
-    )
-    verdict.unanswered_ranges += story.unanswered()
-    verdict.lost += event_judgement.lost(story, frozenset(verdict.unanswered_ranges))
-    verdict.doubled += event_judgement.doubled(story)
-    verdict.unreported += event_judgement.unreported(story)
+def _story_of_ranges(record: Record, excused: frozenset[int]) -> event_judgement.Story:
+    arrived = {job: some for job, some in record.ranges.items() if job not in excused}
+    taken = event_judgement.taken_by(record.batch_jobs)
+    return event_judgement.Story(arrived, taken, record.disturbances, record.ranges_at_once)
 
 
-def _lost(record: Record, excused: frozenset[int]) -> Iterable[str]:
+def _lost(record: Record, excused: frozenset[int], emptied: frozenset[int]) -> Iterable[str]:
+    """Jobs and workers without the end that they should have; a job for which nothing was left to do is cancelled."""
     run = {job_id for each in record.batch_jobs for job_id in each.jobs}
     for job in record.jobs:
+        if job.job_id in emptied and (job.status, job.sub_status) == ("failed", "cancelled"):
+            continue
         if job.status != "finished" and job.job_id not in excused:
             yield f"job {job.job_id} is {job.status}/{job.sub_status}, the server has heard {job.received or 'nothing'}"
         if job.status == "finished" and job.job_id not in run:
