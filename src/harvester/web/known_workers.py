@@ -9,7 +9,7 @@ from typing import Final
 from harvester.core.errors import HarvesterError
 from harvester.core.workers import Worker
 from harvester.plugins.messengers.door_files import Place
-from harvester.plugins.messengers.shared_file import SharedFileMessenger
+from harvester.plugins.messengers.http import HttpMessenger
 from harvester.plugins.pool import PluginPool
 from harvester.store import marks, workers
 from harvester.store.engine import Database, StoreUnavailableError
@@ -20,6 +20,8 @@ _BELIEVED: Final = 60.0
 """Seconds for which a worker of which nothing was heard is taken to be as it was."""
 _REMEMBERED: Final = 100_000
 _EVENTS_AT_ONCE: Final = 5000
+_MOST_EVENTS: Final = 50_000
+"""After more events, as after a quiet night, it costs less to read workers anew than to read who has changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class KnownWorker:
     """A worker, and where its files are.
 
     Attributes:
-        place: None if the workers of its queue do not exchange files with Harvester.
+        place: None if the workers of its queue do not talk HTTP.
         largest: bytes of a report that its messenger reads.
     """
 
@@ -119,7 +121,7 @@ class KnownWorkers:
         """Forget those with news since the look before the last: one may have been read just before it changed."""
         with self._db.read() as connection:
             newest = marks.newest(connection)
-            if self._looked is None or newest < self._looked[1]:
+            if self._looked is None or not 0 <= newest - self._looked[1] <= _MOST_EVENTS:
                 self._forget(list(self._entries))
                 self._looked = newest, newest
             place = self._looked[0]
@@ -154,7 +156,7 @@ class KnownWorkers:
 
     def _known(self, worker: Worker) -> KnownWorker:
         messenger = self._plugins.messenger_of(worker)
-        if not isinstance(messenger, SharedFileMessenger):
+        if not isinstance(messenger, HttpMessenger):  # files alone are no reason to come: nobody made it a token
             return KnownWorker(worker, None)
         place = Place.of(worker.access_point, messenger.names, worker.map_type)
         return KnownWorker(worker, place, messenger.settings.max_report_size)

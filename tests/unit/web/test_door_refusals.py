@@ -22,6 +22,7 @@ from harvester.core.workers import MapType
 from harvester.plugins.tools.worker_tokens import KeyFileError
 from harvester.store import workers
 from harvester.store.engine import Database, StoreUnavailableError
+from harvester.web import known_workers
 from harvester.web.known_workers import KnownWorkers
 
 FORBIDDEN = "Auth failed: Invalid token"
@@ -378,10 +379,15 @@ def test_a_worker_that_asks_too_often_has_to_wait_alone(house: House, visitor: V
     assert [visitor.say("heartbeat").status_code for _ in range(21)] == [200] * 20 + [429]
 
 
-def test_workers_of_other_messengers_are_not_served(build: MakeHouse, tmp_path: Path):
-    house = build(a_queue(tmp_path), a_queue(tmp_path, "FILES", plugin="shared_file"))
-    house.add_worker(9, queue="FILES")
-    assert house.visitor().say("heartbeat", worker_id=9).status_code == 200, "somebody gave it a token"
+@pytest.mark.parametrize("with_tokens", [True, False])
+def test_workers_of_other_messengers_are_not_served(build: MakeHouse, tmp_path: Path, *, with_tokens: bool):
+    house = build(a_queue(tmp_path), a_queue(tmp_path, "FILES", plugin="shared_file"), authEnable=with_tokens)
+    place = house.add_worker(9, queue="FILES")
+    visitor = house.visitor()
+    for method in ("killWorker", "updateJobs", "heartbeat", "getJobs"):
+        answer = visitor.say(method, {}, worker_id=9)
+        assert (answer.status_code, answer.text) == (403, "the workers of this queue do not talk HTTP")
+    assert list(place.iterdir()) == []
 
 
 def test_a_queue_that_is_gone_is_not_served(house: House, visitor: Visitor):
@@ -456,6 +462,22 @@ def test_many_workers_are_looked_up_together(house: House):
         ended = [each for each in range(1, 31) if known.find(each).has_ended]  # type: ignore[union-attr]  # likewise
     assert ended == [5]
     assert len(statements) <= 4
+
+
+def test_a_long_history_is_not_read_to_learn_who_has_changed(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_workers, "_MOST_EVENTS", 10)
+    for number in range(1, 31):
+        house.add_worker(number)
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    known.find(30)
+    for number in range(1, 31):
+        house.end_worker(number)
+    house.time.forward(1)
+    with counted(house.db) as statements:
+        found = known.find(30)
+    assert found is not None
+    assert found.has_ended
+    assert [each for each in statements if "history.subject" in each] == []
 
 
 def test_who_waits_for_an_answer_that_fails_asks_for_itself(house: House, monkeypatch: pytest.MonkeyPatch):
