@@ -1,8 +1,9 @@
 """The server that is built in: the application on a port of this host, without another program.
 
 No thread waits for a client that has nothing to say: a connection comes to a thread when the head of a request is
-there, or with TLS its first bytes. From then on the request has a deadline as a whole: a client that sends one byte now
-and then would otherwise hold a thread for ever. What of a refused request has not come by then is not waited for.
+there, and before that, with TLS, for each turn of the handshake. From then on the request has a deadline as a whole: a
+client that sends one byte now and then would otherwise hold a thread for ever. What is left of a refused request is not
+waited for.
 """
 
 import contextlib
@@ -19,13 +20,13 @@ from wsgiref.types import WSGIApplication
 
 import structlog
 from cheroot.server import HTTPConnection, HTTPRequest
-from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server as WsgiServer
 
 from harvester.config.instance_sections import Frontend
 from harvester.core.errors import HarvesterError
 from harvester.plugins.worker_door import is_loopback
 from harvester.web.door import LARGEST_BODY
+from harvester.web.tls import TlsAdapter
 from harvester.web.wire import Inlet, Outlet
 
 log = structlog.get_logger(__name__)
@@ -67,17 +68,18 @@ class EmbeddedServer:
         sockets: Sequence[socket.socket] = (),
         deadline: float = _DEADLINE_SECONDS,
     ) -> None:
-        adapter = require_usable(frontend)
+        self._adapter = require_usable(frontend)
         self._sockets = list(sockets) or listen(frontend)
         for each in self._sockets:  # an answer in two packets would wait for the other side's delayed acknowledgement
             each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._servers = [
-            _Server(each, app, threads=frontend.n_threads, adapter=adapter, deadline=deadline) for each in self._sockets
+            _Server(each, app, threads=frontend.n_threads, adapter=self._adapter, deadline=deadline)
+            for each in self._sockets
         ]
         self._threads = [Thread(target=each.serve, name="door", daemon=True) for each in self._servers]
         self._stopping = Event()
-        self._watch = Thread(target=self._cut_off_the_late, args=(deadline,), name="door deadline", daemon=True)
-        self._scheme = "https" if adapter else "http"
+        self._watch = Thread(target=self._keep_watch, args=(deadline,), name="door watch", daemon=True)
+        self._scheme = "https" if self._adapter else "http"
 
     @property
     def url(self) -> str:
@@ -111,10 +113,12 @@ class EmbeddedServer:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _cut_off_the_late(self, deadline: float) -> None:
+    def _keep_watch(self, deadline: float) -> None:
         while not self._stopping.wait(min(deadline, 1.0)):
             for server in self._servers:
                 server.cut_off_the_late()
+            if self._adapter:
+                self._adapter.renew()
 
 
 def listen(frontend: Frontend) -> list[socket.socket]:
@@ -145,7 +149,7 @@ def listen(frontend: Frontend) -> list[socket.socket]:
     return [listener]
 
 
-def require_usable(frontend: Frontend) -> "_TlsAdapter | None":
+def require_usable(frontend: Frontend) -> TlsAdapter | None:
     """Make sure that a door may be opened as the configuration says; what speaks TLS there, if anything does.
 
     Raises:
@@ -161,39 +165,34 @@ def require_usable(frontend: Frontend) -> "_TlsAdapter | None":
     )
 
 
-def _adapter(cert_file: str, key_file: str) -> "_TlsAdapter":
+def _adapter(cert_file: str, key_file: str) -> TlsAdapter:
     for name, path in (("certFile", cert_file), ("keyFile", key_file)):
         try:
             Path(path).read_bytes()
         except OSError as error:
             raise DoorError(f"[frontend] {name}: {path} cannot be read: {error.strerror}; correct it") from None
     try:
-        return _TlsAdapter(cert_file, key_file)
+        return TlsAdapter(cert_file, key_file)
     except (ssl.SSLError, ValueError) as error:
         raise DoorError(f"[frontend] certFile: {cert_file} and its key cannot be used: {error}; correct them") from None
-
-
-class _TlsAdapter(BuiltinSSLAdapter):
-    """Lets the threads shake hands, and not the one that accepts all connections."""
-
-    def wrap(self, sock: socket.socket) -> tuple[ssl.SSLSocket, dict[str, str]]:
-        """The socket, still silent."""
-        wrapped = self.context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        return wrapped, {"wsgi.url_scheme": "https", "HTTPS": "on"}
 
 
 class _Clocked(Protocol):
     """What a connection needs of its server."""
 
     in_work: dict["_Connection", float]
+    deadline: float
 
 
 class _Request(HTTPRequest):
-    """A request whose rest, if it is answered before all of it has come, is not worth a thread."""
+    """A request whose rest, if it is answered before all of it is read, is not worth a thread.
+
+    Nor must it be taken for the next request: nobody here reads a body in chunks.
+    """
 
     def send_headers(self) -> None:
         """Send the head of the answer; the library would read the rest of the request first."""
-        if getattr(self.rfile, "remaining", 0):
+        if self.chunked_read or getattr(self.rfile, "remaining", 0):
             self.close_connection = True
         super().send_headers()
 
@@ -215,12 +214,12 @@ class _Connection(HTTPConnection):
         """Whether a thread need not wait for the client; asked of a connection that is new, or on which data came."""
         if self.last_used is None:
             return False
-        if isinstance(self.socket, ssl.SSLSocket) or self.rfile.has_data():
+        if not self._has_shaken_hands() or self.rfile.has_data():
             return True
         return bool(self.rfile.hear())
 
     def is_too_slow(self, deadline: float) -> bool:
-        """Whether the head of a request takes too long to come."""
+        """Whether the head of a request, or the handshake before it, takes too long to come."""
         now = time.monotonic()
         self._heard_since = self._heard_since or now
         return self.last_used is not None and now - self._heard_since > deadline
@@ -229,16 +228,16 @@ class _Connection(HTTPConnection):
         """Serve what the client asks for next; whether the connection is to be kept."""
         self.server.in_work[self] = time.monotonic()
         try:
-            if not self._has_shaken_hands():
-                return False
+            if isinstance(self.socket, ssl.SSLSocket) and not self._has_shaken_hands():
+                return self._shake_hands(self.socket)
             is_kept = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
             self.wfile.flush()
+            self._heard_since = None
         except OSError:
             return False
         else:
             return is_kept
         finally:
-            self._heard_since = None
             self.server.in_work.pop(self, None)
 
     def close(self) -> None:
@@ -248,12 +247,17 @@ class _Connection(HTTPConnection):
         super().close()
 
     def _has_shaken_hands(self) -> bool:
-        if not isinstance(self.socket, ssl.SSLSocket) or self.socket.version() is not None:
-            return True
+        return not isinstance(self.socket, ssl.SSLSocket) or self.socket.version() is not None
+
+    def _shake_hands(self, line: ssl.SSLSocket) -> bool:
+        """Go on as far as what has come allows; whether to wait for the rest, or else for a request."""
+        line.settimeout(0)
         try:
-            self.socket.do_handshake()
-        except OSError:
-            return False
+            line.do_handshake()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return not self.is_too_slow(self.server.deadline)
+        finally:
+            line.settimeout(None)
         return True
 
     def cut_off(self) -> None:
@@ -276,7 +280,7 @@ class _Server(WsgiServer):
         app: WSGIApplication,
         *,
         threads: int,
-        adapter: _TlsAdapter | None,
+        adapter: TlsAdapter | None,
         deadline: float,
     ) -> None:
         super().__init__(

@@ -19,14 +19,17 @@ class Inlet:
         self._left = b""
 
     def has_data(self) -> bool:
-        """Whether there is something that can be served without waiting for the client: a whole head, if not more."""
-        return _HEAD_END in self._left or (isinstance(self._line, ssl.SSLSocket) and self._line.pending() > 0)
+        """Whether there is something that can be served without waiting for the client: a whole head, if not more.
+
+        TLS keeps nothing back that `select` would not tell of: a record is shorter than what is taken at once.
+        """
+        return _HEAD_END in self._left
 
     def hear(self) -> bool:
         """Take in what has come, without waiting; whether it can be served, if only by closing the connection."""
         try:
-            part = self._line.recv(_AT_ONCE, socket.MSG_DONTWAIT)
-        except BlockingIOError:
+            part = self._received_already()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         except OSError:
             return True
@@ -58,6 +61,15 @@ class Inlet:
     def close(self) -> None:
         """Nothing more is read."""
         self._left = b""
+
+    def _received_already(self) -> bytes:
+        if not isinstance(self._line, ssl.SSLSocket):
+            return self._line.recv(_AT_ONCE, socket.MSG_DONTWAIT)
+        self._line.settimeout(0)  # no flags with TLS
+        try:
+            return self._line.recv(_AT_ONCE)
+        finally:
+            self._line.settimeout(None)
 
     def _receive(self) -> bool:
         part = self._line.recv(_AT_ONCE)

@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 from harvester.config.instance_sections import Frontend
 from harvester.store import queues
 from harvester.web.embedded import DoorError, EmbeddedServer
+from harvester.web.tls import TlsAdapter
 
 TEST = json.dumps({"methodName": "test", "workerID": 123, "data": "none"})
 JSON = {"Content-Type": "application/json"}
@@ -181,6 +183,143 @@ def test_who_does_not_shake_hands_holds_nobody_up(
         each.close()
 
 
+def first_bytes(context: ssl.SSLContext) -> bytes:
+    """What a client says first when it shakes hands."""
+    heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(heard, said, server_hostname="127.0.0.1").do_handshake()
+    return said.read()
+
+
+def test_who_says_little_under_tls_holds_no_thread(
+    opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]
+):
+    file, context = certificate
+    server = opened(certFile=str(file), nThreads=1, deadline=600.0)
+    host, port = server.url.rpartition("/")[2].split(":")
+    hello = first_bytes(context)
+    with ExitStack() as lines:
+        for text in (b"", hello[:1], hello[:-1], hello):
+            for _ in range(3):
+                line = lines.enter_context(closing(socket.create_connection((host, int(port)))))
+                line.sendall(text)
+        for text in (b"", b"P", b"POST /entry HTTP/1.1\r\nHost: h\r\n"):
+            for _ in range(3):
+                line = socket.create_connection((host, int(port)), 20)
+                spoken = lines.enter_context(closing(context.wrap_socket(line, server_hostname=host)))
+                spoken.sendall(text)
+        with closing(connect(server, context)) as connection:
+            assert ask(connection) == (400, "workerID=123 not found in DB")
+        spoken.sendall(f"Content-Type: application/json\r\nContent-Length: {len(TEST)}\r\n\r\n{TEST}".encode())
+        assert spoken.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_handshake_may_come_in_pieces(
+    opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]
+):
+    file, context = certificate
+    host, port = opened(certFile=str(file), nThreads=1).url.rpartition("/")[2].split(":")
+    heard, said = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(heard, said, server_hostname=host)
+    text = f"POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: {len(TEST)}\r\n\r\n"
+    with closing(socket.create_connection((host, int(port)), 20)) as line:
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def pass_on() -> None:
+            for byte in said.read():
+                line.sendall(bytes([byte]))
+
+        while client.version() is None:
+            with suppress(ssl.SSLWantReadError):
+                client.do_handshake()
+            pass_on()
+            if client.version() is None:
+                heard.write(line.recv(65536))
+        client.write(text.encode() + TEST.encode())
+        pass_on()
+        answer = b""
+        while b"not found in DB" not in answer:
+            with suppress(ssl.SSLWantReadError):
+                answer += client.read(65536)
+                continue
+            part = line.recv(65536)
+            assert part
+            heard.write(part)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_handshake_that_never_ends_is_cut_off(
+    opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]
+):
+    file, context = certificate
+    host, port = opened(certFile=str(file), nThreads=1, deadline=0.3).url.rpartition("/")[2].split(":")
+    with closing(socket.create_connection((host, int(port)), 0.02)) as line:
+        for byte in first_bytes(context)[:-1]:
+            try:
+                line.sendall(bytes([byte]))
+                assert line.recv(1) == b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                pass
+            break
+        else:
+            pytest.fail("it was not cut off")
+
+
+def test_large_bodies_come_by_tls(
+    opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext], house: House
+):
+    file, context = certificate
+    place = house.add_worker()
+    report = "x" * 1_000_000
+    body = json.dumps({"methodName": "uploadJobReport", "workerID": 7, "data": report})
+    with closing(connect(opened(certFile=str(file)), context)) as connection:
+        assert ask(connection, body, Authorization=f"Bearer {house.token()}") == (200, "OK")
+        assert ask(connection)[0] == 400
+    assert any(report in each.read_text() for each in place.iterdir())
+
+
+def test_a_renewed_certificate_is_shown_to_those_who_come(
+    opened: Callable[..., EmbeddedServer], certificate: tuple[Path, ssl.SSLContext]
+):
+    file, context = certificate
+    server = opened(certFile=str(file))
+    authority, renewed = trustme.CA(), ssl.create_default_context()
+    authority.configure_trust(renewed)
+    with closing(connect(server, context)) as before:
+        assert ask(before)[0] == 400
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(file)
+        until = time.monotonic() + 60
+        while True:
+            try:
+                with closing(connect(server, renewed)) as connection:
+                    assert ask(connection)[0] == 400
+            except ssl.SSLCertVerificationError:
+                assert time.monotonic() < until, "the new certificate is not shown"
+                time.sleep(0.05)
+            else:
+                break
+        assert ask(before)[0] == 400, "who is there stays"
+
+
+def test_a_certificate_that_is_unfit_changes_nothing(certificate: tuple[Path, ssl.SSLContext]):
+    file, _ = certificate
+    adapter = TlsAdapter(str(file), str(file))
+    shown = adapter.context
+    with capture_logs() as lines:
+        adapter.renew()
+        for text in ("x", "no certificate"):
+            file.write_text(text)
+            for _ in range(3):
+                adapter.renew()
+        file.unlink()
+        adapter.renew()
+    assert [each["log_level"] for each in lines] == ["warning"] * 3
+    assert str(file) in str(lines[0])
+    assert adapter.context is shown
+
+
 @pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("x", "cannot be used")])
 def test_a_certificate_that_is_none_is_named(house: House, tmp_path: Path, content: str | None, words: str):
     file = tmp_path / "host.pem"
@@ -232,6 +371,17 @@ def test_the_rest_of_what_is_refused_is_not_waited_for(opened: Callable[..., Emb
     assert send(server, head).startswith(b"HTTP/1.1 403 ")
     with closing(connect(server)) as connection:
         assert ask(connection)[0] == 400
+
+
+def test_what_is_left_of_a_refused_request_is_no_request(opened: Callable[..., EmbeddedServer], house: House):
+    hidden = "POST /entry HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n"
+    head = (
+        "POST /entry HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {house.token()}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    answer = send(opened(), f"{head}{hidden}{len(hidden):x}\r\n{hidden}\r\n0\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 411 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
 
 
 def test_a_client_that_waits_for_leave_gets_it(opened: Callable[..., EmbeddedServer]):
