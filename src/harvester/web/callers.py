@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
 
 import structlog
@@ -12,6 +10,7 @@ from falcon import Request
 
 from harvester.plugins.tools.worker_tokens import InvalidTokenError, KeyFileError, WorkerTokens
 from harvester.web.calls import Refusal
+from harvester.web.networks import Networks
 from harvester.web.rates import Rate
 
 log = structlog.get_logger(__name__)
@@ -34,7 +33,7 @@ class Callers:
         self, tokens: WorkerTokens | None, networks: Sequence[str], tick: Callable[[], float] = time.monotonic
     ) -> None:
         self._tokens = tokens
-        self._trusts = lru_cache(maxsize=10_000)(_Trust(tuple(map(ip_network, networks))))
+        self._trusted = Networks(networks)
         self._complaints = Rate(0.2, 5, tick)
 
     @property
@@ -54,7 +53,7 @@ class Callers:
         if kind not in _TYPES:
             raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send Content-Type: application/json")
         is_open = self._tokens is None or request.env.get("wsgi.url_scheme") != "https"
-        if is_open and not self._trusts(request.env.get("REMOTE_ADDR", "")):
+        if is_open and not self._trusted.holds(request.env.get("REMOTE_ADDR", "")):
             self.complain(request, "its address is not in [frontend] trustedNetworks")
             raise Refusal(HTTPStatus.FORBIDDEN, "this address is not served without TLS and a token")
         return self._subject(request) if self._tokens else None
@@ -77,22 +76,3 @@ class Callers:
         address = request.env.get("REMOTE_ADDR", "")
         if self._complaints.allows(address):
             log.warning("refused at the door", address=address, reason=reason)
-
-
-class _Trust:
-    """Whether requests of an address need neither TLS nor, where it is switched off, a token."""
-
-    def __init__(self, networks: Sequence[IPv4Network | IPv6Network]) -> None:
-        self._networks = networks
-
-    def __call__(self, address: str) -> bool:
-        """A request without an address came through a socket of this host."""
-        if not address:
-            return True
-        try:
-            found = ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(found, IPv6Address) and found.ipv4_mapped:
-            found = found.ipv4_mapped
-        return found.is_loopback or any(found in network for network in self._networks)

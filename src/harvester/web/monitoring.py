@@ -7,9 +7,7 @@ reasons and the metrics are not.
 import json
 import os
 from collections.abc import Sequence
-from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from falcon import App, Request, Response
@@ -20,6 +18,7 @@ from harvester.service import Harvester
 from harvester.web.figures import ProcessName
 from harvester.web.health import Health
 from harvester.web.metrics import MetricsPage
+from harvester.web.networks import Networks
 
 _JSON: Final = "application/json"
 _FORWARDED: Final = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
@@ -34,28 +33,21 @@ class Watchers:
     """
 
     def __init__(self, networks: Sequence[str]) -> None:
-        self._networks = tuple(map(ip_network, networks))
-        self._knows = lru_cache(maxsize=1000)(self._look_up)
+        self._known = Networks(networks)
 
     def admits(self, request: Request) -> bool:
         """Whether the request comes from this host or from a network that is named.
 
         Behind a proxy everybody seems to be on its host: so each address that the request names has to be allowed.
         """
-        addresses = [request.env.get("REMOTE_ADDR", "")]
+        if not self._known.holds(request.env.get("REMOTE_ADDR", "")):
+            return False
         if any(name in request.env for name in _FORWARDED[1:]):
             return False
-        addresses += request.env.get(_FORWARDED[0], "").split(",") if _FORWARDED[0] in request.env else []
-        return all(self._knows(each.strip()) for each in addresses)
-
-    def _look_up(self, text: str) -> bool:
-        try:
-            address = ip_address(text)
-        except ValueError:
-            return False
-        if isinstance(address, IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return address.is_loopback or any(address in network for network in self._networks)
+        if _FORWARDED[0] not in request.env:
+            return True
+        named = [each.strip() for each in request.env[_FORWARDED[0]].split(",")]
+        return all(each and self._known.holds(each) for each in named)
 
 
 class MetricsResource:
