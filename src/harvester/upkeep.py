@@ -87,9 +87,16 @@ class Upkeep:
             SetupPool(Role.CREDENTIAL_MANAGER, self._context, self._credential_setups),
             self._settings.credmanager.sleep_time,
             lock=turns_at_credentials(context, self._host),
-            watched=[Watched(path, f"[pandacon] {key}") for path, key in credential_files(self._settings).items()],
+            watched=self._shown_to_others(),
             ahead=context.ahead,
         )
+
+    def _shown_to_others(self) -> list[Watched]:
+        frontend = self._settings.frontend
+        watched = [Watched(path, f"[pandacon] {key}") for path, key in credential_files(self._settings).items()]
+        if frontend.type == "simple" and frontend.cert_file:
+            watched.append(Watched(frontend.cert_file, "[frontend] certFile"))
+        return watched
 
     def duties(self, instance: Instance, owner: Callable[[], Owner]) -> list[Duty]:
         """What one process of the instance, or of this host, does for all of them."""

@@ -60,7 +60,7 @@ class CredentialKeeper:
         pool: the managers.
         period: seconds between two looks, at the most.
         lock: what the processes of this host take turns by.
-        watched: what is shown to servers, whoever renews it.
+        watched: what is shown to servers, or to those who come to ours, whoever renews it.
     """
 
     name: Final = "cred manager"

@@ -311,6 +311,24 @@ def test_a_manager_is_told_of_the_elements_of_its_queue_or_of_all_that_are_serve
     assert [each.name for each in known(world)] == ["B: ce.of.B", "all: ce.of.A", "all: ce.of.B"]
 
 
+def test_the_certificate_of_the_door_is_watched(world: World, tmp_path: Path):
+    file = tmp_path / "host.pem"
+    file.write_text(made_proxy(NOW + 2 * DAY, since=NOW - 363 * DAY))
+    world.configure(frontend={"certFile": str(file)})
+    upkeep = Upkeep(
+        world.settings,
+        world.db,
+        world.clock,
+        "here",
+        plugins=world.pool,
+        make_context=lambda queue: PluginContext("test", queue, world.clock, tmp_path),
+    )
+    upkeep.credentials.round()
+    (record,) = [each for each in known(world) if each.name == str(file)]
+    assert (record.setup, record.valid_until) == ("[frontend] certFile", NOW + 2 * DAY)
+    assert record.problem == "nobody renews it here: bring a new one"
+
+
 def test_each_host_has_credentials_of_its_own(world: World):
     FakeManager.held = {"proxy": Valid(NOW + DAY)}
     keeper(world, host="one").round()
