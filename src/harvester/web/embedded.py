@@ -39,6 +39,9 @@ _KEPT_CONNECTIONS: Final = 5000
 _BACKLOG: Final = 512
 _WAITING_REQUESTS: Final = 2000
 _STOP_SECONDS: Final = 5
+_DRAIN_SECONDS: Final = 1.0
+"""How long a server that stops waits for requests on connections that it has accepted."""
+_LOOK_AGAIN_SECONDS: Final = 0.01
 _NOTICE_SECONDS: Final = 0.25
 """How soon the server's own thread notices that it is to stop."""
 
@@ -97,7 +100,7 @@ class EmbeddedServer:
         return self
 
     def stop(self) -> None:
-        """End: requests in work are finished, for a few seconds at the most."""
+        """End: who has got through is answered, and requests in work are finished, for a few seconds at the most."""
         self._stopping.set()
         for server in self._servers:
             server.stop()
@@ -180,6 +183,7 @@ def _adapter(cert_file: str, key_file: str) -> TlsAdapter:
 class _Clocked(Protocol):
     """What a connection needs of its server."""
 
+    there: set["_Connection"]
     in_work: dict["_Connection", float]
     deadline: float
 
@@ -192,7 +196,7 @@ class _Request(HTTPRequest):
 
     def send_headers(self) -> None:
         """Send the head of the answer; the library would read the rest of the request first."""
-        if self.chunked_read or getattr(self.rfile, "remaining", 0):
+        if self.chunked_read or getattr(self.rfile, "remaining", 0) != 0:
             self.close_connection = True
         super().send_headers()
 
@@ -209,6 +213,8 @@ class _Connection(HTTPConnection):
         self.rfile = Inlet(sock)
         self.wfile = Outlet(sock)
         self._heard_since: float | None = None
+        self._is_answered = False
+        self.server.there.add(self)
 
     def is_ready(self) -> bool:
         """Whether a thread need not wait for the client; asked of a connection that is new, or on which data came."""
@@ -226,6 +232,7 @@ class _Connection(HTTPConnection):
 
     def communicate(self) -> bool:
         """Serve what the client asks for next; whether the connection is to be kept."""
+        self._is_answered = False
         self.server.in_work[self] = time.monotonic()
         try:
             if isinstance(self.socket, ssl.SSLSocket) and not self._has_shaken_hands():
@@ -233,6 +240,7 @@ class _Connection(HTTPConnection):
             is_kept = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
             self.wfile.flush()
             self._heard_since = None
+            self._is_answered = True
         except OSError:
             return False
         else:
@@ -242,9 +250,15 @@ class _Connection(HTTPConnection):
 
     def close(self) -> None:
         """Send what is still to be sent, and end."""
-        with contextlib.suppress(OSError):
-            self.wfile.flush()
+        self.server.there.discard(self)
+        if self._has_shaken_hands():  # to send would wait for the handshake
+            with contextlib.suppress(OSError):
+                self.wfile.flush()
         super().close()
+
+    def is_owed_an_answer(self) -> bool:
+        """Whether the client has said something, or has come to say its first."""
+        return not self._is_answered or self.rfile.has_more()
 
     def _has_shaken_hands(self) -> bool:
         return not isinstance(self.socket, ssl.SSLSocket) or self.socket.version() is not None
@@ -295,16 +309,38 @@ class _Server(WsgiServer):
             accepted_queue_timeout=0,
         )
         self.ssl_adapter = adapter
+        self.there: set[_Connection] = set()
         self.in_work: dict[_Connection, float] = {}
+        self.is_leaving = False
         self.deadline = deadline
         self.keep_alive_conn_limit = min(_KEPT_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._listener = listener
+
+    @property
+    def can_add_keepalive_connection(self) -> bool:
+        """Whether a connection is kept after its answer."""
+        return not self.is_leaving and bool(super().can_add_keepalive_connection)
+
+    def stop(self) -> None:
+        """Accept nobody any more, answer who is there, and end."""
+        if self.ready and not self.is_leaving:
+            self._answer_all()
+        super().stop()
+
+    def _answer_all(self) -> None:
+        """Wait until nobody is owed an answer, but not for ever: somebody may have come and say nothing."""
+        self.is_leaving = True
+        monitored = self._connections._selector  # type: ignore[attr-defined]  # noqa: SLF001 (cheroot itself accepts until it closes all)
+        monitored.unregister(self.socket.fileno())
+        until = time.monotonic() + _DRAIN_SECONDS
+        while any(each.is_owed_an_answer() for each in self.there.copy()) and time.monotonic() < until:
+            time.sleep(_LOOK_AGAIN_SECONDS)
 
     def process_conn(self, conn: _Connection) -> None:
         """Hand a connection to a thread, or wait until it is worth one."""
         if conn.is_ready():
             super().process_conn(conn)
-        elif conn.is_too_slow(self.deadline) or not self.can_add_keepalive_connection:
+        elif conn.is_too_slow(self.deadline) or not super().can_add_keepalive_connection:
             conn.close()
         else:
             self.put_conn(conn)

@@ -25,6 +25,15 @@ class Inlet:
         """
         return _HEAD_END in self._left
 
+    def has_more(self) -> bool:
+        """Whether the client has said anything that is not read yet."""
+        if self._left:
+            return True
+        try:  # past TLS, which has no flags
+            return bool(socket.socket.recv(self._line, 1, socket.MSG_DONTWAIT | socket.MSG_PEEK))
+        except OSError:
+            return False
+
     def hear(self) -> bool:
         """Take in what has come, without waiting; whether it can be served, if only by closing the connection."""
         try:

@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 
 from harvester.config.instance_sections import Frontend
 from harvester.store import queues
+from harvester.web import embedded
 from harvester.web.embedded import DoorError, EmbeddedServer
 from harvester.web.tls import TlsAdapter
 
@@ -435,6 +436,62 @@ def test_what_is_no_request_gets_no_more_than_a_refusal(opened: Callable[..., Em
     answer = send(opened(deadline=1.0), text)
     assert answer == b"" or answer.startswith((b"HTTP/1.1 4", b"HTTP/1.1 501", b"HTTP/1.1 505")), answer
     assert b"Traceback" not in answer
+
+
+# ---- the end
+
+
+@pytest.mark.parametrize("begun", [b"", b"POST /entry HTTP/1.1\r\nHost: h\r\n"])
+def test_who_has_got_through_is_answered_in_the_end(
+    opened: Callable[..., EmbeddedServer], monkeypatch: pytest.MonkeyPatch, begun: bytes
+):
+    monkeypatch.setattr(embedded, "_DRAIN_SECONDS", 60)
+    looked, really = threading.Semaphore(0), embedded._Connection.is_owed_an_answer
+
+    def look(connection: embedded._Connection) -> bool:
+        looked.release()
+        return really(connection)
+
+    monkeypatch.setattr(embedded._Connection, "is_owed_an_answer", look)
+    server = opened()
+    host, port = server.url.rpartition("/")[2].split(":")
+    with closing(socket.create_connection((host, int(port)), 20)) as line:
+        line.sendall(begun)
+        while not server._servers[0].there:
+            time.sleep(0.001)
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        for _ in range(3):
+            assert looked.acquire(timeout=20), "it does not wait"
+        rest = f"Content-Type: application/json\r\nContent-Length: {len(TEST)}\r\n\r\n{TEST}"
+        line.sendall((b"" if begun else b"POST /entry HTTP/1.1\r\nHost: h\r\n") + rest.encode())
+        answer = line.recv(1000)
+        stopping.join()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Connection: close" in answer
+
+
+def test_who_has_been_answered_is_not_waited_for(
+    opened: Callable[..., EmbeddedServer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(embedded, "_DRAIN_SECONDS", 600)
+    server = opened()
+    with closing(connect(server)) as connection:
+        assert ask(connection)[0] == 400
+        server.stop()
+
+
+def test_who_says_nothing_does_not_keep_the_door_open(
+    opened: Callable[..., EmbeddedServer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(embedded, "_DRAIN_SECONDS", 0.1)
+    server = opened()
+    host, port = server.url.rpartition("/")[2].split(":")
+    with closing(socket.create_connection((host, int(port)), 20)) as line:
+        while not server._servers[0].there:
+            time.sleep(0.001)
+        server.stop()
+        assert line.recv(1) == b""
 
 
 # ---- the log
