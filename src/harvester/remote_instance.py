@@ -21,7 +21,7 @@ from harvester.core.masking import bare_address
 from harvester.core.origin import Origin
 from harvester.panda.auth import Credentials
 from harvester.panda.downloads import CONFIGURATION, Downloader, DownloadError
-from harvester.plugins.tools.atomic_files import write_atomically
+from harvester.plugins.credentials.private_files import write_privately
 
 _ADVICE: Final = "check [pandacon] ca_cert of the local files, or SSL_CERT_FILE"
 _UNREADABLE: Final = "it is no text in UTF-8"
@@ -85,7 +85,7 @@ class RemoteInstance:
         copy = {"fetched_at": fetched.origin.fetched_at.isoformat(), "text": kept_text(fetched.source)}
         try:
             self._place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            write_atomically(str(self._place), json.dumps(copy), private=True)
+            write_privately(self._place, json.dumps(copy))  # processes of a web server start at the same time
         except OSError as error:
             return f"{self._place} cannot be written: {error.strerror}"
         return ""

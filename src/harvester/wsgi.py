@@ -11,7 +11,7 @@ from harvester.startup.served import Served
 from harvester.startup.starting import introduce, prepare
 
 _host = find_host()
-_configuration = load(None, None)
+_configuration = load(None, None, is_start=True)
 prepare(_configuration)
 introduce(_configuration)
 application = Served(_configuration, _host.stop_seconds)

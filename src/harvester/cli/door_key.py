@@ -1,5 +1,6 @@
 """`harvester door-key`: makes or changes the keys that workers' tokens are signed with."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,10 @@ def door_key(
     path = file or _configured(config, queues)
     try:
         text = with_new_key(path, keep)
+        owner = path.stat() if path.exists() and os.geteuid() == 0 else None
         write_atomically(str(path.absolute()), text, private=True)
+        if owner:  # the account of the service goes on to read what root has renewed
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
     except OSError as error:
         fail(f"{path} cannot be written: {error.strerror}; name a directory that this account may write")
     typer.echo(f"{path} has a new key; tokens of {'the last ' + str(keep) if keep else 'no'} earlier keys stay valid")

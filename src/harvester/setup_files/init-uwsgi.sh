@@ -55,6 +55,10 @@ launch() { ready && WHERE="--daemonize2 $LOG_DIR/panda_harvester_stdout.log" ser
 launch_in_foreground() { ready && WHERE= serve exec; }
 
 # one process after another, so that the service stays available
-ask_to_reload() { ready && echo c >"$LOCK_DIR/uwsgi-panda_harvester.fifo"; }
+ask_to_reload() {
+    local fifo=$LOCK_DIR/uwsgi-panda_harvester.fifo
+    [ ! -L "$fifo" ] && [ -p "$fifo" ] || { echo "$NAME: $fifo is no pipe of uWSGI" >&2; return 1; }
+    ready && echo c >"$fifo"
+}
 
 act "$@"

@@ -47,6 +47,9 @@ pid_of_service() {
 # command_line_of PID : of a process; nothing for a zombie, and if there is none
 command_line_of() { { tr '\0' ' ' <"/proc/$1/cmdline"; } 2>/dev/null; }
 
+# take_lock_file : makes it anew; the account of the service may write there, and could have put a link in its place
+take_lock_file() { rm -f "$LOCKFILE"; (set -C; : >"$LOCKFILE"); }
+
 # until_ended PID SECONDS : whether the process has ended by then
 until_ended() {
     local tenths=$(($2 * 10))
@@ -69,7 +72,7 @@ start() {
     pid_of_service >/dev/null && { echo "$NAME runs already"; return 0; }
     directories "$LOCK_DIR" "$LOG_DIR" || return 1
     if launch; then
-        : >"$LOCKFILE"
+        take_lock_file
         echo "$NAME started, pid $(pid_of_service)"
     else
         echo "$NAME could not be started; see $LOG_DIR" >&2

@@ -1,18 +1,27 @@
 """The pid file: says which process the service is, and is locked as long as it lives."""
 
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import psutil
 
 from harvester.core.errors import HarvesterError
 
+_OPEN: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class RunsAlreadyError(HarvesterError):
     """Another process has the pid file."""
+
+
+class NoPidFileError(HarvesterError):
+    """What stands at the path is something else, which must be neither emptied nor given away."""
 
 
 class PidFile:
@@ -47,15 +56,40 @@ def take(path: Path) -> PidFile:
 
     Raises:
         RunsAlreadyError: another process lives that holds it.
+        NoPidFileError: it is a link, or no ordinary file.
         OSError: it cannot be written.
     """
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = _open(path)
         with _closed_on_error(handle):
+            _require_own(path, handle)
             _lock(path, handle)
             if _is_still(path, handle):
                 return PidFile(path, handle)
         os.close(handle)  # whoever had it has just removed it
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, _OPEN, 0o644)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
+            raise _no_pid_file(path) from None
+        raise
+
+
+def _require_own(path: Path, handle: int) -> None:
+    """Root opens it where the account of the service may write: by a link that account would get any file it likes."""
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        raise _no_pid_file(path)
+
+
+def _no_pid_file(path: Path) -> NoPidFileError:
+    return NoPidFileError(
+        f"{path} is a link, or no ordinary file, and cannot be the pid file; see who made it and remove it, "
+        "or name another --pid-file"
+    )
 
 
 def _lock(path: Path, handle: int) -> None:

@@ -1,8 +1,10 @@
 """`harvester init`: what it writes can be used, says what it means, and loses nothing that is there."""
 
+import grp
 import json
 import os
 import pty
+import pwd
 import stat
 import subprocess
 import sys
@@ -79,7 +81,7 @@ def test_secrets_are_for_the_account_alone(init: Init, home: Path, tmp_path: Pat
     key = home / "etc/panda/door.key"
     assert mode_of(key) == 0o600
     assert KeyFile(key).keys()
-    assert mode_of(home / "etc/sysconfig/panda_harvester") == 0o600
+    assert mode_of(home / "etc/sysconfig/panda_harvester") == (0o640 if os.geteuid() == 0 else 0o600)
 
 
 def test_what_is_missing_is_named_all_at_once(init: Init, home: Path):
@@ -216,3 +218,22 @@ def test_on_a_terminal_it_asks(home: Path):
     assert "Name of this instance" in done.stdout
     assert settings_in(home).master.harvester_id == "my_harvester"
     assert settings_in(home).db.engine == "sqlite"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_root_gives_the_account_its_configuration_and_places_but_nothing_that_root_executes(init: Init, home: Path):
+    assert init(*ENOUGH, "--user", "nobody", "--group", "daemon").exit_code == 0
+    nobody, daemon = pwd.getpwnam("nobody").pw_uid, grp.getgrnam("daemon").gr_gid
+    all_of_it = {str(each.relative_to(home)): each.stat() for each in home.rglob("*")}
+    etc = {name: found for name, found in all_of_it.items() if name.startswith("etc")}
+    var = {name: found for name, found in all_of_it.items() if name.startswith("var")}
+    configuration = ("panda_harvester.cfg", "panda_common.cfg", "panda_queueconfig.json", "door.key")
+    assert {name for name, found in etc.items() if found.st_uid == nobody} == {f"etc/panda/{n}" for n in configuration}
+    assert {found.st_uid for name, found in etc.items() if found.st_uid != nobody} == {0}
+    assert all((found.st_uid, found.st_gid) == (nobody, daemon) for found in var.values())
+    assert len(var) > 3
+    for name in ("panda_harvester", "panda_harvester_env"):
+        found = etc[f"etc/sysconfig/{name}"]
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, daemon, 0o640)
+    assert home.stat().st_uid == 0
+    assert mode_of(home / "etc/panda/door.key") == 0o600

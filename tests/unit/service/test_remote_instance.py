@@ -1,6 +1,7 @@
 """The main configuration of an address is fetched at start, and kept for starts without it."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -131,3 +132,11 @@ def test_a_copy_that_cannot_be_written_is_told(pool: Pool):
     found = reader(URL, NO_FILES)
     source = read_instance(found, NO_FILES, lambda _: False, Findings())
     assert "cannot be written" in reader.keep(Fetched(source, found.origin))
+
+
+def test_processes_that_start_at_the_same_time_keep_one_whole_copy(pool: Pool):
+    with ThreadPoolExecutor(8) as starts:
+        for each in [starts.submit(pool.keep) for _ in range(100)]:
+            each.result()
+    assert len(pool.copies) == 1
+    assert pool.reader(prefers_copy=True)(URL, NO_FILES).text

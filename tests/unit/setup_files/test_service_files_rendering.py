@@ -82,3 +82,39 @@ def test_files_of_sections_can_be_read(name: str):
     parser = ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=None)
     parser.read_string(render(name, VALUES))
     assert parser.sections()
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "nothing", "file"])
+def test_the_lock_file_is_made_anew_and_empties_nothing_else(tmp_path: Path, kind: str):
+    """Root makes it in a directory of the service's account."""
+    functions, lock, other = tmp_path / "functions", tmp_path / "lock", tmp_path / "shadow"
+    functions.write_text(render("service-functions.sh", VALUES))
+    if kind != "dangling link":
+        other.write_text("root:secret")
+    if kind.endswith("link"):
+        lock.symlink_to(other)
+    elif kind == "file":
+        lock.write_text("")
+    places = f"NAME=x LOCKFILE={lock} PIDFILE={tmp_path}/pid LOCK_DIR={tmp_path} LOG_DIR={tmp_path}"
+    script = f". {functions}; {places}; launch() {{ :; }}; start"
+    subprocess.run(["bash", "-c", script], check=True, capture_output=True)
+    assert lock.is_file()
+    assert not lock.is_symlink()
+    assert other.exists() == (kind != "dangling link")
+    assert kind == "dangling link" or other.read_text() == "root:secret"
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "nothing"])
+def test_an_order_for_uwsgi_goes_into_a_pipe_and_nowhere_else(tmp_path: Path, kind: str):
+    text = render("init-uwsgi.sh", VALUES)
+    order = text[text.index("ask_to_reload() {") : text.index('act "$@"')]
+    pipe, other = tmp_path / "uwsgi-panda_harvester.fifo", tmp_path / "shadow"
+    other.write_text("root:secret")
+    if kind == "link":
+        pipe.symlink_to(other)
+    elif kind == "file":
+        pipe.hardlink_to(other)
+    script = f"NAME=x LOCK_DIR={tmp_path}; ready() {{ :; }}; {order} ask_to_reload"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"x: {pipe} is no pipe of uWSGI\n")
+    assert other.read_text() == "root:secret"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harvester.startup.pid_file import RunsAlreadyError, take
+from harvester.startup.pid_file import NoPidFileError, RunsAlreadyError, take
 
 HOLDER = """
 import sys
@@ -77,3 +77,27 @@ def test_garbage_is_overwritten(path: Path):
     held.write()
     assert path.read_text() == f"{os.getpid()}\n"
     held.remove()
+
+
+@pytest.mark.parametrize("kind", ["link", "hard link", "dangling link", "pipe", "directory"])
+def test_what_is_no_file_of_its_own_is_refused_and_left_alone(path: Path, tmp_path: Path, kind: str):
+    """Root opens it in a directory of the service's account, gives it away and empties it."""
+    other = tmp_path / "shadow"
+    other.write_text("root:secret")
+    before = other.stat()
+    match kind:
+        case "link":
+            path.symlink_to(other)
+        case "hard link":
+            path.hardlink_to(other)
+        case "dangling link":
+            path.symlink_to(tmp_path / "not yet")
+        case "pipe":
+            os.mkfifo(path)
+        case _:
+            path.mkdir()
+    with pytest.raises(NoPidFileError, match=f"{path} is a link, or no ordinary file.*remove it"):
+        take(path)
+    assert other.read_text() == "root:secret"
+    assert (other.stat().st_uid, other.stat().st_mtime_ns) == (before.st_uid, before.st_mtime_ns)
+    assert not (tmp_path / "not yet").exists()

@@ -1,6 +1,7 @@
 """When the built-in server is to be started, and what queues of the messenger `http` give their workers."""
 
 import json
+import os
 import subprocess
 from fnmatch import fnmatch
 from pathlib import Path
@@ -137,6 +138,16 @@ def test_the_key_of_upstream_goes_into_the_set(tmp_path: Path):
     before = read_keys(file)[0]
     CliRunner().invoke(app, ["door-key", "--file", str(file)])
     assert read_keys(file)[1] == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to give files back")
+def test_the_account_of_the_service_keeps_the_file_that_root_renews(tmp_path: Path):
+    file = tmp_path / "door.key"
+    CliRunner().invoke(app, ["door-key", "--file", str(file)])
+    os.chown(file, 65534, 1)
+    CliRunner().invoke(app, ["door-key", "--file", str(file)])
+    assert len(read_keys(file)) == 2
+    assert (file.stat().st_uid, file.stat().st_gid) == (65534, 1)
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):

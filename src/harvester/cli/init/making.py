@@ -73,7 +73,7 @@ def _values_of_services(layout: Layout, account: Account, logdir: Path) -> Value
 def _service_files(layout: Layout, values: Values) -> Iterator[Planned]:
     """What runs it as a service."""
     for name, place in PLACES.items():
-        yield Planned(layout.home / place.path, render(name, values), place.mode)
+        yield Planned(layout.home / place.path, render(name, values), place.mode, is_of_root=True)
 
 
 def _words(placed: Placed) -> str:

@@ -11,6 +11,8 @@ from typing import Final
 from harvester.cli.init.answers import Account
 
 _DIRECTORY: Final = 0o755
+_PRIVATE: Final = 0o600
+_OF_THE_GROUP: Final = 0o640
 
 
 class Fate(StrEnum):
@@ -27,11 +29,14 @@ class Planned:
 
     Attributes:
         mode: who may do what with it.
+        is_of_root: whether root executes or reads it to start the service. Written by root it stays root's: the
+            account of the service could otherwise have root do anything. What is private its group may read.
     """
 
     path: Path
     text: str
     mode: int = 0o644
+    is_of_root: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,10 @@ class Placed:
 class Placer:
     """Makes files and directories for one account.
 
+    Directories that hold files stay root's where root makes them: whoever has a directory can replace what is in it.
+
     Args:
-        account: whom they are to belong to; only root can give them to somebody else.
+        account: whose files and working directories they are; only root can give them to somebody else.
         force: files that are there are replaced.
         now: what time it is, for the names of what was replaced.
     """
@@ -70,18 +77,16 @@ class Placer:
         return [self._put(each) for each in files]
 
     def make_directory(self, path: Path) -> None:
-        """Make it, with those above it.
+        """Make it for the account to work in, with those above it.
 
         Raises:
             OSError: that is not possible.
         """
-        missing = [each for each in (path, *path.parents) if not each.exists()]
-        for each in reversed(missing):
-            each.mkdir(_DIRECTORY)
+        for each in _make_missing(path):
             self._give(each)
 
     def _put(self, file: Planned) -> Placed:
-        self.make_directory(file.path.parent)
+        _make_missing(file.path.parent)
         if not os.path.lexists(file.path):
             self._write(file)
             return Placed(file.path, Fate.WRITTEN)
@@ -97,9 +102,22 @@ class Placer:
         handle = os.open(file.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(file.text)
+            if not file.is_of_root:
+                self._give(handle)
+            elif os.geteuid() == 0 and file.mode == _PRIVATE:
+                os.fchown(handle, 0, self._account.gid)
+                os.fchmod(handle, _OF_THE_GROUP)
+                return
             os.fchmod(handle, file.mode)
-        self._give(file.path)
 
-    def _give(self, path: Path) -> None:
+    def _give(self, place: Path | int) -> None:
         if os.geteuid() == 0:
-            os.chown(path, self._account.uid, self._account.gid, follow_symlinks=False)
+            os.chown(place, self._account.uid, self._account.gid)
+
+
+def _make_missing(directory: Path) -> list[Path]:
+    """Make it, with those above it; those that were missing."""
+    missing = [each for each in (directory, *directory.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(_DIRECTORY)
+    return missing
