@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import URL
+from sqlalchemy.exc import SQLAlchemyError
 
 from harvester.agents import failpoints
 from harvester.agents.base import Agent, Instance, Wakeups
@@ -63,7 +64,7 @@ from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.plugins.worker_door import WorkerDoor
 from harvester.store import duties, migrate, workers
-from harvester.store.cache import NOTHING
+from harvester.store.cache import NOTHING, CacheKey
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import DIALOGS_PERIOD, Upkeep
 
@@ -73,6 +74,11 @@ _HOUSEKEEPER: Final = "housekeeper"
 _DUTY_RETRY: Final = 60.0
 _FIRST_FETCH: Final = 180.0
 """Seconds that a first start waits for another process that fetches the queue configuration."""
+_NOBODY: Final = f"no process did so within {_FIRST_FETCH:.0f} s; see the log of the one that is at it"
+_NOWHERE: Final = (
+    "there is no queue configuration: [qconf] configFromCacher wants it fetched, but no usable line of [cacher] data "
+    f"is for {QUEUE_CONFIGURATION}; add one, or write the queues into a local file"
+)
 _GLANCE: Final = 0.5
 _LEAVE_SECONDS: Final = 2.5
 """How long a process that stops waits for the database when its time is over: its claims run out anyhow."""
@@ -288,8 +294,11 @@ class Harvester:
         """Whether every agent has looked for work since the start, and taken what there was."""
         return all(runner.has_looked or not runner.is_on for runner in self.runners)
 
-    def start(self) -> None:
+    def start(self, pause: Callable[[float], object] | None = None) -> None:
         """Take over from dead predecessors and let the agents work.
+
+        Args:
+            pause: waits so many seconds; it may raise what ends the start.
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
@@ -302,7 +311,7 @@ class Harvester:
             self._continue_worker_ids()
         self.facts.refresh()
         if self._needs_remote_queues:
-            self._have_queues_fetched()
+            self._have_queues_fetched(pause or self._stopping.wait)
         self.reloader.round()
         for problem in self.plugins.build_all(sorted(self.plugins.active)):
             log.error("plugin cannot be used, work that needs it waits", problem=problem)
@@ -317,19 +326,27 @@ class Harvester:
         self.is_running = True
         log.info("started", instance=self.settings.master.harvester_id, queues=len(self.plugins.active))
 
-    def _have_queues_fetched(self) -> None:
+    def _have_queues_fetched(self, pause: Callable[[float], object]) -> None:
         """Who starts for the first time waits until this process or another one has fetched the queues."""
         began, end = self.clock(), time.monotonic() + _FIRST_FETCH
         cacher = next(duty for duty in self._duties if duty.name == Cacher.name)
+        if self.facts.document(QUEUE_CONFIGURATION) is None and not self._is_told_where_queues_are():
+            raise RemoteError(_NOWHERE)
         while self.facts.document(QUEUE_CONFIGURATION) is None:
             self.db.transact(lambda connection: duties.hasten(connection, cacher.name, self.clock()))
             cacher.round()
             self.facts.refresh()
             state = self.facts.state(REMOTE_QUEUES)
-            if state is not None and state.digest == NOTHING and (state.tried_at >= began or time.monotonic() > end):
-                told = f"the queue configuration cannot be fetched, and there is no copy of it yet: {state.problem}"
+            failed = state if state is not None and state.digest == NOTHING else None
+            if (failed and failed.tried_at >= began) or time.monotonic() > end:
+                why = failed.problem if failed else _NOBODY
+                told = f"the queue configuration cannot be fetched, and there is no copy of it yet: {why}"
                 raise RemoteError(f"{told}, or unset {QUEUE_URL} and write the queues into a local file")
-            self._stopping.wait(_GLANCE)
+            pause(_GLANCE)
+
+    def _is_told_where_queues_are(self) -> bool:
+        lines, _ = read_lines(self.settings.cacher.data, os.environ)
+        return any(CacheKey(line.main_key, line.sub_key) == REMOTE_QUEUES for line in lines)
 
     def _continue_worker_ids(self) -> None:
         """A new database goes on where the one before it ended, as far as the server knows."""
@@ -358,24 +375,43 @@ class Harvester:
             loop.nudged.set()
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0.1))
-        leaving = threading.Thread(target=self._take_leave, name="leave", daemon=True)
-        leaving.start()
-        leaving.join(max(end - time.monotonic(), _LEAVE_SECONDS))
-        if leaving.is_alive():
-            log.warning("claims are left to run out", error="the database does not answer")
-        if finished and not leaving.is_alive():
-            for client in self._clients:
-                client.close()
-            self.db.close()
+        if self._leave(end - time.monotonic()) and finished:
+            self._close()
         log.info("stopped", finished=finished)
         return finished
+
+    def abandon(self) -> None:
+        """Undo a start that failed: whoever tries it again finds nothing of this one."""
+        self._stopping.set()
+        for runner in self.runners:
+            runner.stop()
+        for loop in self._loops:
+            loop.nudged.set()
+        if self._leave(_LEAVE_SECONDS):
+            self._close()
+
+    def _leave(self, seconds: float) -> bool:
+        """Take leave; False if the database does not answer meanwhile."""
+        leaving = threading.Thread(target=self._take_leave, name="leave", daemon=True)
+        leaving.start()
+        leaving.join(max(seconds, _LEAVE_SECONDS))
+        if leaving.is_alive():
+            log.warning("claims are left to run out", error="the database does not answer")
+        return not leaving.is_alive()
+
+    def _close(self) -> None:
+        for client in self._clients:
+            client.close()
+        self.db.close()
 
     def _take_leave(self) -> None:
         """Give back what is held, and keep what was complained of."""
         try:
-            self.housekeeper.resign()
-            self.upkeep.stop_listening()
-        except StoreUnavailableError as error:
+            try:
+                self.housekeeper.resign()
+            finally:
+                self.upkeep.stop_listening()
+        except (StoreUnavailableError, SQLAlchemyError) as error:
             log.warning("claims are left to run out", error=str(error))
 
 

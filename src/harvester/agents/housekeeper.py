@@ -122,9 +122,11 @@ class Housekeeper:
         self._free_dead(others)
 
     def resign(self) -> None:
-        """Give back everything this process still holds."""
+        """Give back everything this process still holds; one that was never registered holds nothing."""
+        if self._owner is None:
+            return
         with self._db.write() as connection:
-            leases.release_owner(connection, self.owner().owner_id, self._clock())
+            leases.release_owner(connection, self._owner.owner_id, self._clock())
 
     # ---- who lives ---------------------------------------------------------------------------------------------------
 

@@ -58,7 +58,7 @@ def run(
         processes=processes,
         is_daemon=daemon,
         pid_file=pid_file and pid_file.absolute(),
-        hostname_file=hostname_file,
+        hostname_file=hostname_file and hostname_file.absolute(),
         rotates_logs=rotate_log,
         is_single=single,
         is_check=check,

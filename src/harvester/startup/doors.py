@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from harvester.core.clock import utc_now
 from harvester.web.wanted import wants_server
 
 if TYPE_CHECKING:
@@ -36,6 +37,23 @@ def sockets_for(configuration: Configuration, inherited: Sequence[int]) -> list[
     for each in left:
         each.close()
     return _new_sockets(frontend) if is_wanted else []
+
+
+def require_door(configuration: Configuration) -> None:
+    """Make sure that workers could be let in, where the configuration wants that; the port is not tried.
+
+    Raises:
+        DoorError: the certificate cannot be used, or nothing would protect the tokens.
+        KeyFileError: workers have to show tokens, and there is no usable key.
+    """
+    if not wants_server(configuration.settings, configuration.queues):
+        return
+    from harvester.plugins.worker_door import worker_tokens  # noqa: PLC0415 (see above)
+    from harvester.web.embedded import require_usable  # noqa: PLC0415 (see above)
+
+    require_usable(configuration.settings.frontend)
+    if configuration.settings.frontend.auth_enable:
+        worker_tokens(configuration.settings, utc_now).require_keys()
 
 
 def _new_sockets(frontend: Frontend) -> list[socket.socket]:

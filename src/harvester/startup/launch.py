@@ -27,7 +27,7 @@ from harvester.startup.orders import SIGNALS, Order, Orders
 from harvester.startup.parent import Parent
 from harvester.startup.pid_file import PidFile, take
 from harvester.startup.serving import STOP_SECONDS, serve, serve_once
-from harvester.startup.starting import OrderedError, introduce, prepare, require_places, start
+from harvester.startup.starting import OrderedError, introduce, prepare, require_startable, start
 from harvester.startup.states import State, Tell, to_all
 from harvester.startup.systemd import Manager
 
@@ -115,7 +115,7 @@ def _take_over(asked: Launch) -> PidFile | None:
 def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) -> int:
     configuration = asked.load()
     if asked.is_check:
-        require_places(configuration)
+        require_startable(configuration)
         return 0
     settings = configuration.settings
     tell: Tell = manager.tell
@@ -135,12 +135,13 @@ def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) 
             asked, configuration, orders, ParentLine(asked.parent_line, orders).tell, sockets_of(asked.listeners)
         )
         return child.do() or 0
+    require_startable(configuration)
     introduce(configuration)
     sockets = sockets_for(configuration, asked.listeners)
     asked = replace(asked, listeners=[each.fileno() for each in sockets])
     if asked.processes > 1:
         starter = _ChildStarter(asked)
-        return Parent(starter, asked.processes, orders, tell, lambda: _may_replace_all(asked, sockets)).run()
+        return Parent(starter, asked.processes, orders, tell, lambda: _may_reload(asked, sockets)).run()
     code = _Work(asked, configuration, orders, tell, sockets).do()
     if code is None:
         _begin_anew(asked, manager, sockets)
@@ -185,28 +186,24 @@ class _Work:
         return order
 
 
-def _may_reload(asked: Launch) -> bool:
-    """Whether the present configuration could be started with."""
-    return _loaded_anew(asked) is not None
+def _may_reload(asked: Launch, shared: Sequence[socket.socket] | None = None) -> bool:
+    """Whether the service could start with the present configuration; if not, it goes on and says why.
 
-
-def _may_replace_all(asked: Launch, sockets: Sequence[socket.socket]) -> bool:
-    """Whether processes with the present configuration could take the places of those that share the sockets."""
-    configuration = _loaded_anew(asked)
-    if configuration is None:
-        return False
-    if not still_fit(sockets, configuration):
-        log.error(_NOT_RELOADED, problem="[frontend]: another port, or a door that was shut before, needs a restart")
-        return False
-    return True
-
-
-def _loaded_anew(asked: Launch) -> Configuration | None:
+    Args:
+        asked: says where the configuration is.
+        shared: sockets that its processes share, which those that take their places would have to use; None if there
+            is only one process.
+    """
     try:
-        return asked.load()
+        configuration = asked.load()
+        require_startable(configuration)
+        fits = shared is None or still_fit(shared, configuration)
     except (HarvesterError, OSError) as error:
         log.error(_NOT_RELOADED, problem=str(error))  # noqa: TRY400 (it is for people)
-        return None
+        return False
+    if not fits:
+        log.error(_NOT_RELOADED, problem="[frontend]: another port, or a door that was shut before, needs a restart")
+    return fits
 
 
 def _begin_anew(asked: Launch, manager: Manager, sockets: Sequence[socket.socket]) -> NoReturn:

@@ -93,6 +93,18 @@ def credential_finding(settings: Settings, key_at: KeyAt, error: CredentialError
     return _error(key_at, "pandacon", key, problem or advice, advice if problem else "correct it")
 
 
+def unusable_credential(settings: Settings, key_at: KeyAt) -> Finding | None:
+    """What keeps the client for the server from being made; a file that is yet to be made at start is no obstacle."""
+    missing = {path for _, path, _ in _unreadable(settings.pandacon)}
+    if missing & _made_files(settings):
+        return None
+    try:
+        panda_client(settings).close()
+    except CredentialError as error:
+        return credential_finding(settings, key_at, error)
+    return None
+
+
 def _excused(found: Finding, settings: Settings) -> Finding:
     """A credential that is made at start, or is probably there on another machine, is no mistake."""
     key = found.key.partition(".")[2]

@@ -1,6 +1,7 @@
 """What has to be done before the agents can work, whoever starts them: the command line or a web server."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
@@ -16,10 +17,17 @@ from harvester.core.errors import HarvesterError
 from harvester.logs import set_up_logs
 from harvester.panda.errors import CredentialError
 from harvester.service import Harvester, database_url, open_database
+from harvester.startup.doors import require_door
 from harvester.startup.loading import Configuration
 from harvester.startup.orders import Order
 from harvester.startup.processes import list_processes
-from harvester.startup.settings_checks import credential_finding, missing_driver, place_error, unwritable
+from harvester.startup.settings_checks import (
+    credential_finding,
+    missing_driver,
+    place_error,
+    unusable_credential,
+    unwritable,
+)
 from harvester.startup.states import State, Tell
 from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError
 from harvester.store.migrate import TablesError
@@ -70,6 +78,18 @@ def require_places(configuration: Configuration) -> None:
         raise StartError("; ".join(missing))
 
 
+def require_startable(configuration: Configuration) -> None:
+    """Make sure of all that a start needs on this host, before a service that works gives way to another start.
+
+    Raises:
+        HarvesterError: something cannot be written, read or used.
+    """
+    require_places(configuration)
+    if problem := unusable_credential(configuration.settings, configuration.key_at):
+        raise StartError(problem.as_line())
+    require_door(configuration)
+
+
 def introduce(configuration: Configuration) -> None:
     """Say in the log what is started, and what is wrong with its configuration."""
     settings = configuration.settings
@@ -91,7 +111,7 @@ def introduce(configuration: Configuration) -> None:
 
 
 def start(configuration: Configuration, wait: Wait, tell: Tell) -> Harvester:
-    """The service at work; a database that is away is waited for.
+    """The service at work; a database that is away is waited for. A start that fails leaves nothing behind.
 
     Raises:
         StartError: it cannot start.
@@ -99,10 +119,15 @@ def start(configuration: Configuration, wait: Wait, tell: Tell) -> Harvester:
     """
     settings = configuration.settings
     try:
-        db = _patiently(lambda: open_database(settings), wait, tell)
-        _warn_of_others(settings, db)
-        harvester = Harvester(settings, configuration.queues, configuration.loader, db=db)
-        _patiently(harvester.start, wait, tell)
+        with ExitStack() as undone:
+            db = _patiently(lambda: open_database(settings), wait, tell)
+            undone.callback(db.close)
+            _warn_of_others(settings, db)
+            harvester = Harvester(settings, configuration.queues, configuration.loader, db=db)
+            undone.pop_all()
+            undone.callback(harvester.abandon)
+            _patiently(lambda: harvester.start(lambda seconds: _pause(wait, seconds)), wait, tell)
+            undone.pop_all()
     except CredentialError as error:
         raise StartError(credential_finding(settings, configuration.key_at, error).as_line()) from error
     except (StoreRefusedError, TablesError) as error:
@@ -140,5 +165,14 @@ def _patiently(attempt: Callable[[], T], wait: Wait, tell: Tell) -> T:
         except StoreUnavailableError as error:
             log.warning("not started yet", reason=str(error), retry_seconds=_RETRY_SECONDS)
             tell(State.WAITING)
-        if order := wait(_RETRY_SECONDS):
-            raise OrderedError(order)
+        _pause(wait, _RETRY_SECONDS)
+
+
+def _pause(wait: Wait, seconds: float) -> None:
+    """Wait so long.
+
+    Raises:
+        OrderedError: an order came.
+    """
+    if order := wait(seconds):
+        raise OrderedError(order)

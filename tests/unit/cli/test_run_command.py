@@ -1,4 +1,5 @@
 import queue
+import signal
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from harvester.cli.main import app
+from harvester.startup import launch
 from harvester.store.engine import Database
 
 
@@ -57,6 +59,56 @@ class TestThatCannotStart:
         assert "restore the backup from before the upgrade" in result.stderr
 
 
+def spoil(call: CommandLine, kind: str) -> str:
+    """Take away something that a start needs; what it is told to be."""
+    place, text = call.place, call.config.read_text()
+    port = "portNumber = 1\n"
+    match kind:
+        case "certificate":
+            (place / "bad.pem").write_text("no certificate")
+            text += f"[frontend]\nenable = True\nauthEnable = False\n{port}certFile = {place}/bad.pem\n"
+            told = f"[frontend] certFile: {place}/bad.pem and its key cannot be used"
+        case "no key":
+            text += f"[frontend]\nenable = True\n{port}secretFile = {place}/door.key\n"
+            told = f"{place}/door.key is not there"
+        case "key for all":
+            (place / "door.key").write_text("k" * 40)
+            (place / "door.key").chmod(0o644)
+            text += f"[frontend]\nenable = True\n{port}secretFile = {place}/door.key\n"
+            told = f"{place}/door.key has mode 644"
+        case "place":
+            (place / "logs").write_text("a file")
+            text = text.replace(f"{place}/work", f"{place}/logs/here")
+            told = f"master.workDir: {place}/logs/here cannot be made"
+        case "credential":
+            text = f"{text.replace('http:', 'https:')}cert_file = {place}/proxy\nkey_file = {place}/proxy\n"
+            told = f"pandacon.cert_file: cert_file {place}/proxy"
+        case _:
+            text += f"[frontend]\nenable = True\naddress = no.such.host.invalid\n{port}authEnable = False\n"
+            text += "trustedNetworks = 127.0.0.0/8\n"
+            told = "Name or service not known"
+    call.config.write_text(text)
+    return told
+
+
+SPOILT = ("certificate", "no key", "key for all", "place", "credential")
+
+
+@pytest.mark.usefixtures("own_logging")
+@pytest.mark.parametrize("kind", SPOILT)
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_a_start_and_its_check_tell_the_same(call: CommandLine, kind: str, options: tuple[str, ...]):
+    told = spoil(call, kind)
+    result = call("run", *options)
+    assert result.exit_code == 1
+    assert told in result.stderr
+    assert not (call.place / "harvester.db").exists()
+
+
+def test_what_could_start_passes_the_check(call: CommandLine):
+    assert call("run", "--check").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -70,12 +122,25 @@ def test_what_cannot_be_together(call: CommandLine, words: tuple[str, ...], says
     assert says in result.stderr
 
 
+def test_all_paths_are_those_of_the_caller_s_directory(call: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    """A daemon leaves it."""
+    asked: list[launch.Launch] = []
+    monkeypatch.setattr(launch, "launch", lambda each, _orders: asked.append(each))
+    monkeypatch.setattr("harvester.startup.orders.Orders", object)
+    monkeypatch.chdir(call.place)
+    words = ("--config", "a.cfg", "--queues", "b.json", "--pid-file", "c.pid", "--hostname-file", "d.name")
+    assert CliRunner().invoke(app, ["run", *words]).exit_code == 0
+    (each,) = asked
+    names = [*each.config, each.queues, each.pid_file, each.hostname_file]
+    assert names == [call.place / name for name in words[1::2]]
+
+
 class Running:
     """`harvester run` as a process, whose lines can be waited for."""
 
-    def __init__(self, call: CommandLine) -> None:
-        command = [sys.executable, "-P", "-m", "harvester", "run", "--config", str(call.config)]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    def __init__(self, call: CommandLine, *options: str) -> None:
+        command = [sys.executable, "-P", "-m", "harvester", "run", "--config", str(call.config), *options]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
         self._lines: queue.Queue[str] = queue.Queue()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -119,6 +184,24 @@ def test_a_bad_queue_does_not_keep_the_service_from_running_and_sigterm_ends_it_
         assert str(each) in first
     running.wait_for("BAD")
     assert "queues=1" in running.wait_for("started")
+    assert running.end() == 0
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_service_does_not_give_way_to_one_that_could_not_start(call: CommandLine, processes: str):
+    running = Running(call, "--processes", processes)
+    for _ in range(int(processes)):
+        running.wait_for("started")
+    good = call.config.read_text()
+    for kind in (*SPOILT, *(["address"] if processes == "2" else [])):
+        told = spoil(call, kind)
+        running.process.send_signal(signal.SIGHUP)
+        assert told in running.wait_for("not reloaded, the service goes on as it is")
+        call.config.write_text(good)
+    running.process.send_signal(signal.SIGHUP)
+    for _ in range(int(processes)):
+        running.wait_for("started")
     assert running.end() == 0
 
 
