@@ -52,4 +52,4 @@ def test_documents_are_listed_and_fetched(call: CommandLine, db: Database):
     assert [each["problem"] == "" for each in json.loads(told.stdout)] == [True, False]
     assert "good.json: fetched" in call("cache", "refresh").stdout
     with db.read() as connection:
-        assert [str(each.key) for each in cache.states(connection)] == ["bad.json", "good.json"]
+        assert [str(each.key) for each in cache.states(connection)] == ["bad.json", "good.json", "old.json"]
