@@ -28,7 +28,7 @@ LIFE = {"workers", "seconds", "workers_per_second", "cpu_seconds_per_1000", "pea
         ("monitor.py", ["--workers", "300", "--changed", "1"], ROUND | {"changed_percent"}),
         ("restart.py", ["--workers", "300"], ROUND),
         ("latency.py", ["--jobs", "4", "--queues", "2", "--within", "0", "--run-seconds", "0.1"], LATENCY),
-        ("messenger.py", ["--workers", "40", "--seconds", "1"], DOOR),
+        ("messenger.py", ["--workers", "300", "--seconds", "1"], DOOR),
         ("bare.py", ["--workers", "200", "--mode", "pull"], LIFE),
         ("bare.py", ["--workers", "200", "--mode", "push"], LIFE),
         ("lifecycle.py", ["--workers", "200", "--mode", "pull", "--at-once", "100", "--live", "100"], LIFE),
