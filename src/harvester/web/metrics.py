@@ -97,9 +97,9 @@ def exposition(samples: Iterable[Sample]) -> bytes:
     }
     for family, labels, value in samples:
         collected[family.name].add_metric(labels, value)
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected([each for each in collected.values() if each.samples]))
-    return generate_latest(registry)
+    collectors = CollectorRegistry(auto_describe=False)
+    collectors.register(_Collected([each for each in collected.values() if each.samples]))
+    return generate_latest(collectors)
 
 
 class _Collected(Collector):
