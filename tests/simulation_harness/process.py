@@ -1,7 +1,6 @@
 """One Harvester process of the simulation: the real service on a simulated machine."""
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -79,9 +78,8 @@ class SharedDatabase(Database):
     """The database as one process reaches it: a dead process writes nothing, and answers may get lost."""
 
     def __init__(self, disk: Disk, process: "Process") -> None:
+        super().__init__(disk.engine.url)
         self.engine = disk.engine
-        self.dialect = self.engine.dialect.name
-        self.writer = threading.RLock()
         self._process = process
 
     @contextmanager
