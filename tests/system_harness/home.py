@@ -15,7 +15,7 @@ from harvester.setup_files import PLACES, Values, render
 from harvester.store import leases, migrate
 from harvester.store.engine import Database, server_url
 from real_services import EmptyDatabase
-from system_harness.site import PILOT, Sections, Site
+from system_harness.site import Sections, Site
 
 _DEADLINE = 90.0
 _GLANCE = 0.1
@@ -31,6 +31,7 @@ class Home(Site):
     def __init__(self, directory: Path, environment: Mapping[str, str], mariadb: EmptyDatabase) -> None:
         super().__init__(directory)
         self._mariadb = mariadb
+        self._source = Path(environment["SOURCE"])
         self._database = Database(
             server_url(
                 "mariadb",
@@ -76,7 +77,7 @@ class Home(Site):
     @property
     def pilot_command(self) -> list[str]:
         """Starts a pilot in the environment of the service."""
-        pilot = PILOT if os.access(PILOT, os.R_OK) else self.values.virtual_env.parent / "source/harvester/cli/pilot.py"
+        pilot = self._source / "harvester" / "cli" / "pilot.py"
         words = [str(self.values.virtual_env / "bin" / "python"), "-S", "-P", str(pilot)]
         return [*words, "--journal", str(self.journal)]
 

@@ -77,13 +77,12 @@ def _unreadable(panda: Pandacon) -> Iterator[tuple[str, str, str]]:
 
 def _files_to_log_in(panda: Pandacon) -> Iterator[tuple[str, str | None]]:
     yield "multihost_auth_config", panda.multihost_auth_config
-    if not panda.server_url.startswith("https:"):
-        return
-    yield "ca_cert", panda.ca_cert or None
-    if panda.auth_type == "x509":
-        yield from (("cert_file", panda.cert_file), ("key_file", panda.key_file))
-    elif panda.auth_token:
+    if panda.auth_type == "oidc" and panda.auth_token:  # a token is also shown where nothing is encrypted
         yield "auth_token", token_file(panda.auth_token.get_secret_value())
+    if panda.server_url.startswith("https:"):
+        yield "ca_cert", panda.ca_cert or None
+        if panda.auth_type == "x509":
+            yield from (("cert_file", panda.cert_file), ("key_file", panda.key_file))
 
 
 def credential_finding(settings: Settings, key_at: KeyAt, error: CredentialError) -> Finding:

@@ -28,7 +28,8 @@ start() {
   printf '#!%s\nfrom harvester.cli.main import app\n\napp()\n' "$DIR/venv/bin/python" >"$DIR/venv/bin/harvester"
   chmod 755 "$DIR/venv/bin/harvester"
   "$DIR/venv/bin/harvester" --version >&2 || return 1
-  printf 'VENV=%s\nUSER=%s\nGROUP=%s\n' "$DIR/venv" "$SERVED_AS" "$(id -gn "$SERVED_AS")" >"$DIR/env"
+  printf 'VENV=%s\nSOURCE=%s\nUSER=%s\nGROUP=%s\n' \
+    "$DIR/venv" "$source" "$SERVED_AS" "$(id -gn "$SERVED_AS")" >"$DIR/env"
 }
 
 stop() { :; }
