@@ -368,8 +368,8 @@ class TestThatCannotWork:
             assert each["key"] == f"pandacon.{key}"
             assert says in f"{each['problem']}; {each['advice']}"
 
-    @pytest.mark.parametrize("kind", ["proxy", "token"])
-    def test_what_is_made_when_the_service_starts_is_not_missed(self, call: CommandLine, kind: str):
+    @pytest.mark.parametrize(("kind", "scheme"), [("proxy", "https"), ("token", "https"), ("token", "http")])
+    def test_what_is_made_when_the_service_starts_is_not_missed(self, call: CommandLine, kind: str, scheme: str):
         proxy = {"plugin": "grid_proxy", "configs": {"robot": {"outCertFile": f"{call.place}/made"}}}
         account = call.place / "account"
         account.write_text('{"issuer": "https://iam", "client_id": "h", "client_secret": "s"}')
@@ -381,7 +381,7 @@ class TestThatCannotWork:
             "token": f"auth_type = oidc\nauth_origin = vo\nauth_token = file:{call.place}/made",
         }[kind]
         configs = json.dumps([{"proxy": proxy, "token": token}[kind]])
-        text = call.config.read_text().replace("http:", "https:") + shown
+        text = call.config.read_text().replace("http:", f"{scheme}:") + shown
         call.config.write_text(f"{text}\n[credmanager]\npluginConfigs =\n  {configs}\n")
         (found,) = [each for each in findings_of(call) if f"{call.place}/made" in each["problem"]]
         assert (found["severity"], found["advice"]) == ("info", "[credmanager] makes it when the service starts")
