@@ -19,7 +19,7 @@ from harvester.agents.facts import REMOTE_QUEUES
 from harvester.agents.fetching import Fetcher, FetchError
 from harvester.agents.private_documents import PrivateDocuments, is_private
 from harvester.config.cache_lines import CacheLine
-from harvester.config.remote import without_secrets, words_of_refused
+from harvester.config.remote import open_part, words_of_refused
 from harvester.plugins.tools.atomic_files import write_atomically
 from harvester.store import cache
 from harvester.store.cache import Attempt, CacheKey, CacheState
@@ -103,7 +103,7 @@ class Cacher:
         except FetchError as error:
             return Attempt(key, problem=str(error))
         if key == REMOTE_QUEUES:
-            document, refused = without_secrets(document)
+            document, refused = open_part(document)
             return self._kept(Attempt(key, document, words_of_refused(refused) if refused else ""), line)
         return self._kept(Attempt(key, document, is_private=is_private(key, document)), line)
 

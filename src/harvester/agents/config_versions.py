@@ -14,7 +14,7 @@ import structlog
 from harvester.config.plugin_blocks import PluginDefaults
 from harvester.config.queues import LoadedQueues, QueueConfig
 from harvester.config.served_queues import ServedQueues
-from harvester.config.versions import digest_of, stored_queue, without_secrets
+from harvester.config.versions import digest_of, storable, stored_queue
 from harvester.core.clock import Clock
 from harvester.store import queue_versions
 from harvester.store.engine import Database
@@ -57,8 +57,7 @@ class ConfigVersions:
             StoreUnavailableError: the database is away.
         """
         present = [
-            QueueVersion(name, digest_of(queue), without_secrets(loaded.raw_of(name)))
-            for name, queue in loaded.queues.items()
+            QueueVersion(name, digest_of(queue), storable(loaded.raw_of(name))) for name, queue in loaded.queues.items()
         ]
         with self._db.write() as connection:
             numbers = queue_versions.register(connection, present, self._clock())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
+from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection, inspect
 
@@ -13,9 +14,9 @@ from harvester.cli.database import NothingToReadError, opened, reading
 from harvester.cli.shown import moment, number_of, print_fields, print_json, print_table
 from harvester.config.findings import is_secret
 from harvester.config.places import is_file
+from harvester.config.secrets import HIDDEN, without_secrets
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
-from harvester.core.masking import masked
 from harvester.service import database_url, open_database
 from harvester.startup.loading import settings_of
 from harvester.startup.processes import list_living
@@ -25,7 +26,6 @@ from harvester.store.schema import metadata, owners
 
 Config = Sequence[Path] | None
 
-_HIDDEN = "(hidden)"
 _THOUSAND = 1000
 
 
@@ -155,22 +155,14 @@ def dump(config: Config, names: Sequence[str] | None) -> None:
                     typer.echo(json.dumps({"table": name, **_shown(dict(row._mapping))}))  # noqa: SLF001 (public name)
 
 
-def _shown(row: Mapping[str, object]) -> dict[str, object]:
+def _shown(row: Mapping[str, object]) -> dict[str, JsonValue]:
     """Documents are kept under names that may speak of a secret."""
-    plain = to_jsonable_python(row)
-    secret = any(isinstance(value, str) and is_secret(value) for key, value in plain.items() if key.endswith("_key"))
-    return {key: _HIDDEN if secret and key == "data" else without_secrets(value, key) for key, value in plain.items()}
-
-
-def without_secrets(value: object, key: str = "") -> object:
-    """The value as others may see it."""
-    if value is not None and is_secret(key):
-        return _HIDDEN
-    if isinstance(value, dict):
-        return {name: without_secrets(each, str(name)) for name, each in value.items()}
-    if isinstance(value, list):
-        return [without_secrets(each, key) for each in value]
-    return masked(value) if isinstance(value, str) else value
+    plain: dict[str, JsonValue] = to_jsonable_python(row)
+    shown = without_secrets(plain, is_written_here=False)
+    is_secret_document = any(
+        isinstance(value, str) and is_secret(value) for key, value in plain.items() if key.endswith("_key")
+    )
+    return {**shown, "data": HIDDEN} if is_secret_document and "data" in shown else shown
 
 
 # ---- backup ----------------------------------------------------------------------------------------------------------

@@ -10,12 +10,11 @@ from pydantic_core import to_jsonable_python
 from harvester.config.findings import Location
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queue_model import QueueConfig
+from harvester.config.secrets import HIDDEN, without_secrets
 from harvester.config.service import Loaded, Settings, section_models
-from harvester.config.versions import without_secrets
 
 DEFAULT: Final = "default"
 """Where a value comes from that nobody has written."""
-_HIDDEN: Final = "(hidden)"
 _LOG_LEVEL: Final = "log_level"
 _NOT_WRITTEN: Final = ("core", "queueName", "common")
 
@@ -53,7 +52,7 @@ def _of_sections(loaded: Loaded, settings: Settings) -> Iterator[Effective]:
     for name, model in section_models().items():
         section: BaseModel = getattr(settings, name)
         values = {key: _plain(getattr(section, field_name)) for field_name, key in _keys_of(model)}
-        for key, value in without_secrets(values, _HIDDEN).items():
+        for key, value in without_secrets(values).items():
             entry = loaded.entry(name, key)
             yield Effective((name, key), value, _words_of(entry.at) if entry else DEFAULT)
 
@@ -79,7 +78,7 @@ def of_queue(merged: MergedQueue, config: QueueConfig | None) -> list[Effective]
 
 
 def _written(merged: MergedQueue) -> Iterator[Effective]:
-    for key, value in without_secrets(merged.raw, _HIDDEN).items():
+    for key, value in without_secrets(merged.raw).items():
         if isinstance(value, dict) and value:
             for name, each in value.items():
                 yield Effective((key, name), each, _words_of(merged.find(key, name)[0]))
@@ -101,7 +100,7 @@ def _implied(merged: MergedQueue, config: QueueConfig) -> Iterator[Effective]:
         if not own.keys() & {"plugin", "name"}:
             yield Effective((role, "plugin" if block.plugin else "name"), block.label, DEFAULT)
         implied = {key: value for key, value in block.settings.items() if key not in own and key not in of_all}
-        for key, value in without_secrets(implied, _HIDDEN).items():
+        for key, value in without_secrets(implied).items():
             yield Effective((role, key), value, DEFAULT)
 
 
@@ -124,6 +123,6 @@ def _words_of(at: Location) -> str:
 
 def _plain(value: object) -> JsonValue:
     if isinstance(value, SecretStr):
-        return _HIDDEN
+        return HIDDEN
     plain: JsonValue = to_jsonable_python(value)
     return plain

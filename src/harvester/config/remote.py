@@ -6,17 +6,17 @@ out before anything keeps the document, and told by their keys.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import JsonValue
 
 from harvester.config.dialect import IniSource, Sections, parse_ini
-from harvester.config.findings import Findings, Location, is_secret
+from harvester.config.findings import Findings, Location
 from harvester.config.json_lines import JsonDocument, JsonPath, JsonSyntaxError, parse_json
 from harvester.config.problems import doubled_key
+from harvester.config.secrets import names_secret, secrets_in
 from harvester.config.values import RawEntry
 from harvester.core.errors import HarvesterError
 from harvester.core.origin import Origin, words_of_age
@@ -28,19 +28,6 @@ QUEUE_URL: Final = "HARVESTER_QUEUE_CONFIG_URL"
 NO_PLACE: Final = "is a secret, which must not stand where others can read it; it was not taken from there"
 _ADVICE: Final = "write it into a local file, remove it there, and change it"
 _SCHEMES: Final = ("http://", "https://")
-_REFERENCES: Final = ("/", "file:", "$")
-"""How values begin that only say where a secret is."""
-_ABOUT_SECRETS: Final = re.compile(
-    r"(file|path|dir|directory|name|env|type|url|uri|host|port|id|issuer|lifetime|interval|period|audience|scope)s?$"
-)
-"""How the keys end whose values tell something about a secret."""
-_LETTERS: Final = re.compile(r"[\W_]")
-_SECRET_TEXT: Final = (
-    re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----"),
-    re.compile(r"://[^/\s:@]+:[^/\s@]+@"),
-    re.compile(r"\beyJ[\w-]{10,}\.[\w-]+\.[\w-]+"),
-)
-"""Texts that are secrets whatever their key is called: keys, addresses with a password, tokens."""
 _LINE_END: Final = "\n"
 _CONTINUED: Final = "\n  "
 
@@ -189,15 +176,15 @@ def _hides_secret(section: str, key: str, raw: RawEntry, is_secret_key: IsSecret
             value = parse_json(value, "").value
         except JsonSyntaxError:
             value = raw.value
-    is_named = is_secret_key(f"{section}.{key}") or _names_a_secret(key)
-    return bool(list(_secrets_in(value, (), is_named=is_named)))
+    is_named = is_secret_key(f"{section}.{key}") or names_secret(key)
+    return bool(list(secrets_in(value, is_named=is_named)))
 
 
-def without_secrets(queues: JsonValue) -> tuple[JsonValue, list[JsonPath]]:
+def open_part(queues: JsonValue) -> tuple[JsonValue, list[JsonPath]]:
     """A queue configuration without its secrets, and where these stood."""
     if not isinstance(queues, dict):
         return queues, []
-    paths = [path for name, queue in queues.items() for path in _secrets_in(queue, (name,), is_named=False)]
+    paths = [path for name, queue in queues.items() for path in secrets_in(queue, (name,))]
     return (_without(queues, (), frozenset(paths)) if paths else queues), paths
 
 
@@ -209,7 +196,7 @@ def report_secrets(document: JsonDocument, local: JsonValue, findings: Findings)
         local: the local queue configuration; what it states nobody misses.
         findings: takes what is wrong: an error where the queue has lost something.
     """
-    value, paths = without_secrets(document.value)
+    value, paths = open_part(document.value)
     for path in paths:
         tell = findings.warning if _holds(local, path) else findings.error
         tell(document.at(path), ".".join(map(str, path)), NO_PLACE, _ADVICE)
@@ -220,29 +207,6 @@ def words_of_refused(paths: Sequence[JsonPath]) -> str:
     """That secrets were left out, in one sentence."""
     named = ", ".join(".".join(map(str, path)) for path in paths)
     return f"{named}: {NO_PLACE}; {_ADVICE}"
-
-
-def _names_a_secret(key: str) -> bool:
-    return is_secret(key) and not _ABOUT_SECRETS.search(_LETTERS.sub("", key).lower())
-
-
-def _secrets_in(value: JsonValue, path: JsonPath, *, is_named: bool) -> Iterator[JsonPath]:
-    """Where secrets stand; where a key speaks of a secret, all that stands below it is one."""
-    match value:
-        case dict():
-            for key, each in value.items():
-                yield from _secrets_in(each, (*path, key), is_named=is_named or _names_a_secret(key))
-        case list():
-            for place, each in enumerate(value):
-                yield from _secrets_in(each, (*path, place), is_named=is_named)
-        case str() if (is_named and value and not value.startswith(_REFERENCES)) or _is_secret_text(value):
-            yield path
-        case int() | float() if is_named and not isinstance(value, bool):
-            yield path
-
-
-def _is_secret_text(text: str) -> bool:
-    return any(pattern.search(text) for pattern in _SECRET_TEXT)
 
 
 def _without(value: JsonValue, path: JsonPath, paths: frozenset[JsonPath]) -> JsonValue:

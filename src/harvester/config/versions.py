@@ -12,17 +12,16 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from harvester.config.findings import Findings, is_secret
+from harvester.config.findings import Findings
 from harvester.config.plugin_blocks import PluginDefaults
 from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import Attributes, MergedQueue
 from harvester.config.queue_model import QueueConfig
+from harvester.config.secrets import without_secrets
 from harvester.core.masking import masked
 
 _HIDDEN: Final = "(not stored)"
 _NO_DEFAULTS: Final[PluginDefaults] = {}
-_PATHS: Final = ("/", "file:", "$")
-"""How values begin that only say where a secret is."""
 
 
 def digest_of(queue: QueueConfig) -> str:
@@ -31,29 +30,13 @@ def digest_of(queue: QueueConfig) -> str:
     return hashlib.sha256(json.dumps(blocks, sort_keys=True).encode()).hexdigest()
 
 
-def without_secrets(raw: Attributes, instead: str = _HIDDEN) -> dict[str, JsonValue]:
-    """The attributes as the database may hold them, and people may see them.
-
-    Args:
-        raw: the attributes.
-        instead: stands where a secret was.
-    """
-    return {key: _open(value, instead, is_hidden=is_secret(key)) for key, value in raw.items()}
+def storable(raw: Attributes) -> dict[str, JsonValue]:
+    """The attributes as the database may hold them; of a text with a secret in it nothing is stored."""
+    return without_secrets(raw, _HIDDEN, _whole_or_hidden)
 
 
-def _open(value: JsonValue, instead: str, *, is_hidden: bool) -> JsonValue:
-    """What is not secret of a value; where a key speaks of a secret, all that stands below it is one."""
-    match value:
-        case dict():
-            return {key: _open(each, instead, is_hidden=is_hidden or is_secret(key)) for key, each in value.items()}
-        case list():
-            return [_open(each, instead, is_hidden=is_hidden) for each in value]
-        case str():
-            hides = (is_hidden and not value.startswith(_PATHS)) or masked(value) != value
-            return instead if hides else value
-        case bool() | None:
-            return value
-    return instead if is_hidden else value
+def _whole_or_hidden(text: str) -> str:
+    return text if masked(text) == text else _HIDDEN
 
 
 def stored_queue(

@@ -96,13 +96,15 @@ class TestDump:
         assert params["params"]["taskID"] == 3
 
     def test_no_secret_is_in_it(self, call: CommandLine, db: Database):
-        add_job(db, secrets={"key": "HUSH"}, jobPars="--token=HUSH", proxy=["https://me:HUSH@host"])
+        secrets = {"key": "HUSH", "path": "/HUSH", "word": "$HUSH", "pins": [4711]}
+        add_job(db, secrets=secrets, jobPars="--token=HUSH", proxy=["https://me:HUSH@host"])
         with db.write() as connection:
             row = {"main_key": "my_secret", "sub_key": "", "data": "HUSH", "digest": "", "tried_at": NOW}
             connection.execute(insert(cache).values(row))
         said = call("db", "dump").stdout
         assert "PandaID" in said
         assert "HUSH" not in said
+        assert "4711" not in said
 
     def test_single_tables(self, call: CommandLine, db: Database):
         add_job(db)

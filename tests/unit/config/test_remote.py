@@ -17,8 +17,8 @@ from harvester.config.remote import (
     RemoteText,
     fault_of,
     kept_text,
+    open_part,
     report_secrets,
-    without_secrets,
 )
 from harvester.config.service import Loaded, load_settings
 from harvester.core.origin import Origin, words_of_age
@@ -237,7 +237,7 @@ QUEUES: JsonValue = {
 
 
 def test_queues_are_kept_without_their_secrets():
-    kept, paths = without_secrets(QUEUES)
+    kept, paths = open_part(QUEUES)
     assert isinstance(kept, dict)
     assert kept["TOKEN_QUEUE"] == {
         "submitter": {
@@ -277,13 +277,13 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_leaving_out_once_leaves_nothing_to_leave_out(value: JsonValue):
-    kept, _ = without_secrets(value)
-    assert without_secrets(kept) == (kept, [])
+    kept, _ = open_part(value)
+    assert open_part(kept) == (kept, [])
 
 
 @given(st.dictionaries(st.text(min_size=1), JSON))
 def test_only_what_is_named_is_left_out(value: dict[str, JsonValue]):
-    kept, paths = without_secrets(value)
+    kept, paths = open_part(value)
     assert (kept == value) is (not paths)
 
 

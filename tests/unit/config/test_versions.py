@@ -10,7 +10,7 @@ from harvester.config.queue_builder import build_queue
 from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import QueueConfig
 from harvester.config.served_queues import ServedQueues
-from harvester.config.versions import digest_of, stored_queue, without_secrets
+from harvester.config.versions import digest_of, storable, stored_queue
 
 WORK_DIR = Path("/w")
 BLOCK = {"plugin": "local", "command": ["/bin/true"], "password": "hush", "tokenDir": "/etc/tokens"}
@@ -42,7 +42,7 @@ def test_plugins_and_their_settings_do(changes: dict[str, Any]):
 
 
 def test_secrets_are_not_stored_and_come_back_from_the_present_configuration():
-    stored = without_secrets(RAW)
+    stored = storable(RAW)
     assert "hush" not in repr(stored)
     assert stored["submitter"] == {**BLOCK, "password": "(not stored)"}
     again = stored_queue("Q", stored, RAW, WORK_DIR)
@@ -50,7 +50,7 @@ def test_secrets_are_not_stored_and_come_back_from_the_present_configuration():
 
 
 def test_without_a_present_configuration_secrets_are_missing():
-    again = stored_queue("Q", without_secrets(RAW), {}, WORK_DIR)
+    again = stored_queue("Q", storable(RAW), {}, WORK_DIR)
     assert again is not None
     assert again.submitter.settings == {"command": ["/bin/true"], "tokenDir": "/etc/tokens"}
 
@@ -65,7 +65,7 @@ HIDDEN_BELOW: dict[str, Any] = {
 
 def test_nothing_below_a_secret_is_stored_and_no_address_with_a_password():
     raw = {**RAW, "submitter": {**BLOCK, **HIDDEN_BELOW}, "file_syncer": [{"plugin": "git", "token": "hush"}]}
-    stored = without_secrets(raw)
+    stored = storable(raw)
     assert "hush" not in repr(stored)
     assert "4711" not in repr(stored)
     assert stored["submitter"]["credentials"]["file"] == "/etc/pin"
@@ -74,7 +74,7 @@ def test_nothing_below_a_secret_is_stored_and_no_address_with_a_password():
 
 def test_what_is_lost_of_lists_and_objects_is_left_out():
     raw = {**RAW, "submitter": {**BLOCK, **HIDDEN_BELOW}, "file_syncer": [{"plugin": "git", "token": "hush"}]}
-    again = stored_queue("Q", without_secrets(raw), {}, WORK_DIR)
+    again = stored_queue("Q", storable(raw), {}, WORK_DIR)
     assert again is not None
     left = {"credentials": {"file": "/etc/pin", "renewed": True}, "secrets": [{}]}
     assert again.submitter.settings == {"command": ["/bin/true"], "tokenDir": "/etc/tokens", **left}
@@ -83,7 +83,7 @@ def test_what_is_lost_of_lists_and_objects_is_left_out():
 
 def test_no_list_gets_what_stands_at_the_same_place_in_another_one():
     words = ["pilot", "--token=hush", "--queue", "Q"]
-    stored = without_secrets({**RAW, "submitter": {**BLOCK, "command": words}})
+    stored = storable({**RAW, "submitter": {**BLOCK, "command": words}})
     for present in (["other", "--token=hush", "--queue", "Q"], ["pilot", "--verbose"], "pilot"):
         again = stored_queue("Q", stored, {**RAW, "submitter": {**BLOCK, "command": present}}, WORK_DIR)
         assert again is not None
