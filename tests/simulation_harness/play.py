@@ -1,12 +1,13 @@
 """Plays one seed from beginning to end, and tells what was wrong and how it came about."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import stamina
 import structlog
+from structlog.typing import EventDict
 
 from simulation_harness.plan import HOUR, draw
 from simulation_harness.plugins import plugged_into
@@ -17,6 +18,7 @@ from simulation_harness.world import World
 _LAST: Final = 10 * 24 * HOUR
 _AFTERWARDS: Final = 3 * HOUR
 _SHOWN: Final = 40
+_ALLOWED: Final = "plugin failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,8 @@ def play(seed: int, disk: Disk, torments: Sequence[Torment] = TORMENTS) -> Outco
     plan = draw(seed)
     disk.clear()
     world = World(plan, disk)
-    quiet = structlog.testing.capture_logs()
-    with quiet, _no_retries(), world.machine.installed(), plugged_into(world):
+    log = structlog.testing.capture_logs([structlog.processors.format_exc_info])
+    with log as told, _no_retries(), world.machine.installed(), plugged_into(world):
         begun = world.now
         world.give_jobs(plan.jobs // 3)
         befall(world, torments)
@@ -66,12 +68,18 @@ def play(seed: int, disk: Disk, torments: Sequence[Torment] = TORMENTS) -> Outco
         world.calm()
         world.kernel.run(world.now + _LAST, world.is_over)
         world.kernel.run(world.now + _AFTERWARDS)
-        findings = world.judge.sum_up()
+        findings = [*world.judge.sum_up(), *_surprises(told)]
         hours = (world.now - begun) / HOUR
         for process in world.processes():
             process.die()
     workers = len(world.batch.jobs)
     return Outcome(plan.seed, findings, world.trace, world.deaths, len(world.server.jobs), workers, hours)
+
+
+def _surprises(told: Iterable[EventDict]) -> list[str]:
+    """What an agent or a round met that nobody had thought of, each once; plugins are made to fail."""
+    surprises = {f"{each['event']}: {each['exception']}" for each in told if "exception" in each}
+    return sorted(each for each in surprises if not each.startswith(_ALLOWED))
 
 
 @contextmanager
