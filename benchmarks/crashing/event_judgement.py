@@ -37,12 +37,6 @@ class Story:
         """Ranges of answers that a kill destroyed: none of them was ever worked on or told of."""
         return never_arrived(self._answers(), self.disturbances, self.at_once)
 
-    def emptied(self, destroyed: frozenset[str]) -> frozenset[int]:
-        """Jobs of which all ranges were in such answers: the server says that a worker would find nothing to do."""
-        return frozenset(
-            job for job, some in self.ranges.items() if some and all(each.range_id in destroyed for each in some)
-        )
-
     def _answers(self) -> Iterator[Answer[str]]:
         for some in self.ranges.values():
             by_time = defaultdict(list)

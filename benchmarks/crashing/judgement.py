@@ -83,9 +83,8 @@ def judge(record: Record) -> Verdict:
     excused = answers.unanswered(record.jobs, record.disturbances)
     story = _story_of_ranges(record, frozenset(excused))
     destroyed = story.unanswered()
-    emptied = story.emptied(frozenset(destroyed))
     return Verdict(
-        [*_lost(record, frozenset(excused), emptied), *event_judgement.lost(story, frozenset(destroyed))],
+        [*_lost(record, frozenset(excused)), *event_judgement.lost(story, frozenset(destroyed))],
         [*_doubled(record), *event_judgement.doubled(story)],
         list(_orphaned(record)),
         list(_over_limit(record)),
@@ -101,12 +100,10 @@ def _story_of_ranges(record: Record, excused: frozenset[int]) -> event_judgement
     return event_judgement.Story(arrived, taken, record.disturbances, record.ranges_at_once)
 
 
-def _lost(record: Record, excused: frozenset[int], emptied: frozenset[int]) -> Iterable[str]:
-    """Jobs and workers without the end that they should have; a job for which nothing was left to do is cancelled."""
+def _lost(record: Record, excused: frozenset[int]) -> Iterable[str]:
+    """Jobs and workers without the end that they should have."""
     run = {job_id for each in record.batch_jobs for job_id in each.jobs}
     for job in record.jobs:
-        if job.job_id in emptied and (job.status, job.sub_status) == ("failed", "cancelled"):
-            continue
         if job.status != "finished" and job.job_id not in excused:
             yield f"job {job.job_id} is {job.status}/{job.sub_status}, the server has heard {job.received or 'nothing'}"
         if job.status == "finished" and job.job_id not in run:

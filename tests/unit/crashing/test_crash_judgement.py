@@ -171,14 +171,6 @@ def test_a_death_excuses_event_ranges_of_as_many_answers_as_one_process_waits_fo
     assert len(verdict.lost) == 1
 
 
-def test_a_job_all_of_whose_event_ranges_were_destroyed_may_be_cancelled():
-    cancelled = changed(JOB, status="failed", sub_status="cancelled")
-    record = changed(DIVIDED, jobs=[cancelled], ranges={JOB.job_id: [SENT]}, batch_jobs=[], workers=[], deaths=[11.5])
-    assert faults(record) == {}
-    assert faults(changed(record, deaths=[])) == {"lost": 2}
-    assert faults(changed(record, jobs=[changed(cancelled, sub_status="missed")])) == {"lost": 1}
-
-
 def test_event_ranges_of_a_job_that_never_arrived_are_nobodys():
     job, ready = sent(2, 10.2), changed(RANGE, status="ready", acquired=None, told=[], told_at=[])
     record = changed(DIVIDED, jobs=[JOB, job], ranges={2: [ready]}, batch_jobs=[BATCH_JOB], deaths=[10.5])
