@@ -8,7 +8,7 @@ from sqlalchemy import insert
 from harvester.core.clock import utc_now
 from harvester.core.pacing import on_the_beat
 from harvester.core.workers import MapType, WorkerStatus, marker_of
-from harvester.store import workers
+from harvester.store import worker_ids
 from harvester.store.engine import Database
 from harvester.store.history import Kind
 from harvester.store.schema import WorkerPhase, history
@@ -92,7 +92,7 @@ def _add(
 ) -> range:
     """Insert workers that have come through `life`; `more` tells the rest of a row from its place, 0 to 1."""
     with db.write() as connection:
-        ids = workers.allocate_ids(connection, number)
+        ids = worker_ids.allocate(connection, number)
     for first in range(0, number, _AT_ONCE):
         some = ids[first : first + _AT_ONCE]
         rows: list[Row] = []

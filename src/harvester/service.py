@@ -63,7 +63,7 @@ from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.plugins.worker_door import WorkerDoor
-from harvester.store import duties, migrate, workers
+from harvester.store import duties, migrate, worker_ids
 from harvester.store.cache import NOTHING, CacheKey
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import DIALOGS_PERIOD, Upkeep
@@ -302,13 +302,13 @@ class Harvester:
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
-            PandaUnavailable: a new database needs to know which ids of workers the server has seen.
+            PandaUnavailable: a database that is new or was brought back needs to know which ids of workers the server
+                has seen.
             RemoteError: the queues stand elsewhere and were never fetched, which is not possible now either.
         """
         self.upkeep.listen()
         self.housekeeper.register()
-        if self.settings.db.sync_max_worker_id:
-            self._continue_worker_ids()
+        self._continue_worker_ids()
         self.facts.refresh()
         if self._needs_remote_queues:
             self._have_queues_fetched(pause or self._stopping.wait)
@@ -349,14 +349,15 @@ class Harvester:
         return any(CacheKey(line.main_key, line.sub_key) == REMOTE_QUEUES for line in lines)
 
     def _continue_worker_ids(self) -> None:
-        """A new database goes on where the one before it ended, as far as the server knows."""
+        """A database that is new, or was brought back, goes on after those that the server knows of."""
         with self.db.read() as connection:
-            if workers.has_allocated_ids(connection):
+            is_new = self.settings.db.sync_max_worker_id and not worker_ids.have_begun(connection)
+            if not (is_new or worker_ids.may_be_known_elsewhere(connection)):
                 return
         highest = self.panda.highest_worker_id()
         with self.db.write() as connection:
-            workers.begin_ids_after(connection, highest)
-        log.info("ids of workers begin where the server knows of none", highest=highest)
+            worker_ids.go_on_after(connection, highest)
+        log.info("ids of workers go on where the server knows of none", highest=highest)
 
     def stop(self, seconds: float = 25.0) -> bool:
         """Finish the work in hand, or leave it to whoever comes next; False if some had to be left.

@@ -14,7 +14,7 @@ from sqlalchemy import URL, Connection, create_engine, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from store_tools import NOW, a_worker, find_one, ids_of, intend
 
-from harvester.store import history, migrate, worker_claims, workers
+from harvester.store import history, migrate, worker_claims, worker_ids, workers
 from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError, server_url, sqlite_url
 from harvester.store.leases import ClaimTicket
 from harvester.store.schema import job_params
@@ -196,7 +196,7 @@ def test_writers_of_sqlite_wait_for_each_other(tmp_path: Path):
     def count(database: Database) -> None:
         for _ in range(20):
             with database.write() as connection:
-                workers.allocate_ids(connection, 1)
+                worker_ids.allocate(connection, 1)
 
     threads = [threading.Thread(target=count, args=(each,)) for each in (one, one, two, two)]
     for thread in threads:
@@ -204,7 +204,7 @@ def test_writers_of_sqlite_wait_for_each_other(tmp_path: Path):
     for thread in threads:
         thread.join()
     with one.write() as connection:
-        assert list(workers.allocate_ids(connection, 1)) == [81]
+        assert list(worker_ids.allocate(connection, 1)) == [81]
     one.close()
     two.close()
 

@@ -11,7 +11,7 @@ from store_tools import FENCE, NOW, a_job, a_worker, claim_intents, fetch_to, fi
 
 from harvester.core.holds import Hold, HoldMode
 from harvester.core.jobs import JobStatus
-from harvester.store import commands, holds, jobs, queues, workers
+from harvester.store import commands, holds, jobs, queues, worker_ids, workers
 from harvester.store.commands import StoredCommand
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
@@ -75,7 +75,7 @@ def test_two_processes_serve_the_same_new_queues(db: Database, other: Database):
 
 def test_the_first_worker_ids_are_given_out_once(db: Database, other: Database):
     def ten(connection: Connection) -> list[int]:
-        return [*workers.allocate_ids(connection, 10)]
+        return [*worker_ids.allocate(connection, 10)]
 
     first, second = race(db, other, ten, ten)
     assert sorted([*first, *second]) == list(range(1, 21))

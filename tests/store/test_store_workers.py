@@ -24,7 +24,7 @@ from store_tools import (
 from harvester.core.jobs import Kill
 from harvester.core.kinds import WorkerKind
 from harvester.core.workers import WorkerStatus
-from harvester.store import history, jobs, leases, worker_choice, worker_claims, worker_counts, workers
+from harvester.store import history, jobs, leases, worker_choice, worker_claims, worker_counts, worker_ids, workers
 from harvester.store.engine import Database
 from harvester.store.leases import TOGETHER, WORKER_REPORT, ClaimTicket
 from harvester.store.schema import JobPhase, WorkerPhase
@@ -55,14 +55,14 @@ def report_all(db: Database, now: datetime = NOW) -> None:
 
 def test_ids_are_never_given_twice(db: Database):
     with db.write() as connection:
-        assert list(workers.allocate_ids(connection, 3)) == [1, 2, 3]
-        assert list(workers.allocate_ids(connection, 0)) == []
-        assert list(workers.allocate_ids(connection, 2)) == [4, 5]
+        assert list(worker_ids.allocate(connection, 3)) == [1, 2, 3]
+        assert list(worker_ids.allocate(connection, 0)) == []
+        assert list(worker_ids.allocate(connection, 2)) == [4, 5]
 
 
 def test_ids_are_never_given_twice_to_threads(db: Database, other: Database):
     with db.write() as connection:
-        workers.allocate_ids(connection, 1)
+        worker_ids.allocate(connection, 1)
     given: list[int] = []
     together = threading.Barrier(4)
 
@@ -70,7 +70,7 @@ def test_ids_are_never_given_twice_to_threads(db: Database, other: Database):
         together.wait()
         for _ in range(10):
             with database.write() as connection:
-                given.extend(workers.allocate_ids(connection, 3))
+                given.extend(worker_ids.allocate(connection, 3))
 
     threads = [threading.Thread(target=take, args=(each,)) for each in (db, db, other, other)]
     for thread in threads:

@@ -16,7 +16,7 @@ from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
 from harvester.core.sizing import Sizing
 from harvester.core.workers import MapType, Worker, WorkerStatus, marker_of
 from harvester.plugins.api import Failed, GroupToServe, WorkerPlan
-from harvester.store import history, jobs, orders, workers
+from harvester.store import history, jobs, orders, worker_ids, workers
 from harvester.store.leases import JOB_REPORT
 from harvester.store.schema import JobPhase
 
@@ -83,7 +83,7 @@ class Intents:
         if queue.run_mode is RunMode.SLAVE:
             made = Counter(replace(group.kind, label=None) for group, _ in bound)
             orders.consume(connection, queue.queue_name, made)
-        ids = workers.allocate_ids(connection, len(bound))
+        ids = worker_ids.allocate(connection, len(bound))
         intents = [
             self._worker(queue, number, group, plan, planned.template)
             for number, (group, plan) in zip(ids, bound, strict=True)

@@ -24,7 +24,7 @@ def restore(config: Sequence[Path] | None, path: Path, *, replace: bool) -> None
     held = ", ".join(number_of(counted.get(f"{each}s", 0), each) for each in ("job", "worker"))
     typer.echo(f"{total} brought back from {path}, among them {held}")
     typer.echo(
-        "workers that were made after the backup are unknown now, and their numbers are given again: if there may be "
-        "some, end them in the batch system before the service starts",
+        "workers that were made after the backup are unknown now: if there may be some, end them in the batch system. "
+        "Nobody gets their numbers: the next start asks the server which it knows, and goes on well above them",
         err=True,
     )

@@ -36,7 +36,7 @@ from harvester.probes.beside import instance_beside
 from harvester.probes.scratch_workers import SUFFIX, beyond_all_others
 from harvester.probes.verdicts import ProbeError
 from harvester.service import open_database
-from harvester.store import queues, worker_choice, worker_claims, workers
+from harvester.store import queues, worker_choice, worker_claims, worker_ids, workers
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.leases import ClaimTicket
 from harvester.store.worker_choice import WorkerChoice
@@ -183,8 +183,8 @@ def _serve(instance: Instance, merged: MergedQueue, queue: QueueConfig) -> int:
     instance.plugins.replace(versions.served(loaded, numbers))
     with instance.db.write() as connection:
         queues.activate(connection, list(instance.plugins.queues), instance.clock())
-        if not workers.has_allocated_ids(connection):
-            workers.begin_ids_after(connection, beyond_all_others())
+        if not worker_ids.have_begun(connection):
+            worker_ids.go_on_after(connection, beyond_all_others())
     return numbers[name]
 
 

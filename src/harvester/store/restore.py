@@ -15,7 +15,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from harvester.core.errors import HarvesterError
-from harvester.store import migrate, numbers, rows
+from harvester.store import migrate, numbers, rows, worker_ids
 from harvester.store.engine import Database
 from harvester.store.portable import MAGIC, BackupError, Heading, PortableBackup, Rows, Value
 
@@ -104,6 +104,8 @@ def restore(
 ) -> Mapping[str, int]:
     """Put the rows of a backup into a database, whose tables are up to date then; returns how many, by table.
 
+    Ids of workers go on beyond those that may have been given since.
+
     Args:
         db: the database.
         backup: read once before anything is changed, and once more.
@@ -126,6 +128,7 @@ def restore(
         counted = _fill(connection, backup.batches())
         migrate.bring_to(connection, "head", _SCRATCH_VERSIONS)
         _drop(connection, [_SCRATCH_VERSIONS])
+        worker_ids.leave_gap(connection)
         _mark(connection, migrate.newest() or "")
     return counted
 

@@ -21,7 +21,6 @@ from harvester.store.leases import (
 from harvester.store.schema import (
     JobPhase,
     WorkerPhase,
-    counters,
     event_requests,
     job_workers,
     jobs,
@@ -80,28 +79,6 @@ HELD: Final = WORKER.with_columns(
 HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
 _WIDTH: Final = len(_FIELDS)
-
-
-def has_allocated_ids(connection: Connection) -> bool:
-    """Whether this database has ever given a worker its id."""
-    return connection.scalar(select(counters.c.value).where(counters.c.name == "worker_id")) is not None
-
-
-def begin_ids_after(connection: Connection, highest: int) -> None:
-    """The first worker of a new database gets an id above this; a counter that there is already stays as it is."""
-    insert_missing(connection, counters, [{"name": "worker_id", "value": highest}])
-
-
-def allocate_ids(connection: Connection, number: int) -> range:
-    """Worker ids that nobody else has or will get."""
-    mine = update(counters).where(counters.c.name == "worker_id").values(value=counters.c.value + number)
-    if connection.execute(mine).rowcount == 0:
-        begin_ids_after(connection, 0)
-        connection.execute(mine)
-    last = connection.scalar(select(counters.c.value).where(counters.c.name == "worker_id"))
-    if last is None:
-        raise AssertionError("the counter of worker ids has just been written and is not there")
-    return range(last - number + 1, last + 1)
 
 
 def insert_intents(connection: Connection, intents: Sequence[Worker], now: datetime) -> None:

@@ -126,7 +126,7 @@ class TestBackupAndRestore:
         (call.place / "harvester.db").unlink()
         result = call("db", "restore", str(path))
         assert "among them 1 job, 0 workers" in result.stdout
-        assert "numbers are given again" in result.stderr
+        assert "Nobody gets their numbers" in result.stderr
         assert json.loads(call("job", "ls", "--json").stdout)[0]["job_id"] == 7
 
     def test_the_newest_are_kept(self, call: CommandLine, db: Database):

@@ -13,11 +13,14 @@ from harvester.config.service import Settings
 from harvester.core.clock import utc_now
 from harvester.panda import Credentials, PandaClient
 from harvester.panda.devserver import DevServer
-from harvester.panda.errors import CredentialError
+from harvester.panda.errors import CredentialError, PandaUnavailable
 from harvester.panda.reports import WorkerReport
 from harvester.service import Harvester, database_url, open_database, plugin_context
 from harvester.startup.loading import load
-from harvester.store import workers
+from harvester.store import worker_ids
+from harvester.store.backup import back_up
+from harvester.store.engine import Database
+from harvester.store.restore import open_backup, restore
 
 
 def settings_with(**sections: object) -> Settings:
@@ -165,5 +168,34 @@ def test_a_new_database_goes_on_after_the_ids_that_the_server_knows(tmp_path: Pa
         service = made(tmp_path, db={"syncMaxWorkerID": syncs}, pandacon={"server_api_url_ssl": server.url})
         service.start()
         with service.db.write() as connection:
-            assert workers.allocate_ids(connection, 1)[0] == first
+            assert worker_ids.allocate(connection, 1)[0] == first
         assert service.stop()
+
+
+def bring_back(db: Database, tmp_path: Path) -> None:
+    """Replace the rows by those of a backup that was made just before."""
+    made = back_up(db, tmp_path / "backups", "test", utc_now(), keep=0)
+    restore(db, open_backup(made.path), replace=True, may_begin=lambda _: None)
+
+
+@pytest.mark.parametrize(("known", "first"), [(5_000_042, 5_000_043), (41, 1_000_001)])
+def test_a_database_that_was_brought_back_goes_on_after_the_ids_that_may_be_known(
+    tmp_path: Path, known: int, first: int
+):
+    with DevServer() as server, PandaClient(server.url, Credentials(), "test") as panda:
+        panda.heartbeat(start_time=utc_now(), version="1", commit="")
+        panda.update_workers([WorkerReport(known, "finished", computing_site="Q")])
+        service = made(tmp_path, pandacon={"server_api_url_ssl": server.url})
+        bring_back(service.db, tmp_path)
+        service.start()
+        with service.db.write() as connection:
+            assert worker_ids.allocate(connection, 1)[0] == first
+        assert service.stop()
+
+
+def test_a_database_that_was_brought_back_waits_for_the_server_to_tell_which_ids_it_knows(tmp_path: Path):
+    service = made(tmp_path, pandacon={"server_api_url_ssl": "http://127.0.0.1:1/api/v1"})
+    bring_back(service.db, tmp_path)
+    with pytest.raises(PandaUnavailable):
+        service.start()
+    service.abandon()
