@@ -96,7 +96,7 @@ class Master(Section):
     }
 
     uname: Annotated[Text | None, Field(alias="uname")] = None
-    """Account of the service, by name or number, when root starts it; otherwise it runs as whoever starts it."""
+    """Account of the service, by name or number and not root, when root starts it; otherwise whoever starts it."""
     gname: Annotated[Text | None, Field(alias="gname")] = None
     """Its group, likewise; the account's own when not set."""
     harvester_id: Annotated[InstanceName, Field(alias="harvester_id")]

@@ -3,13 +3,20 @@
 import grp
 import os
 import pwd
+import stat
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
+from harvester.config.findings import Finding, Location, Severity
 from harvester.config.instance_sections import Master
 from harvester.core.errors import HarvesterError
 
+KeyAt = Callable[[str, str], Location]
+"""Where a key of a section stands."""
 _OWN_FILES: Final = (os.__file__, __file__)
+_ROOT: Final = 0
 
 
 class AccountError(HarvesterError):
@@ -31,17 +38,50 @@ class Account:
     home: str
 
 
-def account_to_become(master: Master) -> Account | None:
+def account_to_become(master: Master, key_at: KeyAt, files: Iterable[str]) -> Account | None:
     """The account that root wants for the service; None if this process stays what it is.
 
+    Args:
+        master: names it.
+        key_at: where that stands.
+        files: that the configuration was read from; without an account only root may be able to change them, since
+            whoever can would be root with the next start.
+
     Raises:
-        AccountError: there is no such user or group.
+        AccountError: there is no such user or group, it is root, or others decide that the service stays root.
     """
-    if os.geteuid() != 0 or not master.uname:
+    if os.geteuid() != _ROOT:
+        return None
+    if not master.uname:
+        _require_own(files)
         return None
     user = _user(master.uname)
     gid = _group(master.gname) if master.gname else user.pw_gid
+    if user.pw_uid == _ROOT:
+        raise _refusal(key_at("master", "uname"), "master.uname", "names root")
+    if master.gname and gid == _ROOT:
+        raise _refusal(key_at("master", "gname"), "master.gname", "names the group of root")
     return Account(user.pw_name, user.pw_uid, gid, user.pw_dir)
+
+
+def _require_own(files: Iterable[str]) -> None:
+    for file in files:
+        path = Path(file)
+        if path.exists() and _is_changed_by_others(path):
+            raise _refusal(Location(file), "master.uname", "is not set, and others than root may change this file")
+
+
+def _is_changed_by_others(path: Path) -> bool:
+    found = path.stat()
+    of_root = found.st_uid == path.lstat().st_uid == _ROOT
+    writers = stat.S_IWOTH if found.st_gid == _ROOT else stat.S_IWOTH | stat.S_IWGRP
+    return not of_root or bool(found.st_mode & writers)
+
+
+def _refusal(at: Location, key: str, problem: str) -> AccountError:
+    what = f"{problem}, and the service would have all rights"
+    advice = "name an account without them there; to run as root leave uname out of files that root alone may change"
+    return AccountError(Finding(Severity.ERROR, at.file, at.line, key, what, advice).as_line())
 
 
 def become(account: Account) -> None:

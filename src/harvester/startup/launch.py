@@ -18,11 +18,11 @@ from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
 from harvester.log_files import roll_over
 from harvester.service import Harvester
-from harvester.startup.account import account_to_become, become
+from harvester.startup.account import Account, account_to_become, become
 from harvester.startup.children import ParentLine
 from harvester.startup.daemon import detach
 from harvester.startup.doors import open_door, sockets_for, sockets_of, still_fit
-from harvester.startup.loading import Configuration, load, settings_of
+from harvester.startup.loading import Configuration, files_of, load, main_configuration
 from harvester.startup.orders import SIGNALS, Order, Orders
 from harvester.startup.parent import Parent
 from harvester.startup.pid_file import PidFile, take
@@ -103,13 +103,21 @@ def launch(asked: Launch, orders: Orders) -> int:
 
 def _take_over(asked: Launch) -> PidFile | None:
     """Hold the pid file, and be the account that the service is to have."""
-    account = account_to_become(settings_of(asked.config).master) if os.geteuid() == 0 else None
+    account = _account(asked)
     held = take(asked.pid_file) if asked.pid_file and not asked.is_check else None
     if account:
         if held:
             held.give_to(account.uid, account.gid)
         become(account)
     return held
+
+
+def _account(asked: Launch) -> Account | None:
+    """Whom root wants; nobody else is asked to read the configuration for that."""
+    if os.geteuid() != 0:
+        return None
+    settings, loaded = main_configuration(asked.config)
+    return account_to_become(settings.master, loaded.key_at, files_of(loaded))
 
 
 def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) -> int:
@@ -195,6 +203,7 @@ def _may_reload(asked: Launch, shared: Sequence[socket.socket] | None = None) ->
             is only one process.
     """
     try:
+        _account(asked)
         configuration = asked.load()
         require_startable(configuration)
         fits = shared is None or still_fit(shared, configuration)

@@ -74,10 +74,15 @@ def load(config: Sequence[Path] | None, queue_file: Path | None, *, is_start: bo
     queues = loader.load(outside_of(settings))
     if not queues.readable and any(each.severity is Severity.ERROR for each in queues.findings):
         raise _unusable(queues.findings)
-    entries = [entry for section in loaded.entries.values() for entry in section.values()]
-    files = dict.fromkeys([*(entry.at.file for entry in entries), str(path)])
+    files = dict.fromkeys([*files_of(loaded), str(path)])
     findings = (*loaded.findings, *unkept, *queues.findings)
     return Configuration(settings, queues, loader, findings, tuple(files), loaded.key_at, loaded)
+
+
+def files_of(loaded: Loaded) -> tuple[str, ...]:
+    """Where the main configuration was read, by the files of its keys."""
+    entries = (entry for section in loaded.entries.values() for entry in section.values())
+    return tuple(dict.fromkeys(entry.at.file for entry in entries))
 
 
 def _keep(remote: RemoteInstance, loaded: Loaded) -> tuple[Finding, ...]:
@@ -145,7 +150,17 @@ def settings_of(config: Sequence[Path] | None) -> Settings:
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
     """
-    return _usable(load_settings(config or None, os.environ, remote=RemoteInstance(os.environ, prefers_copy=True)))
+    return main_configuration(config)[0]
+
+
+def main_configuration(config: Sequence[Path] | None) -> tuple[Settings, Loaded]:
+    """The same, and how it was read.
+
+    Raises:
+        UnusableConfigurationError: it has errors; the message lists them.
+    """
+    loaded = load_settings(config or None, os.environ, remote=RemoteInstance(os.environ, prefers_copy=True))
+    return _usable(loaded), loaded
 
 
 def _usable(loaded: Loaded) -> Settings:

@@ -6,11 +6,13 @@ import os
 import pwd
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from harvester.config.findings import Location
 from harvester.config.instance_sections import Master
-from harvester.startup.account import AccountError, account_to_become, become
+from harvester.startup.account import Account, AccountError, account_to_become, become
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 NOBODY = pwd.getpwnam("nobody")
@@ -19,7 +21,8 @@ import json, os, sys
 from harvester.config.instance_sections import Master
 from harvester.startup import account
 account._OWN_FILES = tuple(sys.argv[3:])
-account.become(account.account_to_become(Master(harvester_id="test", uname=sys.argv[1], gname=sys.argv[2] or None)))
+master = Master(harvester_id="test", uname=sys.argv[1], gname=sys.argv[2] or None)
+account.become(account.account_to_become(master, lambda section, key: None, ()))
 try:
     os.seteuid(0)
 except PermissionError:
@@ -30,6 +33,10 @@ print(json.dumps([os.getresuid(), os.getresgid(), os.getgroups(), os.environ["HO
 
 def master(**keys: str) -> Master:
     return Master(harvester_id="test", **keys)
+
+
+def wanted(*files: Path, **keys: str) -> Account | None:
+    return account_to_become(master(**keys), lambda _, key: Location(f"the.cfg with {key}", 3), map(str, files))
 
 
 def becoming(user: str, group: str = "", *own_files: str) -> subprocess.CompletedProcess[str]:
@@ -71,21 +78,65 @@ def test_an_account_that_cannot_read_harvester_is_told_so():
 )
 def test_an_unknown_name_is_told_with_its_key(keys: dict[str, str], says: str):
     with pytest.raises(AccountError, match=says):
-        account_to_become(master(**keys))
+        wanted(**keys)
+
+
+@as_root
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        (
+            {"uname": "root"},
+            "the.cfg with uname:3: master.uname: names root, and the service would have all rights;",
+        ),
+        ({"uname": "0"}, "master.uname: names root"),
+        ({"uname": "nobody", "gname": "root"}, "the.cfg with gname:3: master.gname: names the group of root"),
+    ],
+)
+def test_root_is_nobody_to_become(keys: dict[str, str], says: str):
+    with pytest.raises(AccountError, match=says):
+        wanted(**keys)
+
+
+@as_root
+@pytest.mark.parametrize(("owner", "group", "mode"), [(NOBODY.pw_uid, 0, 0o600), (0, 1, 0o660), (0, 0, 0o646)])
+def test_who_may_change_the_configuration_cannot_keep_the_service_root(
+    tmp_path: Path, owner: int, group: int, mode: int
+):
+    file = tmp_path / "panda_harvester.cfg"
+    file.touch()
+    assert wanted(file) is None
+    os.chown(file, owner, group)
+    file.chmod(mode)
+    with pytest.raises(AccountError, match=f"{file}: master.uname: is not set, and others than root may change this"):
+        wanted(file)
+    account = wanted(file, uname="nobody")
+    assert account
+    assert account.uid == NOBODY.pw_uid
+
+
+@as_root
+def test_a_link_of_somebody_else_is_no_file_of_root(tmp_path: Path):
+    file, link = tmp_path / "of_root", tmp_path / "panda_harvester.cfg"
+    file.touch()
+    link.symlink_to(file)
+    os.chown(link, NOBODY.pw_uid, NOBODY.pw_gid, follow_symlinks=False)
+    with pytest.raises(AccountError, match="is not set"):
+        wanted(link)
 
 
 def test_nobody_changes_without_a_name():
-    assert account_to_become(master()) is None
+    assert wanted() is None
 
 
 def test_who_is_not_root_stays_who_it_is(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert account_to_become(master(uname="FIXME", gname="FIXME")) is None
+    assert wanted(uname="FIXME", gname="FIXME") is None
 
 
 @as_root
 def test_becoming_needs_the_right_to(monkeypatch: pytest.MonkeyPatch):
-    account = account_to_become(master(uname="nobody"))
+    account = wanted(uname="nobody")
     assert account
 
     def refuse(*_: object) -> None:

@@ -85,8 +85,7 @@ def main_text(layout: Layout, answers: Answers, account: Account) -> str:
         db["database_filename"] = str(work_dir / "harvester.db")
     values: Values = {
         "master": {
-            "uname": account.user,
-            "gname": account.group,
+            **_account_keys(account),
             "harvester_id": answers.harvester_id,
             "workDir": str(work_dir),
         },
@@ -97,6 +96,12 @@ def main_text(layout: Layout, answers: Answers, account: Account) -> str:
     }
     models = section_models()
     return render(_MAIN, {name: models[name] for name in _SECTIONS if live_keys(models[name])}, values)
+
+
+def _account_keys(account: Account) -> dict[str, str]:
+    """Root is nobody to become: where it installs for itself, the service stays who starts it."""
+    user = {} if account.uid == 0 else {"uname": account.user}
+    return user if account.gid == 0 else {**user, "gname": account.group}
 
 
 def common_text(logdir: Path) -> str:
