@@ -127,24 +127,20 @@ def dump_queues(read: argparse.Namespace) -> list[str]:
 def _kept(read: argparse.Namespace) -> list[tuple[str, dict[str, JsonValue]]]:
     from harvester.cli import configuring
 
-    found = [configuring.version_of(read.config, number) for number in read.id_list]
+    found = configuring.versions_of(read.config, read.id_list)
     return [(each.queue, {**each.config, **_identity(each.queue, each.number)}) for each in found]
 
 
 def _present(read: argparse.Namespace) -> list[tuple[str, dict[str, JsonValue]]]:
+    from harvester.cli import configuring
+    from harvester.config import effective
     from harvester.startup.loading import load
 
     configuration = load(read.config, None)
-    return [(name, _attributes(configuration, name, read)) for name in _names(read, configuration)]
-
-
-def _attributes(configuration: Configuration, name: str, read: argparse.Namespace) -> dict[str, JsonValue]:
-    from harvester.cli import configuring
-    from harvester.config import effective
-
-    tree = effective.as_tree(configuring.effective_queue(configuration, name, read.config))
-    number = configuring.present_version(configuration, name, read.config)
-    return {**tree, **_identity(name, number)}
+    names = _names(read, configuration)
+    values = {name: configuring.effective_queue(configuration, name, read.config) for name in names}
+    numbers = configuring.present_versions(configuration, names, read.config)
+    return [(name, {**effective.as_tree(values[name]), **_identity(name, numbers.get(name))}) for name in names]
 
 
 def _identity(name: str, number: int | None) -> dict[str, JsonValue]:

@@ -1,7 +1,7 @@
 """What the commands `config show`, `queue config` and `queue versions` do."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import typer
@@ -58,7 +58,7 @@ def show_queue(config: Config, name: str | None, number: int | None, *, written:
     about = {
         "queue": name,
         "served": _served(configuration, name),
-        "version": present_version(configuration, name, config),
+        "version": present_versions(configuration, [name], config).get(name),
     }
     _print_values(values, about, written=written, as_json=as_json)
 
@@ -84,37 +84,37 @@ def effective_queue(configuration: Configuration, name: str, config: Config) -> 
     raise NotThereError(why)
 
 
-def present_version(configuration: Configuration, name: str, config: Config) -> int | None:
-    """The number that a service has given to the present configuration; None if none has seen it yet."""
-    queue = configuration.queues.queues.get(name)
-    if queue is None:
-        return None
+def present_versions(configuration: Configuration, names: Collection[str], config: Config) -> dict[str, int]:
+    """The numbers that a service has given to the present configurations; without those that none has seen yet."""
+    queues = configuration.queues.queues
+    digests = {name: digest_of(queues[name]) for name in names if name in queues}
     try:
         with reading(config) as connection:
-            return queue_versions.number_of(connection, name, digest_of(queue))
+            return queue_versions.numbers_of(connection, digests)
     except NothingToReadError:
-        return None
+        return {}
 
 
 def _served(configuration: Configuration, name: str) -> str:
     return "yes" if name in configuration.queues.active else f"no: {configuration.queues.unserved.get(name, '')}"
 
 
-def version_of(config: Config, number: int) -> QueueVersion:
-    """A version that is kept, its secrets left out.
+def versions_of(config: Config, numbers: Sequence[int]) -> list[QueueVersion]:
+    """Versions that are kept, their secrets left out, in the order of the numbers.
 
     Raises:
-        NotThereError: there is none of that number.
+        NotThereError: there is none of one of the numbers.
     """
     with reading(config) as connection:
-        found = queue_versions.find(connection, number)
-    if found is None:
-        raise NotThereError(f"no version {number} is kept; `harvester queue versions` lists those that are")
-    return found
+        found = queue_versions.find(connection, numbers)
+    for number in numbers:
+        if number not in found:
+            raise NotThereError(f"no version {number} is kept; `harvester queue versions` lists those that are")
+    return [found[number] for number in numbers]
 
 
 def _show_version(config: Config, name: str | None, number: int, *, as_json: bool) -> None:
-    found = version_of(config, number)
+    (found,) = versions_of(config, [number])
     if name not in {None, found.queue}:
         raise NotThereError(f"version {number} is of queue {found.queue}, not of {name}")
     if as_json:

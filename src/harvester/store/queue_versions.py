@@ -1,6 +1,6 @@
 """Versions of queue configurations, kept for as long as a job or worker has them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Table, delete, func, select, update
 
 from harvester.store.schema import jobs, queue_versions, workers
-from harvester.store.sets import insert_missing
+from harvester.store.sets import insert_missing, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class QueueVersion:
 
 def register(connection: Connection, versions: Sequence[QueueVersion], now: datetime) -> dict[str, int]:
     """Use these versions from now on; returns their numbers by queue. One that was there before keeps its number."""
-    known = _numbers(connection, versions)
+    queues = {each.queue for each in versions}
+    known = _numbers(connection, queues)
     rows = [
         {"queue": each.queue, "digest": each.digest, "config": each.config, "confirmed_at": now}
         for each in versions
@@ -31,7 +32,7 @@ def register(connection: Connection, versions: Sequence[QueueVersion], now: date
     ]
     if rows:
         insert_missing(connection, queue_versions, rows)
-        known = _numbers(connection, versions)
+        known = _numbers(connection, queues)
     numbers = {each.queue: known[each.queue, each.digest] for each in versions}
     mine = update(queue_versions).where(queue_versions.c.version.in_(numbers.values()))
     if numbers:
@@ -39,9 +40,9 @@ def register(connection: Connection, versions: Sequence[QueueVersion], now: date
     return numbers
 
 
-def _numbers(connection: Connection, versions: Sequence[QueueVersion]) -> dict[tuple[str, str], int]:
+def _numbers(connection: Connection, queues: Collection[str]) -> dict[tuple[str, str], int]:
     columns = (queue_versions.c.queue, queue_versions.c.digest, queue_versions.c.version)
-    query = select(*columns).where(queue_versions.c.queue.in_({each.queue for each in versions}))
+    query = select(*columns).where(queue_versions.c.queue.in_(queues))
     return {(row[0], row[1]): row[2] for row in connection.execute(query)}
 
 
@@ -57,17 +58,17 @@ def beyond(connection: Connection, number: int) -> list[QueueVersion]:
     return [QueueVersion(row[0], row[1], row[2], row[3]) for row in connection.execute(query)]
 
 
-def find(connection: Connection, number: int) -> QueueVersion | None:
-    """The version of this number; None if it is not kept any more, or never was."""
+def find(connection: Connection, numbers: Collection[int]) -> dict[int, QueueVersion]:
+    """The versions of these numbers; those that are not kept any more, or never were, are left out."""
     columns = (queue_versions.c.queue, queue_versions.c.digest, queue_versions.c.config, queue_versions.c.version)
-    row = connection.execute(select(*columns).where(queue_versions.c.version == number)).one_or_none()
-    return None if row is None else QueueVersion(*row)
+    query = select(*columns).where(one_of(connection, queue_versions.c.version, numbers))
+    return {row[3]: QueueVersion(*row) for row in connection.execute(query)}
 
 
-def number_of(connection: Connection, queue: str, digest: str) -> int | None:
-    """The number of a queue's version with this digest; None if no service has used it yet."""
-    mine = queue_versions.c.queue == queue, queue_versions.c.digest == digest
-    return connection.scalar(select(queue_versions.c.version).where(*mine))
+def numbers_of(connection: Connection, digests: Mapping[str, str]) -> dict[str, int]:
+    """The numbers of the versions with these digests, by queue; those that no service has used yet are left out."""
+    known = _numbers(connection, digests)
+    return {queue: known[queue, digest] for queue, digest in digests.items() if (queue, digest) in known}
 
 
 @dataclass(frozen=True, slots=True)

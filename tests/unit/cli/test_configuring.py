@@ -3,8 +3,11 @@
 import json
 
 import pytest
-from cli_tools import MAIN, NOW, CommandLine
+from cli_tools import MAIN, NOW, QUEUE, CommandLine
+from sqlalchemy import Engine, event
 
+from harvester.cli.admin import make_parser
+from harvester.cli.choosing import NotThereError
 from harvester.config.versions import digest_of
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.startup.loading import load
@@ -98,6 +101,46 @@ def test_the_present_version_is_named(call: CommandLine, db: Database):
     with db.write() as connection:
         numbers = queue_versions.register(connection, [QueueVersion("Q", digest_of(queue), {})], NOW)
     assert json.loads(call("queue", "config", "Q", "--json").stdout)["version"] == numbers["Q"]
+
+
+def dump(call: CommandLine, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, object]]:
+    """What `harvester-admin qconf dump -J` prints."""
+    read = make_parser().parse_args(["--config", str(call.config), "qconf", "dump", "-J", *arguments])
+    read.command(read)
+    dumped: dict[str, dict[str, object]] = json.loads(capsys.readouterr().out)
+    return dumped
+
+
+def test_however_many_queues_are_dumped_the_database_is_asked_once(
+    call: CommandLine, db: Database, capsys: pytest.CaptureFixture[str]
+):
+    call.queues.write_text(json.dumps({name: json.loads(QUEUE) for name in ("A", "B", "C")}))
+    queues = load([call.config], None).queues.queues
+    with db.write() as connection:
+        known = [QueueVersion(name, digest_of(queues[name]), {"maxWorkers": 3}) for name in ("A", "B")]
+        numbers = queue_versions.register(connection, known, NOW)
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        present = dump(call, capsys, "-a")
+        kept = dump(call, capsys, "-i", str(numbers["B"]), str(numbers["A"]))
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert {name: each["configID"] for name, each in present.items()} == {**numbers, "C": None}
+    assert {name: each["configID"] for name, each in kept.items()} == numbers
+    assert {each["maxWorkers"] for each in kept.values()} == {3}
+    assert sum("queue_versions" in statement for statement in asked) == 2
+
+
+def test_a_version_that_is_not_kept_is_named(call: CommandLine, db: Database, capsys: pytest.CaptureFixture[str]):
+    with db.write() as connection:
+        number = queue_versions.register(connection, [QueueVersion("Q", "d", {})], NOW)["Q"]
+    with pytest.raises(NotThereError, match="no version 4711 is kept"):
+        dump(call, capsys, "-i", str(number), "4711")
 
 
 @pytest.mark.usefixtures("db")
