@@ -1,7 +1,9 @@
 """A backup has every row of one moment, and brings them back into any engine, or changes nothing."""
 
 import gzip
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -217,6 +219,18 @@ def test_so_many_of_the_newest_are_kept_and_others_have_theirs(filled: Database,
     }
     assert made[3].removed == (made[1].path,)
     assert {each.stat().st_mode & 0o777 for each in (made[3].path, other.path)} == {0o600}
+
+
+def test_drafts_of_backups_that_were_killed_go_and_others_stay(filled: Database, tmp_path: Path):
+    moment, long_ago = "20260101T000000.sqlite", time.time() - 100_000
+    dead, its_journal = tmp_path / f".unit-{moment}.77", tmp_path / f".unit-{moment}.77-journal"
+    at_work, of_others = tmp_path / f".unit-{moment}.78", tmp_path / f".unit-2-{moment}.79"
+    for path in (dead, its_journal, at_work, of_others):
+        path.touch()
+    for path in (dead, its_journal, of_others):
+        os.utime(path, (long_ago, long_ago))
+    made = backup.back_up(filled, tmp_path, "unit", NOW, keep=1)
+    assert set(tmp_path.iterdir()) == {at_work, of_others, made.path}
 
 
 def test_a_damaged_database_gives_no_backup(tmp_path: Path, url_of: UrlOf):

@@ -4,10 +4,11 @@ SQLite is copied as a file by its own means; of a server, all rows are written i
 it was at one moment.
 """
 
+import glob
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,8 @@ _COPY: Final = ".sqlite"
 _ROWS: Final = ".jsonl.gz"
 _MOMENT: Final = "%Y%m%dT%H%M%S"
 _PRIVATE: Final = 0o600
+_DEAD: Final = 12 * 3600.0
+"""Seconds after which a draft that nobody has written to is that of a backup that was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ def back_up(db: Database, folder: Path, name: str, now: datetime, *, keep: int) 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / f"{name}-{now:{_MOMENT}}{_COPY if db.dialect == 'sqlite' else _ROWS}"
     with _put_in_place(path) as draft:
+        _remove_dead_drafts(draft, name)
         if db.dialect == "sqlite":
             _copy_file(Path(str(db.engine.url.database)), draft)
         else:
@@ -114,10 +118,23 @@ def _all_of(connection: Connection, table: Table) -> Rows:
 
 def _remove_older(folder: Path, name: str, keep: int) -> tuple[Path, ...]:
     """The name of a backup is its age."""
-    pattern = f"{name}-{'[0-9]' * 8}T{'[0-9]' * 6}"
-    found = [path for ending in (_COPY, _ROWS) for path in folder.glob(f"{pattern}{ending}")]
+    found = [path for ending in (_COPY, _ROWS) for path in folder.glob(f"{_any_of(name)}{ending}")]
     newest_first = sorted(found, key=lambda path: path.name.removeprefix(name), reverse=True)
     outdated = tuple(newest_first[keep:]) if keep else ()
     for path in outdated:
         path.unlink(missing_ok=True)
     return outdated
+
+
+def _remove_dead_drafts(present: Path, name: str) -> None:
+    """The file system dates all its files alike, so the present draft tells what time it is there."""
+    now = present.stat().st_mtime
+    for path in present.parent.glob(f".{_any_of(name)}.*"):
+        with suppress(FileNotFoundError):
+            if now - path.stat().st_mtime > _DEAD:
+                path.unlink()
+
+
+def _any_of(name: str) -> str:
+    """How the names of all backups of an instance begin."""
+    return f"{glob.escape(name)}-{'[0-9]' * 8}T{'[0-9]' * 6}"
