@@ -196,14 +196,15 @@ def test_the_service_manager_hears_that_it_is_ready(site: Site, tmp_path: Path):
 
 class TestTheBuiltInDoor:
     @staticmethod
-    def open_door(site: Site, port: int) -> None:
-        site.configure({}, {"frontend": {"enable": True, "portNumber": port, "authEnable": False}})
+    def open_door(site: Site, port: int, address: str = "127.0.0.1") -> None:
+        door = {"enable": True, "address": address, "portNumber": port, "authEnable": False}
+        site.configure({}, {"frontend": door})
 
     @staticmethod
-    def answers(port: int) -> bool:
+    def answers(port: int, address: str = "127.0.0.1") -> bool:
         call = {"methodName": "test", "workerID": 123, "data": "none"}
         try:
-            answer = httpx2.post(f"http://127.0.0.1:{port}/entry", json=call, timeout=60)
+            answer = httpx2.post(f"http://{address}:{port}/entry", json=call, timeout=60)
         except httpx2.TransportError:
             return False
         return "workerID=123 not found in DB" in answer.text
@@ -248,6 +249,35 @@ class TestTheBuiltInDoor:
         site.reload()
         site.until(lambda: self.answers(new), "an answer")
         assert not self.answers(old)
+        assert site.terminate() == 0
+
+    def test_stays_where_it_is_if_somebody_has_the_other_port(self, site: Site):
+        old, new = free_port(), free_port()
+        self.open_door(site, old)
+        site.start()
+        site.until(lambda: self.answers(old), "an answer")
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            taken = other.getsockname()[1]
+            self.open_door(site, taken)
+            site.reload()
+            site.until_logged("not reloaded", f"port {taken} cannot be had: Address already in use")
+            assert self.answers(old)
+        for port in (new, old):
+            self.open_door(site, port)
+            site.reload()
+            site.until(lambda port=port: self.answers(port), "an answer")
+        assert not self.answers(new)
+        assert site.terminate() == 0
+
+    def test_moves_to_another_address_with_the_same_port(self, site: Site):
+        port = free_port()
+        self.open_door(site, port)
+        site.start()
+        site.until(lambda: self.answers(port), "an answer")
+        self.open_door(site, port, address="127.0.0.2")
+        site.reload()
+        site.until(lambda: self.answers(port, "127.0.0.2"), "an answer")
+        assert not self.answers(port)
         assert site.terminate() == 0
 
     def test_stays_where_it_is_as_long_as_several_processes_share_it(self, site: Site):

@@ -39,6 +39,25 @@ def sockets_for(configuration: Configuration, inherited: Sequence[int]) -> list[
     return _new_sockets(frontend) if is_wanted else []
 
 
+def sockets_after(present: Sequence[socket.socket], configuration: Configuration) -> Sequence[socket.socket]:
+    """Sockets for the program that takes the place of this one, had while this one could still go on without.
+
+    Args:
+        present: those of this one.
+        configuration: whose `[frontend]` counts.
+
+    Raises:
+        DoorError: the address or the port cannot be had.
+    """
+    if still_fit(present, configuration):
+        return present
+    frontend = configuration.settings.frontend
+    is_wanted = wants_server(configuration.settings, configuration.queues)
+    if not is_wanted or any(each.getsockname()[1] == frontend.port_number for each in present):
+        return []  # the same port at another address is free when this program has gone
+    return _new_sockets(frontend)
+
+
 def require_door(configuration: Configuration) -> None:
     """Make sure that workers could be let in, where the configuration wants that; the port is not tried.
 

@@ -6,10 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeVar
 
 import structlog
 
@@ -21,17 +21,19 @@ from harvester.service import Harvester
 from harvester.startup.account import Account, account_to_become, become
 from harvester.startup.children import ParentLine
 from harvester.startup.daemon import detach
-from harvester.startup.doors import open_door, sockets_for, sockets_of, still_fit
+from harvester.startup.doors import open_door, sockets_after, sockets_for, sockets_of, still_fit
 from harvester.startup.loading import Configuration, files_of, load, main_configuration
 from harvester.startup.orders import SIGNALS, Order, Orders
 from harvester.startup.parent import Parent
 from harvester.startup.pid_file import PidFile, take
 from harvester.startup.serving import STOP_SECONDS, serve, serve_once
-from harvester.startup.starting import OrderedError, introduce, prepare, require_startable, start
+from harvester.startup.starting import OrderedError, StartError, introduce, prepare, require_startable, start
 from harvester.startup.states import State, Tell, to_all
 from harvester.startup.systemd import Manager
 
 log = structlog.get_logger("harvester.service")
+
+T = TypeVar("T")
 
 _OUTPUT: Final = "panda_harvester_stderr.log"
 """Where a daemon's standard output and error go, in `logdir`, without that in `workDir` (core reference §7.3)."""
@@ -139,10 +141,9 @@ def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) 
         roll_over(settings.logger)
     prepare(configuration, output)
     if asked.parent_line is not None:
-        child = _Work(
-            asked, configuration, orders, ParentLine(asked.parent_line, orders).tell, sockets_of(asked.listeners)
-        )
-        return child.do() or 0
+        tell = ParentLine(asked.parent_line, orders).tell
+        done = _Work(asked, configuration, orders, tell, sockets_of(asked.listeners)).do()
+        return done if isinstance(done, int) else 0
     require_startable(configuration)
     introduce(configuration)
     sockets = sockets_for(configuration, asked.listeners)
@@ -150,10 +151,10 @@ def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) 
     if asked.processes > 1:
         starter = _ChildStarter(asked)
         return Parent(starter, asked.processes, orders, tell, lambda: _may_reload(asked, sockets)).run()
-    code = _Work(asked, configuration, orders, tell, sockets).do()
-    if code is None:
-        _begin_anew(asked, manager, sockets)
-    return code
+    done = _Work(asked, configuration, orders, tell, sockets).do()
+    if not isinstance(done, int):
+        _begin_anew(asked, manager, sockets, done)
+    return done
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,65 +167,85 @@ class _Work:
     tell: Tell
     sockets: Sequence[socket.socket]
 
-    def do(self) -> int | None:
-        """Work until an order comes; the exit code, None to begin anew."""
+    def do(self) -> int | Sequence[socket.socket]:
+        """Work until an order comes; the exit code, or the sockets to begin anew with."""
         try:
             harvester = start(self.configuration, self.orders.wait, self.tell)
         except OrderedError as error:
-            return 0 if error.order is Order.STOP else None
+            return 0 if error.order is Order.STOP else self.sockets
         try:
-            order = self._serve(harvester)
+            sockets = self._serve(harvester)
         finally:
             harvester.stop(STOP_SECONDS)
         if harvester.watcher.has_ended_the_process:
             return 1  # not an end that was wished for: whoever watches over the service starts it again
-        return 0 if order is Order.STOP else None
+        return 0 if sockets is None else sockets
 
-    def _serve(self, harvester: Harvester) -> Order:
+    def _serve(self, harvester: Harvester) -> Sequence[socket.socket] | None:
+        """The sockets to begin anew with; None if this is the end."""
         if self.asked.is_single:
             serve_once(harvester, self.orders)
-            return Order.STOP
+            return None
         door = open_door(harvester, self.sockets)
-        order = serve(harvester, self.orders, self.tell)
-        while order is Order.RELOAD and not _may_reload(self.asked):
-            order = serve(harvester, self.orders, self.tell)
-        self.tell(State.RELOADING if order is Order.RELOAD else State.STOPPING)
+        sockets: Sequence[socket.socket] | None = None
+        while sockets is None and serve(harvester, self.orders, self.tell) is Order.RELOAD:
+            sockets = _unless_refused(self._next_sockets)
+        self.tell(State.STOPPING if sockets is None else State.RELOADING)
         if door:
             door.stop()
-        return order
+        return sockets
+
+    def _next_sockets(self) -> Sequence[socket.socket]:
+        return sockets_after(self.sockets, _startable(self.asked))
 
 
-def _may_reload(asked: Launch, shared: Sequence[socket.socket] | None = None) -> bool:
-    """Whether the service could start with the present configuration; if not, it goes on and says why.
+def _may_reload(asked: Launch, shared: Sequence[socket.socket]) -> bool:
+    """Whether processes that take the places of these, and share their sockets, could start."""
+    return _unless_refused(lambda: _shared_after(shared, _startable(asked))) is not None
 
-    Args:
-        asked: says where the configuration is.
-        shared: sockets that its processes share, which those that take their places would have to use; None if there
-            is only one process.
+
+def _shared_after(shared: Sequence[socket.socket], configuration: Configuration) -> Sequence[socket.socket]:
+    if not still_fit(shared, configuration):
+        raise StartError("[frontend]: another port, or a door that was shut before, needs a restart")
+    return shared
+
+
+def _startable(asked: Launch) -> Configuration:
+    """The configuration as it is now, with which the service could start.
+
+    Raises:
+        HarvesterError: it could not.
     """
+    _account(asked)
+    configuration = asked.load()
+    require_startable(configuration)
+    return configuration
+
+
+def _unless_refused(attempt: Callable[[], T]) -> T | None:
+    """What a reload needs; None if it cannot be had: then the service goes on, and the log says why."""
     try:
-        _account(asked)
-        configuration = asked.load()
-        require_startable(configuration)
-        fits = shared is None or still_fit(shared, configuration)
+        return attempt()
     except (HarvesterError, OSError) as error:
         log.error(_NOT_RELOADED, problem=str(error))  # noqa: TRY400 (it is for people)
-        return False
-    if not fits:
-        log.error(_NOT_RELOADED, problem="[frontend]: another port, or a door that was shut before, needs a restart")
-    return fits
+        return None
 
 
-def _begin_anew(asked: Launch, manager: Manager, sockets: Sequence[socket.socket]) -> NoReturn:
+def _begin_anew(
+    asked: Launch, manager: Manager, former: Sequence[socket.socket], sockets: Sequence[socket.socket]
+) -> NoReturn:
     """Let the program as it is installed now take this one's place, with the same pid; signals wait until it can.
 
     The sockets listen on, so that workers that come meanwhile are served late, and not refused.
     """
     manager.hand_over()
+    for each in former:
+        each.set_inheritable(False)
     for each in sockets:
         each.set_inheritable(True)
+    words = replace(asked, listeners=[each.fileno() for each in sockets]).words()
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    os.execv(sys.executable, asked.words())  # noqa: S606 (our own program, no shell)
+    os.execv(sys.executable, words)  # noqa: S606 (our own program, no shell)
 
 
 def _output(settings: Settings) -> Path:
