@@ -21,7 +21,7 @@ from harvester.core.masking import bare_address
 from harvester.core.origin import Origin
 from harvester.panda.auth import Credentials
 from harvester.panda.downloads import CONFIGURATION, Downloader, DownloadError
-from harvester.plugins.credentials.private_files import write_privately
+from harvester.plugins.tools.lasting_files import write_privately
 
 _ADVICE: Final = "check [pandacon] ca_cert of the local files, or SSL_CERT_FILE"
 _UNREADABLE: Final = "it is no text in UTF-8"

@@ -9,7 +9,7 @@ import structlog
 from pydantic import JsonValue
 
 from harvester.config.findings import is_secret
-from harvester.plugins.tools.atomic_files import write_atomically
+from harvester.plugins.tools.lasting_files import write_privately
 from harvester.store.cache import CacheKey
 
 log = structlog.get_logger(__name__)
@@ -41,7 +41,7 @@ class PrivateDocuments:
             OSError: it cannot be written.
         """
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(str(self._path(key)), json.dumps(document), private=True)
+        write_privately(self._path(key), json.dumps(document))
 
     def load(self, key: CacheKey) -> JsonValue:
         """A document; None if this host does not have it, or cannot read it."""

@@ -1,6 +1,5 @@
 """`harvester door-key`: makes or changes the keys that workers' tokens are signed with."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,18 +17,15 @@ def door_key(
     config: ConfigOption = None, queues: QueuesOption = None, file: FileOption = None, keep: KeepOption = 2
 ) -> None:
     """Put a fresh key in front of those that workers' tokens are signed with; a running service takes it up at once."""
-    from harvester.plugins.tools.atomic_files import write_atomically
+    from harvester.plugins.tools.lasting_files import rewrite
     from harvester.plugins.tools.worker_tokens import with_new_key
 
-    path = file or _configured(config, queues)
+    path = (file or _configured(config, queues)).resolve()
     try:
-        text = with_new_key(path, keep)
-        owner = path.stat() if path.exists() and os.geteuid() == 0 else None
-        write_atomically(str(path.absolute()), text, private=True)
-        if owner:  # the account of the service goes on to read what root has renewed
-            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        rewrite(path, with_new_key(path, keep))
     except OSError as error:
-        fail(f"{path} cannot be written: {error.strerror}; name a directory that this account may write")
+        advice = "name a directory that this account may write, or run this as root or the account that the file is of"
+        fail(f"{path} cannot be written: {error.strerror}; {advice}")
     typer.echo(f"{path} has a new key; tokens of {'the last ' + str(keep) if keep else 'no'} earlier keys stay valid")
 
 

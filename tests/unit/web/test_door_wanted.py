@@ -150,6 +150,23 @@ def test_the_account_of_the_service_keeps_the_file_that_root_renews(tmp_path: Pa
     assert (file.stat().st_uid, file.stat().st_gid) == (65534, 1)
 
 
+def test_a_group_that_may_read_the_keys_may_go_on_to(tmp_path: Path):
+    file = tmp_path / "door.key"
+    CliRunner().invoke(app, ["door-key", "--file", str(file)])
+    file.chmod(0o640)
+    CliRunner().invoke(app, ["door-key", "--file", str(file)])
+    assert len(read_keys(file)) == 2
+    assert file.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_link_goes_on_to_stand_for_the_file(tmp_path: Path):
+    link = tmp_path / "door.key"
+    link.symlink_to(tmp_path / "elsewhere.key")
+    CliRunner().invoke(app, ["door-key", "--file", str(link)])
+    assert link.is_symlink()
+    assert len(read_keys(tmp_path / "elsewhere.key")) == 1
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
     done = CliRunner().invoke(app, ["door-key", "--file", str(tmp_path / "no" / "where")])
     assert done.exit_code == 1

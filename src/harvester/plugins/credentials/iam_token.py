@@ -34,9 +34,9 @@ from harvester.plugins.api import (
 )
 from harvester.plugins.credentials import token_targets
 from harvester.plugins.credentials.issuer import Issuer, IssuerError, Wanted, is_open_to_others, read_account
-from harvester.plugins.credentials.private_files import write_privately
 from harvester.plugins.credentials.token_targets import Target
 from harvester.plugins.credentials.validity import NoCredentialError, of_file, of_token
+from harvester.plugins.tools.lasting_files import write_privately
 
 log = structlog.get_logger(__name__)
 

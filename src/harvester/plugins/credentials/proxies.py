@@ -29,10 +29,10 @@ from harvester.plugins.api import (
     Unknown,
     Valid,
 )
-from harvester.plugins.credentials.private_files import replacement
 from harvester.plugins.credentials.validity import NoCredentialError, Validity, of_proxy
 from harvester.plugins.tools.command_settings import Command
 from harvester.plugins.tools.commands import Commands, Ran, complaint
+from harvester.plugins.tools.lasting_files import lasting_replacement
 
 _TIMEOUT: Final = 120.0
 _LONGEST_WORDS: Final = 300
@@ -129,7 +129,7 @@ class ProxyManager(CredentialManager[ProxyT], Generic[ProxyT]):
 
     def _renew(self, path: Path) -> Done | Later | Failed:
         try:
-            with replacement(path) as new:
+            with lasting_replacement(path) as new:
                 if problem := self.make(new.path) or self._why_no_better(new.path, path):
                     return Later(masked(problem))
                 new.take_place()

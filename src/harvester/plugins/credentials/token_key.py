@@ -18,7 +18,7 @@ from harvester.plugins.api import (
     Unknown,
     Valid,
 )
-from harvester.plugins.credentials.private_files import write_privately
+from harvester.plugins.tools.lasting_files import write_privately
 
 
 class TokenKeySettings(CredentialSettings):

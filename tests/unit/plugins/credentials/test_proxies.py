@@ -230,7 +230,7 @@ def test_the_clock_of_files_counts_and_not_that_of_the_instance(proxy: Path):
 
 @pytest.mark.usefixtures("tools")
 def test_what_somebody_who_died_has_left_goes_away_in_time(proxy: Path):
-    old, new, other = (proxy.parent / name for name in (".proxy.a.renewed", ".proxy.b.renewed", ".proxys.a.renewed"))
+    old, new, other = (proxy.parent / name for name in (".proxy.a.new", ".proxy.b.new", ".proxys.a.new"))
     for each in (old, new, other):
         each.write_text("half a proxy")
     for each in (old, other):

@@ -1,21 +1,24 @@
-"""Files with secrets, replaced in one step: whoever reads one finds the old or the new content, never half of it.
+"""Files replaced in one step that have to be there after the power went off, such as credentials and keys.
 
-Several hosts may write the same file of a shared file system: each writes a file of its own name first.
+Nobody but its owner may read one, unless it was shared before.
 """
 
+import glob
 import os
-import tempfile
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-_ENDING: Final = ".renewed"
+from harvester.plugins.tools.atomic_files import ENDING, open_beside
+
+_PRIVATE: Final = 0o600
 _OLD: Final = 3600.0
 """Seconds after which a file that never took its place is one of somebody who died."""
 
 
-class Replacement:
+class LastingReplacement:
     """A private file that is to take the place of another one.
 
     Attributes:
@@ -26,32 +29,36 @@ class Replacement:
         self.path = path
         self._place = place
 
-    def take_place(self) -> None:
+    def take_place(self, like: os.stat_result | None = None) -> None:
         """Be that other file from now on, also if the power goes off in the next moment.
+
+        Args:
+            like: a file of which it gets the owner, group and mode; without it, nobody but its owner may read it.
 
         Raises:
             OSError: it cannot be; the other file stays.
         """
-        self.path.chmod(0o600)
         with self.path.open("rb") as file:
+            if like is not None:
+                os.fchown(file.fileno(), like.st_uid, like.st_gid)
+            os.fchmod(file.fileno(), _PRIVATE if like is None else stat.S_IMODE(like.st_mode))
             os.fsync(file.fileno())
         self.path.replace(self._place)
 
 
 @contextmanager
-def replacement(path: Path) -> Iterator[Replacement]:
+def lasting_replacement(path: Path) -> Iterator[LastingReplacement]:
     """A new empty file for the place of another, which a link may stand for; gone unless it took its place.
 
     Raises:
         OSError: the directory cannot be written.
     """
     place = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=_ENDING, dir=place.parent)
-    os.close(handle)
-    new = Path(name)
+    new, descriptor = open_beside(place, _PRIVATE)
+    os.close(descriptor)
     try:
         _forget_the_dead(new, place)
-        yield Replacement(new, place)
+        yield LastingReplacement(new, place)
     finally:
         new.unlink(missing_ok=True)
 
@@ -62,19 +69,26 @@ def write_privately(path: Path, text: str) -> None:
     Raises:
         OSError: it cannot be written; what stood there stays.
     """
-    with replacement(path) as new:
+    with lasting_replacement(path) as new:
         new.path.write_text(text, encoding="utf-8")
         new.take_place()
+
+
+def rewrite(path: Path, text: str) -> None:
+    """Give a file other content in one step; its owner, group and mode stay. A new one is private.
+
+    Raises:
+        OSError: it cannot be written, or not be given to them; what stood there stays.
+    """
+    with lasting_replacement(path) as new:
+        new.path.write_text(text, encoding="utf-8")
+        new.take_place(path.stat() if path.exists() else None)
 
 
 def _forget_the_dead(new: Path, place: Path) -> None:
     """The file system dates all its files alike, so the new file tells what time it is there."""
     present = new.stat().st_mtime
-    for each in place.parent.glob(f".{_escaped(place.name)}.*{_ENDING}"):
+    for each in place.parent.glob(f".{glob.escape(place.name)}.*{ENDING}"):
         with suppress(FileNotFoundError):
             if present - each.stat().st_mtime > _OLD:
                 each.unlink()
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)
