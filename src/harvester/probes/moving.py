@@ -4,14 +4,25 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from harvester.config.queues import QueueConfig
 from harvester.config.service import Settings
 from harvester.core.errors import HarvesterError
 from harvester.core.files import File, FileKind, FileStatus
-from harvester.plugins.api import Failed, FileOutcome, Grouped, Later, Moved, StartOutcome
+from harvester.plugins.api import (
+    Failed,
+    FileOutcome,
+    Grouped,
+    Later,
+    Moved,
+    PluginSettings,
+    Preparator,
+    Stager,
+    StartOutcome,
+)
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.data.atomic_copy import summarise
 from harvester.plugins.data.dummy import DummyPreparator, DummyStager
@@ -41,6 +52,9 @@ class Cargo:
     patience: float = 300.0
 
 
+AnyMover = Preparator[PluginSettings] | Stager[PluginSettings]
+
+
 @dataclass(frozen=True, slots=True)
 class _Mover:
     """The two verbs of a preparator or stager."""
@@ -49,32 +63,31 @@ class _Mover:
     check: Callable[[Sequence[File]], Sequence[FileOutcome]]
     is_dummy: bool
 
+    @classmethod
+    def of(cls, plugin: AnyMover) -> Self:
+        return cls(plugin.trigger, plugin.check, isinstance(plugin, DummyPreparator | DummyStager))
+
 
 def probe_preparator(settings: Settings, queue: QueueConfig, cargo: Cargo) -> Verdict:
     """Have an input brought; one that was made for the probe is removed again."""
-    record = Record("preparator", queue.queue_name, queue.preparator.label)
-    try:
-        plugin = plugins_beside(settings, {queue.queue_name: queue}).preparator(queue.queue_name)
-    except HarvesterError as error:
-        record.add("made the plugin", str(error), good=False)
-        return record.verdict("correct the block preparator of the queue")
-    mover = _Mover(plugin.trigger, plugin.check, isinstance(plugin, DummyPreparator))
-    return _probe(settings, mover, cargo, FileKind.INPUT, record)
+    name = queue.queue_name
+    make = partial(plugins_beside(settings, {name: queue}).preparator, name)
+    return _probe(settings, make, cargo, FileKind.INPUT, Record("preparator", name, queue.preparator.label))
 
 
 def probe_stager(settings: Settings, queue: QueueConfig, cargo: Cargo) -> Verdict:
     """Have a small output taken away, and remove it where it went if that is a path of this machine."""
-    record = Record("stager", queue.queue_name, queue.stager.label)
+    name = queue.queue_name
+    make = partial(plugins_beside(settings, {name: queue}).stager, name)
+    return _probe(settings, make, replace(cargo, lfn=""), FileKind.OUTPUT, Record("stager", name, queue.stager.label))
+
+
+def _probe(settings: Settings, make: Callable[[], AnyMover], cargo: Cargo, kind: FileKind, record: Record) -> Verdict:
     try:
-        plugin = plugins_beside(settings, {queue.queue_name: queue}).stager(queue.queue_name)
+        mover = _Mover.of(make())
     except HarvesterError as error:
         record.add("made the plugin", str(error), good=False)
-        return record.verdict("correct the block stager of the queue")
-    mover = _Mover(plugin.trigger, plugin.check, isinstance(plugin, DummyStager))
-    return _probe(settings, mover, replace(cargo, lfn=""), FileKind.OUTPUT, record)
-
-
-def _probe(settings: Settings, mover: _Mover, cargo: Cargo, kind: FileKind, record: Record) -> Verdict:
+        return record.verdict(f"correct the block {record.what} of the queue")
     made = None if cargo.lfn else _make_file(scratch_directory(settings) / "files", record)
     try:
         moved = _move(mover, _file_of(cargo, made, kind), cargo.patience, record)

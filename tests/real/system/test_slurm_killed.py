@@ -1,9 +1,5 @@
 """SIGKILL at every named point of a submission to a real Slurm: all finish, none twice, no batch job left behind."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
-
 import pytest
 
 from system_harness.judges import judge
@@ -15,19 +11,6 @@ from system_harness.slurm import SlurmSite
 pytestmark = [pytest.mark.system, pytest.mark.real]
 
 JOBS = 6
-
-
-class Cluster(Protocol):
-    """What the fixture of a real cluster gives."""
-
-    conf: Path
-
-
-@pytest.fixture
-def cluster(site: Site, slurm: Cluster) -> Iterator[SlurmSite]:
-    made = SlurmSite(site, slurm.conf)
-    yield made
-    made.cancel()
 
 
 def bring_home(cluster: SlurmSite) -> None:

@@ -1,9 +1,5 @@
 """Workers of a real Slurm that find the door, and their tokens, by what their batch jobs are told."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Protocol
-
 import pytest
 
 from system_harness.door import door_section, with_door
@@ -15,19 +11,6 @@ from system_harness.slurm import SlurmSite
 pytestmark = [pytest.mark.system, pytest.mark.real]
 
 JOBS = 6
-
-
-class Cluster(Protocol):
-    """What the fixture of a real cluster gives."""
-
-    conf: Path
-
-
-@pytest.fixture
-def cluster(site: Site, slurm: Cluster) -> Iterator[SlurmSite]:
-    made = SlurmSite(site, slurm.conf)
-    yield made
-    made.cancel()
 
 
 def test_batch_jobs_talk_http(site: Site, cluster: SlurmSite):

@@ -2,28 +2,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from world import MovingClock, World, client_of, open_copy
+from world import World, client_of
 
 from harvester.panda.devserver import DevControl, DevServer
-from harvester.store import migrate
-from harvester.store.engine import Database, sqlite_url
-
-
-@pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database with all tables."""
-    path = tmp_path_factory.mktemp("template") / "harvester.db"
-    db = Database(sqlite_url(path))
-    migrate.upgrade(db)
-    db.close()
-    return path
-
-
-@pytest.fixture
-def db(template: Path, tmp_path: Path) -> Iterator[Database]:
-    database = open_copy(template, tmp_path)
-    yield database
-    database.close()
+from harvester.store.engine import Database
+from moving_clock import MovingClock
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from sqlalchemy import delete
 from structlog.testing import capture_logs
-from world import MovingClock, World
+from world import World
 
 from harvester.agents.apfmon import ApfMonitor
 from harvester.agents.monitor import Monitor
@@ -17,6 +17,7 @@ from harvester.agents.submitter import Submitter
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Seen, Submitted
 from harvester.store.schema import history
+from moving_clock import MovingClock
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from world import NOW, MovingClock, World
+from world import World
 
 from harvester.agents.credential_manager import CredentialKeeper, Manager, Watched
 from harvester.agents.duties import Duty
@@ -36,6 +36,7 @@ from harvester.store import credentials, leases
 from harvester.store.credentials import CredentialRecord
 from harvester.upkeep import Upkeep
 from made_proxies import made_proxy, made_token
+from moving_clock import NOW, MovingClock
 
 DAY = timedelta(days=1)
 SETUPS = [Setup("production", "", "pluginConfigs", PluginBlock(module=__name__, name="FakeManager"))]

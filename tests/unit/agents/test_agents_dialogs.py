@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 import structlog
-from world import NOW, MovingClock, World
+from world import World
 
 from harvester.agents.dialogs import DialogBuffer
 from harvester.agents.service_propagator import ServicePropagator
@@ -19,6 +19,7 @@ from harvester.panda.devserver import DevControl
 from harvester.panda.errors import PandaRefused, PandaUnavailable
 from harvester.store import dialogs, measurements
 from harvester.store.engine import Database, StoreUnavailableError, sqlite_url
+from moving_clock import NOW, MovingClock
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from structlog.testing import capture_logs
-from world import NOW
 
 from harvester.agents.file_syncer import FileSyncing
 from harvester.config.plugin_blocks import PluginBlock
@@ -22,6 +21,7 @@ from harvester.plugins.api import (
 )
 from harvester.plugins.names import Role
 from harvester.plugins.setup_pool import SetupPool
+from moving_clock import NOW
 
 updated: list[str] = []
 

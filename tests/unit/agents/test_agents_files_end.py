@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from interleaving import Interleaving
 from moving import Traffic, an_input, an_output
 from sqlalchemy import select, update
-from world import QUEUE, World, client_of, open_copy
+from world import QUEUE, World, client_of
 
+from empty_databases import open_copy
 from harvester.agents.base import Agent
 from harvester.agents.early_stager import EarlyStager
 from harvester.agents.preparator import PreparatorAgent

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from world import NOW, QUEUE, World
+from world import QUEUE, World
 
 from harvester.agents.job_fetcher import JobFetcher
 from harvester.agents.sizer import Sizer
@@ -11,6 +11,7 @@ from harvester.agents.submitter import Submitter
 from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
 from harvester.core.workers import MapType, WorkerStatus
 from harvester.store import holds
+from moving_clock import NOW
 
 
 def hold(world: World, mode: HoldMode, queue: str = QUEUE, until: datetime | None = None) -> None:

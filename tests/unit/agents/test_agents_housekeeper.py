@@ -6,13 +6,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 from test_agents_runner import Tick
-from world import NOW, QUEUE, MovingClock
+from world import QUEUE
 
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.core.clock import SteadyClock
 from harvester.store import queues
 from harvester.store.engine import Database
 from harvester.store.leases import QUEUE_SIZE
+from moving_clock import NOW, MovingClock
 
 HOUR = timedelta(hours=1)
 

@@ -16,8 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from interleaving import Interleaving
 from sqlalchemy import delete, select
-from world import World, client_of, open_copy
+from world import World, client_of
 
+from empty_databases import open_copy
 from harvester.agents.base import Agent
 from harvester.agents.feeder import Feeder
 from harvester.agents.killer import Killer

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 from test_agents_reporting import given_worker
-from world import NOW, QUEUE, World
+from world import QUEUE, World
 
 from harvester.agents.log_files import LARGEST, name_for, public_url, to_send
 from harvester.agents.log_uploader import LogUploader
@@ -27,6 +27,7 @@ from harvester.panda.file_server import FileServer
 from harvester.store import workers
 from harvester.store.schema import WorkerPhase, worker_logs
 from harvester.store.schema import workers as worker_table
+from moving_clock import NOW
 
 UPLOADED = "file_server/upload_jedi_log"
 PUBLIC = "https://logs.example.org/cache"

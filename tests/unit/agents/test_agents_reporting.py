@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import update
 from test_agents_runner import Tick, running, until
-from world import NOW, QUEUE, World
+from world import QUEUE, World
 
 from harvester.agents.lines import Line
 from harvester.agents.preparator import PreparatorAgent
@@ -23,6 +23,7 @@ from harvester.store.jobs import NewJob
 from harvester.store.schema import JobPhase, WorkerPhase
 from harvester.store.schema import jobs as job_table
 from harvester.store.schema import workers as worker_table
+from moving_clock import NOW
 
 if TYPE_CHECKING:
     from pydantic import JsonValue

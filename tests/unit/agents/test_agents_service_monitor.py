@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from world import NOW, MovingClock, World
+from world import World
 
 from harvester.agents.process_meter import ProcessMeter, volume_percent
 from harvester.agents.service_monitor import ServiceMonitor
 from harvester.plugins.local.processes import birth_of
 from harvester.store import credentials, leases, measurements
 from harvester.store.credentials import CredentialRecord
+from moving_clock import NOW, MovingClock
 
 MIB = 1024 * 1024
 HOLD = f"x = bytearray({50 * MIB}); print(flush=True); input()"

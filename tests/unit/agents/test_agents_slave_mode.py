@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from pydantic import JsonValue
 from structlog.testing import capture_logs
-from world import NOW, QUEUE, World
+from world import QUEUE, World
 
 from harvester.agents.command_manager import CommandManager
 from harvester.agents.sizer import Sizer
@@ -15,6 +15,7 @@ from harvester.panda.devserver import DevControl
 from harvester.panda.errors import PandaUnavailable
 from harvester.panda.messages import Command
 from harvester.store import duties
+from moving_clock import NOW
 
 SET = f"SET_N_WORKERS_JOBTYPE:{QUEUE}"
 SLAVE = {"runMode": "slave", "mapType": "NoJob", "workerMaker": {"plugin": "simple"}}

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from structlog.testing import capture_logs
-from world import NOW, QUEUE, FakeWorkerMaker, World
+from world import QUEUE, FakeWorkerMaker, World
 
 from harvester.agents.event_reports import NOTHING_TOLD
 from harvester.agents.killer import Killer
@@ -21,6 +21,7 @@ from harvester.plugins.api import Failed, Grade, GroupToServe, Later, Refused, S
 from harvester.plugins.pool import QueueUnknownError
 from harvester.store import history, jobs, leases, worker_counts, workers
 from harvester.store.leases import BATCH, ClaimTicket
+from moving_clock import NOW
 
 
 @pytest.fixture

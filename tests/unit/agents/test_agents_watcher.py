@@ -12,7 +12,7 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 from test_agents_reporting import given_worker
 from test_agents_runner import until
-from world import MovingClock, World, settings_with
+from world import World, settings_with
 
 from harvester.agents.alarm_mail import AlarmMail, MailError
 from harvester.agents.base import Agent
@@ -32,6 +32,7 @@ from harvester.store import holds, jobs, workers
 from harvester.store.jobs import NewJob
 from harvester.store.schema import WorkerPhase
 from harvester.store.schema import workers as worker_table
+from moving_clock import MovingClock
 
 WELL = [Sign("monitor", 1), Sign("preparator", 1)]
 STUCK = [Sign("monitor", 400), Sign("preparator", 1)]

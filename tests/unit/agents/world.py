@@ -3,16 +3,15 @@
 `World.work(agent)` does what the runner does with an agent, once and in this thread.
 """
 
-import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import event, update
+from sqlalchemy import update
 
 from harvester.agents.base import Agent, Instance, Unit, Wakeups
 from harvester.agents.facts import Facts
@@ -56,28 +55,15 @@ from harvester.plugins.pool import PluginPool
 from harvester.plugins.registry import Role
 from harvester.store import cache, history, jobs, queues, worker_choice, workers
 from harvester.store.cache import Attempt, CacheKey
-from harvester.store.engine import Database, sqlite_url
+from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
 from harvester.store.leases import ClaimTicket, Owner
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
 from harvester.store.worker_choice import WorkerChoice
+from moving_clock import NOW, MovingClock
 
-NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 QUEUE = "HERE"
-
-
-class MovingClock:
-    """A clock that a test sets forward."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **span: float) -> None:
-        self.now += timedelta(**span)
 
 
 class FakeResource(Resource[PluginSettings]):
@@ -347,15 +333,6 @@ class World:
         with self.db.read() as connection:
             state = next(each for each in queues.states(connection) if each.name == queue)
         return next((each.note for each in state.notes if each.agent == agent), {})
-
-
-def open_copy(template: Path, directory: Path) -> Database:
-    """A database of its own that is quick to make and does not wait for the disk."""
-    path = directory / "harvester.db"
-    shutil.copy(template, path)
-    db = Database(sqlite_url(path))
-    event.listen(db.engine, "connect", lambda raw, _: raw.cursor().execute("PRAGMA synchronous = OFF"))
-    return db
 
 
 def client_of(url: str) -> PandaClient:

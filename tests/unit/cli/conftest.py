@@ -6,9 +6,6 @@ import pytest
 import structlog
 from cli_tools import MAIN, QUEUE, CommandLine
 
-from harvester.store import migrate
-from harvester.store.engine import Database, sqlite_url
-
 
 @pytest.fixture
 def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
@@ -19,15 +16,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
     line.config.write_text(MAIN.format(place=tmp_path))
     line.queues.write_text(f'{{"Q": {QUEUE}}}')
     return line
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    """The database of that place."""
-    database = Database(sqlite_url(tmp_path / "harvester.db"))
-    migrate.upgrade(database)
-    yield database
-    database.close()
 
 
 @pytest.fixture

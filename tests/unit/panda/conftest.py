@@ -2,10 +2,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import stamina
-from panda_tools import NOW, MovingClock
 
 from harvester.panda import Credentials, PandaClient
 from harvester.panda.devserver import DevControl, DevServer
+from moving_clock import NOW, MovingClock
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 import json
 import socket
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
 from hypothesis import strategies as st
-
-NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 
 odd_numbers = st.sampled_from([2**63 - 1, 2**63, -(2**63), 10**4000, float("nan"), float("inf"), 1e300])
 odd_texts = st.from_regex(r"[ +-]{0,3}[0-9]{1,25}[.e]?[0-9]*", fullmatch=True) | st.sampled_from(
@@ -17,19 +14,6 @@ json_values = st.recursive(
     max_leaves=6,
 )
 """All that JSON can say, and what Python's reader lets through besides."""
-
-
-class MovingClock:
-    """A clock that a test sets forward."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **span: float) -> None:
-        self.now += timedelta(**span)
 
 
 def speak(url: str, request: bytes) -> tuple[int, bytes, bytes]:

@@ -3,11 +3,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from panda_tools import MovingClock
 
 from harvester.panda import AuthType, Credentials, PandaClient, credentials_for, load_host_table
 from harvester.panda.auth import BearerToken
 from harvester.panda.errors import CredentialError
+from moving_clock import MovingClock
 
 GENERAL = Credentials(cert_file="/proxy", key_file="/proxy", auth_token="general", auth_origin="vo")
 

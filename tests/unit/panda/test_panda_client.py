@@ -1,9 +1,9 @@
 import pytest
-from panda_tools import NOW, MovingClock
 
 from harvester.panda import PandaClient, PandaRefused
 from harvester.panda.devserver import DevControl, DevServer, FaultKind
 from harvester.panda.messages import Acquired, JobReport, WorkerReport
+from moving_clock import NOW, MovingClock
 
 
 def acquire(client: PandaClient, n_jobs: int = 10, **criteria: str) -> Acquired:

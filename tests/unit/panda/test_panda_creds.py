@@ -5,11 +5,12 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from panda_tools import NOW, look
+from panda_tools import look
 
 from harvester.panda import Credentials, PandaClient, PandaRefused
 from harvester.panda.devserver import DevServer
 from harvester.plugins.credentials.validity import of_proxy
+from moving_clock import NOW
 
 
 def told(data: object) -> PandaClient:

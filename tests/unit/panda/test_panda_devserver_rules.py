@@ -1,9 +1,10 @@
 import json
 
 import pytest
-from panda_tools import MovingClock, call, look
+from panda_tools import call, look
 
 from harvester.panda.devserver import DevControl, DevServer
+from moving_clock import MovingClock
 
 FACTS = {"guid": "G", "fsize": 1, "adler32": "00000001"}
 

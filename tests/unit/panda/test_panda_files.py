@@ -8,7 +8,7 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from panda_tools import MovingClock, request
+from panda_tools import request
 
 from harvester.panda import Credentials, PandaRefused, PandaUnavailable
 from harvester.panda.devserver import DevControl, DevServer
@@ -16,6 +16,7 @@ from harvester.panda.devserver.access import Access
 from harvester.panda.devserver.faults import FaultKind
 from harvester.panda.devserver.forms import files_of
 from harvester.panda.file_server import FileServer
+from moving_clock import MovingClock
 
 UPLOADED = "file_server/upload_jedi_log"
 

@@ -2,28 +2,18 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from harvester.plugins.local.processes import birth_of
 from harvester.startup.processes import list_processes
-from harvester.store import leases, migrate, moments
-from harvester.store.engine import Database, sqlite_url
+from harvester.store import leases, moments
+from harvester.store.engine import Database
 
 NOW = datetime(2026, 8, 10, 7, 0, tzinfo=UTC)
 LIFETIME = timedelta(seconds=20)
 HERE, ELSEWHERE = socket.gethostname(), "elsewhere.example.org"
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[Database]:
-    database = Database(sqlite_url(tmp_path / "harvester.db"))
-    migrate.upgrade(database)
-    yield database
-    database.close()
 
 
 def speaks(db: Database, host: str, pid: int, birth: str, spoken: datetime) -> None:

@@ -1,30 +1,11 @@
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from door_tools import House, MakeHouse, Visitor, a_queue, make_house
 
 from harvester.config.queues import QueueConfig
-from harvester.store import migrate
-from harvester.store.engine import Database, sqlite_url
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with all tables, to be copied."""
-    path = tmp_path_factory.mktemp("empty") / "harvester.db"
-    database = Database(sqlite_url(path))
-    migrate.upgrade(database)
-    database.close()
-    return path
-
-
-@pytest.fixture
-def db(tmp_path: Path, empty_database: Path) -> Iterator[Database]:
-    database = Database(sqlite_url(Path(shutil.copy(empty_database, tmp_path))))
-    yield database
-    database.close()
+from harvester.store.engine import Database
 
 
 @pytest.fixture

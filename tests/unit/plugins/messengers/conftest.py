@@ -1,19 +1,21 @@
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from messenger_tools import MakeMessenger, MovingClock, Place
+from messenger_tools import MakeMessenger, Place
 from pydantic import JsonValue
 
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import News, PluginContext
 from harvester.plugins.messengers.shared_file import SharedFileMessenger, SharedFileSettings
+from moving_clock import MovingClock
 
 
 @pytest.fixture
 def clock() -> MovingClock:
-    return MovingClock()
+    return MovingClock(datetime.now(UTC))  # as files' times do
 
 
 @pytest.fixture

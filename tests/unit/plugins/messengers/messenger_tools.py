@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -14,19 +13,6 @@ from harvester.plugins.api import Assignment
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
 
 MakeMessenger = Callable[..., SharedFileMessenger]
-
-
-class MovingClock:
-    """Stands still until it is moved; starts at the machine's time, as files' times do."""
-
-    def __init__(self) -> None:
-        self.now = datetime.now(UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from messenger_tools import MakeMessenger, MovingClock, Place
+from messenger_tools import MakeMessenger, Place
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import News, ReportedFile
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
+from moving_clock import MovingClock
 
 Look = Callable[[], News]
 

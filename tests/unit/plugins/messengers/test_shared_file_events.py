@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from messenger_tools import MovingClock, Place
+from messenger_tools import Place
 from pydantic import JsonValue
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import Done, EventFeed, Failed, Later, News, PluginContext, RangesWanted, ReportedEvent
 from harvester.plugins.messengers.shared_file import SharedFileMessenger, SharedFileSettings
+from moving_clock import MovingClock
 
 Look = Callable[[], News]
 RANGES = [{"eventRangeID": f"7-101-1-{number}-1", "startEvent": number} for number in (1, 2)]
@@ -215,7 +216,7 @@ def test_many_events_in_one_zip(look: Look, place: Place):
 
 def test_an_event_whose_file_cannot_be_taken_in_has_not_finished(look: Look, place: Place, clock: MovingClock):
     dumped(place, {"path": "/etc/passwd", "type": "es_output", "eventRangeID": "r-1", "eventStatus": "finished"})
-    clock.move(100)
+    clock.forward(seconds=100)
     news = look()
     assert (news.files, news.events) == ((), ())
     assert "outside the access point" in news.problem

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from messenger_tools import MakeMessenger, MovingClock, Place
+from messenger_tools import MakeMessenger, Place
 
 from harvester.core.files import FileKind
 from harvester.core.workers import MapType
 from harvester.plugins.api import Done, Failed, Later, News
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
+from moving_clock import MovingClock
 
 Look = Callable[[], News]
 PARAMS = {"logFile": "log.tgz", "logGUID": "LG-1", "outFiles": "out.root,log.tgz", "taskID": 42}
@@ -106,7 +107,7 @@ def test_a_list_of_outputs_that_is_not_settled_holds_the_worker(  # noqa: PLR091
     assert isinstance(held, Later)
     assert DUMP in held.reason
     assert "log.tgz" not in place.names()
-    clock.move(61)
+    clock.forward(seconds=61)
     look()
     assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
 
@@ -149,7 +150,7 @@ def test_a_time_in_the_future_holds_the_worker_no_longer(
 ):
     path = place.write_text(DUMP, "{")
     os.utime(path, (2**33, 2**33))
-    clock.move(61)
+    clock.forward(seconds=61)
     assert messenger.finish([place.assignment(PARAMS)]) == [Done()]
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from messenger_tools import MakeMessenger, MovingClock, Place
+from messenger_tools import MakeMessenger, Place
 from pydantic import JsonValue
 
 from harvester.plugins.api import News
 from harvester.plugins.messengers.shared_file import SharedFileMessenger
+from moving_clock import MovingClock
 
 Look = Callable[[], News]
 DUMP = "event_status.dump.json"
@@ -32,7 +33,7 @@ def test_a_truncated_file_is_read_again_while_young_and_put_aside_when_old(
     assert "read again" in news.problem
     assert news.kill_requested
     assert path.exists()
-    clock.move(61)
+    clock.forward(seconds=61)
     assert f"{path.name}.invalid" in look().problem
     assert place.names() == {f"{ATTRIBUTES}.invalid", "kill_worker.json"}
     assert look() == News(kill_requested=True)
@@ -92,7 +93,7 @@ def test_what_cannot_be_used_is_named_and_hurts_nothing_else(  # noqa: PLR0917 -
     os.mkfifo(place.directory / "pipe")
     place.write("jobReport.json", {"fine": 1})
     path = place.write_text(name, text)
-    clock.move(100)
+    clock.forward(seconds=100)
     news = look()
     assert str(path) in news.problem
     assert why in news.problem
@@ -136,7 +137,7 @@ def test_an_output_that_is_not_visible_yet_is_waited_for(look: Look, place: Plac
     place.write_text("late", "x")
     assert [file.lfn for file in look().files] == ["early", "late"]
     (place.directory / "late").unlink()
-    clock.move(61)
+    clock.forward(seconds=61)
     assert [file.lfn for file in look().files] == ["early"]
 
 
