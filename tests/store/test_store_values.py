@@ -170,5 +170,6 @@ def test_sets_of_any_size(db: Database, number: int):
 
 def test_what_is_read_has_the_order_of_the_values_it_becomes():
     names = tuple(field.name for field in fields(Worker))
-    assert names == (*workers._FIELDS, "launch_script"), "what is known only while it is submitted comes last"
+    only_while_submitted = ("launch_script", "variables")
+    assert names == (*workers._FIELDS, *only_while_submitted)
     assert tuple(field.name for field in fields(Job)) == jobs._FIELDS
