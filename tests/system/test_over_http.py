@@ -1,6 +1,7 @@
 """Workers that talk HTTP with a Harvester that runs as its users run it."""
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -58,6 +59,38 @@ def test_the_door_answers_the_installer_s_question(site: Site):
         urllib.request.urlopen(request, timeout=20)
     assert (answer.value.code, answer.value.read()) == (400, b"workerID=123 not found in DB")
     answer.value.close()
+    assert site.terminate() == 0
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_door_opens_for_a_queue_that_comes_while_the_service_runs(site: Site, processes: str):
+    queue = over_http(site, "OneToOne")
+    site.configure({}, {"frontend": door_section(site), "qconf": {"checkInterval": 1}})
+    site.start("--processes", processes)
+    site.until_logged("no queue is served")
+    site.server.control.add_jobs(some_jobs(JOBS))
+    site.configure_queues({QUEUE: queue})
+    site.until_logged("the door is open")
+    site.until_jobs_end()
+    site.until_workers_end()
+    if processes == "1":
+        site.reload()
+        site.until(lambda: site.log.count("the door is open") > 1, "a reload")
+    else:
+        site.until_logged("the door is open in this process alone")
+    assert site.terminate() == 0
+    judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
+
+
+def test_what_keeps_the_door_shut_for_a_queue_that_has_come_is_told(site: Site):
+    section = door_section(site)
+    site.configure({}, {"frontend": section, "qconf": {"checkInterval": 1}})
+    site.start()
+    site.until_logged("no queue is served")
+    with socket.create_server(("127.0.0.1", int(str(section["portNumber"])))):
+        site.configure_queues({QUEUE: over_http(site, "OneToOne")})
+        site.until_logged("the door is shut; it is tried again", f"port {section['portNumber']} cannot be had")
+    site.until_logged("the door is open")
     assert site.terminate() == 0
 
 

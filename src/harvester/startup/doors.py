@@ -8,7 +8,10 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+import structlog
+
 from harvester.core.clock import utc_now
+from harvester.core.errors import HarvesterError
 from harvester.web.wanted import wants_server
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from harvester.service import Harvester
     from harvester.startup.loading import Configuration
     from harvester.web.embedded import EmbeddedServer
+
+log = structlog.get_logger("harvester.service")
 
 
 def sockets_for(configuration: Configuration, inherited: Sequence[int]) -> list[socket.socket]:
@@ -94,19 +99,59 @@ def still_fit(sockets: Sequence[socket.socket], configuration: Configuration) ->
     return _fit(sockets, configuration.settings.frontend)
 
 
-def open_door(harvester: Harvester, sockets: Sequence[socket.socket]) -> EmbeddedServer | None:
-    """Answer workers from now on, where there are sockets for it; these stay open when the server is stopped.
+class ProcessDoor:
+    """Where workers talk HTTP to one process: open from the start, or from when a queue comes whose workers do.
+
+    Args:
+        harvester: the service in this process.
+        sockets: sockets that listen already; they stay open when the door is shut, for the next program.
+        is_alone: whether no other process of this service wants the port.
 
     Raises:
         KeyFileError: workers have to show tokens, and there is no key.
     """
-    if not sockets:
-        return None
-    from harvester.web.app import app_of  # noqa: PLC0415 (see above)
-    from harvester.web.embedded import EmbeddedServer  # noqa: PLC0415 (see above)
 
-    frontend = harvester.settings.frontend
-    return EmbeddedServer(app_of(harvester), frontend, sockets=[each.dup() for each in sockets]).start()
+    def __init__(self, harvester: Harvester, sockets: Sequence[socket.socket], *, is_alone: bool) -> None:
+        self._harvester = harvester
+        self._is_alone = is_alone
+        self._told = ""
+        self.sockets = sockets
+        self._server = self._opened(sockets) if sockets else None
+
+    def open_if_wanted(self) -> None:
+        """Open it now if a queue that has come meanwhile needs it; what is in the way is told once."""
+        settings = self._harvester.settings
+        if self._server is not None or not wants_server(settings, self._harvester.plugins):
+            return
+        try:
+            sockets = _new_sockets(settings.frontend)
+            self._server = self._opened(sockets)
+        except (HarvesterError, OSError) as error:
+            self._tell_trouble(str(error))
+            return
+        self.sockets = sockets
+        if not self._is_alone:
+            log.warning("the door is open in this process alone; start the service anew, so that all serve it")
+
+    def shut(self) -> None:
+        """Let nobody in any more; who is in is answered."""
+        if self._server is not None:
+            self._server.stop()
+
+    def _opened(self, sockets: Sequence[socket.socket]) -> EmbeddedServer:
+        from harvester.web.app import app_of  # noqa: PLC0415 (see above)
+        from harvester.web.embedded import EmbeddedServer  # noqa: PLC0415 (see above)
+
+        app = app_of(self._harvester)
+        return EmbeddedServer(app, self._harvester.settings.frontend, sockets=[each.dup() for each in sockets]).start()
+
+    def _tell_trouble(self, problem: str) -> None:
+        if problem == self._told:
+            return
+        self._told = problem
+        what = "a queue has workers that talk HTTP, and the door is shut; it is tried again"
+        advice = "" if self._is_alone else "nothing is amiss if another process of this service has it"
+        log.error(what, problem=problem, **({"advice": advice} if advice else {}))
 
 
 def _fit(sockets: Sequence[socket.socket], frontend: Frontend) -> bool:

@@ -21,7 +21,7 @@ from harvester.service import Harvester
 from harvester.startup.account import Account, account_to_become, become
 from harvester.startup.children import ParentLine
 from harvester.startup.daemon import detach
-from harvester.startup.doors import open_door, sockets_after, sockets_for, sockets_of, still_fit
+from harvester.startup.doors import ProcessDoor, sockets_after, sockets_for, sockets_of, still_fit
 from harvester.startup.loading import Configuration, files_of, load, main_configuration
 from harvester.startup.orders import SIGNALS, Order, Orders
 from harvester.startup.parent import Parent
@@ -186,17 +186,13 @@ class _Work:
         if self.asked.is_single:
             serve_once(harvester, self.orders)
             return None
-        door = open_door(harvester, self.sockets)
+        door = ProcessDoor(harvester, self.sockets, is_alone=self.asked.parent_line is None)
         sockets: Sequence[socket.socket] | None = None
-        while sockets is None and serve(harvester, self.orders, self.tell) is Order.RELOAD:
-            sockets = _unless_refused(self._next_sockets)
+        while sockets is None and serve(harvester, self.orders, self.tell, door) is Order.RELOAD:
+            sockets = _unless_refused(lambda: sockets_after(door.sockets, _startable(self.asked)))
         self.tell(State.STOPPING if sockets is None else State.RELOADING)
-        if door:
-            door.stop()
+        door.shut()
         return sockets
-
-    def _next_sockets(self) -> Sequence[socket.socket]:
-        return sockets_after(self.sockets, _startable(self.asked))
 
 
 def _may_reload(asked: Launch, shared: Sequence[socket.socket]) -> bool:

@@ -3,6 +3,7 @@
 from typing import Final
 
 from harvester.service import Harvester
+from harvester.startup.doors import ProcessDoor
 from harvester.startup.orders import Order, Orders
 from harvester.startup.states import State, Tell
 
@@ -16,13 +17,14 @@ _STUCK: Final = 120.0
 because the database is away is one."""
 
 
-def serve(harvester: Harvester, orders: Orders, tell: Tell) -> Order:
-    """Let the agents work until an order comes; returns it."""
+def serve(harvester: Harvester, orders: Orders, tell: Tell, door: ProcessDoor) -> Order:
+    """Let the agents work, and workers in, until an order comes; returns it."""
     tell(State.READY)
     while True:
         order = orders.wait(_BEAT)
         if order:
             return order
+        door.open_if_wanted()
         if harvester.silence < _STUCK:
             tell(State.ALIVE)
 
