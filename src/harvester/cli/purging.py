@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from sqlalchemy import Connection
 
+from harvester.agents.facts import REMOTE_QUEUES
 from harvester.cli.choosing import NotThereError
 from harvester.cli.database import opened, reading, require_tables
 from harvester.cli.deeds import confirm, time_of
@@ -16,7 +17,7 @@ from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.startup.loading import NO_TROUBLES, load
 from harvester.startup.processes import list_processes
-from harvester.store import purging, queues
+from harvester.store import cache, purging, queues
 from harvester.store.engine import Database
 from harvester.store.purging import Belongings
 
@@ -65,6 +66,7 @@ def what_there_is(config: Config, name: str) -> Belongings:
     _require_unconfigured(config, name)
     with reading(config) as connection:
         _require_unserved(connection, name)
+        _require_elsewhere_unconfigured(connection, name)
         return purging.belongings(connection, name)
 
 
@@ -92,6 +94,7 @@ def purge_now(config: Config, name: str, *, abandon: bool) -> Purged:
         with db.read() as connection:
             require_tables(connection)
             _require_unserved(connection, name)
+            _require_elsewhere_unconfigured(connection, name)
             now = time_of(connection)
         workers = _part_by_part(db, lambda connection: purging.remove_workers(connection, name, now, abandon=abandon))
         jobs = _part_by_part(db, lambda connection: purging.remove_jobs(connection, name, abandon=abandon))
@@ -117,6 +120,16 @@ def _require_unconfigured(config: Config, name: str) -> None:
         raise CannotPurgeError(f"queue {name} is configured ({at.file}); remove its entry first")
     if name in queues_now.refused:
         raise CannotPurgeError(f"queue {name} is configured, with an error; remove its entry first")
+
+
+def _require_elsewhere_unconfigured(connection: Connection, name: str) -> None:
+    """Look at what a service has fetched, whatever this shell knows of where it comes from."""
+    document = cache.documents(connection, [REMOTE_QUEUES]).get(REMOTE_QUEUES)
+    if isinstance(document, dict) and name in document:
+        raise CannotPurgeError(
+            f"queue {name} stands in the remote queue configuration, as a service has fetched it; remove its entry "
+            "there, and wait until the service has noticed. One without such a configuration forgets what was fetched"
+        )
 
 
 def _require_unserved(connection: Connection, name: str) -> None:

@@ -10,13 +10,15 @@ from cli_tools import NOW, QUEUE, CommandLine
 from sqlalchemy import func, select, update
 from typer.testing import CliRunner
 
+from harvester.agents.facts import REMOTE_QUEUES
 from harvester.cli.main import app
 from harvester.core.clock import utc_now
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.local.processes import birth_of
-from harvester.store import files, history, jobs, leases, queue_versions, queues, schema, workers
+from harvester.store import cache, files, history, jobs, leases, queue_versions, queues, schema, workers
+from harvester.store.cache import Attempt
 from harvester.store.engine import Database
 from harvester.store.queue_versions import QueueVersion
 from harvester.store.schema import JobPhase, WorkerPhase
@@ -112,6 +114,19 @@ def test_a_queue_that_is_configured_is_kept(call: CommandLine, db: Database, ent
     assert refused.exit_code == 1
     assert "queue OLD is configured" in refused.stderr
     assert "workers" in left(db)
+
+
+def test_a_queue_of_the_remote_configuration_is_kept_where_the_shell_knows_no_address(call: CommandLine, db: Database):
+    fetched = Attempt(REMOTE_QUEUES, {"OLD": {"mapType": "NoJob"}})
+    db.transact(lambda connection: cache.note(connection, [fetched], NOW))
+    refused = call("queue", "purge", "OLD", "--yes", "--abandon")
+    assert refused.exit_code == 1
+    assert "queue OLD stands in the remote queue configuration" in refused.stderr
+    assert "workers" in left(db)
+    gone = Attempt(REMOTE_QUEUES, {"OTHER": {"mapType": "NoJob"}})
+    db.transact(lambda connection: cache.note(connection, [gone], NOW))
+    assert call("queue", "purge", "OLD", "--yes").exit_code == 0
+    assert left(db) == set()
 
 
 def test_a_queue_that_a_process_still_serves_is_kept(call: CommandLine, db: Database):
