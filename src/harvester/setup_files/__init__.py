@@ -35,7 +35,6 @@ PLACES: Final[Mapping[str, Place]] = {
     "init-apachectl.sh": Place("etc/rc.d/init.d/panda_harvester-apachectl", 0o755),
     "init-uwsgi.sh": Place("etc/rc.d/init.d/panda_harvester-uwsgi", 0o755),
     "sysconfig": Place("etc/sysconfig/panda_harvester", 0o600),
-    "sysconfig-systemd": Place("etc/sysconfig/panda_harvester_env", 0o600),
     "httpd.conf": Place("etc/panda/panda_harvester-httpd.conf"),
     "uwsgi.ini": Place("etc/panda/panda_harvester-uwsgi.ini"),
     "nginx.conf": Place("etc/panda/panda_harvester-nginx.conf"),

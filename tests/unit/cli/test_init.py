@@ -232,8 +232,7 @@ def test_root_gives_the_account_its_configuration_and_places_but_nothing_that_ro
     assert {found.st_uid for name, found in etc.items() if found.st_uid != nobody} == {0}
     assert all((found.st_uid, found.st_gid) == (nobody, daemon) for found in var.values())
     assert len(var) > 3
-    for name in ("panda_harvester", "panda_harvester_env"):
-        found = etc[f"etc/sysconfig/{name}"]
-        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, daemon, 0o640)
+    found = etc["etc/sysconfig/panda_harvester"]
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, daemon, 0o640)
     assert home.stat().st_uid == 0
     assert mode_of(home / "etc/panda/door.key") == 0o600

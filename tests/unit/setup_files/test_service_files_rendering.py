@@ -77,6 +77,43 @@ def test_scripts_say_what_they_can_do(name: str, tmp_path: Path):
     assert not_configured.returncode == 6
 
 
+@pytest.mark.parametrize(
+    ("unit", "words"),
+    [
+        ("systemd-plain.service", ["run --foreground --processes 7 "]),
+        ("systemd-uwsgi.service", ["--http 127.0.0.1:25080", "processes=7 threads=9 socket=127.0.0.1:4444"]),
+    ],
+)
+def test_units_of_systemd_honour_the_variables_of_the_one_sysconfig_file(tmp_path: Path, unit: str, words: list[str]):
+    values = replace(
+        VALUES, panda_home=tmp_path, virtual_env=tmp_path, log_dir=tmp_path / "log", run_dir=tmp_path / "run"
+    )
+    for name in (*SCRIPTS, "sysconfig", unit):
+        path = tmp_path / PLACES[name].path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(name, values))
+        path.chmod(PLACES[name].mode)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, shown in (
+        ("harvester", '"$@"'),
+        ("uwsgi", '"$@" processes=$nProcesses threads=$nThreads socket=$uwsgiSocket'),
+    ):
+        (programs / name).write_text(f"#!/bin/sh\necho {shown}\n")
+        (programs / name).chmod(0o755)
+    settings = (
+        "userName=root groupName=root nProcesses=7 nThreads=9 uwsgiSocket=127.0.0.1:4444 httpRouter=127.0.0.1:25080"
+    )
+    with (tmp_path / PLACES["sysconfig"].path).open("a") as file:
+        file.write(settings.replace(" ", "\n"))
+    text = (tmp_path / PLACES[unit].path).read_text()
+    (start,) = [line.partition("=")[2] for line in text.splitlines() if line.startswith("ExecStart=")]
+    bare = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    said = subprocess.run(start.split(), capture_output=True, text=True, check=True, env=bare).stdout
+    for each in words:
+        assert each in said
+
+
 @pytest.mark.parametrize("name", ["supervisord.cfg", "systemd-plain.service", "systemd-uwsgi.service", "uwsgi.ini"])
 def test_files_of_sections_can_be_read(name: str):
     parser = ConfigParser(interpolation=None, strict=False, inline_comment_prefixes=None)
