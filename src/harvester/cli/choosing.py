@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from harvester.cli.database import reading
 from harvester.cli.deeds import span_of, time_of
 from harvester.cli.overview import words_of_unknown
 from harvester.core.clock import utc_now
@@ -51,15 +52,13 @@ class Filters:
         return self == Filters()
 
 
-def choice_of(connection: Connection, filters: Filters, config: Config) -> WorkerChoice:
-    """The conditions that the options mean.
+def choice_of(connection: Connection, filters: Filters) -> WorkerChoice:
+    """The conditions that the options mean; `require_known` has looked at the queues that they name.
 
     Raises:
-        NotThereError: there never was a queue of that name.
         UnreadableFilterError: a time is none.
     """
     named = [name for name in filters.queues if name != EVERY_QUEUE]
-    require_known(connection, named, config)
     return WorkerChoice(
         ids=filters.ids or None,
         queues=named if named and len(named) == len(filters.queues) else None,
@@ -70,16 +69,23 @@ def choice_of(connection: Connection, filters: Filters, config: Config) -> Worke
     )
 
 
-def require_known(connection: Connection, named: Sequence[str], config: Config) -> None:
-    """See that there are such queues.
+def require_known(config: Config, named: Sequence[str]) -> None:
+    """See that there are such queues, in transactions of its own: to say what is wrong may take long.
 
     Raises:
         NotThereError: there never was one of these.
     """
-    known = {each.name for each in queues.states(connection)} if named else set()
-    for name in named:
-        if name not in known:
-            raise NotThereError(words_of_unknown(connection, name, queue_troubles(config), utc_now()))
+    wanted = [name for name in named if name != EVERY_QUEUE]
+    if not wanted:
+        return
+    with reading(config) as connection:
+        known = {each.name for each in queues.states(connection)}
+    unknown = next((name for name in wanted if name not in known), None)
+    if unknown is None:
+        return
+    troubles = queue_troubles(config)
+    with reading(config) as connection:
+        raise NotThereError(words_of_unknown(connection, unknown, troubles, utc_now()))
 
 
 def _age(text: str) -> timedelta:

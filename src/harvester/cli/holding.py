@@ -7,14 +7,12 @@ from typing import Final
 
 import typer
 
-from harvester.cli.database import reading, writing
+from harvester.cli.choosing import require_known
+from harvester.cli.database import writing
 from harvester.cli.deeds import author, span_of, time_of
-from harvester.cli.overview import words_of_unknown
-from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
 from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
-from harvester.startup.loading import queue_troubles
-from harvester.store import holds, queues
+from harvester.store import holds
 
 Config = Sequence[Path] | None
 
@@ -29,7 +27,7 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
     """Store that a queue is paused or drained."""
     if not reason.strip():
         raise CannotHoldError("say why with --reason, for those who wonder later")
-    _require_known(config, queue)
+    require_known(config, [queue])
     with writing(config) as connection:
         now = time_of(connection)
         hold = Hold(queue, mode, reason.strip()[:_LONGEST_REASON], author(), now, _end(until, now) if until else None)
@@ -39,7 +37,7 @@ def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until:
 
 def resume(config: Config, queue: str) -> None:
     """Store that a queue is held back no longer."""
-    _require_known(config, queue)
+    require_known(config, [queue])
     with writing(config) as connection:
         was_held = holds.remove(connection, queue, time_of(connection))
         still = hold_of(queue, holds.present(connection), time_of(connection))
@@ -51,15 +49,6 @@ def resume(config: Config, queue: str) -> None:
 
 def _name(queue: str) -> str:
     return "the instance" if queue == EVERY_QUEUE else f"queue {queue}"
-
-
-def _require_known(config: Config, queue: str) -> None:
-    """In a transaction of its own: to say what is wrong may take long, and nobody should wait for that."""
-    if queue == EVERY_QUEUE:
-        return
-    with reading(config) as connection:
-        if queue not in {each.name for each in queues.states(connection)}:
-            raise CannotHoldError(words_of_unknown(connection, queue, queue_troubles(config), utc_now()))
 
 
 def _end(text: str, now: datetime) -> datetime:

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 from sqlalchemy import Connection
 
-from harvester.cli.choosing import Filters, choice_of
+from harvester.cli.choosing import Filters, choice_of, require_known
 from harvester.cli.database import reading, writing
 from harvester.cli.deeds import author, confirm, time_of
 from harvester.cli.overview import words_of_rest
@@ -31,9 +31,10 @@ class CannotKillError(HarvesterError):
 def kill(config: Config, filters: Filters, *, reason: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Show whom it means, ask, and mark them."""
     _require_meaning(filters)
+    require_known(config, filters.queues)
 
     def choose(connection: Connection) -> WorkerChoice:
-        return choice_of(connection, filters, config)
+        return choice_of(connection, filters)
 
     groups = whom_it_means(config, choose)
     number = sum(each.number for each in groups)

@@ -95,8 +95,9 @@ def _queue(connection: Connection, name: str, config: Config) -> QueueOverview:
 
 def list_workers(config: Config, filters: Filters, limit: int, *, as_json: bool) -> None:
     """Workers, the newest first."""
+    require_known(config, filters.queues)
     with reading(config) as connection:
-        found = worker_choice.listed(connection, choice_of(connection, filters, config), limit)
+        found = worker_choice.listed(connection, choice_of(connection, filters), limit)
     if as_json:
         print_json(found)
         return
@@ -132,8 +133,8 @@ def explain_worker(config: Config, worker_id: int, *, as_json: bool) -> None:
 
 def list_jobs(config: Config, queue: str | None, status: JobStatus | None, limit: int, *, as_json: bool) -> None:
     """Jobs, the newest first."""
+    require_known(config, [queue] if queue else [])
     with reading(config) as connection:
-        require_known(connection, [queue] if queue else [], config)
         found = jobs.listed(connection, queue=queue, status=status, limit=limit)
     if as_json:
         print_json(found)

@@ -170,6 +170,7 @@ class TestOfAFilledDatabase:
         [
             (("queue", "show", "QQ"), "there is no queue QQ; did you mean Q?"),
             (("worker", "ls", "--queue", "QQ"), "there is no queue QQ; did you mean Q?"),
+            (("job", "ls", "--queue", "QQ"), "there is no queue QQ; did you mean Q?"),
             (("worker", "explain", "99"), "worker 99 is not in the database"),
             (("job", "show", "99"), "job 99 is not in the database"),
         ],
