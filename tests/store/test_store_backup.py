@@ -35,7 +35,7 @@ def fill(db: Database) -> None:
         owner = leases.register_owner(connection, "host", 7, "birth", now=NOW, expires_at=NOW)
         leases.release_owner(connection, owner.owner_id, NOW)
         worker_ids.allocate(connection, 3)
-        intend(connection, 1, 2, diagnostics="back\\slash, 'single', \"double\", 😀\nline")
+        intend(connection, 1, 2, diagnostics="back\\slash, 'single', \"double\", 😀\nline \t\x01\x1f\x7f %s :x '$[0]'")
         intend(connection, *range(10, 1700), queue="Zürich")
         fetch(connection, 2**60, *range(100, 130))
         history.record(connection, [history.Event(history.Kind.WORKER, 1, NOW, None, "x", "because", "test")])
