@@ -169,10 +169,19 @@ class _Work:
 
     def do(self) -> int | Sequence[socket.socket]:
         """Work until an order comes; the exit code, or the sockets to begin anew with."""
-        try:
-            harvester = start(self.configuration, self.orders.wait, self.tell)
-        except OrderedError as error:
-            return 0 if error.order is Order.STOP else self.sockets
+        sockets: Sequence[socket.socket] | None = None
+        while sockets is None:
+            try:
+                harvester = start(self.configuration, self.orders.wait, self.tell)
+            except OrderedError as error:
+                if error.order is Order.STOP:
+                    return 0
+                sockets = self._sockets_anew(self.sockets)
+            else:
+                return self._work(harvester)
+        return sockets
+
+    def _work(self, harvester: Harvester) -> int | Sequence[socket.socket]:
         try:
             sockets = self._serve(harvester)
         finally:
@@ -189,10 +198,13 @@ class _Work:
         door = ProcessDoor(harvester, self.sockets, is_alone=self.asked.parent_line is None)
         sockets: Sequence[socket.socket] | None = None
         while sockets is None and serve(harvester, self.orders, self.tell, door) is Order.RELOAD:
-            sockets = _unless_refused(lambda: sockets_after(door.sockets, _startable(self.asked)))
+            sockets = self._sockets_anew(door.sockets)
         self.tell(State.STOPPING if sockets is None else State.RELOADING)
         door.shut()
         return sockets
+
+    def _sockets_anew(self, present: Sequence[socket.socket]) -> Sequence[socket.socket] | None:
+        return _unless_refused(lambda: sockets_after(present, _startable(self.asked)))
 
 
 def _may_reload(asked: Launch, shared: Sequence[socket.socket]) -> bool:
