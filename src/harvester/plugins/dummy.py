@@ -28,6 +28,7 @@ from harvester.plugins.api import (
     Unclear,
     Unknown,
 )
+from harvester.plugins.tools.atomic_files import write_atomically
 
 _STATUS_FILE: Final = "status.txt"
 _LONGEST: Final = 100
@@ -144,10 +145,8 @@ def _kill(worker: Worker) -> Done | Later:
     seen = _check(worker)
     if isinstance(seen, Seen) and seen.status.is_final:
         return Done()
-    new = _status_file(worker).with_name(f".{_STATUS_FILE}.new")
     try:
-        new.write_text(f"{WorkerStatus.CANCELLED}\n", encoding="utf-8")
-        new.replace(_status_file(worker))
+        write_atomically(str(_status_file(worker)), f"{WorkerStatus.CANCELLED}\n")
     except OSError as error:
         return Later(f"worker {worker.worker_id}: {_status_file(worker)} cannot be written: {error.strerror}")
     return Done()

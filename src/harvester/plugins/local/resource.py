@@ -50,6 +50,7 @@ from harvester.plugins.local.rendering import (
     values_for,
 )
 from harvester.plugins.local.settings import LocalSettings
+from harvester.plugins.tools.atomic_files import replacement
 from harvester.plugins.tools.harmless import HARMLESS_PAYLOAD
 
 _STATUS: Final[Mapping[str, WorkerStatus]] = {
@@ -188,10 +189,9 @@ class LocalResource(Resource[LocalSettings]):
         if self.settings.template_file is None:
             return fill_command(self.settings.command, values)
         script = Path(script_of(worker))
-        fresh = script.with_suffix(".new")
-        fresh.write_text(fill_script(self.settings.template_file.read_text(encoding="utf-8"), values), encoding="utf-8")
-        fresh.chmod(0o700)
-        fresh.replace(script)
+        text = fill_script(self.settings.template_file.read_text(encoding="utf-8"), values)
+        with replacement(script, 0o700) as file:
+            file.write(text.encode())
         return (str(script),)
 
     def _environment(self, worker: Worker, values: Values) -> dict[str, str]:

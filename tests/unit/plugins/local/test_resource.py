@@ -186,17 +186,17 @@ class TestTrouble:
         assert isinstance(refused, Refused)
         assert str(tmp_path / "missing.sh") in refused.reason
 
-    def test_full_disk_refuses_the_worker_only(
+    def test_a_script_that_cannot_be_written_refuses_the_worker_only(
         self, make_resource: MakeResource, scripted: MakeScripted, tmp_path: Path
     ):
         template = tmp_path / "template.sh"
         template.write_text("#!/bin/sh\n")
         resource = make_resource(command=[], templateFile=str(template))
         unlucky, fine = scripted(""), scripted("")
-        (Path(unlucky.access_point) / f"{unlucky.worker_id}_submit.new").symlink_to("/dev/full")
+        (Path(unlucky.access_point) / f"{unlucky.worker_id}_submit.sh").mkdir()
         refused, submitted = resource.submit([unlucky, fine])
         assert isinstance(refused, Refused)
-        assert "No space left on device" in refused.reason
+        assert "Is a directory" in refused.reason
         assert isinstance(submitted, Submitted)
 
     def test_unusable_ledger_is_unknown_not_gone(
