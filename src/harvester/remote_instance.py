@@ -51,6 +51,11 @@ class RemoteInstance:
         self._network = network
         self._place: Path | None = None
 
+    @property
+    def place(self) -> Path | None:
+        """The file of the copy; None if nobody has asked for a main configuration."""
+        return self._place
+
     def __call__(self, address: str, local: Sections) -> RemoteText:
         """What stands at the address, or the copy of what stood there.
 

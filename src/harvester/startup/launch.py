@@ -22,7 +22,7 @@ from harvester.startup.account import Account, account_to_become, become
 from harvester.startup.children import ParentLine
 from harvester.startup.daemon import detach
 from harvester.startup.doors import ProcessDoor, sockets_after, sockets_for, sockets_of, still_fit
-from harvester.startup.loading import Configuration, files_of, load, main_configuration
+from harvester.startup.loading import Configuration, load, main_configuration
 from harvester.startup.orders import SIGNALS, Order, Orders
 from harvester.startup.parent import Parent
 from harvester.startup.pid_file import PidFile, take
@@ -118,8 +118,8 @@ def _account(asked: Launch) -> Account | None:
     """Whom root wants; nobody else is asked to read the configuration for that."""
     if os.geteuid() != 0:
         return None
-    settings, loaded = main_configuration(asked.config)
-    return account_to_become(settings.master, loaded.key_at, files_of(loaded))
+    settings, loaded, files = main_configuration(asked.config)
+    return account_to_become(settings.master, loaded.key_at, files)
 
 
 def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) -> int:

@@ -153,14 +153,16 @@ def settings_of(config: Sequence[Path] | None) -> Settings:
     return main_configuration(config)[0]
 
 
-def main_configuration(config: Sequence[Path] | None) -> tuple[Settings, Loaded]:
-    """The same, and how it was read.
+def main_configuration(config: Sequence[Path] | None) -> tuple[Settings, Loaded, tuple[str, ...]]:
+    """The same, how it was read, and the files that had a say, with the copy of what stands elsewhere.
 
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
     """
-    loaded = load_settings(config or None, os.environ, remote=RemoteInstance(os.environ, prefers_copy=True))
-    return _usable(loaded), loaded
+    remote = RemoteInstance(os.environ, prefers_copy=True)
+    loaded = load_settings(config or None, os.environ, remote=remote)
+    copy = () if remote.place is None else (str(remote.place),)
+    return _usable(loaded), loaded, (*files_of(loaded), *copy)
 
 
 def _usable(loaded: Loaded) -> Settings:

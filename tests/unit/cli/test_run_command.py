@@ -1,3 +1,6 @@
+import json
+import os
+import pwd
 import queue
 import signal
 import socket
@@ -7,11 +10,14 @@ import threading
 from pathlib import Path
 
 import pytest
-from cli_tools import CommandLine
+from cli_tools import NOW, CommandLine
 from sqlalchemy import text
 from typer.testing import CliRunner
 
 from harvester.cli.main import app
+from harvester.config.remote import INSTANCE_URL
+from harvester.config.service import load_settings
+from harvester.remote_instance import RemoteInstance
 from harvester.startup import launch
 from harvester.store.engine import Database
 
@@ -103,6 +109,24 @@ def test_a_start_and_its_check_tell_the_same(call: CommandLine, kind: str, optio
     assert result.exit_code == 1
     assert told in result.stderr
     assert not (call.place / "harvester.db").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_does_not_stay_root_for_a_copy_that_another_account_can_change(
+    call: CommandLine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(INSTANCE_URL, "http://127.0.0.1:9/instance.json")
+    remote = RemoteInstance(os.environ)
+    load_settings([call.config], os.environ, remote=remote)
+    assert remote.place
+    remote.place.parent.mkdir(parents=True)
+    copy = {"fetched_at": NOW.isoformat(), "text": '{"monitor": {"sleepTime": 7}}'}
+    remote.place.write_text(json.dumps(copy))
+    assert call("run", "--check").exit_code == 0
+    os.chown(remote.place, pwd.getpwnam("nobody").pw_uid, 0)
+    refused = call("run", "--check")
+    assert refused.exit_code == 1
+    assert f"{remote.place}: master.uname: is not set, and others than root may change this file" in refused.stderr
 
 
 def test_what_could_start_passes_the_check(call: CommandLine):
