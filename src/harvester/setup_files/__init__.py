@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 _MARK: Final = re.compile(r"@@(\w+)@@")
+WRITTEN_BY: Final = "ritten by `harvester init`"
+"""What all of them say, and no other."""
 _SAFE: Final = re.compile(r"[\w./+:@-]+", re.ASCII)
 """What all the languages of these files read as it is written."""
 

@@ -5,6 +5,8 @@
 # chkconfig: 345 90 10
 # description: takes jobs from a PanDA server and holds workers on computing resources; workers may talk HTTP to it
 #
+# Written by `harvester init`.
+#
 ### BEGIN INIT INFO
 # Provides:          panda_harvester-apachectl
 # Required-Start:    $local_fs $network $remote_fs

@@ -1,4 +1,4 @@
-# What the service scripts of Harvester share; sourced by them. LSB exit codes:
+# What the service scripts of Harvester share, written by `harvester init`; sourced by them. LSB exit codes:
 #   start, stop, reload  0 done, or nothing to do · 1 failed · 2 no such action · 5 not installed · 6 not configured ·
 #                        7 not running
 #   status               0 runs · 1 dead, but there is a pid file · 2 dead, but there is a lock file · 3 does not run

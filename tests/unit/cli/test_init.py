@@ -144,6 +144,32 @@ def test_an_instance_that_is_there_gets_what_it_lacks_and_is_asked_nothing(init:
     assert f"{etc}/panda_common.cfg: written" in result.stdout
 
 
+def test_service_files_of_the_earlier_harvester_are_named_and_not_advised(init: Init, home: Path):
+    earlier = {home / "etc/rc.d/init.d/panda_harvester", home / "etc/sysconfig/panda_harvester"}
+    for each in earlier:
+        each.parent.mkdir(parents=True)
+        each.write_text("#!/bin/bash\n# Start/stop harvester\n")
+    result = init(*ENOUGH)
+    warned = [line.split()[1] for line in result.stderr.splitlines() if "is of the earlier Harvester" in line]
+    assert set(map(Path, warned)) == earlier
+    assert "move these files away" in result.stderr
+    assert f". {home}/etc/sysconfig" not in result.stdout
+    for each in earlier:
+        each.unlink()
+    result = init()
+    assert "WARNING" not in result.stderr
+    assert f". {home}/etc/sysconfig/panda_harvester " in result.stdout
+
+
+def test_what_was_written_before_a_failure_is_told(init: Init, home: Path):
+    etc = home / "etc/panda"
+    etc.mkdir(parents=True)
+    (etc / "panda_harvester.cfg").write_text("[master]\nharvester_id = FIXME\n[db]\nengine = FIXME\n")
+    result = init()
+    assert result.exit_code == 1
+    assert f"{etc}/panda_common.cfg: written" in result.stdout
+
+
 def test_by_force_the_old_files_are_kept_beside_the_new_ones(init: Init, home: Path):
     init(*ENOUGH)
     config = home / "etc/panda/panda_harvester.cfg"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from harvester import setup_files
-from harvester.setup_files import PLACES, Values, render
+from harvester.setup_files import PLACES, WRITTEN_BY, Values, render
 
 VALUES = Values(
     panda_home=Path("/opt/panda"),
@@ -35,6 +35,11 @@ def test_all_marks_are_filled_in(name: str):
     text = render(name, VALUES)
     assert "@@" not in text
     assert "FIXME" not in text
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_every_file_says_who_wrote_it(name: str):
+    assert WRITTEN_BY in render(name, VALUES)
 
 
 def test_only_known_files_are_rendered():

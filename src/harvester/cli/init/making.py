@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from harvester.cli.checking import find_mistakes, print_findings
 from harvester.cli.init import texts
 from harvester.cli.init.answers import Account, Answers, Given, IncompleteError, account_of, gather, home_of
 from harvester.cli.init.choices import Resource
-from harvester.cli.init.placing import Placed, Placer, Planned
+from harvester.cli.init.placing import Fate, Placed, Placer, Planned
 from harvester.cli.init.texts import Layout
 from harvester.config.findings import Severity
 from harvester.core.clock import utc_now
@@ -35,19 +35,34 @@ def make(given: Given, *, force: bool, check: bool) -> bool:
     values = _values_of_services(layout, account, logdir)
     answers = None if layout.main.exists() and not force else gather(given)
     placer = Placer(account, utc_now(), force=force)
-    placed = placer.put_all(_configuration(layout, account, answers, logdir))
+    _put(placer, _configuration(layout, account, answers, logdir))
     os.environ["PANDA_HOME"] = str(layout.home)
     settings = settings_of(None)
     if settings.db.engine == "sqlite":
         values = replace(values, processes=1)  # several would only hinder each other
-    placed += placer.put_all(_service_files(layout, values))
+    foreign = [each for each in _put(placer, _service_files(layout, values)) if each.fate is Fate.FOREIGN]
     for place in (Path(settings.master.work_dir), Path(settings.logger.logdir or logdir), layout.run):
         placer.make_directory(place)
-    for each in placed:
-        typer.echo(_words(each))
+    _warn(foreign)
     is_good = not check or _is_without_errors()
-    _tell_what_comes_next(layout, is_good=is_good)
+    _tell_what_comes_next(layout, foreign, is_good=is_good)
     return is_good
+
+
+def _put(placer: Placer, files: Iterable[Planned]) -> list[Placed]:
+    """Put them into their places, and tell of each at once: what comes next may fail."""
+    placed = placer.put_all(files)
+    for each in placed:
+        typer.echo(f"{each.path}: {each.fate}{f' {each.former}' if each.former else ''}")
+    return placed
+
+
+def _warn(foreign: Sequence[Placed]) -> None:
+    """What has the name of a service file of ours and is none would start something else, or nothing."""
+    for each in foreign:
+        typer.echo(f"WARNING {each.path} is of the earlier Harvester, or your own", err=True)
+    if foreign:
+        typer.echo("WARNING move these files away and call `harvester init` again (docs/takeover.md)", err=True)
 
 
 def _configuration(layout: Layout, account: Account, answers: Answers | None, logdir: Path) -> Iterator[Planned]:
@@ -76,11 +91,6 @@ def _service_files(layout: Layout, values: Values) -> Iterator[Planned]:
         yield Planned(layout.home / place.path, render(name, values), place.mode, is_of_root=True)
 
 
-def _words(placed: Placed) -> str:
-    former = f" {placed.former}" if placed.former else ""
-    return f"{placed.path}: {placed.fate}{former}"
-
-
 def _is_without_errors() -> bool:
     """What `harvester check` says."""
     typer.echo()
@@ -89,9 +99,11 @@ def _is_without_errors() -> bool:
     return not any(each.severity is Severity.ERROR for each in findings)
 
 
-def _tell_what_comes_next(layout: Layout, *, is_good: bool) -> None:
+def _tell_what_comes_next(layout: Layout, foreign: Sequence[Placed], *, is_good: bool) -> None:
+    sysconfig = layout.home / PLACES["sysconfig"].path
     typer.echo()
-    typer.echo(f". {layout.home / PLACES['sysconfig'].path}    # in each new shell: where everything is")
+    if sysconfig not in {each.path for each in foreign}:
+        typer.echo(f". {sysconfig}    # in each new shell: where everything is")
     if is_good:
         typer.echo("harvester run        # the service, in the foreground; docs/services.md has the other ways")
     else:

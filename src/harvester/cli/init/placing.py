@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from harvester.cli.init.answers import Account
+from harvester.setup_files import WRITTEN_BY
 
 _DIRECTORY: Final = 0o755
 _PRIVATE: Final = 0o600
@@ -20,6 +21,7 @@ class Fate(StrEnum):
 
     WRITTEN = "written"
     KEPT = "is there already, left as it is"
+    FOREIGN = "left as it is, but not made by `harvester init`: it would not start this Harvester"
     REPLACED = "written anew, the old one is"
 
 
@@ -91,7 +93,7 @@ class Placer:
             self._write(file)
             return Placed(file.path, Fate.WRITTEN)
         if not self._force:
-            return Placed(file.path, Fate.KEPT)
+            return Placed(file.path, Fate.FOREIGN if file.is_of_root and _is_foreign(file.path) else Fate.KEPT)
         former = file.path.with_name(file.path.name + self._suffix)
         file.path.rename(former)
         self._write(file)
@@ -113,6 +115,11 @@ class Placer:
     def _give(self, place: Path | int) -> None:
         if os.geteuid() == 0:
             os.chown(place, self._account.uid, self._account.gid)
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether it is of the earlier Harvester, whose service files have the same names, or somebody's own."""
+    return os.access(path, os.R_OK) and WRITTEN_BY not in path.read_text(encoding="utf-8", errors="replace")
 
 
 def _make_missing(directory: Path) -> list[Path]:
