@@ -117,9 +117,12 @@ def test_every_file_to_log_in_that_is_missing_is_named(instance: Instance):
 @pytest.mark.parametrize(
     ("account", "says"),
     [
-        ("uname = nobody-of-this-name", "[master] uname: there is no user nobody-of-this-name on this machine"),
+        ("uname = nobody-of-this-name", ".cfg:2: master.uname: there is no user nobody-of-this-name on this machine"),
         ("uname = root", ".cfg:2: master.uname: names root, and the service would have all rights; name an account"),
-        ("uname = nobody\ngname = none-of-this-name", "[master] gname: there is no group none-of-this-name on this"),
+        (
+            "uname = nobody\ngname = none-of-this-name",
+            ".cfg:3: master.gname: there is no group none-of-this-name",
+        ),
     ],
 )
 def test_an_account_that_is_not_there(instance: Instance, account: str, says: str):

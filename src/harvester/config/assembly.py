@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
 from pydantic.fields import FieldInfo
@@ -14,6 +14,9 @@ from harvester.config.problems import NO_COMMENT_BEHIND, has_comment_behind, unk
 from harvester.config.values import Entry
 
 SectionT = TypeVar("SectionT", bound=Section)
+
+_TEMPLATE_MARK: Final = "FIXME"
+_YOUR_OWN: Final = "write your own value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +111,33 @@ def _report_errors(model: type[Section], text: SectionText, errors: Iterable[Err
             findings.error(place, name, *wrong_value(error, key, kind_of(fields[key]), entry.value))
 
 
+def is_template_mark(value: JsonValue) -> bool:
+    """Whether the operator was to replace all of the value."""
+    return value == _TEMPLATE_MARK
+
+
+def words_of_template_mark(key: str, value: JsonValue) -> str:
+    """That a value, or a part of it, was to be replaced."""
+    return f"{shown(key, value)} is the template's"
+
+
 def report_template_mark(text: SectionText, key: str, findings: Findings) -> None:
-    """Complain about a value that the operator was to replace."""
+    """Complain about a value that the operator was to replace; one that only holds the mark may be meant."""
     entry = text.entries.get(key)
-    if entry is not None and entry.value == "FIXME":
-        findings.error(
-            entry.at, f"{text.name}.{key}", f"{shown(key, 'FIXME')} is the template's", "write your own value"
-        )
+    if entry is None:
+        return
+    if is_template_mark(entry.value):
+        findings.error(entry.at, f"{text.name}.{key}", words_of_template_mark(key, entry.value), _YOUR_OWN)
+    elif not is_secret(key):
+        report_template_traces(text, key, findings)
+
+
+def report_template_traces(text: SectionText, key: str, findings: Findings) -> None:
+    """Warn of each item of a value that holds the mark of what the operator was to replace."""
+    entry = text.entries.get(key)
+    if entry is None:
+        return
+    for place, item in enumerate(entry.value if isinstance(entry.value, list) else [entry.value]):
+        if isinstance(item, str) and _TEMPLATE_MARK in item:
+            at = entry.at_item((place,))
+            findings.warning(at, f"{text.name}.{key}", words_of_template_mark(key, item), _YOUR_OWN)

@@ -12,7 +12,7 @@ from harvester.config.misfits import report_misfits
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_loader import NOTHING, Outside, QueueLoader
 from harvester.config.queues import LoadedQueues
-from harvester.config.remote import ReadRemote
+from harvester.config.remote import QUEUE_URL, ReadRemote, address_of
 from harvester.config.service import Loaded, Settings, load_settings
 
 __all__ = ["Finding", "PluginBlock", "PluginChecker", "PluginProblem", "SettingsChecker", "Severity", "check"]
@@ -54,9 +54,10 @@ def check(
         findings.extend(settings_checker(loaded))
     outside = fetched(loaded.settings, findings) if fetched and loaded.settings else NOTHING
     if queue_file or loaded.entries:  # without a main file nobody knows where the queues are
-        path, if_missing = find_queues(queue_file, _qconf(loaded), environ, config_paths)
-        may_be_missing = queue_file is None and _qconf(loaded).config_from_cacher
-        source = _Source(path, if_missing, may_be_missing)
+        qconf = _qconf(loaded, environ)
+        path, if_missing = find_queues(queue_file, qconf, environ, config_paths)
+        may_be_missing = queue_file is None and qconf.config_from_cacher
+        source = _Source(path, qconf, if_missing, may_be_missing)
         queues = _check_queues(loaded, source, plugin_checker, outside, findings)
         if joint_checker and loaded.settings:
             findings.extend(joint_checker(loaded, queues))
@@ -82,21 +83,26 @@ def find_queues(
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The local queue configuration; what to do if it is not there, and whether it may be missing."""
+    """The local queue configuration and `[qconf]`; what to do if it is not there, and whether it may be missing."""
 
     path: Path
+    qconf: Qconf
     if_missing: str
     may_be_missing: bool
 
 
 def _check_queues(
-    loaded: Loaded, source: _Source, plugin_checker: PluginChecker | None, outside: Outside, findings: Findings
+    loaded: Loaded,
+    source: _Source,
+    plugin_checker: PluginChecker | None,
+    outside: Outside,
+    findings: Findings,
 ) -> LoadedQueues:
     master = loaded.settings.master if loaded.settings else None
     work_dir, defaults = Path(master.work_dir if master else "harvester"), master.extra_plugin_configs if master else {}
     loader = QueueLoader(
         source.path,
-        _qconf(loaded),
+        source.qconf,
         work_dir,
         plugin_checker,
         loaded.listed_at,
@@ -110,9 +116,12 @@ def _check_queues(
     return queues
 
 
-def _qconf(loaded: Loaded) -> Qconf:
-    """What the main file says about queues, also when the file as a whole is wrong."""
+def _qconf(loaded: Loaded, environ: Mapping[str, str]) -> Qconf:
+    """What the main file and the environment say about queues, also when the file as a whole is wrong."""
     if loaded.settings:
         return loaded.settings.qconf
-    stated = {key: entry for key in ("configFile", "queueList") if (entry := loaded.entry("qconf", key))}
-    return build_section(Qconf, SectionText("qconf", stated, Location()), Findings()) or Qconf()
+    keys = ("configFile", "configFromCacher", "queueList")
+    stated = {key: entry for key in keys if (entry := loaded.entry("qconf", key))}
+    qconf = build_section(Qconf, SectionText("qconf", stated, Location()), Findings()) or Qconf()
+    is_remote = address_of(QUEUE_URL, environ, Findings()) is not None
+    return qconf.model_copy(update={"config_from_cacher": True}) if is_remote else qconf

@@ -23,8 +23,11 @@ def report_misfits(loaded: Loaded, path: Path, queues: LoadedQueues, findings: F
     """
     if loaded.settings is None:
         return
-    comes_later = loaded.settings.qconf.config_from_cacher or loaded.settings.qconf.resolver_module
-    if not comes_later:
+    qconf = loaded.settings.qconf
+    if not qconf.queue_list:
+        problem, advice = "is empty, so no queue is served", "write the names of queues, one per line, or ALL"
+        findings.warning(loaded.key_at("qconf", "queueList"), "qconf.queueList", problem, advice)
+    elif not (qconf.config_from_cacher or qconf.resolver_module):
         _report_nothing_served(path, queues, findings)
     if loaded.settings.pandacon.panda_cache_url_r is None:
         _report_logs_for_nobody(path, queues, findings)

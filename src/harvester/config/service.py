@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from harvester.config import dialect, sources
-from harvester.config.assembly import SectionText, build_section, report_template_mark
+from harvester.config.assembly import SectionText, build_section, report_template_mark, report_template_traces
 from harvester.config.cache_lines import QUEUE_CONFIGURATION, read_lines, report_lines
 from harvester.config.dialect import IniSource, Sections
 from harvester.config.fields import Section, kind_of
@@ -60,6 +60,8 @@ UNUSED_SECTIONS: Mapping[str, str] = {"googlecloud": "clouds are configured by q
 _LOGGER = "logger"
 _LOG_LEVEL = "log_level"
 _API = "/api/v1"
+_TEMPLATE_LISTS = (("credmanager", "inCertFile"), ("credmanager", "outCertFile"), ("cacher", "data"))
+"""Sections and keys in which the template says FIXME in some items; the service does without these."""
 
 
 class Settings(BaseModel):
@@ -108,12 +110,14 @@ class Loaded:
         findings: all that is wrong or worth knowing.
         entries: every key with its place, for findings made later.
         fetched: what came from elsewhere.
+        files: all that was read, in this order, also what later ones override.
     """
 
     settings: Settings | None
     findings: tuple[Finding, ...]
     entries: Mapping[str, Mapping[str, Entry]] = field(default_factory=dict, repr=False)
     fetched: Fetched | None = field(default=None, repr=False)
+    files: tuple[str, ...] = ()
 
     def entry(self, section: str, key: str) -> Entry | None:
         """The key as read, also when the settings as a whole are unusable."""
@@ -163,14 +167,16 @@ def load_settings(
     if not main:
         return Loaded(None, findings.as_tuple())
     entries = dialect.merge(main, expander, findings)
-    common = dialect.merge(_common_sources(paths, environ, findings), expander, findings)
+    common_sources = _common_sources(paths, environ, findings)
+    common = dialect.merge(common_sources, expander, findings)
     _share_zipper_keys(entries)
     entries[_LOGGER] = common.get(_LOGGER, {})
     builder = _Builder(entries, main, findings)
     settings = builder.build(environ)
     if settings and fetched:
         settings = settings.model_copy(update={"origin": fetched.origin})
-    return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries, fetched)
+    files = tuple(dict.fromkeys(each.file for each in (*main, *common_sources)))
+    return Loaded(None if findings.has_errors() else settings, findings.as_tuple(), entries, fetched, files)
 
 
 def _is_secret_key(name: str) -> bool:
@@ -341,6 +347,8 @@ class _Builder:
         for section, keys in needed.items():
             for key in keys:
                 report_template_mark(self._text(section), key, self._findings)
+        for section, key in _TEMPLATE_LISTS:
+            report_template_traces(self._text(section), key, self._findings)
 
     def _report_missing_credentials(self, pandacon: Pandacon) -> None:
         if pandacon.auth_type == "oidc":

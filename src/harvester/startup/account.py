@@ -4,11 +4,12 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from harvester.config.assembly import is_template_mark, words_of_template_mark
 from harvester.config.findings import Finding, Location, Severity
 from harvester.config.instance_sections import Master
 from harvester.core.errors import HarvesterError
@@ -52,23 +53,56 @@ def account_to_become(master: Master, key_at: KeyAt, files: Iterable[str]) -> Ac
     """
     if os.geteuid() != _ROOT:
         return None
-    if not master.uname:
-        _require_own(files)
+    for found in account_findings(master, key_at, files):
+        raise AccountError(found.as_line())
+    user = _user(master.uname) if master.uname else None
+    if user is None:
         return None
+    gid = _group(master.gname) if master.gname else None
+    return Account(user.pw_name, user.pw_uid, user.pw_gid if gid is None else gid, user.pw_dir)
+
+
+def account_findings(master: Master, key_at: KeyAt, files: Iterable[str]) -> Iterator[Finding]:
+    """Why root could not start the service; for others only a name that nobody has here is worth a warning.
+
+    Args:
+        master: names the account.
+        key_at: where that stands.
+        files: that the configuration was read from.
+    """
+    if os.geteuid() != _ROOT:
+        for found in _unknown_names(master, key_at):
+            yield replace(found, severity=Severity.WARNING, problem=f"{found.problem}, so root could not start it")
+        return
+    if not master.uname:
+        yield from _open_files(files)
+        return
+    yield from _unknown_names(master, key_at)
     user = _user(master.uname)
-    gid = _group(master.gname) if master.gname else user.pw_gid
-    if user.pw_uid == _ROOT:
-        raise _refusal(key_at("master", "uname"), "master.uname", "names root")
-    if master.gname and gid == _ROOT:
-        raise _refusal(key_at("master", "gname"), "master.gname", "names the group of root")
-    return Account(user.pw_name, user.pw_uid, gid, user.pw_dir)
+    if user and user.pw_uid == _ROOT:
+        yield _refusal(key_at("master", "uname"), "master.uname", "names root")
+    if master.gname and _group(master.gname) == _ROOT:
+        yield _refusal(key_at("master", "gname"), "master.gname", "names the group of root")
 
 
-def _require_own(files: Iterable[str]) -> None:
+def _unknown_names(master: Master, key_at: KeyAt) -> Iterator[Finding]:
+    user = None if master.uname is None else ("uname", "user", master.uname, _user(master.uname))
+    group = None if master.gname is None else ("gname", "group", master.gname, _group(master.gname))
+    for key, kind, name, found in filter(None, (user, group)):
+        if name and found is None:
+            at = key_at("master", key)
+            problem = f"there is no {kind} {name} on this machine"
+            if is_template_mark(name):
+                problem = f"{words_of_template_mark(key, name)}, and {problem}"
+            advice = f"make the {kind}, or name another one"
+            yield Finding(Severity.ERROR, at.file, at.line, f"master.{key}", problem, advice)
+
+
+def _open_files(files: Iterable[str]) -> Iterator[Finding]:
     for file in files:
         path = Path(file)
         if path.exists() and _is_changed_by_others(path):
-            raise _refusal(Location(file), "master.uname", "is not set, and others than root may change this file")
+            yield _refusal(Location(file), "master.uname", "is not set, and others than root may change this file")
 
 
 def _is_changed_by_others(path: Path) -> bool:
@@ -78,10 +112,10 @@ def _is_changed_by_others(path: Path) -> bool:
     return not of_root or bool(found.st_mode & writers)
 
 
-def _refusal(at: Location, key: str, problem: str) -> AccountError:
+def _refusal(at: Location, key: str, problem: str) -> Finding:
     what = f"{problem}, and the service would have all rights"
     advice = "name an account without them there; to run as root leave uname out of files that root alone may change"
-    return AccountError(Finding(Severity.ERROR, at.file, at.line, key, what, advice).as_line())
+    return Finding(Severity.ERROR, at.file, at.line, key, what, advice)
 
 
 def become(account: Account) -> None:
@@ -107,28 +141,24 @@ def become(account: Account) -> None:
             )
 
 
-def _user(name: str) -> pwd.struct_passwd:
-    """By name, or by number as other service files allow it."""
+def _user(name: str) -> pwd.struct_passwd | None:
+    """By name, or by number as other service files allow it; None if there is none."""
     try:
         return pwd.getpwnam(name)
     except KeyError:
         pass
     try:
         return pwd.getpwuid(int(name))
-    except (KeyError, ValueError):
-        raise AccountError(
-            f"[master] uname: there is no user {name} on this machine; make the account, or name another one"
-        ) from None
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
-def _group(name: str) -> int:
+def _group(name: str) -> int | None:
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         pass
     try:
         return grp.getgrgid(int(name)).gr_gid
-    except (KeyError, ValueError):
-        raise AccountError(
-            f"[master] gname: there is no group {name} on this machine; make the group, or name another one"
-        ) from None
+    except (KeyError, ValueError, OverflowError):
+        return None

@@ -10,7 +10,7 @@ from harvester.config.check import find_queues
 from harvester.config.findings import Finding, Location, Severity
 from harvester.config.queue_loader import QueueLoader
 from harvester.config.queues import LoadedQueues
-from harvester.config.remote import INSTANCE_URL
+from harvester.config.remote import INSTANCE_URL, QUEUE_URL
 from harvester.config.service import Loaded, Settings, load_settings
 from harvester.core.errors import HarvesterError
 from harvester.remote_instance import RemoteInstance
@@ -31,7 +31,7 @@ class Configuration:
         queues: the usable queues.
         loader: reads them again.
         findings: what is wrong or worth knowing.
-        files: where all that was read.
+        files: where all that was read, addresses included.
         key_at: where a key of a section stands.
         loaded: the main configuration as it was read.
     """
@@ -74,15 +74,16 @@ def load(config: Sequence[Path] | None, queue_file: Path | None, *, is_start: bo
     queues = loader.load(outside_of(settings))
     if not queues.readable and any(each.severity is Severity.ERROR for each in queues.findings):
         raise _unusable(queues.findings)
-    files = dict.fromkeys([*files_of(loaded), str(path)])
     findings = (*loaded.findings, *unkept, *queues.findings)
-    return Configuration(settings, queues, loader, findings, tuple(files), loaded.key_at, loaded)
+    return Configuration(settings, queues, loader, findings, _files(loaded, loader), loaded.key_at, loaded)
 
 
-def files_of(loaded: Loaded) -> tuple[str, ...]:
-    """Where the main configuration was read, by the files of its keys."""
-    entries = (entry for section in loaded.entries.values() for entry in section.values())
-    return tuple(dict.fromkeys(entry.at.file for entry in entries))
+def _files(loaded: Loaded, loader: QueueLoader) -> tuple[str, ...]:
+    """Where all of a configuration comes from: a local queue file only if it is there, and what stands elsewhere."""
+    local = () if loader.stamp_read is None else (str(loader.path),)
+    address = loaded.settings.queue_address if loaded.settings else ""
+    remote = (f"{address} ({QUEUE_URL})",) if address else ()
+    return tuple(dict.fromkeys((*loaded.files, *local, *remote)))
 
 
 def _keep(remote: RemoteInstance, loaded: Loaded) -> tuple[Finding, ...]:
@@ -162,7 +163,7 @@ def main_configuration(config: Sequence[Path] | None) -> tuple[Settings, Loaded,
     remote = RemoteInstance(os.environ, prefers_copy=True)
     loaded = load_settings(config or None, os.environ, remote=remote)
     copy = () if remote.place is None else (str(remote.place),)
-    return _usable(loaded), loaded, (*files_of(loaded), *copy)
+    return _usable(loaded), loaded, (*loaded.files, *copy)
 
 
 def _usable(loaded: Loaded) -> Settings:

@@ -24,6 +24,7 @@ from harvester.plugins.api import CredentialSettings
 from harvester.plugins.credentials import validity
 from harvester.plugins.credentials.validity import NoCredentialError, Validity
 from harvester.plugins.names import Role
+from harvester.startup.account import account_findings
 
 _DRIVERS: Final[Mapping[str, tuple[str, str]]] = {
     "sqlite": ("sqlite3", "take a Python that was built with SQLite"),
@@ -44,6 +45,7 @@ def check_settings(loaded: Loaded) -> Iterator[Finding]:
         return
     if missing := missing_driver(loaded.settings.db):
         yield _error(loaded.key_at, "db", "engine", *missing)
+    yield from account_findings(loaded.settings.master, loaded.key_at, loaded.files)
     yield from _place_findings(loaded.settings, loaded.key_at)
     yield from _credential_findings(loaded.settings, loaded.key_at)
     yield from _lifetime_findings(loaded.settings, loaded.key_at, utc_now())

@@ -1,4 +1,5 @@
 import json
+import pwd
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -87,6 +88,34 @@ def test_a_setting_that_nobody_reads_is_found_in_its_line(call: CommandLine, blo
 def test_settings_that_somebody_reads_are_no_mistake(call: CommandLine, block: str, written: str):
     common = QUEUE.replace("{", '{"common": {"ofSomePlugin": 1},', 1)
     call.queues.write_text('{"Q": ' + common.replace(f'"{block}": {{', f'"{block}": {{{written}, ') + "}")
+    assert call("check").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "says"),
+    [
+        ("uname", "FIXME", "'FIXME' is the template's, and there is no user FIXME on this machine"),
+        ("uname", "nosuchuser", "there is no user nosuchuser on this machine"),
+        ("gname", "nosuchgroup", "there is no group nosuchgroup on this machine"),
+    ],
+)
+def test_an_account_that_root_could_not_become_is_told(
+    call: CommandLine, monkeypatch: pytest.MonkeyPatch, key: str, name: str, says: str
+):
+    lines = "\n".join(f"{each} = {value}" for each, value in {"uname": "nobody", key: name}.items())
+    call.config.write_text(call.config.read_text().replace("[master]", f"[master]\n{lines}"))
+    for uid, severity in ((0, "error"), (1000, "warning")):
+        monkeypatch.setattr("os.geteuid", lambda uid=uid: uid)
+        (found,) = findings_of(call)
+        assert (found["severity"], found["key"]) == (severity, f"master.{key}")
+        assert says in found["problem"]
+
+
+def test_an_account_that_is_root_is_told_to_root(call: CommandLine, monkeypatch: pytest.MonkeyPatch):
+    call.config.write_text(call.config.read_text().replace("[master]", "[master]\nuname = root"))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    assert "error: master.uname: names root" in call("check").stdout
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
     assert call("check").stdout == ""
 
 
@@ -279,6 +308,12 @@ def findings_of(call: CommandLine) -> list[dict[str, str]]:
     return json.loads(call("check", "--json").stdout)
 
 
+def with_account_of_here(text: str) -> str:
+    """The account of a site's service is looked for on this machine."""
+    nobody = pwd.getpwnam("nobody")
+    return text.replace("uname = harvester", "uname = nobody").replace("gname = harvester", f"gname = {nobody.pw_gid}")
+
+
 @pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
 def test_the_shipped_examples_are_without_mistakes_on_a_site_that_has_their_files(example: str, tmp_path: Path):
     def put_in_place(match: re.Match[str]) -> str:
@@ -289,8 +324,9 @@ def test_the_shipped_examples_are_without_mistakes_on_a_site_that_has_their_file
         return str(here)
 
     for path in (EXAMPLES / example).iterdir():
+        text = with_account_of_here(path.read_text())
         (tmp_path / path.name).write_text(
-            re.sub(r"(?:/opt|/etc/pki|/etc/grid-security|/var/harvester)/[\w./-]+", put_in_place, path.read_text())
+            re.sub(r"(?:/opt|/etc/pki|/etc/grid-security|/var/harvester)/[\w./-]+", put_in_place, text)
         )
     result = CommandLine(tmp_path)("check")
     assert (result.exit_code, result.stdout) == (0, "")
@@ -299,7 +335,8 @@ def test_the_shipped_examples_are_without_mistakes_on_a_site_that_has_their_file
 @pytest.mark.parametrize("example", sorted(path.name for path in EXAMPLES.iterdir()))
 def test_what_a_shipped_example_names_on_its_site_is_no_mistake_elsewhere(example: str, tmp_path: Path):
     for path in (EXAMPLES / example).iterdir():
-        elsewhere = re.sub(r"(?<![\w/.])/(?:opt|etc|var)/", f"{tmp_path}/nowhere/", path.read_text())
+        text = with_account_of_here(path.read_text())
+        elsewhere = re.sub(r"(?<![\w/.])/(?:opt|etc|var)/", f"{tmp_path}/nowhere/", text)
         (tmp_path / path.name).write_text(elsewhere)
     result = CommandLine(tmp_path)("check")
     assert (result.exit_code, result.stdout) == (0, "")

@@ -148,6 +148,46 @@ IN_MAIN = [
         "name of the template", "FIXME", "master.harvester_id", "template's", whole_main=MAIN.replace("unit", "FIXME")
     ),
     Mistake(
+        "name with that of the template in it",
+        "= FIXME_harvester",
+        "master.harvester_id",
+        "template's",
+        whole_main=MAIN.replace("unit", "FIXME_harvester"),
+        severity=WARNING,
+    ),
+    Mistake(
+        "paths of the template",
+        "FIXME_proxy_pilot",
+        "credmanager.outCertFile",
+        "'/path_to/FIXME_proxy_pilot' is the template's",
+        "[credmanager]\noutCertFile =\n  /opt/production\n  /path_to/FIXME_proxy_pilot",
+        severity=WARNING,
+    ),
+    Mistake(
+        "file of the template to be fetched",
+        "FIXME_proxy",
+        "cacher.data",
+        "template's",
+        "[cacher]\ndata =\n  proxy||file:///path_to/FIXME_proxy",
+        severity=WARNING,
+    ),
+    Mistake(
+        "no queues",
+        "queueList =",
+        "qconf.queueList",
+        "is empty, so no queue is served",
+        "[qconf]\nqueueList =",
+        severity=WARNING,
+    ),
+    Mistake(
+        "no queues although others come",
+        "queueList =",
+        "qconf.queueList",
+        "or ALL",
+        "[qconf]\nqueueList =\nconfigFromCacher = True\n[cacher]\ndata =\n  queues_config_file||https://h/q.json",
+        severity=WARNING,
+    ),
+    Mistake(
         "name with blanks",
         "my harvester",
         "master.harvester_id",
@@ -598,6 +638,19 @@ def test_queue_file_is_checked_although_the_main_file_is_wrong(tmp_path: Path) -
     (tmp_path / "etc/panda/q.json").write_text(json.dumps({"Q": 1}))
     found = check(None, None, {"PANDA_HOME": str(tmp_path)}, None)
     assert "Q" in [each.key for each in found]
+
+
+def test_queues_that_come_from_an_address_need_no_file_although_the_main_file_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "panda_harvester.cfg").write_text(f"{MAIN}[monitor]\nnThreads = three\n")
+    environ = {**ENVIRON, "HARVESTER_QUEUE_CONFIG_URL": "https://pool.example.org/queues.json"}
+    found = check([tmp_path / "panda_harvester.cfg"], None, environ, known_plugins)
+    assert [each.key for each in found if each.severity is Severity.ERROR] == ["monitor.nThreads"]
+
+
+def test_a_password_that_holds_the_word_of_the_template_is_a_password(tmp_path: Path) -> None:
+    (tmp_path / "c.cfg").write_text(f"{MAIN}[db]\nengine = postgresql\npassword = huFIXMEsh\n")
+    (tmp_path / "q.json").write_text(QUEUES)
+    assert check([tmp_path / "c.cfg"], tmp_path / "q.json", ENVIRON, known_plugins) == []
 
 
 def test_a_wrong_queue_list_is_told_in_the_config_map(tmp_path: Path) -> None:

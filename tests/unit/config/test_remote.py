@@ -74,6 +74,12 @@ def test_without_local_files_all_of_it_is_remote(tmp_path: Path):
     assert loaded.settings.master.harvester_id == "far"
 
 
+def test_all_that_was_read_is_named_also_what_local_files_override(tmp_path: Path):
+    loaded = load(tmp_path, Remote(MINIMAL), "")
+    address = "https://pool.example.org/instance.json (HARVESTER_INSTANCE_CONFIG_URL)"
+    assert loaded.files == (address, str(tmp_path / "panda_harvester.cfg"))
+
+
 def test_the_config_map_is_above_all(tmp_path: Path):
     (tmp_path / "etc/configmap").mkdir(parents=True)
     (tmp_path / "etc/configmap/panda_harvester_configmap.json").write_text('{"master": {"harvester_id": "mapped"}}')

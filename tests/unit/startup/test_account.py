@@ -71,9 +71,10 @@ def test_an_account_that_cannot_read_harvester_is_told_so():
 @pytest.mark.parametrize(
     ("keys", "says"),
     [
-        ({"uname": "FIXME"}, r"\[master\] uname: there is no user FIXME on this machine"),
-        ({"uname": "4000000000"}, "there is no user 4000000000"),
-        ({"uname": "nobody", "gname": "FIXME"}, r"\[master\] gname: there is no group FIXME"),
+        ({"uname": "FIXME"}, "3: master.uname: 'FIXME' is the template's, and there is no user FIXME on this machine"),
+        ({"uname": "4000000000"}, "3: master.uname: there is no user 4000000000"),
+        ({"uname": "9" * 30}, "there is no user 9999"),
+        ({"uname": "nobody", "gname": "FIXME"}, "master.gname: 'FIXME' is the template's, and there is no group FIXME"),
     ],
 )
 def test_an_unknown_name_is_told_with_its_key(keys: dict[str, str], says: str):

@@ -71,6 +71,19 @@ def hold_cacher(configuration: Configuration) -> Database:
     return db
 
 
+def test_the_files_of_a_start_are_those_that_are_there_and_the_address(
+    configure: Configure, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("HARVESTER_QUEUE_CONFIG_URL", "https://me:HUSH@pool.example.org/queues.json?token=HUSH")
+    main, remote = (
+        f"{tmp_path}/panda_harvester.cfg",
+        "https://pool.example.org/queues.json (HARVESTER_QUEUE_CONFIG_URL)",
+    )
+    assert configure("").files == (main, remote)
+    (tmp_path / "panda_queueconfig.json").write_text("{}")
+    assert configure("").files == (main, f"{tmp_path}/panda_queueconfig.json", remote)
+
+
 def test_without_a_line_that_says_where_queues_are_it_is_told_at_once(configure: Configure):
     with pytest.raises(RemoteError, match=r"no usable line of .cacher. data is for queues_config_file; add one"):
         start(configure("[cacher]\ndata =\n  queues_config_file||gopher:/x\n"), go_on, hear)
