@@ -55,10 +55,17 @@ same_python() {
     }
 }
 
-# ready : everything that can be known before the start
-ready() { find_httpd && same_python && could_start; }
+# log_writer : what Apache pipes its logs to. Root must not open files in a directory of the account of the service.
+log_writer() {
+    LOG_WRITER="$(command -v dd) bs=64k oflag=append conv=notrunc status=none"
+    ! is_root || LOG_WRITER="$(command -v setpriv) --reuid=$userName --regid=$groupName --init-groups $LOG_WRITER"
+    export LOG_WRITER
+}
 
-launch() { ready && "$HTTPD" -f "$CONFIG" $OPTIONS -k start && until_running 30; }
+# ready : everything that can be known before the start
+ready() { find_httpd && log_writer && same_python && could_start; }
+
+launch() { ready && "$HTTPD" -f "$CONFIG" $OPTIONS -k start && until_running "$START_SECONDS" && until_at_work; }
 
 launch_in_foreground() { ready && exec "$HTTPD" -f "$CONFIG" $OPTIONS -DFOREGROUND; }
 

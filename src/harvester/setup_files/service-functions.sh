@@ -7,6 +7,7 @@
 # the service), launch_in_foreground and ask_to_reload.
 
 STOP_SECONDS=${STOP_SECONDS:-40}
+START_SECONDS=${START_SECONDS:-30}
 
 # configuration_of HOME : the settings of the installation, exported for whatever is started
 configuration_of() {
@@ -28,14 +29,11 @@ directories() {
     done
 }
 
-# could_start : whether Harvester could, under the account of the service; says why not
-could_start() {
-    if is_root && [ -n "$userName" ]; then
-        runuser -u "$userName" -- "$VIRTUAL_ENV/bin/harvester" run --check
-    else
-        "$VIRTUAL_ENV/bin/harvester" run --check
-    fi
-}
+# as_account COMMAND... : under the account of the service
+as_account() { if is_root && [ -n "$userName" ]; then runuser -u "$userName" -- "$@"; else "$@"; fi; }
+
+# could_start : whether Harvester could; says why not
+could_start() { as_account "$VIRTUAL_ENV/bin/harvester" run --check; }
 
 # pid_of_service : the pid if the service runs; a pid that another program has by now does not count
 pid_of_service() {
@@ -65,6 +63,29 @@ until_running() {
     until pid_of_service >/dev/null; do
         [ $((tenths -= 1)) -ge 0 ] || return 1
         sleep 0.1
+    done
+}
+
+# processes_at_work : the pids of those processes that a web server has started and whose agents have begun
+processes_at_work() {
+    local pid service; service=$(pid_of_service)
+    as_account timeout 10 "$VIRTUAL_ENV/bin/harvester" status --health 2>/dev/null |
+        awk '/^process /{pid = $2; found[pid]} /^ *not ready: start:/{delete found[pid]} END{for (pid in found) print pid}' |
+        while read -r pid; do
+            ! grep -qs "^PPid:[[:space:]]*$service$" "/proc/$pid/status" || echo "$pid"
+        done
+}
+
+# until_at_work : waits for all processes of a web server; those that are not at work then go on trying by themselves
+until_at_work() {
+    local end=$((SECONDS + START_SECONDS))
+    until [ "$(processes_at_work | wc -l)" -ge "$nProcesses" ]; do
+        [ $SECONDS -lt $end ] || {
+            echo "$NAME: not all processes work after $START_SECONDS s; they go on trying." \
+                "'harvester status --health' and $LOG_DIR tell why" >&2
+            return 0
+        }
+        sleep 0.5
     done
 }
 

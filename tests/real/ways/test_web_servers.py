@@ -1,12 +1,15 @@
 """Harvester in Apache and uWSGI, started by the shipped files: agents run, late-bound jobs are done, none is left."""
 
 import json
+import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
 
+from harvester.setup_files import PLACES
 from real_services import running
 from system_harness.home import Home
 from system_harness.judges import judge, local_batch_jobs
@@ -53,6 +56,7 @@ def uwsgi_behind_nginx(home: Home) -> Iterator[WayIn]:
             site.read_text()
             .replace("listen 8000", f"listen 127.0.0.1:{port}")
             .replace("127.0.0.1:3334", f"127.0.0.1:{inner}")
+            .replace("/var/log/nginx", str(home.directory))
         )
         site.write_text(text)
         with running("nginx", NGINX_SITE=str(site)):
@@ -74,6 +78,17 @@ def ask(url: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
 
 
+def rotate_logs(home: Home) -> None:
+    """As the system does every day: also where root has started the service, its logs are those of its account."""
+    shipped = home.directory / PLACES["logrotate-service"].path
+    os.chown(shipped, os.geteuid(), os.getegid())
+    with tempfile.TemporaryDirectory() as state:
+        subprocess.run(["logrotate", "--force", "--state", f"{state}/state", shipped], check=True)
+    logs = list(home.values.log_dir.iterdir())
+    assert len(logs) > len({each.name.partition("-20")[0] for each in logs}), "something was rotated"
+    assert {each.owner() for each in logs} == {home.values.user}
+
+
 @pytest.mark.parametrize("way", ["apache", "uwsgi_with_router", "uwsgi_behind_nginx"])
 def test_agents_run_workers_are_answered_and_nothing_is_left_over(home: Home, way: str, request: pytest.FixtureRequest):
     into: WayIn = request.getfixturevalue(way)
@@ -85,6 +100,7 @@ def test_agents_run_workers_are_answered_and_nothing_is_left_over(home: Home, wa
 
     home.act(into.script, "status", 3)
     home.act(into.script, "start")
+    assert "workerID=123 not found in DB" in ask(into.url), "a service that has started works"
     home.act(into.script, "start")
     assert "runs, pid" in home.act(into.script, "status")
     before = home.until_working(2)
@@ -95,6 +111,7 @@ def test_agents_run_workers_are_answered_and_nothing_is_left_over(home: Home, wa
         home.act(into.script, "reload")
         before = home.until_working(2, but=before)
         until_answered()
+    rotate_logs(home)
     for _ in range(2):
         home.act(into.script, "stop")
         home.act(into.script, "status", 3)
