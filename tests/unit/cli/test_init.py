@@ -242,6 +242,7 @@ def test_on_a_terminal_it_asks(home: Path):
     os.close(terminal)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Name of this instance" in done.stdout
+    assert "Database: sqlite, mariadb, postgresql [sqlite]:" in done.stdout
     assert settings_in(home).master.harvester_id == "my_harvester"
     assert settings_in(home).db.engine == "sqlite"
 

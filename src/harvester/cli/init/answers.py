@@ -231,7 +231,9 @@ class _Questions:
     def choice(self, option: str, question: str, choices: type[Engine] | type[Resource], default: str) -> str:
         """One of several words; there is one that is good for most."""
         words = [str(each) for each in choices]
-        while (chosen := self.answer(None, option, f"{question}: {', '.join(words)}", default=default)) not in words:
+        while (
+            chosen := self.answer(None, option, f"{question}: {', '.join(words)}", default=str(default))
+        ) not in words:
             typer.echo(f"{chosen} is none of them", err=True)
         return chosen
 
