@@ -28,10 +28,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with Site(directory) as made:
         shared: Row = {"plugin": "shared_file", "accessPoint": f"{directory}/access"}
         inputs: Row = {"plugin": "copy", "destination": f"{directory}/inputs"}
+        idle: Row = {"mapType": "NoJob", "maxWorkers": 0}
         queues = {
             QUEUE: {**local_push(made), "preparator": inputs},
-            SLEEPS: local_push(made, command=["/bin/sleep", "600"]),
-            BREAKS: local_push(made, command=["/bin/sh", "-c", "echo it is broken >&2; exit 3"]),
+            SLEEPS: {**local_push(made, command=["/bin/sleep", "600"]), **idle},
+            BREAKS: {**local_push(made, command=["/bin/sh", "-c", "echo it is broken >&2; exit 3"]), **idle},
             SHARED: {**local_push(made), "messenger": shared},
             REFUSED: {**local_push(made), "workerMaker": {"plugin": "simple", "nCore": 99}},
         }
@@ -85,6 +86,7 @@ def test_what_workers_of_the_queue_run_is_tried_if_that_is_wanted(site: Site):
     assert verdict["outcome"] == "fails"
     assert "exit code 3" in words_of(verdict)
     assert "it is broken" in words_of(verdict)
+    assert "the logs are cleaned up with it, their ends are told above" in verdict["advice"]
     assert traces(site) == []
 
 

@@ -26,6 +26,8 @@ from harvester.probes.verdicts import ProbeError, Record, Verdict
 
 _TO_END: Final = 60.0
 """Seconds that a kill and the clean-up may take."""
+_PUSH: Final = "have a job assigned to the queue, and see what becomes of it with `harvester queue explain`"
+_PULL: Final = "with --payload configured they run what those of the queue run"
 _TAIL: Final = 2_000
 _LARGEST_LOG: Final = 10_000_000
 
@@ -67,6 +69,10 @@ def probe_submitter(
     Raises:
         ProbeError: it cannot begin.
     """
+    if wish.configured and _needs_job(queue):
+        raise ProbeError(
+            f"workers of {queue.queue_name} run the jobs that Harvester hands to them, a test has none; {_PUSH}"
+        )
     record = Record("submitter", queue.queue_name, queue.submitter.label)
     tried = _alone(queue if wish.configured else _with_harmless_payload(settings, queue))
     with scratch_instance(settings, merged, tried, facts) as scratch:
@@ -75,6 +81,10 @@ def probe_submitter(
         if worker is None:
             return record.verdict("correct the block workerMaker or messenger of the queue")
         return _Watch(scratch, worker, record, tell).run(wish.patience)
+
+
+def _needs_job(queue: QueueConfig) -> bool:
+    return queue.map_type is not MapType.NO_JOB
 
 
 def _alone(queue: QueueConfig) -> QueueConfig:
@@ -95,7 +105,7 @@ def _with_harmless_payload(settings: Settings, queue: QueueConfig) -> QueueConfi
         raise ProbeError(f"no harmless payload can be made: {error.filename}: {error.strerror}") from error
     if changes is None:
         what = f"{block.label} cannot tell what its workers would run"
-        raise ProbeError(f"{what}; with --payload configured they run what those of the queue run")
+        raise ProbeError(f"{what}; {_PUSH if _needs_job(queue) else _PULL}")
     changed = {key: value for key, value in {**block.settings, **changes}.items() if value is not None}
     return queue.model_copy(update={"submitter": block.model_copy(update={"settings": changed})})
 
@@ -186,8 +196,11 @@ class _Watch:
         self._record.add("watched it to its end", f"{' → '.join(self._trail)}{code}", good=good)
         if good:
             return ""
-        for name, text in self._logs():
+        logs = list(self._logs())
+        for name, text in logs:
             self._record.add(f"read its {name}", text, good=False)
+        if logs:
+            return f"{worker.diagnostics or 'it failed'}; the logs are cleaned up with it, their ends are told above"
         return worker.diagnostics or "look at its logs on the resource"
 
     def _kill(self, why: str) -> str:

@@ -35,6 +35,16 @@ def test_a_resource_that_cannot_tell_what_its_workers_run(call: CommandLine):
     assert "with --payload configured they run what those of the queue run" in refused.stderr
 
 
+@pytest.mark.parametrize("plugin", ["local", "dummy"])
+def test_a_queue_whose_workers_need_jobs(call: CommandLine, plugin: str):
+    submitter = f'{{"plugin": "{plugin}", "command": ["/bin/true"]}}'
+    call.queues.write_text(f'{{"Q": {{"mapType": "OneToOne", "nQueueLimitJob": 1, "submitter": {submitter}}}}}')
+    refused = call("test", "submitter", "--queue", "Q", "--payload", "configured")
+    assert refused.exit_code == 1
+    assert "workers of Q run the jobs that Harvester hands to them, a test has none" in refused.stderr
+    assert "have a job assigned to the queue" in refused.stderr
+
+
 def test_there_is_no_database_yet(call: CommandLine):
     refused = call("test", "database")
     assert refused.exit_code == 1
