@@ -63,7 +63,7 @@ from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
 from harvester.plugins.worker_door import WorkerDoor
-from harvester.store import duties, migrate, worker_ids
+from harvester.store import belonging, duties, migrate, worker_ids
 from harvester.store.cache import NOTHING, CacheKey
 from harvester.store.engine import Database, StoreUnavailableError, server_url, sqlite_url
 from harvester.upkeep import DIALOGS_PERIOD, Upkeep
@@ -118,16 +118,22 @@ def database_url(settings: Settings) -> URL:
 
 
 def open_database(settings: Settings) -> Database:
-    """The instance's database, with its tables up to date.
+    """The instance's database, with its tables up to date; it belongs to the instance from the first time on.
 
     Raises:
         StoreUnavailableError: it cannot be reached.
+        TablesError: it belongs to another instance, or its tables are not Harvester's, or those of a newer version.
         OSError: the directory of an SQLite file cannot be made.
     """
     if settings.db.engine == "sqlite":
         Path(settings.db.database_filename).parent.mkdir(parents=True, exist_ok=True)
     db = Database(database_url(settings), settings.db.n_connections)
+    harvester_id = settings.master.harvester_id
+    with db.read() as connection:  # the tables of another instance are not changed
+        migrate.require_ours(connection)
+        belonging.require(connection, harvester_id)
     migrate.upgrade(db)
+    db.transact(lambda connection: belonging.claim(connection, harvester_id))
     return db
 
 

@@ -104,7 +104,7 @@ def test_the_whole_care_of_a_database(tmp_path: Path, database: tuple[str, Empty
     assert instance.call("db", "upgrade").returncode == 0
     made = instance.call("db", "backup")
     assert made.returncode == 0, made.stderr
-    assert instance.call("db", "restore", made.stdout.strip(), "--replace").returncode == 0
+    assert instance.call("db", "restore", made.stdout.strip(), "--replace", "--yes").returncode == 0
     status = json.loads(instance.call("db", "status", "--json").stdout)
     assert status["tables"] == status["newest"]
     assert status["rows"]["jobs"] == 0

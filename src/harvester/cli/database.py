@@ -13,7 +13,7 @@ from harvester.core.errors import HarvesterError
 from harvester.service import database_url
 from harvester.startup.loading import settings_of
 from harvester.startup.settings_checks import missing_driver
-from harvester.store import migrate
+from harvester.store import belonging, migrate
 from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError
 
 
@@ -27,6 +27,7 @@ def reading(config: Sequence[Path] | None) -> Iterator[Connection]:
 
     Raises:
         NothingToReadError: there is no database, it is away, or its tables are those of another version.
+        OtherInstanceError: it belongs to another instance.
         StoreRefusedError: it does not let this account in.
     """
     with opened(config) as db, db.read() as connection:
@@ -40,6 +41,7 @@ def writing(config: Sequence[Path] | None) -> Iterator[Connection]:
 
     Raises:
         NothingToReadError: as for `reading`.
+        OtherInstanceError: likewise.
         StoreRefusedError: likewise.
     """
     with opened(config) as db, db.write() as connection:
@@ -48,15 +50,19 @@ def writing(config: Sequence[Path] | None) -> Iterator[Connection]:
 
 
 @contextmanager
-def opened(config: Sequence[Path] | None, *, may_be_new: bool = False) -> Iterator[Database]:
+def opened(
+    config: Sequence[Path] | None, *, may_be_new: bool = False, may_be_of_another: bool = False
+) -> Iterator[Database]:
     """The database itself, for what takes more than one transaction; whether it has tables is not known yet.
 
     Args:
         config: the main configuration.
         may_be_new: an SQLite file that is not there may be made.
+        may_be_of_another: it may belong to an instance of another name.
 
     Raises:
         NothingToReadError: it is not there, is away, or cannot be used.
+        OtherInstanceError: it belongs to another instance.
         StoreRefusedError: it does not let this account in.
     """
     settings = settings_of(config)
@@ -66,6 +72,9 @@ def opened(config: Sequence[Path] | None, *, may_be_new: bool = False) -> Iterat
         _require_file(settings)
     db = Database(database_url(settings), 1)
     try:
+        if not may_be_of_another:
+            with db.read() as connection:
+                belonging.require(connection, settings.master.harvester_id)
         yield db
     except StoreRefusedError:
         raise

@@ -1,4 +1,4 @@
-"""What `harvester db status|upgrade|dump|backup` do."""
+"""What `harvester db status|upgrade|rename|dump|backup` do."""
 
 import json
 import pwd
@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from pydantic_core import to_jsonable_python
 from sqlalchemy import Connection, inspect
 
-from harvester.cli.database import NothingToReadError, opened, reading
+from harvester.cli.database import NothingToReadError, opened, reading, require_tables
 from harvester.cli.shown import moment, number_of, print_fields, print_json, print_table
 from harvester.config.findings import is_secret
 from harvester.config.places import is_file
@@ -20,7 +20,7 @@ from harvester.core.errors import HarvesterError
 from harvester.service import database_url, open_database
 from harvester.startup.loading import settings_of
 from harvester.startup.processes import list_living
-from harvester.store import backup, census, migrate, rows
+from harvester.store import backup, belonging, census, migrate, rows
 from harvester.store.leases import OwnerRecord
 from harvester.store.schema import metadata, owners
 
@@ -37,16 +37,18 @@ class InstanceRunsError(HarvesterError):
 
 
 def show_status(config: Config, *, as_json: bool) -> None:
-    """What the database is and holds."""
+    """What the database is and holds, and whom it belongs to."""
     settings = settings_of(config)
-    with opened(config) as db, db.read() as connection:
+    with opened(config, may_be_of_another=True) as db, db.read() as connection:
         found = census.take(connection)
+        instance = belonging.instance_of(connection)
         processes = live_processes(connection)
     where = database_url(settings).render_as_string(hide_password=True)
     facts = {
         "engine": settings.db.engine,
         "server": found.server,
         "database": where,
+        "instance": instance,
         "owner": found.account or _owner_of(Path(settings.db.database_filename)),
         "tables": found.tables,
         "newest": migrate.newest(),
@@ -56,7 +58,14 @@ def show_status(config: Config, *, as_json: bool) -> None:
         print_json({**facts, "rows": found.rows, "processes": processes})
         return
     who = [f"{each.pid} on {each.host} since {moment(each.since)}" for each in processes]
-    told = {"tables": _standing(found.tables), "newest": None, "size": _size(found.size), "processes": who or "none"}
+    whose = instance or "none yet: the next start says whose it is"
+    told = {
+        "instance": whose,
+        "tables": _standing(found.tables),
+        "newest": None,
+        "size": _size(found.size),
+        "processes": who or "none",
+    }
     print_fields({**facts, **told})
     print_table(("table", "rows"), sorted(found.rows.items()), empty="no tables yet")
 
@@ -134,6 +143,19 @@ def _steps_to_come(config: Config) -> Mapping[str, str]:
         if steps:
             require_no_process(connection)
         return steps
+
+
+# ---- rename ----------------------------------------------------------------------------------------------------------
+
+
+def rename(config: Config, former: str) -> None:
+    """Let the database of an instance that got another name go on as its own."""
+    harvester_id = settings_of(config).master.harvester_id
+    with opened(config, may_be_of_another=True) as db, db.write() as connection:
+        require_tables(connection)
+        require_no_process(connection)
+        belonging.rename(connection, former, harvester_id)
+    typer.echo(f"the database of instance {former} belongs to instance {harvester_id} now")
 
 
 # ---- dump ------------------------------------------------------------------------------------------------------------

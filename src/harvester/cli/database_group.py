@@ -5,14 +5,14 @@ from typing import Annotated
 
 import typer
 
-from harvester.cli.operators import ConfigOption, JsonOption
+from harvester.cli.operators import ConfigOption, JsonOption, YesOption
 
 db_app = typer.Typer(no_args_is_help=True, help="Look after the database.")
 
 
 @db_app.command("status")
 def status(config: ConfigOption = None, *, as_json: JsonOption = False) -> None:
-    """Show what the database is, how large it is and what it holds."""
+    """Show what the database is, whom it belongs to, how large it is and what it holds."""
     from harvester.cli import database_care
 
     database_care.show_status(config, as_json=as_json)
@@ -28,6 +28,17 @@ def upgrade(
     from harvester.cli import database_care
 
     database_care.upgrade(config, dry_run=dry_run)
+
+
+@db_app.command("rename")
+def rename(
+    former: Annotated[str, typer.Argument(metavar="OLD", help="the harvester_id that the instance had before")],
+    config: ConfigOption = None,
+) -> None:
+    """Let an instance whose harvester_id was changed keep its database; the service must not run."""
+    from harvester.cli import database_care
+
+    database_care.rename(config, former)
 
 
 @db_app.command("dump")
@@ -61,8 +72,9 @@ def restore(
     config: ConfigOption = None,
     *,
     replace: Annotated[bool, typer.Option("--replace", help="remove the rows that are there")] = False,
+    yes: YesOption = False,
 ) -> None:
     """Bring a backup back; the service must not run."""
     from harvester.cli import database_restore
 
-    database_restore.restore(config, backup, replace=replace)
+    database_restore.restore(config, backup, replace=replace, yes=yes)

@@ -150,7 +150,7 @@ def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) 
     asked = replace(asked, listeners=[each.fileno() for each in sockets])
     if asked.processes > 1:
         starter = _ChildStarter(asked)
-        return Parent(starter, asked.processes, orders, tell, lambda: _may_reload(asked, sockets)).run()
+        return Parent(starter, asked.processes, orders, tell, lambda: _may_reload(asked, configuration, sockets)).run()
     done = _Work(asked, configuration, orders, tell, sockets).do()
     if not isinstance(done, int):
         _begin_anew(asked, manager, sockets, done)
@@ -204,12 +204,12 @@ class _Work:
         return sockets
 
     def _sockets_anew(self, present: Sequence[socket.socket]) -> Sequence[socket.socket] | None:
-        return _unless_refused(lambda: sockets_after(present, _startable(self.asked)))
+        return _unless_refused(lambda: sockets_after(present, _startable(self.asked, self.configuration)))
 
 
-def _may_reload(asked: Launch, shared: Sequence[socket.socket]) -> bool:
+def _may_reload(asked: Launch, present: Configuration, shared: Sequence[socket.socket]) -> bool:
     """Whether processes that take the places of these, and share their sockets, could start."""
-    return _unless_refused(lambda: _shared_after(shared, _startable(asked))) is not None
+    return _unless_refused(lambda: _shared_after(shared, _startable(asked, present))) is not None
 
 
 def _shared_after(shared: Sequence[socket.socket], configuration: Configuration) -> Sequence[socket.socket]:
@@ -218,14 +218,18 @@ def _shared_after(shared: Sequence[socket.socket], configuration: Configuration)
     return shared
 
 
-def _startable(asked: Launch) -> Configuration:
-    """The configuration as it is now, with which the service could start.
+def _startable(asked: Launch, present: Configuration) -> Configuration:
+    """The configuration as it is now, with which the service could start in place of the present one.
 
     Raises:
         HarvesterError: it could not.
     """
     _account(asked)
     configuration = asked.load()
+    if configuration.settings.master.harvester_id != present.settings.master.harvester_id:
+        raise StartError(
+            "[master] harvester_id: the database belongs to the former name; stop and `harvester db rename OLD`"
+        )
     require_startable(configuration)
     return configuration
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from sqlalchemy import Connection, Table
 
-from harvester.store import migrate, numbers, portable, rows
+from harvester.store import belonging, migrate, numbers, portable, rows
 from harvester.store.engine import Database
 from harvester.store.portable import BackupError, Heading, Rows
 
@@ -107,6 +107,7 @@ def _write_rows(db: Database, draft: Path, now: datetime) -> None:
             version=migrate.current(connection) or "",
             numbers=numbers.given(connection, [table.name for table in tables]),
             made_at=now.isoformat(),
+            instance=belonging.instance_of(connection),
         )
         portable.write(file, heading, (_all_of(connection, table) for table in tables))
 

@@ -25,7 +25,7 @@ _OUR_VERSION: Final = re.compile(r"\d{4}")
 
 
 class TablesError(HarvesterError):
-    """The tables of the database are none that this version can work with."""
+    """The tables of the database are none that this version, or this instance, can work with."""
 
 
 class ForeignTablesError(TablesError):

@@ -41,12 +41,14 @@ class Heading:
         numbers: the highest number that a row of each table ever had, where the database numbers rows.
         made_at: when, in UTC.
         form: of the file.
+        instance: that the rows belong to; None in backups of older tables.
     """
 
     version: str
     numbers: Mapping[str, int]
     made_at: str
     form: int = _FORM
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,9 +30,10 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from harvester.core.errors import HarvesterError
-from harvester.store import migrate, numbers, rows, worker_ids
+from harvester.store import belonging, migrate, numbers, rows, worker_ids
 from harvester.store.engine import Database
 from harvester.store.portable import MAGIC, BackupError, Heading, PortableBackup, Rows, Value
+from harvester.store.schema import instance
 
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _MOST_CHARACTERS: Final = 1_000_000
@@ -111,7 +112,7 @@ class SqliteFile:
         if version is None:
             raise BackupError(f"{self._path} has no tables of Harvester")
         names = [table.name for table in rows.tables_of(connection)]
-        return Heading(version, numbers.given(connection, names), "")
+        return Heading(version, numbers.given(connection, names), "", instance=belonging.instance_of(connection))
 
 
 def restore(
@@ -162,12 +163,16 @@ def _require_room(connection: Connection, *, replace: bool) -> None:
     if replace and migrate.current(connection) == migrate.RESTORING:
         return
     migrate.require_ours(connection)
-    present = rows.tables_of(connection)
-    filled = [table.name for table in present if connection.execute(select(table).limit(1)).first() is not None]
-    if filled and not replace:
+    if not replace and (filled := filled_tables(connection)):
         raise NotEmptyError(
             f"the database has rows already, in {', '.join(filled)}; --replace removes all of them first"
         )
+
+
+def filled_tables(connection: Connection) -> list[str]:
+    """The tables with rows that would be lost; whom the database belongs to is no such row."""
+    present = [table for table in rows.tables_of(connection) if table.name != instance.name]
+    return [table.name for table in present if connection.execute(select(table).limit(1)).first() is not None]
 
 
 def _mark(connection: Connection, version: str) -> None:

@@ -76,6 +76,14 @@ def _nudged_lease(prefix: str) -> tuple[Column[object], ...]:
     return (*_lease(prefix), again, not_before)
 
 
+instance = Table(
+    "instance",
+    metadata,
+    Column("only_row", Key, primary_key=True, autoincrement=False),
+    Column("harvester_id", _NAME, nullable=False),
+)
+"""Whom the database belongs to; it has one row at most."""
+
 counters = Table(
     "counters",
     metadata,

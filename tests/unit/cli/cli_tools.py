@@ -42,5 +42,6 @@ class CommandLine:
     def queues(self) -> Path:
         return self.place / "panda_queueconfig.json"
 
-    def __call__(self, *arguments: str) -> Result:
-        return CliRunner().invoke(app, [*arguments, "--config", str(self.config)])
+    def __call__(self, *arguments: str, says: str | None = None) -> Result:
+        """What becomes of a command; `says` is what it reads where it asks."""
+        return CliRunner().invoke(app, [*arguments, "--config", str(self.config)], input=says)

@@ -145,7 +145,17 @@ class TestBackupAndRestore:
         result = call("db", "restore", path)
         assert result.exit_code == 1
         assert "the database has rows already" in result.stderr
-        assert call("db", "restore", path, "--replace").exit_code == 0
+        assert call("db", "restore", path, "--replace", "--yes").exit_code == 0
+
+    def test_rows_go_only_if_that_is_meant(self, call: CommandLine, db: Database):
+        path = call("db", "backup").stdout.strip()
+        add_job(db)
+        result = call("db", "restore", path, "--replace", says="n\n")
+        assert result.exit_code == 1
+        assert "remove all rows of job_params, jobs" in result.stderr
+        assert len(json.loads(call("job", "ls", "--json").stdout)) == 1
+        assert call("db", "restore", path, "--replace", says="y\n").exit_code == 0
+        assert json.loads(call("job", "ls", "--json").stdout) == []
 
     def test_nothing_is_brought_back_below_a_process_that_works(self, call: CommandLine, db: Database):
         path = call("db", "backup").stdout.strip()
@@ -185,6 +195,80 @@ def test_newer_tables_are_told_of_by_every_command(call: CommandLine, db: Databa
         result = call(*command)
         assert result.exit_code == 1, command
         assert "are at 9999, which is newer than" in result.stderr, command
+
+
+class TestOfAnotherInstance:
+    """The database was first used by the instance `unit`, and the configuration names another one."""
+
+    @pytest.fixture(autouse=True)
+    def used_by_another(self, call: CommandLine) -> Path:
+        """A backup that `unit` has made of its database."""
+        assert call("db", "upgrade").exit_code == 0
+        made = Path(call("db", "backup").stdout.strip())
+        name_it(call, "other")
+        return made
+
+    @pytest.mark.parametrize("command", ["run", "status", "queue ls", "db upgrade", "db backup", "db dump"])
+    def test_no_command_takes_it_for_its_own(self, call: CommandLine, command: str):
+        result = call(*command.split())
+        assert result.exit_code == 1
+        for words in ("harvester.db belongs to instance unit, not other", "correct [db] or [master] harvester_id"):
+            assert words in result.stderr
+
+    def test_it_is_told_whose_it_is(self, call: CommandLine):
+        assert json.loads(call("db", "status", "--json").stdout)["instance"] == "unit"
+        assert "unit" in call("db", "status").stdout
+
+    def test_older_tables_of_it_are_not_changed(self, call: CommandLine):
+        db = Database(sqlite_url(call.place / "harvester.db"))
+        with db.write() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0011'"))
+        assert "belongs to instance unit" in call("run").stderr
+        with db.read() as connection:
+            assert migrate.current(connection) == "0011"
+        db.close()
+
+    def test_an_instance_that_was_renamed_keeps_it(self, call: CommandLine):
+        assert "belong to instance mine, but to instance unit" in call("db", "rename", "mine").stderr
+        assert "of instance unit belongs to instance other now" in call("db", "rename", "unit").stdout
+        assert call("status").exit_code == 0
+        name_it(call, "unit")
+        assert "belongs to instance other, not unit" in call("status").stderr
+
+    def test_it_is_not_renamed_below_a_process_that_works(self, call: CommandLine, db: Database):
+        register_this_process(db)
+        assert "stop it first" in call("db", "rename", "unit").stderr
+
+    def test_its_backup_is_not_brought_back(self, call: CommandLine, used_by_another: Path):
+        (call.place / "harvester.db").unlink()
+        result = call("db", "restore", str(used_by_another))
+        assert result.exit_code == 1
+        assert f"{used_by_another} is a backup of instance unit, not of other" in result.stderr
+        name_it(call, "unit")
+        assert call("db", "restore", str(used_by_another)).exit_code == 0
+        assert json.loads(call("db", "status", "--json").stdout)["instance"] == "unit"
+
+    def test_nothing_is_brought_back_into_it(self, call: CommandLine, used_by_another: Path):
+        call("db", "rename", "unit")
+        name_it(call, "unit")
+        assert "belongs to instance other" in call("db", "restore", str(used_by_another), "--replace").stderr
+
+
+def name_it(call: CommandLine, harvester_id: str) -> None:
+    """Change the name of the instance in the configuration."""
+    text_now = call.config.read_text()
+    (line,) = [each for each in text_now.splitlines() if each.startswith("harvester_id")]
+    call.config.write_text(text_now.replace(line, f"harvester_id = {harvester_id}"))
+
+
+def test_a_database_from_before_belongs_to_whoever_starts_first(call: CommandLine):
+    older = Database(sqlite_url(call.place / "harvester.db"))
+    with older.write() as connection:
+        migrate.bring_to(connection, "0011")
+    older.close()
+    assert json.loads(call("db", "status", "--json").stdout)["instance"] is None
+    call("db", "upgrade")
+    assert json.loads(call("db", "status", "--json").stdout)["instance"] == "unit"
 
 
 @pytest.mark.shows("db.useMySQLdb")

@@ -70,6 +70,9 @@ def spoil(call: CommandLine, kind: str) -> str:
     place, text = call.place, call.config.read_text()
     port = "portNumber = 1\n"
     match kind:
+        case "name":
+            text = text.replace("harvester_id = unit", "harvester_id = other")
+            told = "[master] harvester_id: the database belongs to the former name"
         case "certificate":
             (place / "bad.pem").write_text("no certificate")
             text += f"[frontend]\nenable = True\nauthEnable = False\n{port}certFile = {place}/bad.pem\n"
@@ -234,7 +237,7 @@ def test_a_service_does_not_give_way_to_one_that_could_not_start(call: CommandLi
     for _ in range(int(processes)):
         running.wait_for("started")
     good = call.config.read_text()
-    for kind in (*SPOILT, "address"):
+    for kind in (*SPOILT, "address", "name"):
         told = spoil(call, kind)
         running.process.send_signal(signal.SIGHUP)
         assert told in running.wait_for("not reloaded, the service goes on as it is")
