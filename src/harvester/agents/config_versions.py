@@ -22,6 +22,9 @@ from harvester.store.queue_versions import QueueVersion
 
 log = structlog.get_logger(__name__)
 
+Numbers = Mapping[str, int]
+"""The number of the present version of each queue."""
+
 _NO_DEFAULTS: Final[PluginDefaults] = {}
 _KEPT_UNUSED: Final = timedelta(hours=24)
 """A version that no process has used for so long, and no job or worker has, is deleted."""
@@ -50,7 +53,7 @@ class ConfigVersions:
         self._former_since: dict[int, datetime] = {}
         self._newest = 0
 
-    def register(self, loaded: LoadedQueues) -> Mapping[str, int]:
+    def register(self, loaded: LoadedQueues) -> Numbers:
         """The numbers of the present versions by queue; new ones are there for all processes from now on.
 
         Raises:
@@ -87,7 +90,7 @@ class ConfigVersions:
                 log.warning(what, queue=each.queue, version=each.number)
         return bool(fresh)
 
-    def served(self, loaded: LoadedQueues, numbers: Mapping[str, int]) -> ServedQueues:
+    def served(self, loaded: LoadedQueues, numbers: Numbers) -> ServedQueues:
         """The present configuration with all other versions that work may have."""
         present = set(numbers.values())
         kept = {number: config for number, config in self._configs.items() if number not in present}

@@ -5,16 +5,15 @@ system, and takes over what has: plugins of changed queues are built anew, those
 keeps its last good configuration, and one that was removed the last that it had, until its work has ended.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
 
 from harvester.agents.base import Instance
-from harvester.agents.config_versions import ConfigVersions
+from harvester.agents.config_versions import ConfigVersions, Numbers
 from harvester.agents.facts import QUEUES, REMOTE_QUEUES
-from harvester.config.findings import Finding, Severity
+from harvester.agents.told_findings import tell_findings
 from harvester.config.queue_changes import QueueChanges
 from harvester.config.queue_loader import Outside, QueueLoader, Stamp, with_last_good
 from harvester.config.queues import LoadedQueues
@@ -46,7 +45,7 @@ class QueueReloader:
         self._loader = loader
         self._loaded = loaded
         self._versions = versions
-        self._numbers: Mapping[str, int] = {}
+        self._numbers: Numbers = {}
         self._told = loaded
         self._state: _State = (loader.stamp_read, "", "", 0)
         self._full_at: datetime | None = None
@@ -148,7 +147,7 @@ class QueueReloader:
         """What is wrong is told once."""
         last, self._told = self._told, loaded
         known = frozenset(last.findings)
-        _log([finding for finding in loaded.findings if finding not in known])
+        tell_findings(finding for finding in loaded.findings if finding not in known)
         kept = sorted(loaded.kept - last.kept)
         if kept:
             advice = "correct what the lines above name; `harvester check` tells it again"
@@ -156,9 +155,3 @@ class QueueReloader:
         mended = sorted(last.kept - loaded.kept)
         if mended:
             log.info("queues follow their present configuration again", queues=", ".join(mended))
-
-
-def _log(findings: Sequence[Finding]) -> None:
-    tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.debug}
-    for each in findings:
-        tell[each.severity](each.as_line())

@@ -62,10 +62,9 @@ def _words_of_elsewhere(number: int) -> str:
 
 
 def _line(finding: Finding) -> str:
-    place = finding.file if finding.line is None else f"{finding.file}:{finding.line}"
     severity = typer.style(finding.severity.value, fg=_COLOURS[finding.severity])
     key = f"{finding.key}: " if finding.key else ""
-    return f"{place}: {severity}: {key}{finding.problem}; {finding.advice}"
+    return f"{finding.place}: {severity}: {key}{finding.problem}; {finding.advice}"
 
 
 def _encodable(text: str) -> str:

@@ -57,11 +57,15 @@ class Finding:
     advice: str
     elsewhere: bool = False
 
+    @property
+    def place(self) -> str:
+        """The file, with the line if there is one."""
+        return self.file if self.line is None else f"{self.file}:{self.line}"
+
     def as_line(self) -> str:
         """The finding as one line: where, which key, what is wrong, what to write."""
-        place = self.file if self.line is None else f"{self.file}:{self.line}"
         key = f" {self.key}:" if self.key else ""
-        return f"{place}:{key} {self.problem}; {self.advice}"
+        return f"{self.place}:{key} {self.problem}; {self.advice}"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import stamina
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from harvester.config.findings import Severity
+from harvester.agents.told_findings import tell_findings
 from harvester.config.service import Settings
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
@@ -102,12 +102,11 @@ def introduce(configuration: Configuration) -> None:
         state=settings.master.work_dir,
         server=settings.pandacon.server_url,
     )
-    log = structlog.get_logger("harvester.config")
-    tell = {Severity.ERROR: log.error, Severity.WARNING: log.warning, Severity.INFO: log.debug}
-    for finding in configuration.findings:
-        tell[finding.severity](finding.as_line())
+    tell_findings(configuration.findings)
     if not configuration.queues.active:
-        log.warning("no queue is served: see the queue configuration and [qconf] queueList")
+        structlog.get_logger("harvester.config").warning(
+            "no queue is served: see the queue configuration and [qconf] queueList"
+        )
 
 
 def start(configuration: Configuration, wait: Wait, tell: Tell) -> Harvester:

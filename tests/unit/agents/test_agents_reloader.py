@@ -137,7 +137,8 @@ def test_a_queue_with_an_error_goes_on_as_before_and_this_is_told_once(
     told = capsys.readouterr().out
     assert told.count("must be a whole number") == 1
     assert told.count("last good configuration") == 1
-    assert f"{reloads.file}:1: A.maxWorkers" in told
+    assert "key=A.maxWorkers" in told
+    assert f"place={reloads.file}:1" in told
     reloads.say({"A": QUEUE, "B": QUEUE})
     assert "follow their present configuration again" in capsys.readouterr().out
 

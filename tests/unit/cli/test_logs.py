@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 import harvester
+from harvester.agents.told_findings import tell_findings
 from harvester.config.instance_sections import LoggerSettings, Master, Pandacon
 from harvester.config.log_areas import area_named
 from harvester.config.service import Settings, load_settings
@@ -54,6 +55,19 @@ def test_every_area_can_be_given_a_level() -> None:
     loggers = [".".join(path.relative_to(rooms.parent).with_suffix("").parts) for path in writers]
     assert "harvester.agents.monitor" in loggers
     assert {area_named(area_of(logger)) for logger in loggers} == {area_of(logger) for logger in loggers}
+
+
+def test_what_is_wrong_with_a_secret_is_told_in_whole_words_and_without_it(tmp_path: Path) -> None:
+    (tmp_path / "panda_harvester.cfg").write_text(
+        "[master]\nharvester_id = unit\n[pandacon]\nserver_api_url_ssl = http://h/api/v1\n[db]\npassword = HU%SH\n"
+    )
+    set_up_logs(settings(tmp_path))
+    tell_findings(load_settings([tmp_path / "panda_harvester.cfg"], {}).findings)
+    line = (tmp_path / "panda-queue_config_mapper.log").read_text()
+    assert "a single % starts a reference to another key; it is taken as it stands; write %%" in line
+    assert f"place={tmp_path}/panda_harvester.cfg:6 key=db.password" in line
+    assert "HU" not in line.replace(str(tmp_path), "")
+    assert "hidden" not in line
 
 
 def test_levels_of_upstream_loggers_hold(tmp_path: Path) -> None:
