@@ -27,7 +27,6 @@ def buffer(clock: MovingClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dial
     """Listens to all lines, with logs set up as in the service."""
     ours = logging.getLogger("harvester")
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
-    level = ours.level
     set_up_logs(
         Settings(
             master=Master(harvester_id="unit"),
@@ -39,9 +38,6 @@ def buffer(clock: MovingClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dial
     ours.addHandler(listening)
     yield listening
     ours.removeHandler(listening)
-    ours.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def log(module: str = "agents.submitter") -> Any:  # noqa: ANN401 (structlog's own type is as wide)

@@ -1,9 +1,7 @@
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from cli_tools import MAIN, QUEUE, CommandLine
 
 
@@ -19,19 +17,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CommandLine:
 
 
 @pytest.fixture
-def own_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test does to logging is undone."""
-    configure = structlog.configure
-    # a cached logger would write as this test had it for as long as the process lives
-    uncached = {"cache_logger_on_first_use": False}
-    monkeypatch.setattr(structlog, "configure", lambda **how: configure(**{**how, **uncached}))
-    root, ours = logging.getLogger(), logging.getLogger("harvester")
-    levels = {logger: logger.level for logger in (root, ours, logging.getLogger("sqlalchemy.engine"))}
-    monkeypatch.setattr(root, "handlers", [])
-    yield
-    logging.captureWarnings(capture=False)
-    for handler in root.handlers:
-        handler.close()
-    for logger, level in levels.items():
-        logger.setLevel(level)
-    structlog.reset_defaults()
+def no_handlers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No handlers of pytest's own, which a program that sets up its log would close."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])

@@ -74,7 +74,7 @@ def test_no_line_is_lost_when_three_processes_rotate_by_time(tmp_path: Path):
     assert sorted(told) == EVERYTHING
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_a_file_that_others_have_moved_is_begun_anew(tmp_path: Path):
     set_up_logs(settings(tmp_path, rotating_policy="none"))
     log = structlog.get_logger("harvester.service")
@@ -85,7 +85,7 @@ def test_a_file_that_others_have_moved_is_begun_anew(tmp_path: Path):
     assert "after" in (tmp_path / "panda-master.log").read_text()
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_every_process_sees_by_itself_that_a_new_day_has_begun(tmp_path: Path):
     set_up_logs(settings(tmp_path, rotating_policy="time", rotating_backup_count=1))
     log = structlog.get_logger("harvester.service")
@@ -98,7 +98,7 @@ def test_every_process_sees_by_itself_that_a_new_day_has_begun(tmp_path: Path):
     assert all_files(tmp_path) == [path]
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_nothing_is_thrown_away_if_no_old_file_is_to_be_kept(tmp_path: Path):
     set_up_logs(settings(tmp_path, rotating_policy="size", rotating_max_size=1, rotating_backup_count=0))
     log = structlog.get_logger("harvester.service")
@@ -107,7 +107,7 @@ def test_nothing_is_thrown_away_if_no_old_file_is_to_be_kept(tmp_path: Path):
     assert [path.stat().st_size > 1_800_000 for path in all_files(tmp_path)] == [True]
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_files_can_be_read_by_whom_the_umask_allows(tmp_path: Path):
     before = os.umask(0o027)
     try:
@@ -119,7 +119,7 @@ def test_files_can_be_read_by_whom_the_umask_allows(tmp_path: Path):
 
 
 @pytest.mark.shows("logger.line_format")
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_lines_may_be_json(tmp_path: Path):
     set_up_logs(settings(tmp_path, line_format="json"))
     structlog.get_logger("harvester.agents.runner").warning("work failed", agent="monitor", queue="Q", worker=17, job=4)
@@ -139,7 +139,7 @@ def test_lines_may_be_json(tmp_path: Path):
 
 
 @pytest.mark.shows("logger.memory_logging")
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_lines_may_tell_the_memory(tmp_path: Path):
     set_up_logs(settings(tmp_path, memory_logging=True))
     structlog.get_logger("harvester.service").info("said")

@@ -13,7 +13,7 @@ from harvester.config.log_areas import area_named
 from harvester.config.service import Settings, load_settings
 from harvester.logs import area_of, set_up_logs
 
-pytestmark = pytest.mark.usefixtures("own_logging")
+pytestmark = pytest.mark.usefixtures("no_handlers")
 
 
 def settings(place: Path | None, levels: dict[str, str] | None = None, **logger: object) -> Settings:

@@ -9,7 +9,7 @@ from cli_tools import CommandLine
 from harvester.panda.devserver import DevServer
 from harvester.store.engine import Database
 
-pytestmark = pytest.mark.usefixtures("own_logging")
+pytestmark = pytest.mark.usefixtures("no_handlers")
 OF_QUEUES = ["submitter", "monitor", "messenger", "preparator", "stager"]
 
 

@@ -37,7 +37,7 @@ def test_who_obeys_and_what_they_will_stumble_over(call: CommandLine, db: Databa
     assert "the queue configuration has 1 error" in call("queue", "reload").stderr
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 def test_documents_are_listed_and_fetched(call: CommandLine, db: Database):
     assert "nothing was fetched yet" in call("cache", "ls").stderr
     with db.write() as connection:

@@ -22,7 +22,7 @@ from harvester.startup import launch
 from harvester.store.engine import Database
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 class TestThatCannotStart:
     def test_an_unusable_configuration(self, call: CommandLine):
         call.config.write_text("[master]\nharvester_id = unit\n[pandacon]\n")
@@ -103,7 +103,7 @@ def spoil(call: CommandLine, kind: str) -> str:
 SPOILT = ("certificate", "no key", "key for all", "place", "credential")
 
 
-@pytest.mark.usefixtures("own_logging")
+@pytest.mark.usefixtures("no_handlers")
 @pytest.mark.parametrize("kind", SPOILT)
 @pytest.mark.parametrize("options", [(), ("--check",)])
 def test_a_start_and_its_check_tell_the_same(call: CommandLine, kind: str, options: tuple[str, ...]):

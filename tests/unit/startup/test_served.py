@@ -77,7 +77,7 @@ def test_what_is_missing_is_told_and_waited_for(
     config: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("harvester.startup.served._RETRY_SECONDS", 0.1)
-    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory(), cache_logger_on_first_use=False)
+    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
     config.write_text(config.read_text().replace("authEnable = False", f"secretFile = {config.parent}/door.key"))
     served = Served(load([config], None), 5.0)
     with caplog.at_level(logging.ERROR):
@@ -93,5 +93,4 @@ def test_what_is_missing_is_told_and_waited_for(
         assert time.monotonic() < deadline
         time.sleep(0.05)
     served.stop()
-    structlog.reset_defaults()
     assert owners(config) == 0
