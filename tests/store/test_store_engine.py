@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -215,6 +216,25 @@ def test_a_file_that_may_not_be_written_is_trouble_that_may_pass(tmp_path: Path)
     migrate.upgrade(db)
     with pytest.raises(StoreUnavailableError, match="readonly"):
         db.transact(lambda connection: [connection.exec_driver_sql("PRAGMA query_only = ON"), intend(connection, 1)])
+    db.close()
+
+
+def test_only_the_account_of_the_service_may_read_the_file(tmp_path: Path):
+    path = tmp_path / "harvester.db"
+    db = Database(sqlite_url(path))
+    migrate.upgrade(db)
+    modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    assert modes == dict.fromkeys(("harvester.db", "harvester.db-wal", "harvester.db-shm"), 0o600)
+    db.close()
+
+
+def test_a_file_that_was_there_keeps_its_mode(tmp_path: Path):
+    path = tmp_path / "harvester.db"
+    path.touch()
+    path.chmod(0o640)
+    db = Database(sqlite_url(path))
+    migrate.upgrade(db)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
     db.close()
 
 

@@ -4,11 +4,12 @@ One `Database` serves all threads of a process. SQLite has one writer at a time:
 lock instead of polling the file, and every transaction that writes begins with the write lock in hand.
 """
 
+import os
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -45,6 +46,7 @@ _CONNECT: Final[Mapping[str, Mapping[str, object]]] = {
 which is written in C too, does. Its own character set is that of the machine, and it would wait for ever to connect."""
 _TRANSIENT_POSTGRESQL: Final = frozenset({"25006"})
 """Read-only."""
+_PRIVATE: Final = 0o600
 
 
 class StoreUnavailableError(HarvesterError):
@@ -207,6 +209,7 @@ def _make_engine(url: URL, connections: int) -> Engine:
             connect_args={"timeout": 30},
             hide_parameters=True,
         )
+        event.listen(engine, "do_connect", _make_private)
         event.listen(engine, "connect", _prepare_sqlite)
         return engine
     engine = create_engine(
@@ -227,6 +230,16 @@ def _notice_a_lost_connection(context: ExceptionContext) -> None:
     """SQLAlchemy's dialect knows an older wording."""
     if _LOST_BEFORE in str(context.original_exception):
         context.is_disconnect = True
+
+
+def _make_private(_dialect: object, _record: object, arguments: Sequence[str], _options: object) -> None:
+    """Make the file, if it is not there, for this account alone: jobs may hold secrets of their users.
+
+    SQLite gives the files beside it the same mode. One that is there is not opened: closing it again would take away
+    the locks that other connections of this process have on it.
+    """
+    with suppress(OSError):  # it is there, or SQLite tells in a moment why it cannot be
+        os.close(os.open(arguments[0], os.O_CREAT | os.O_EXCL | os.O_WRONLY, _PRIVATE))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
