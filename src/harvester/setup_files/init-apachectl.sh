@@ -58,7 +58,7 @@ same_python() {
 # log_writer : what Apache pipes its logs to. Root must not open files in a directory of the account of the service.
 log_writer() {
     LOG_WRITER="$(command -v dd) bs=64k oflag=append conv=notrunc status=none"
-    ! is_root || LOG_WRITER="$(command -v setpriv) --reuid=$userName --regid=$groupName --init-groups $LOG_WRITER"
+    ! has_to_step_down || LOG_WRITER="$(command -v setpriv) --reuid=$userName --regid=$groupName --init-groups $LOG_WRITER"
     export LOG_WRITER
 }
 

@@ -29,8 +29,11 @@ directories() {
     done
 }
 
+# has_to_step_down : whether root starts it for the account of the service
+has_to_step_down() { is_root && [ -n "$userName" ]; }
+
 # as_account COMMAND... : under the account of the service
-as_account() { if is_root && [ -n "$userName" ]; then runuser -u "$userName" -- "$@"; else "$@"; fi; }
+as_account() { if has_to_step_down; then runuser -u "$userName" -- "$@"; else "$@"; fi; }
 
 # could_start : whether Harvester could; says why not
 could_start() { as_account "$VIRTUAL_ENV/bin/harvester" run --check; }

@@ -1,5 +1,6 @@
 """The service files are complete, filled in, and readable for the programs that they are for."""
 
+import os
 import subprocess
 from configparser import ConfigParser
 from dataclasses import replace
@@ -144,6 +145,32 @@ def test_the_lock_file_is_made_anew_and_empties_nothing_else(tmp_path: Path, kin
     assert not lock.is_symlink()
     assert other.exists() == (kind != "dangling link")
     assert kind == "dangling link" or other.read_text() == "root:secret"
+
+
+@pytest.mark.parametrize(
+    ("known", "waits"),
+    [
+        ("process CHILD on h: live: yes, ready: NO\n  not ready: server: it has not answered", False),
+        ("process CHILD on h: live: yes, ready: NO\n  not ready: start: the configuration is being loaded", True),
+        ("process 1 on another: live: yes, ready: yes", True),
+        ("No process of this instance runs", True),
+    ],
+)
+def test_a_start_waits_until_the_processes_of_the_web_server_work(tmp_path: Path, known: str, *, waits: bool):
+    functions, program = tmp_path / "functions", tmp_path / "bin" / "harvester"
+    functions.write_text(render("service-functions.sh", VALUES))
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\ncat "$(dirname "$0")/../known"\n')
+    program.chmod(0o755)
+    (tmp_path / "pid").write_text(f"{os.getpid()}\n")
+    settings = f"NAME=x MARK=python nProcesses=1 VIRTUAL_ENV={tmp_path} LOG_DIR=logs PIDFILE={tmp_path}/pid"
+    with subprocess.Popen(["sleep", "60"]) as child:
+        (tmp_path / "known").write_text(known.replace("CHILD", str(child.pid)))
+        script = f"START_SECONDS=1; . {functions}; {settings}; until_at_work"
+        done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+        child.kill()
+    assert done.returncode == 0
+    assert ("x: not all processes work after 1 s; they go on trying" in done.stderr) == waits
 
 
 @pytest.mark.parametrize("kind", ["link", "file", "nothing"])
