@@ -90,7 +90,7 @@ def test_messages_of_each_level(site: Site):
 def test_attributes(site: Site):
     assert admin(site, "get", "harvesterID").stdout.strip() == site.instance
     assert re.match(r"\d+\.\d+", admin(site, "get", "version").stdout)
-    admin(site, "get", "commit_info")
+    assert admin(site, "get", "commit_info").stdout.strip()
     config = json.loads(admin(site, "get", "harvester_config").stdout)
     assert config["master"]["harvester_id"] == site.instance
     admin(site, "get", "nothing", code=2)

@@ -55,7 +55,7 @@ def get(read: argparse.Namespace) -> str:
         case "version":
             found = version("harvester")
         case "commit_info":
-            found = _commit()
+            found = _commit() or "no commit is known: Harvester was not installed from a git repository"
         case _:
             tree = effective.as_tree(configuring.effective_settings(load(read.config, None)))
             found = _as_json(tree)

@@ -43,7 +43,8 @@ def resume(config: Config, queue: str) -> None:
         still = hold_of(queue, holds.present(connection), time_of(connection))
     if still is not None:
         name = "all queues" if still.queue == EVERY_QUEUE else still.queue
-        raise CannotHoldError(f"{_name(queue)} is still {still.words}; resume {name}")
+        own = "its own hold was lifted, but " if was_held else ""
+        raise CannotHoldError(f"{own}{_name(queue)} is still {still.words}; resume {name}")
     typer.echo(f"{_name(queue)} {'goes on' if was_held else 'was not held back'}")
 
 

@@ -32,6 +32,7 @@ def kill(config: Config, filters: Filters, *, reason: str, dry_run: bool, yes: b
     """Show whom it means, ask, and mark them."""
     _require_meaning(filters)
     require_known(config, filters.queues)
+    _tell_of_unknown(config, filters.ids)
 
     def choose(connection: Connection) -> WorkerChoice:
         return choice_of(connection, filters)
@@ -71,6 +72,17 @@ def _require_meaning(filters: Filters) -> None:
         )
     if ended := sorted(each for each in filters.statuses if each.is_final):
         raise CannotKillError(f"--status {ended[0]}: workers that have ended cannot be killed")
+
+
+def _tell_of_unknown(config: Config, ids: Sequence[int]) -> None:
+    """Numbers that no worker has, which may be slips: the others are killed all the same."""
+    if not ids:
+        return
+    with reading(config) as connection:
+        known = {each.worker_id for each in worker_choice.listed(connection, WorkerChoice(ids=ids), len(ids))}
+    if unknown := sorted(set(ids) - known):
+        numbers = ", ".join(map(str, unknown))
+        typer.echo(f"nothing is known of worker {numbers}; `harvester worker ls` lists those there are", err=True)
 
 
 def _print_groups(groups: Sequence[LiveWorkers]) -> None:

@@ -50,6 +50,7 @@ _BOUNDS = {
     "too_long": ("max_length", "at most {} long"),
 }
 """The same for bounds, with the key under which pydantic tells the bound."""
+_SHORTEST_WORD = 3
 _COMMENT_BEHIND = re.compile(r"\s[#;]")
 NO_COMMENT_BEHIND = "this format has no comments behind a value, put it into a line of its own"
 
@@ -99,5 +100,11 @@ def doubled_key(path: JsonPath) -> tuple[str, str]:
 
 
 def unknown_key(key: str, known: Iterable[str]) -> tuple[str, str]:
-    """Problem and advice for a key that nobody reads."""
-    return "nobody reads this key", instead(key, known, "remove it, or look for its name in docs/configuration.md")
+    """Problem and advice for a key that nobody reads; one with a word more or less is another key, and no slip."""
+    like = [each for each in known if not _differ_by_a_word(key.lower(), each.lower())]
+    return "nobody reads this key", instead(key, like, "remove it, or look for its name in docs/configuration.md")
+
+
+def _differ_by_a_word(one: str, other: str) -> bool:
+    shorter, longer = sorted((one, other), key=len)
+    return longer.startswith(shorter) and len(longer) - len(shorter) >= _SHORTEST_WORD

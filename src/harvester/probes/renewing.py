@@ -88,7 +88,10 @@ def _probe_manager(setup: Setup, manager: Manager | str, *, renew: bool) -> Verd
     if renew:
         _renew(manager, names, ask, record)
     fails = not all(each.good for each in record.steps)
-    advice = "do what the plugin asks for; a valid credential stays until a new one is complete"
+    advice = (
+        f"mend what the lines with ! name, a file, a program or a server, or correct {setup.key} where {setup.name} "
+        "stands; then try again: a valid credential stays until a new one is complete"
+    )
     return record.verdict(advice if fails else "")
 
 

@@ -76,6 +76,14 @@ def test_a_setting_that_nobody_reads_is_found_in_its_line(call: CommandLine, blo
     assert key in call.queues.read_text().splitlines()[found["line"] - 1]
 
 
+def test_a_key_with_another_word_in_it_is_no_slip(call: CommandLine):
+    queue = QUEUE.replace('"plugin": "local", "command": ["/bin/true"]', '"plugin": "dummy", "nCore": 8')
+    call.queues.write_text(f'{{"Q": {queue}}}')
+    (found,) = [each for each in findings_of(call) if each["key"] == "Q.submitter.nCore"]
+    assert found["problem"] == "nobody reads this key"
+    assert "nCoreFactor" not in found["advice"]
+
+
 @pytest.mark.parametrize(
     ("block", "written"),
     [

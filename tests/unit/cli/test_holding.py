@@ -39,6 +39,9 @@ def test_a_queue_stays_paused_with_all_others(call: CommandLine):
     refused = call("queue", "resume", "Q")
     assert refused.exit_code == 1
     assert "still paused with all queues" in refused.stderr
+    assert "its own hold" not in refused.stderr
+    call("queue", "pause", "Q", "--reason", "its disk")
+    assert "its own hold was lifted, but queue Q is still paused" in call("queue", "resume", "Q").stderr
     assert "the instance goes on" in call("queue", "resume", "*").stdout
 
 

@@ -76,6 +76,16 @@ def test_it_is_said_where_they_are_before_it_is_asked(call: CommandLine, db: Dat
     assert event.cause.endswith(": the element is dead")
 
 
+def test_numbers_that_no_worker_has_are_told_and_the_others_killed(call: CommandLine, db: Database):
+    none = call("worker", "kill", "1700", "1800", "--yes")
+    assert "nothing is known of worker 1700, 1800" in none.stderr
+    assert condemned(db) == []
+    one = call("worker", "kill", "1", "1800", "--yes")
+    assert "nothing is known of worker 1800" in one.stderr
+    assert condemned(db) == [1]
+    assert "nothing is known" not in call("worker", "kill", "1", "--yes").stderr
+
+
 def test_a_dry_run_kills_nobody(call: CommandLine, db: Database):
     told = json.loads(call("worker", "kill", "--queue", "Q", "--dry-run", "--json").stdout)
     assert (told["found"], told["marked"], told["dry_run"]) == (2, [], True)
