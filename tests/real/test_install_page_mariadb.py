@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from real_services import DatabaseServer
-from system_harness.newcomer import Newcomer
+from system_harness.newcomer import MAKES_WHEEL, Newcomer
 from system_harness.pages import blocks, commands
 
 pytestmark = pytest.mark.real
@@ -53,7 +53,7 @@ def install(newcomer: Newcomer) -> None:
         if line.startswith("harvester init"):
             newcomer.types(line)
             return
-        if not line.endswith("&"):
+        if not line.endswith("&") and not line.startswith(MAKES_WHEEL):
             newcomer.types(line)
         if " -m venv " in line:
             newcomer.enters_environment()

@@ -12,6 +12,8 @@ import psutil
 
 from system_harness.wheel import make_wheel
 
+MAKES_WHEEL = "python3 -m pip wheel"
+"""What a newcomer need not type: it takes the network, and what it makes is there."""
 _HANGS_AFTER = 90
 _GLANCE = 0.05
 
