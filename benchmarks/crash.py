@@ -18,9 +18,8 @@ from typing import Final
 from crashing.judgement import Verdict, judge
 from crashing.points import POINTS
 from crashing.processes import TELLS_WHERE, prepare
-from crashing.run import Plan, prepared
+from crashing.run import Plan, Run, prepared
 from crashing.takeover import LONGEST, delays
-from crashing.torment import Torment
 from figures import options, tell
 from scripts import start
 
@@ -62,7 +61,7 @@ def main() -> int:
             if given.keep_log:
                 shutil.copyfile(run.torment.starter.log, given.keep_log)
     verdict = judge(record)
-    for line in _story(verdict, run.torment):
+    for line in _story(verdict, run):
         print(line, file=sys.stderr)
     figures = {
         "engine": plan.engine,
@@ -90,8 +89,9 @@ def _some_points(seed: int, kills: int) -> Sequence[str]:
     return chance.sample(POINTS, min(len(POINTS), kills * 3 // 5))
 
 
-def _story(verdict: Verdict, torment: Torment) -> list[str]:
+def _story(verdict: Verdict, run: Run) -> list[str]:
     """What happened, for people, with a few examples of everything that went wrong."""
+    torment = run.torment
     lines = [f"{number:4} killed at {cause}" for cause, number in sorted(torment.causes.items())]
     if verdict.unanswered:
         lines.append(
@@ -99,6 +99,8 @@ def _story(verdict: Verdict, torment: Torment) -> list[str]:
         )
     if verdict.unanswered_ranges:
         lines.append(f"{len(verdict.unanswered_ranges)} event ranges likewise; they stay with the server")
+    if run.workload.joined:
+        lines.append(f"{run.workload.joined} jobs more were put in for a rest that makes no worker alone")
     lines += [f"never came to {point}" for point in torment.missed]
     lines += [*torment.remarks, *torment.surprises[:_EXAMPLES]]
     for kind, faults in verdict.faults.items():

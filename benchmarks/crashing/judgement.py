@@ -105,7 +105,8 @@ def _lost(record: Record, excused: frozenset[int]) -> Iterable[str]:
     run = {job_id for each in record.batch_jobs for job_id in each.jobs}
     for job in record.jobs:
         if job.status != "finished" and job.job_id not in excused:
-            yield f"job {job.job_id} is {job.status}/{job.sub_status}, the server has heard {job.received or 'nothing'}"
+            heard = job.received or "nothing"
+            yield f"job {job.job_id} of {job.site} is {job.status}/{job.sub_status}, the server has heard {heard}"
         if job.status == "finished" and job.job_id not in run:
             yield f"job {job.job_id} is said to be finished, and no batch job has run it"
     for worker in record.workers:

@@ -31,6 +31,7 @@ _QUIET: Final = 3.0
 _GLANCE: Final = 0.1
 _LOOK: Final = 0.3
 _IDLE: Final = 2.0
+_LONELY: Final = 10.0
 """Seconds without a death after which there may be too little work for those who are to die at a point."""
 
 
@@ -110,6 +111,8 @@ class Run:
             self.torment.replace_the_dead()
             if self._jobs_are_over():
                 self.workload.make_up(self._missing())
+            elif time.monotonic() - moved > _LONELY:
+                self.workload.join(self._jobs())
             if self.workload.pulling and self.workload.has_pulled_enough():
                 self.torment.stop()
                 self._end_pulling()
@@ -150,15 +153,17 @@ class Run:
         """How many jobs were in lost answers, by queue; too many as long as work goes on."""
         if "sent" not in self._statuses("jobs"):
             return Counter()
-        jobs = {job.job_id: job for job in _JOBS.validate_python(list(self.workload.control.jobs()))}
+        jobs = {job.job_id: job for job in self._jobs()}
         return Counter(jobs[job_id].site for job_id in unanswered(jobs.values(), self._disturbances()))
 
     def _disturbances(self) -> Disturbances:
         return Disturbances(self.torment.deaths, self.torment.outages)
 
+    def _jobs(self) -> list[Job]:
+        return _JOBS.validate_python(list(self.workload.control.jobs()))
+
     def _record(self) -> Record:
-        control = self.workload.control
-        jobs = _JOBS.validate_python(list(control.jobs()))
+        control, jobs = self.workload.control, self._jobs()
         return Record(
             jobs,
             _WORKERS.validate_python(control.workers()),

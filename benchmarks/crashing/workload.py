@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from crashing.journal import Journal, Pilot
 from harvester.panda.devserver import DevControl
+from harvester.panda.devserver.records import Job
 from instance import Block, Site
 
 INSTANCE: Final = "crash"
@@ -28,6 +29,7 @@ class _Part:
         jobs: its jobs per batch job of the run; without any, workers come without jobs.
         of_jobs: what its jobs have besides.
         keys: of its configuration.
+        together: how many jobs make a worker; fewer wait for others to come.
     """
 
     pilot: Pilot
@@ -35,6 +37,7 @@ class _Part:
     jobs: float
     of_jobs: Mapping[str, JsonValue] = field(default_factory=dict)
     keys: Block = field(default_factory=dict)
+    together: int = 1
 
 
 PARTS: Final[Mapping[str, _Part]] = {
@@ -50,6 +53,7 @@ PARTS: Final[Mapping[str, _Part]] = {
             "useJobLateBinding": True,
             "workerMaker": {"plugin": "simple", "nJobsPerWorker": 2},
         },
+        together=2,
     ),
     "DIVIDED": _Part(Pilot.DIVIDED, 0.05, 0.05, of_jobs={"event_ranges": 6}),
 }
@@ -88,6 +92,7 @@ class Workload:
         given: jobs that were put into the server, by queue.
         made_up: jobs that were put in for others that nobody will ever hear of, by queue.
         pulling: whether the pull queue may get further workers.
+        joined: jobs that were put in for a rest that makes no worker alone.
     """
 
     site: Site
@@ -98,6 +103,7 @@ class Workload:
     given: Counter[str] = field(default_factory=Counter)
     made_up: Counter[str] = field(default_factory=Counter)
     pulling: bool = True
+    joined: int = 0
     journal: Journal = field(init=False)
 
     def __post_init__(self) -> None:
@@ -144,6 +150,14 @@ class Workload:
 
     def _portion(self, part: _Part) -> int:
         return min(math.ceil(self.workers * part.jobs / _PORTIONS), _LARGEST_PORTION)
+
+    def join(self, jobs: Sequence[Job]) -> None:
+        """Put in what the rest of a queue's jobs waits for that makes no worker."""
+        for queue, part in PARTS.items():
+            waiting = sum((each.site, each.sub_status) == (queue, "prepared") for each in jobs)
+            if rest := waiting % part.together:
+                self._add(queue, part.together - rest)
+                self.joined += part.together - rest
 
     def make_up(self, missing: Counter[str]) -> None:
         """Put in other jobs for so many, by queue, that nobody will ever hear of, as the server would do later."""

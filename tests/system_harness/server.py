@@ -3,6 +3,7 @@
 import socket
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from harvester.panda.devserver import Access, DevControl, DevServer
 
@@ -15,13 +16,11 @@ class Server:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._state_file = directory / "server.db"
-        self._port = free_port()
-        self._make = partial(DevServer, self._port, self._state_file, adder_delay=0.1)
-        self._running: DevServer | None = None
-        self.url = f"http://127.0.0.1:{self._port}/api/v1"
+        self._make = partial(DevServer, state_file=directory / "server.db", adder_delay=0.1)
+        self._running: DevServer | None = self._make().start()
+        self.url = self._running.url
+        self._make = partial(self._make, urlsplit(self.url).port)
         self.control = DevControl(self.url)
-        self.come_back()
 
     def go_away(self) -> None:
         """Nobody listens at the address any more."""
