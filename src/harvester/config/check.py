@@ -92,11 +92,7 @@ class _Source:
 
 
 def _check_queues(
-    loaded: Loaded,
-    source: _Source,
-    plugin_checker: PluginChecker | None,
-    outside: Outside,
-    findings: Findings,
+    loaded: Loaded, source: _Source, plugin_checker: PluginChecker | None, outside: Outside, findings: Findings
 ) -> LoadedQueues:
     master = loaded.settings.master if loaded.settings else None
     work_dir, defaults = Path(master.work_dir if master else "harvester"), master.extra_plugin_configs if master else {}
