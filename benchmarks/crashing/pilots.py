@@ -29,6 +29,8 @@ _OUTPUTS: Final = "event_status.dump.json"
 _GLANCE: Final = 0.1
 _WORKS: Final = (0.1, 0.5)
 _PATIENCE: Final = (1.5, 8.0)
+_LONGEST_HOPE: Final = 2.0
+"""Seconds that a worker that asks for a job waits before it wants to be killed: it may have been given one or not."""
 _MOST_JOBS: Final = 6
 _JOBS_AT_ONCE: Final = 2
 _RANGES_AT_ONCE: Final = 5
@@ -105,9 +107,12 @@ class _Pilot(ABC):
 class _Stuck(_Pilot):
     asks_first: bool = False
 
-    def step(self, batch_job: BatchJob, now: float) -> BatchJob:  # noqa: ARG002 (the pilots' signature)
+    def step(self, batch_job: BatchJob, now: float) -> BatchJob:
         if self.asks_first:
+            self.asks_first = False
             self.write(_JOB_REQUEST, {"nJobs": 1})
+            self.busy_until = now + self.chance.uniform(0, _LONGEST_HOPE)
+            return batch_job
         (self.place / _KILL).touch()
         self.busy_until = float("inf")
         return batch_job

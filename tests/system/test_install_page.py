@@ -1,12 +1,12 @@
 """Whoever types what `docs/install.md` says, on a bare tree, has a Harvester that runs."""
 
-import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from loopback import free_port
 from system_harness.newcomer import MAKES_WHEEL, Newcomer
 from system_harness.pages import commands
 
@@ -23,13 +23,8 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
         yield made
 
 
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return str(free.getsockname()[1])
-
-
 def test_what_the_page_says_works(newcomer: Newcomer):
-    port, home = free_port(), newcomer.place / "harvester"
+    port, home = str(free_port()), newcomer.place / "harvester"
     said: dict[str, str] = {}
     for line in commands(PAGE, "Installation procedures"):
         if line.startswith(MAKES_WHEEL):

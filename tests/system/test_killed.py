@@ -1,11 +1,12 @@
 """SIGKILL at every named point: after the restart every job finishes, none runs twice, nothing is left behind."""
 
 import random
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from system_harness.judges import judge, local_batch_jobs
+from system_harness.judges import judge, local_batch_jobs, local_markers
 from system_harness.points import SUBMISSION
 from system_harness.queues import MAX_WORKERS, QUEUE, local_pull, local_push, some_jobs
 from system_harness.site import Row, Site
@@ -46,8 +47,7 @@ def test_pull(site: Site, point: str):
     assert site.terminate() == 0
     site.take_offline()
     site.start()
-    site.until_workers_end()
-    assert site.terminate() == 0
+    site.follow_all(partial(local_markers, site))
     judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
 
 

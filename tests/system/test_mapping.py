@@ -1,10 +1,11 @@
 """Each way in which jobs map to workers, as real processes on this machine."""
 
 from collections import Counter, defaultdict
+from functools import partial
 
 import pytest
 
-from system_harness.judges import judge, judge_batch_jobs, judge_jobs, local_batch_jobs
+from system_harness.judges import judge, judge_batch_jobs, judge_jobs, local_batch_jobs, local_markers
 from system_harness.queues import MAX_WORKERS, QUEUE, local_push, push_command, some_jobs
 from system_harness.site import Row, Site
 
@@ -123,5 +124,4 @@ def finish(site: Site) -> None:
     site.terminate()
     site.take_offline()
     site.start()
-    site.until_workers_end()
-    assert site.terminate() == 0
+    site.follow_all(partial(local_markers, site))

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from harvester.plugins.local.processes import birth_of
+from loopback import free_port
 from system_harness.judges import judge, local_batch_jobs
 from system_harness.queues import MAX_WORKERS, QUEUE, local_push, some_jobs
-from system_harness.server import free_port
 from system_harness.site import COMMAND, STOPS_WITHIN, Site
 
 pytestmark = pytest.mark.system

@@ -1,9 +1,8 @@
 """What a site needs for workers that talk HTTP."""
 
-import socket
 import subprocess
-from contextlib import closing
 
+from loopback import free_port
 from system_harness.site import COMMAND, Row, Site
 
 
@@ -11,8 +10,7 @@ def door_section(site: Site) -> dict[str, object]:
     """`[frontend]` on a free port, with a key that the command has made."""
     file = site.directory / "door.key"
     subprocess.run([*COMMAND, "door-key", "--file", file], check=True, stdout=subprocess.DEVNULL)
-    with closing(socket.create_server(("127.0.0.1", 0))) as found:
-        return {"portNumber": found.getsockname()[1], "secretFile": file}
+    return {"portNumber": free_port(), "secretFile": file}
 
 
 def with_door(queue: Row) -> Row:

@@ -37,6 +37,11 @@ def local_batch_jobs(site: Site, resource: str = "resource") -> list[BatchJob]:
     ]
 
 
+def local_markers(site: Site) -> set[str]:
+    """What a local resource has accepted."""
+    return {each.marker for each in local_batch_jobs(site)}
+
+
 def judge(
     site: Site, batch_jobs: Sequence[BatchJob], *, jobs: int, max_workers: int, but: frozenset[int] = frozenset()
 ) -> None:
@@ -70,7 +75,7 @@ def ends_told(job: Row) -> set[str]:
 
 def judge_batch_jobs(site: Site, batch_jobs: Sequence[BatchJob]) -> None:
     """Every batch job has ended and belongs to exactly one worker that Harvester told the server about, to its end."""
-    workers = {f"{site.instance}-{each['worker_id']}": each for each in site.server.control.workers()}
+    workers = {site.marker(each["worker_id"]): each for each in site.server.control.workers()}
     for worker in workers.values():
         assert worker["status"] in _FINAL_WORKERS, worker
         told = worker["told"]

@@ -1,11 +1,10 @@
 """A development server that can go away and come back under the same address, with everything it knew."""
 
-import socket
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from harvester.panda.devserver import Access, DevControl, DevServer
+from loopback import free_port
 
 
 class Server:
@@ -16,10 +15,9 @@ class Server:
     """
 
     def __init__(self, directory: Path) -> None:
-        self._make = partial(DevServer, state_file=directory / "server.db", adder_delay=0.1)
+        self._make = partial(DevServer, free_port(), directory / "server.db", adder_delay=0.1)
         self._running: DevServer | None = self._make().start()
         self.url = self._running.url
-        self._make = partial(self._make, urlsplit(self.url).port)
         self.control = DevControl(self.url)
 
     def go_away(self) -> None:
@@ -46,11 +44,3 @@ class Server:
         """End for good."""
         self.control.close()
         self.go_away()
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -3,12 +3,13 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn, Self
 
@@ -21,6 +22,7 @@ from typer.testing import CliRunner, Result
 import harvester.cli
 from crashing.answers import Disturbances, unanswered
 from harvester.cli.main import app
+from harvester.core.workers import WorkerStatus
 from harvester.panda.devserver.records import Job
 from system_harness.server import Server
 
@@ -119,6 +121,16 @@ class Site:
         self.queue_file.write_text(
             json.dumps({name: {**each, "queueStatus": "offline"} for name, each in queues.items()})
         )
+
+    def follow_all(self, accepted: Callable[[], Collection[str]]) -> None:
+        """Wait until no worker lives or is to be submitted and the server knows of every end, then stop.
+
+        Args:
+            accepted: markers of what the resource has accepted.
+        """
+        self.until(lambda: not self._live_workers(), "no worker lives or is to be submitted", 180)
+        self.until_workers_end(180, accepted=accepted)
+        assert self.terminate() == 0
 
     # ---- the process
 
@@ -252,15 +264,33 @@ class Site:
     def _jobs(self) -> list[Job]:
         return _JOBS.validate_python(list(self.server.control.jobs()))
 
-    def until_workers_end(self, seconds: float = _DEADLINE) -> None:
-        """Wait until the server knows every worker that has run a job, and all that it knows are final there."""
+    def until_workers_end(
+        self, seconds: float = _DEADLINE, *, accepted: Callable[[], Collection[str]] = frozenset
+    ) -> None:
+        """Wait until the server knows every worker, and knows that it has ended.
+
+        Args:
+            seconds: at most.
+            accepted: markers of what the resource has; without them, workers that have run no job may be left out.
+        """
         final = {"finished", "failed", "cancelled", "missed"}
 
         def ended() -> bool:
-            known = {each["worker_id"]: each["status"] for each in self.server.control.workers()}
-            return all(status in final for status in known.values()) and self._workers_that_ran() <= known.keys()
+            present = {*accepted(), *map(self.marker, self._workers_that_ran())}
+            known = {self.marker(each["worker_id"]): each["status"] for each in self.server.control.workers()}
+            return all(status in final for status in known.values()) and present <= known.keys()
 
         self.until(ended, "all workers ended", seconds)
+
+    def marker(self, worker_id: object) -> str:
+        """What the resource knows a worker by."""
+        return f"{self.instance}-{worker_id}"
+
+    def _live_workers(self) -> int:
+        """How many Harvester still follows, or means to submit."""
+        with closing(sqlite3.connect(self.database, timeout=30)) as book:
+            rows = book.execute("SELECT status FROM workers").fetchall()
+        return sum(not WorkerStatus(status).is_final for (status,) in rows)
 
     def until_logged(self, *words: str) -> None:
         """Wait until one line of the log has all the words."""

@@ -65,6 +65,10 @@ class SlurmSite:
             if (marker := self._marker(name, job)) is not None
         ]
 
+    def markers(self) -> set[str]:
+        """What it has accepted for the site."""
+        return {each.marker for each in self.batch_jobs()}
+
     def _marker(self, name: str, job: str) -> str | None:
         """The worker of a job by its name, `<instance>-<id>`, or for the elements of an array `<instance>+<base>`."""
         instance, plus, base = name.partition("+")

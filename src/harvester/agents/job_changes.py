@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from harvester.agents.base import Instance
 from harvester.agents.event_news import speaks_of_events, store_event_news
 from harvester.agents.outputs import store_outputs
-from harvester.core.jobs import Job, JobStatus, JobSubstatus, PilotError
+from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.core.judging import JobChange, Observation, Verdict, judge_job
 from harvester.core.shared_jobs import JobWorker, SharedState, shared_state, with_shared_error
 from harvester.core.workers import MapType, Worker
@@ -78,7 +78,7 @@ def _without_untaken(
     return {
         (each.held.worker.worker_id, job)
         for each in seen
-        if each.untaken and each.held.kill_error is not PilotError.KILLED
+        if each.untaken and each.leaves_jobs
         if (verdict := verdicts.get(each.held.worker.worker_id)) and verdict.status.is_final
         for job in silent.intersection(each.untaken)
         if job not in each.news.attributes and all(file.job_id != job for file in each.news.files)

@@ -87,6 +87,11 @@ class Observation:
         return bool(asks) and (self.is_jobless or self.held.jobs_asked > 0)
 
     @property
+    def leaves_jobs(self) -> bool:
+        """Whether jobs that it has not taken up go to other workers; not if the server or a person had it killed."""
+        return self.held.kill_error is not PilotError.KILLED or self.news.kill_requested
+
+    @property
     def has_pushed_jobs(self) -> bool:
         """Whether this instance gave the worker its jobs; what a pulling worker says of its own is for the server."""
         return bool(self.held.worker.job_ids) and self.held.worker.map_type is not MapType.NO_JOB

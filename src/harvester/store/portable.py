@@ -8,7 +8,7 @@ so that a file that breaks off is known for one. Values stand as the database ke
 import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -104,7 +104,7 @@ class PortableBackup:
         self._path = path
         self.heading = self._read_heading()
 
-    def batches(self) -> Iterator[Rows]:
+    def batches(self) -> Generator[Rows]:
         """All rows, some at a time.
 
         Raises:

@@ -6,7 +6,8 @@ it in one transaction. MariaDB commits every change of a table by itself; whoeve
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -52,7 +53,7 @@ class Backup(Protocol):
 
     heading: Heading
 
-    def batches(self) -> Iterator[Rows]:
+    def batches(self) -> Generator[Rows]:
         """All rows, some at a time.
 
         Raises:
@@ -95,7 +96,7 @@ class SqliteFile:
         except DBAPIError as error:
             raise BackupError(f"{path} cannot be read: {error.orig}; take another backup") from None
 
-    def batches(self) -> Iterator[Rows]:
+    def batches(self) -> Generator[Rows]:
         """All rows, some at a time."""
         with self._engine.connect() as connection:
             for table in rows.tables_of(connection):
@@ -141,7 +142,8 @@ def restore(
         _mark(connection, migrate.RESTORING)
         _make_empty_tables(connection, backup.heading.version)
         numbers.go_on_after(connection, backup.heading.numbers)
-        counted = _fill(connection, backup.batches())
+        with closing(backup.batches()) as batches:
+            counted = _fill(connection, batches)
         migrate.bring_to(connection, "head", _SCRATCH_VERSIONS)
         _drop(connection, [_SCRATCH_VERSIONS])
         worker_ids.leave_gap(connection)

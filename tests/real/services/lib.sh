@@ -101,14 +101,17 @@ end() {
   rm -f "$DIR/$1.process"
 }
 
-# port NAME : the port that DIR remembers for NAME, a free one at first.
+# port NAME : the port that DIR remembers for NAME, a free one at first, which no client is given while the service is
+# away.
 port() {
   local file=$DIR/$1.port
   [ -s "$file" ] || python3 -c '
-import socket
-with socket.socket() as free:
-    free.bind(("127.0.0.1", 0))
-    print(free.getsockname()[1])' >"$file"
+import random, socket
+for port in random.sample(range(10_000, 32_768), 100):
+    with socket.socket() as free:
+        if free.connect_ex(("127.0.0.1", port)):
+            print(port)
+            break' >"$file"
   cat "$file"
 }
 

@@ -1,15 +1,12 @@
 """The example configurations for Slurm do what they are for on a real cluster: only places are replaced."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from harvester.core.workers import WorkerStatus
 from system_harness.examples import EXAMPLES, adopt
 from system_harness.judges import judge_batch_jobs, judge_jobs
 from system_harness.queues import push_command, some_jobs
@@ -76,25 +73,9 @@ def words(command: list[str]) -> str:
 
 def end(cluster: SlurmSite) -> None:
     site = cluster.site
-    site.until(lambda: not live_workers(site), "no worker lives or is to be submitted")
-    ran = {each.marker for each in cluster.batch_jobs()}
-    site.until(lambda: ran <= told_workers(site), "the server was told of every batch job")
-    site.until_workers_end(180)
-    assert site.terminate() == 0
+    site.follow_all(cluster.markers)
     judge_jobs(site, site.server.control.jobs())
     judge_batch_jobs(site, cluster.batch_jobs())
-
-
-def live_workers(site: Site) -> int:
-    """How many Harvester still follows, or means to submit."""
-    with closing(sqlite3.connect(site.database, timeout=30)) as book:
-        rows = book.execute("SELECT status FROM workers").fetchall()
-    return sum(not WorkerStatus(status).is_final for (status,) in rows)
-
-
-def told_workers(site: Site) -> set[str]:
-    """The markers of the workers that the server was told of."""
-    return {f"{site.instance}-{each['worker_id']}" for each in site.server.control.workers()}
 
 
 def test_the_slurm_example(site: Site, cluster: SlurmSite):

@@ -16,8 +16,7 @@ JOBS = 6
 def bring_home(cluster: SlurmSite) -> None:
     site = cluster.site
     site.until_jobs_end(180)
-    site.until_workers_end()
-    assert site.terminate() == 0
+    site.follow_all(cluster.markers)
     judge(site, cluster.batch_jobs(), jobs=JOBS, max_workers=MAX_WORKERS)
 
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import pytest
 
 from harvester.setup_files import PLACES
+from loopback import free_port
 from real_services import running
 from system_harness.home import Home
 from system_harness.judges import judge, local_batch_jobs
 from system_harness.queues import MAX_WORKERS, QUEUE, local_push, some_jobs
-from system_harness.server import free_port
 
 pytestmark = pytest.mark.real
 

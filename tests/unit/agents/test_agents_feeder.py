@@ -162,6 +162,18 @@ def test_an_unwanted_job_is_given_to_nobody_else(late: World):
     assert late.job(1).status is JobStatus.CANCELLED
 
 
+def test_a_worker_that_wants_to_be_killed_leaves_the_job_that_it_never_took(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.work(Feeder)
+    late.messenger.news[worker] = News(kill_requested=True)
+    look(late)
+    assert late.held(worker).kill_error is PilotError.KILLED
+    late.resource.states[worker] = CANCELLED
+    look(late)
+    assert (late.job(1).status, late.job(1).substatus) == (JobStatus.STARTING, JobSubstatus.PREPARED)
+
+
 def test_the_end_of_a_worker_that_was_given_a_job_meanwhile_waits_for_the_next_round(late: World):
     (worker,) = start(late, 1)
     ask(late, worker)

@@ -5,11 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from test_embedded_server import free_port, loopback
 
 from harvester.config.check import check
 from harvester.config.findings import Finding, Severity
 from harvester.web.findings import door_findings
+from loopback import free_port, free_socket
 
 MAIN = """[master]
 harvester_id = unit
@@ -90,7 +90,7 @@ def test_missing_keys_are_told(look: Look, tmp_path: Path):
 
 
 def test_a_taken_port_is_told(look: Look):
-    with closing(loopback()) as other:
+    with closing(free_socket()) as other:
         (found,) = look(port=other.getsockname()[1])
     assert (found.key, found.severity) == ("frontend.portNumber", Severity.INFO)
 

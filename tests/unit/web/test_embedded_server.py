@@ -21,21 +21,10 @@ from harvester.store import queues
 from harvester.web import embedded
 from harvester.web.embedded import DoorError, EmbeddedServer
 from harvester.web.tls import TlsAdapter
+from loopback import free_port, free_socket
 
 TEST = json.dumps({"methodName": "test", "workerID": 123, "data": "none"})
 JSON = {"Content-Type": "application/json"}
-
-
-def loopback() -> socket.socket:
-    made = socket.socket()
-    made.bind(("127.0.0.1", 0))
-    made.listen()
-    return made
-
-
-def free_port() -> int:
-    with closing(loopback()) as found:
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture
@@ -47,7 +36,7 @@ def opened(house: House) -> Iterator[Callable[..., EmbeddedServer]]:
         deadline = frontend.pop("deadline", 15.0)
         assert isinstance(deadline, float)
         settings = Frontend.model_validate(frontend)
-        servers.append(EmbeddedServer(app or house.app(), settings, sockets=[loopback()], deadline=deadline))
+        servers.append(EmbeddedServer(app or house.app(), settings, sockets=[free_socket()], deadline=deadline))
         return servers[-1].start()
 
     yield make
@@ -91,7 +80,7 @@ def test_address_and_port_are_those_of_the_configuration(house: House):
 
 
 def test_a_taken_port_is_named(house: House):
-    with closing(loopback()) as other:
+    with closing(free_socket()) as other:
         frontend = Frontend.model_validate({"portNumber": other.getsockname()[1]})
         with pytest.raises(DoorError, match="cannot be had: Address already in use; stop whatever listens there"):
             EmbeddedServer(house.app(), frontend)
@@ -110,7 +99,7 @@ def test_tokens_do_not_travel_where_all_can_read_them(house: House):
 
 
 def test_processes_can_share_a_socket(house: House):
-    shared = loopback()
+    shared = free_socket()
     with EmbeddedServer(house.app(), Frontend(), sockets=[shared]) as first:
         with EmbeddedServer(house.app(), Frontend(), sockets=[shared.dup()]):
             for _ in range(20):
