@@ -143,8 +143,8 @@ class KnownWorkers:
             found = workers.find(connection, sorted(ids))
         self._wanted -= ids
         now = self._tick()
-        self._entries |= dict.fromkeys(ids, _Entry(None, now + _LOOK_AGAIN))
-        self._entries |= {each.worker.worker_id: self._entry(each.worker, now) for each in found}
+        missing = dict.fromkeys(ids, _Entry(None, now + _LOOK_AGAIN))
+        self._entries |= missing | {each.worker.worker_id: self._entry(each.worker, now) for each in found}
         while len(self._entries) > _REMEMBERED:
             del self._entries[next(iter(self._entries))]
 

@@ -18,7 +18,8 @@ from structlog.testing import capture_logs
 
 from harvester.core.errors import HarvesterError
 from harvester.core.held import Held
-from harvester.core.workers import MapType
+from harvester.core.workers import MapType, Worker
+from harvester.plugins.api import Messenger, PluginSettings
 from harvester.plugins.tools.worker_tokens import KeyFileError
 from harvester.store import workers
 from harvester.store.engine import Database, StoreUnavailableError
@@ -478,6 +479,29 @@ def test_a_long_history_is_not_read_to_learn_who_has_changed(house: House, monke
     assert found is not None
     assert found.has_ended
     assert [each for each in statements if "history.subject" in each] == []
+
+
+def test_who_asks_while_the_same_worker_is_being_read_hears_that_it_is_there(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    house.add_worker(7)
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    answers: list[object] = []
+    other = threading.Thread(target=lambda: answers.append(known.find(7)))
+    really = house.plugins.messenger_of
+
+    def messenger_of(worker: Worker) -> Messenger[PluginSettings]:
+        if not other.ident:
+            other.start()
+            while other.is_alive() and 7 not in known._wanted:
+                time.sleep(0.001)
+        return really(worker)
+
+    monkeypatch.setattr(house.plugins, "messenger_of", messenger_of)
+    answers.append(known.find(7))
+    other.join()
+    assert len(answers) == 2
+    assert None not in answers
 
 
 def test_who_waits_for_an_answer_that_fails_asks_for_itself(house: House, monkeypatch: pytest.MonkeyPatch):
