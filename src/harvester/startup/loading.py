@@ -45,6 +45,21 @@ class Configuration:
     loaded: Loaded
 
 
+@dataclass(frozen=True, slots=True)
+class MainConfiguration:
+    """The main configuration and where it comes from.
+
+    Attributes:
+        settings: what it says.
+        key_at: where a key of a section stands.
+        files: that had a say, with the copy of what stands elsewhere.
+    """
+
+    settings: Settings
+    key_at: Callable[[str, str], Location]
+    files: Sequence[str]
+
+
 def load(config: Sequence[Path] | None, queue_file: Path | None, *, is_start: bool = False) -> Configuration:
     """The configuration as the service runs with it; a bad queue is left out.
 
@@ -146,16 +161,16 @@ def left_out_now(config: Sequence[Path] | None) -> frozenset[str]:
 
 
 def settings_of(config: Sequence[Path] | None) -> Settings:
-    """The main configuration alone.
+    """What the main configuration alone says.
 
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
     """
-    return main_configuration(config)[0]
+    return main_configuration(config).settings
 
 
-def main_configuration(config: Sequence[Path] | None) -> tuple[Settings, Loaded, tuple[str, ...]]:
-    """The same, how it was read, and the files that had a say, with the copy of what stands elsewhere.
+def main_configuration(config: Sequence[Path] | None) -> MainConfiguration:
+    """The main configuration alone.
 
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
@@ -163,7 +178,7 @@ def main_configuration(config: Sequence[Path] | None) -> tuple[Settings, Loaded,
     remote = RemoteInstance(os.environ, prefers_copy=True)
     loaded = load_settings(config or None, os.environ, remote=remote)
     copy = () if remote.place is None else (str(remote.place),)
-    return _usable(loaded), loaded, (*loaded.files, *copy)
+    return MainConfiguration(_usable(loaded), loaded.key_at, (*loaded.files, *copy))
 
 
 def _usable(loaded: Loaded) -> Settings:
