@@ -1,7 +1,9 @@
 """`harvester door-key`: makes or changes the keys that workers' tokens are signed with."""
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -11,6 +13,7 @@ FileOption = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="the file, instead of [frontend] secretFile")
 ]
 KeepOption = Annotated[int, typer.Option("--keep", min=0, help="how many of the present keys stay valid (2)")]
+_ROOT: Final = 0
 
 
 def door_key(
@@ -20,7 +23,13 @@ def door_key(
     from harvester.plugins.tools.lasting_files import rewrite
     from harvester.plugins.tools.worker_tokens import with_new_key
 
-    path = (file or _configured(config, queues)).resolve()
+    named = file or _configured(config, queues)
+    path = named.resolve()
+    if os.geteuid() == _ROOT and (link := _first_of_others(_links_to(named.absolute()))):
+        fail(
+            f"{link} is a link of another account, on the way to {path}, which root would replace; name the file "
+            "itself with --file, or run this as the account of the service"
+        )
     try:
         rewrite(path, with_new_key(path, keep))
     except OSError as error:
@@ -36,3 +45,17 @@ def _configured(config: list[Path] | None, queues: Path | None) -> Path:
     if secret_file is None:
         fail("[frontend] secretFile is not set; set it, or name the file with --file")
     return Path(secret_file)
+
+
+def _links_to(path: Path) -> Iterator[Path]:
+    """The links that are followed on the way to a file, itself included."""
+    for each in (*reversed(path.parents), path):
+        if each.is_symlink():
+            yield each
+            yield from _links_to(each.parent / each.readlink() / path.relative_to(each))
+            return
+
+
+def _first_of_others(links: Iterator[Path]) -> Path | None:
+    """Whoever has a directory can have a link there stand for any file, also for one that root alone may write."""
+    return next((each for each in links if each.lstat().st_uid != _ROOT), None)

@@ -167,6 +167,32 @@ def test_a_link_goes_on_to_stand_for_the_file(tmp_path: Path):
     assert len(read_keys(tmp_path / "elsewhere.key")) == 1
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that others would like to use")
+@pytest.mark.parametrize("planted", ["of_account/door.key", "of_account", "of_root"])
+def test_root_follows_no_link_that_another_account_has_made(tmp_path: Path, planted: str):
+    """Neither to the file, nor to a directory above it, nor one that a link of root leads through."""
+    shadow = tmp_path / "of_system" / "door.key"
+    shadow.parent.mkdir()
+    shadow.write_text("root:$y$j9T$aLongHashOfAPassword:20000:0:99999:7:::\n")
+    shadow.chmod(0o640)
+    before = shadow.read_bytes(), shadow.stat()
+    link = tmp_path / "of_account"
+    if planted == "of_account/door.key":
+        link.mkdir()
+        link /= "door.key"
+        link.symlink_to(shadow)
+    else:
+        link.symlink_to(shadow.parent)
+        (tmp_path / "of_root").symlink_to("of_account")
+    os.lchown(link, 65534, 65534)
+    file = tmp_path / ("of_root/door.key" if planted == "of_root" else "of_account/door.key")
+    done = CliRunner().invoke(app, ["door-key", "--file", str(file)])
+    assert done.exit_code == 1
+    assert f"{link} is a link of another account" in done.output
+    assert "name the file itself with --file, or run this as the account of the service" in done.output
+    assert (shadow.read_bytes(), shadow.stat()) == before
+
+
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):
     done = CliRunner().invoke(app, ["door-key", "--file", str(tmp_path / "no" / "where")])
     assert done.exit_code == 1
