@@ -31,8 +31,9 @@ _QUIET: Final = 3.0
 _GLANCE: Final = 0.1
 _LOOK: Final = 0.3
 _IDLE: Final = 2.0
-_LONELY: Final = 10.0
 """Seconds without a death after which there may be too little work for those who are to die at a point."""
+_LONELY: Final = 10.0
+"""Seconds without progress at the end after which a rest of jobs may wait for others."""
 
 
 @dataclass(frozen=True, slots=True)

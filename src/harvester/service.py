@@ -57,8 +57,10 @@ from harvester.config.queues import LoadedQueues
 from harvester.config.remote import QUEUE_URL, RemoteError
 from harvester.config.service import Settings
 from harvester.core.clock import Clock, SteadyClock, utc_now
+from harvester.core.errors import HarvesterError
 from harvester.core.watching import Sign
 from harvester.panda.client import PandaClient
+from harvester.panda.errors import PandaError
 from harvester.plugins.api import PluginContext
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.pool import REBUILD, PluginPool
@@ -100,6 +102,10 @@ _AGENTS: Final[Sequence[type[Agent[Any, Any]]]] = (  # each agent has unit and r
     Killer,
     Sweeper,
 )
+
+
+class WorkerIdsError(HarvesterError):
+    """Nobody tells which ids of workers are in use, and none may be given twice."""
 
 
 def database_url(settings: Settings) -> URL:
@@ -308,7 +314,7 @@ class Harvester:
 
         Raises:
             StoreUnavailableError: the database cannot be reached.
-            PandaUnavailable: a database that is new or was brought back needs to know which ids of workers the server
+            WorkerIdsError: a database that is new or was brought back needs to know which ids of workers the server
                 has seen.
             RemoteError: the queues stand elsewhere and were never fetched, which is not possible now either.
         """
@@ -360,7 +366,12 @@ class Harvester:
             is_new = self.settings.db.sync_max_worker_id and not worker_ids.have_begun(connection)
             if not (is_new or worker_ids.may_be_known_elsewhere(connection)):
                 return
-        highest = self.panda.highest_worker_id()
+        try:
+            highest = self.panda.highest_worker_id()
+        except PandaError as error:
+            what = "the database is new, syncMaxWorkerID is set" if is_new else "the database was brought back"
+            unknown = "only the server knows which ids of workers are in use"
+            raise WorkerIdsError(f"{what}, and {unknown}: {error}; start again when it answers") from error
         with self.db.write() as connection:
             worker_ids.go_on_after(connection, highest)
         log.info("ids of workers go on where the server knows of none", highest=highest)

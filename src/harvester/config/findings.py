@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from harvester.config.places import is_directory
 
-_SECRET_WORDS = (
+SECRET_WORDS = (
     "password", "passwd", "passphrase", "secret", "token", "credential", "accesskey", "privatekey", "apikey",
 )  # fmt: skip
 _COMMENT_MARKS = ("_", "#", "//")
@@ -138,7 +138,7 @@ def instead(name: str, known: Iterable[str], otherwise: str) -> str:
 def is_secret(key: str) -> bool:
     """Whether the value of this key must never be shown."""
     letters = _WORD_BREAKS.sub("", key).lower()
-    return any(word in letters for word in _SECRET_WORDS)
+    return any(word in letters for word in SECRET_WORDS)
 
 
 def is_comment(key: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from harvester.config.findings import is_secret
+from harvester.config.findings import SECRET_WORDS, is_secret
 from harvester.config.json_lines import JsonPath
 from harvester.config.queue_merge import Attributes
 from harvester.core.masking import masked
@@ -19,12 +19,13 @@ HIDDEN: Final = "(hidden)"
 """What people see where a secret is."""
 _REFERENCES: Final = ("/", "file:", "$")
 """How values begin that only say where a secret is."""
-_ABOUT_SECRETS: Final = re.compile(
-    r"(file|path|dir|directory|name|env|type|url|uri|host|port|(?<!secret)id|issuer|lifetime|interval|period|audience"
-    r"|scope)s?$"
-)
-"""How the keys end whose values tell something about a secret."""
-_LETTERS: Final = re.compile(r"[\W_]")
+_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_ABOUT: Final = (
+    "file", "path", "dir", "directory", "name", "env", "type", "url", "uri", "host", "port", "issuer", "lifetime",
+    "interval", "period", "audience", "scope", "(?<!secret)(?<!secret )(?<!secrets)(?<!secrets )id",
+)  # fmt: skip
+_ABOUT_SECRETS: Final = re.compile(rf"(\b|({'|'.join(SECRET_WORDS)})s?)(({'|'.join(_ABOUT)})s?)+$")
+"""How the keys end, in words, whose values tell something about a secret."""
 _SECRET_TEXT: Final = (
     re.compile(r"-----BEGIN [^-]*PRIVATE KEY-----"),
     re.compile(r"://[^/\s:@]+:[^/\s@]+@"),
@@ -86,7 +87,7 @@ def secrets_in(value: JsonValue, path: JsonPath = (), *, is_named: bool = False)
 
 def names_secret(key: str) -> bool:
     """Whether a key speaks of a secret, and not of something about one."""
-    return is_secret(key) and not _ABOUT_SECRETS.search(_LETTERS.sub("", key).lower())
+    return is_secret(key) and not _ABOUT_SECRETS.search(" ".join(_WORDS.findall(key)).lower())
 
 
 def _tells(value: JsonValue, *, may_refer: bool = True) -> bool:

@@ -55,6 +55,8 @@ _NOT_STORED = "the server answered that it did not store the worker; see the log
 _NO_JOBS = "No jobs in PanDA"
 """Also the answer for an unknown queue and while the database is down: no error, and no proof of emptiness."""
 
+_LETS_NOBODY_IN = "SSL secure connection is required"
+"""To whoever shows nothing that makes it known (panda-protocol §1.6)."""
 _WITH_ZIP_FILES = 1
 """Version of the form in which event ranges are reported."""
 _HTTP_CRASH = 500
@@ -288,10 +290,15 @@ class PandaClient(Closable):
         """The highest id of a worker that the server knows of this instance; 0 if it knows none.
 
         The server answers alike whether it knows none or cannot tell (panda-protocol §4.5).
+
+        Raises:
+            PandaError: it was not asked, be it that it is away or lets nobody in.
         """
         try:
             highest = self._transport.get("harvester/get_current_worker_id", {"harvester_id": self.instance_id})
-        except PandaRefused:
+        except PandaRefused as error:
+            if error.status is not None or error.reason.startswith(_LETS_NOBODY_IN):
+                raise
             return 0
         return highest if isinstance(highest, int) and highest > 0 else 0
 

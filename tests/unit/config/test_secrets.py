@@ -13,6 +13,9 @@ NAMED: list[tuple[str, JsonValue]] = [
     ("password", "hush"),
     ("dbPasswd", 4711),
     ("secretId", "hush"),
+    ("secrets_id", "hush"),
+    ("robot_password_grid", "hush"),
+    ("tokenGrid", "hush"),
     ("secrets", {"name": "hush"}),
     ("credentials", ["hush"]),
 ]
@@ -27,6 +30,8 @@ HARMLESS: list[tuple[str, JsonValue]] = [
     ("tokenFile", "relative/path"),
     ("secretName", "name-of-it"),
     ("accessKeyId", "AKIA"),
+    ("tokenfilename", "relative/path"),
+    ("CREDENTIALS_PATH", "relative/path"),
     ("password", "$FROM_HERE"),
     ("password", "file:/etc/word"),
     ("password", ""),
@@ -54,7 +59,7 @@ def test_what_is_none_is_taken_from_elsewhere(key: str, value: JsonValue):
     assert open_part(queues) == (queues, [])
 
 
-@pytest.mark.parametrize(("key", "value"), HARMLESS[:8])
+@pytest.mark.parametrize(("key", "value"), HARMLESS[:10])
 def test_what_only_tells_about_a_secret_is_kept_and_shown(key: str, value: JsonValue):
     raw = {"submitter": {key: value}}
     assert storable(raw) == raw

@@ -12,10 +12,10 @@ from harvester.config.queues import LoadedQueues
 from harvester.config.service import Settings
 from harvester.core.clock import utc_now
 from harvester.panda import Credentials, PandaClient
-from harvester.panda.devserver import DevServer
-from harvester.panda.errors import CredentialError, PandaUnavailable
+from harvester.panda.devserver import Access, DevServer
+from harvester.panda.errors import CredentialError
 from harvester.panda.reports import WorkerReport
-from harvester.service import Harvester, database_url, open_database, plugin_context
+from harvester.service import Harvester, WorkerIdsError, database_url, open_database, plugin_context
 from harvester.startup.loading import load
 from harvester.store import worker_ids
 from harvester.store.backup import back_up
@@ -196,6 +196,16 @@ def test_a_database_that_was_brought_back_goes_on_after_the_ids_that_may_be_know
 def test_a_database_that_was_brought_back_waits_for_the_server_to_tell_which_ids_it_knows(tmp_path: Path):
     service = made(tmp_path, pandacon={"server_api_url_ssl": "http://127.0.0.1:1/api/v1"})
     bring_back(service.db, tmp_path)
-    with pytest.raises(PandaUnavailable):
+    with pytest.raises(WorkerIdsError, match="was brought back, and only the server knows"):
         service.start()
     service.abandon()
+
+
+def test_a_server_that_lets_nobody_in_has_not_said_that_it_knows_no_ids(tmp_path: Path):
+    with DevServer(access=Access(is_open=False)) as server:
+        service = made(tmp_path, pandacon={"server_api_url_ssl": server.url})
+        bring_back(service.db, tmp_path)
+        for _ in range(2):
+            with pytest.raises(WorkerIdsError, match=r"only the server knows .* SSL secure connection is required"):
+                service.start()
+        service.abandon()
