@@ -150,9 +150,9 @@ class Listener:
         others = self._finish_jobs(messenger, others)
         if not ended:
             return others
-        ended = self._with_untaken(messenger, ended)
-        left = [each for each in ended if not self._is_gathered(each)]
-        ended = [each for each in ended if self._is_gathered(each)]
+        told = self._with_untaken(messenger, ended)
+        left = [each for each in told if not self._is_gathered(each)]
+        ended = [each for each in told if self._is_gathered(each)]
         if not ended:
             return [*others, *left]
         answers = self._instance.call(messenger.finish, self._assignments(list(map(_as_taken, ended))), Later)
@@ -160,7 +160,9 @@ class Listener:
         return [*others, *left, *self._collect(messenger, finished)]
 
     def _is_gathered(self, ended: Observation) -> bool:
-        """Whether logs and outputs of an ended worker are gathered, and not left to its pilot."""
+        """Whether logs and outputs of an ended worker are gathered now, and not left to its pilot."""
+        if not ended.has_ended or isinstance(ended.finished, Later):
+            return False
         queue = self._instance.plugins.queues.get(ended.held.worker.queue)
         return queue is None or queue.gathers_outputs(ended.end.value)
 
@@ -169,8 +171,8 @@ class Listener:
         late = [each for each in ended if each.held.worker.late_binding]
         if not late:
             return ended
-        told = self._instance.call(messenger.untaken, [each.held.worker for each in late], _nothing)
-        known = [replace(each, untaken=tuple(some)) for each, some in zip(late, told, strict=True)]
+        told = self._instance.call(messenger.untaken, [each.held.worker for each in late], _Unheard)
+        known = [_with_untaken(each, answer) for each, answer in zip(late, told, strict=True)]
         return [*(each for each in ended if not each.held.worker.late_binding), *known]
 
     def _finish_jobs(self, messenger: AnyMessenger, seen: list[Observation]) -> list[Observation]:
@@ -208,8 +210,14 @@ class Listener:
         return [Assignment(worker, {job: params[job] for job in worker.job_ids if job in params}) for worker in workers]
 
 
-def _nothing(_: str) -> tuple[int, ...]:
-    return ()
+def _with_untaken(ended: Observation, answer: Collection[int] | Later | _Unheard) -> Observation:
+    """As long as nobody knows what the worker has taken up, its end says nothing of its jobs."""
+    match answer:
+        case Later():
+            return replace(ended, finished=answer)
+        case _Unheard(reason):
+            return _unheard(ended, reason)
+    return replace(ended, untaken=tuple(answer))
 
 
 def _as_taken(seen: Observation) -> Observation:

@@ -393,10 +393,11 @@ class Messenger(Plugin[SettingsT], ABC):
         reason = f"{type(self).__name__} cannot give jobs to workers that run; switch useJobLateBinding off"
         return [Failed(reason) for _ in assignments]
 
-    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int] | Later]:
         """Which of their jobs each of these ended workers has certainly never taken up, so that others may have them.
 
-        Called for workers that got jobs while they ran.
+        Called for workers that got jobs while they ran. None of them means that it may have taken up all; `Later` that
+        this cannot be told now: the end of the worker waits for it, as long as it would for `finish`.
         """
         return [() for _ in workers]
 

@@ -192,9 +192,9 @@ class RoutedMessenger(Messenger[PluginSettings]):
         """By version."""
         return self._routes.ask(lambda each: each.feed_running, assignments, failing=Later)
 
-    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
-        """By version; where nobody can tell, a job may have been taken up."""
-        return self._routes.ask(lambda each: each.untaken, workers, failing=_nothing)
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int] | Later]:
+        """By version."""
+        return self._routes.ask(lambda each: each.untaken, workers, failing=Later)
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         """By version."""
@@ -218,10 +218,6 @@ class RoutedMessenger(Messenger[PluginSettings]):
     def clean(self, workers: Sequence[Worker]) -> Sequence[Done | Later | Failed]:
         """By version."""
         return self._routes.ask(lambda each: each.clean, workers, failing=Later)
-
-
-def _nothing(_: str) -> Collection[int]:
-    return ()
 
 
 def _unreadable(reason: str) -> News:

@@ -1,5 +1,7 @@
 """Jobs that workers get while they run: late binding and refill."""
 
+from collections.abc import Sequence
+
 import pytest
 from running_workers import look, start
 from world import QUEUE, World
@@ -139,6 +141,49 @@ def test_a_worker_that_ends_with_a_job_it_never_took_leaves_it_to_another(late: 
     late.clock.forward(hours=1)
     late.work(Sizer)
     assert len(late.workers()) == 2
+
+
+def test_what_one_worker_has_left_is_known_although_another_cannot_be_looked_into(late: World):
+    worker, other = end_with_jobs(late, hidden=1)
+    assert (late.worker(other).status, late.job(2).substatus) == (WorkerStatus.FINISHED, JobSubstatus.PREPARED)
+    assert not late.worker(worker).status.is_final
+    late.messenger.hidden.clear()
+    look(late)
+    assert (late.worker(worker).status, late.job(1).substatus) == (WorkerStatus.FINISHED, JobSubstatus.PREPARED)
+
+
+def end_with_jobs(world: World, *, hidden: int) -> Sequence[int]:
+    """Workers that have ended with a job each that they never took; into so many of them nobody can look."""
+    workers = start(world, 1, 2)
+    ask(world, *workers)
+    world.work(Feeder)
+    world.messenger.hidden.update(workers[:hidden])
+    world.resource.states = dict.fromkeys(workers, FINISHED)
+    look(world)
+    return workers
+
+
+def test_a_worker_that_nobody_can_look_into_ends_after_a_while(late: World):
+    worker, _ = end_with_jobs(late, hidden=1)
+    late.clock.forward(minutes=2)
+    look(late)
+    assert (late.worker(worker).status, late.job(1).status) == (WorkerStatus.FINISHED, JobStatus.FINISHED)
+
+
+def test_no_end_is_believed_while_the_messenger_cannot_tell_what_was_taken(
+    late: World, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(_workers: object) -> Sequence[set[int]]:
+        raise OSError("stale")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(late.messenger, "untaken", fail)
+        worker, _ = end_with_jobs(late, hidden=0)
+        assert late.worker(worker).status is WorkerStatus.RUNNING
+        assert (late.job(1).status, late.job(1).substatus) == (JobStatus.RUNNING, JobSubstatus.RUNNING)
+    late.clock.forward(minutes=10)
+    look(late)
+    assert (late.worker(worker).status, late.job(1).substatus) == (WorkerStatus.FINISHED, JobSubstatus.PREPARED)
 
 
 def test_a_job_that_was_taken_ends_with_its_worker(late: World):

@@ -121,6 +121,7 @@ class FakeMessenger(Messenger[PluginSettings]):
         self.cleaned: list[int] = []
         self.jobs_given: dict[int, set[int]] = defaultdict(set)
         self.taken: dict[int, set[int]] = defaultdict(set)
+        self.hidden: set[int] = set()
         self.give_answer: Done | Later | Failed = Done()
 
     def access_point_template(self) -> str:
@@ -137,8 +138,13 @@ class FakeMessenger(Messenger[PluginSettings]):
                 self.news.pop(each.worker.worker_id, None)
         return [self.give_answer for _ in assignments]
 
-    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
-        return [set(each.job_ids) - self.taken[each.worker_id] for each in workers]
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int] | Later]:
+        return [self._untaken(each) for each in workers]
+
+    def _untaken(self, worker: Worker) -> Collection[int] | Later:
+        if worker.worker_id in self.hidden:
+            return Later("its files cannot be read")
+        return set(worker.job_ids) - self.taken[worker.worker_id]
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         return [self.news.get(each.worker_id, News()) for each in workers]
