@@ -1,5 +1,6 @@
 """Where the files of a worker are, and renaming what it wrote."""
 
+import os
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +24,19 @@ def job_directories(worker: Worker) -> Iterator[tuple[str, Sequence[int]]]:
         yield from ((f"{top}/{job_id}", (job_id,)) for job_id in worker.job_ids)
     else:
         yield top, worker.job_ids
+
+
+def is_there(path: str) -> bool:
+    """Whether there is something of that name; below a file there is nothing.
+
+    Raises:
+        OSError: that cannot be known now.
+    """
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def put_aside(path: Path) -> None:

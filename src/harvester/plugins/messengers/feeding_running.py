@@ -6,14 +6,13 @@ file that the worker has taken away.
 """
 
 import json
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
 from harvester.core.workers import MapType, Worker
 from harvester.plugins.api import Assignment
-from harvester.plugins.messengers.access_point_files import HopelessError, job_directories
+from harvester.plugins.messengers.access_point_files import HopelessError, NotYetError, is_there, job_directories
 from harvester.plugins.messengers.feeding import FeedRules, feed_directory
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import MalformedReportError, read_job_ids
@@ -29,10 +28,11 @@ def feed_running_jobs(assignment: Assignment, rules: FeedRules) -> None:
 
     Raises:
         OSError: a file cannot be written.
+        NotYetError: nobody can tell which jobs the worker knows.
         HopelessError: the access point is gone, or a job cannot be written.
     """
     worker, names = assignment.worker, rules.names
-    if not Path(worker.access_point).is_dir():
+    if not _has_access_point(worker):
         raise HopelessError("the access point is gone, so no job can be put there")
     new = assignment.job_params.keys() - _listed(worker, names)
     if worker.map_type is MapType.MANY_TO_ONE:
@@ -47,6 +47,10 @@ def feed_running_jobs(assignment: Assignment, rules: FeedRules) -> None:
             _write_list(worker, names, new)
         _publish(worker, names)
     _withdraw_wish(worker, names)
+
+
+def _has_access_point(worker: Worker) -> bool:
+    return is_there(f"{worker.access_point}/")
 
 
 def _staged(names: FileNames) -> str:
@@ -76,12 +80,20 @@ def _withdraw_wish(worker: Worker, names: FileNames) -> None:
 
 
 def _listed(worker: Worker, names: FileNames) -> frozenset[int]:
-    """The jobs in the list, which Harvester alone writes for such workers."""
+    """The jobs in the list, which Harvester alone writes for such workers; none if there is no list.
+
+    Raises:
+        NotYetError: there is one that cannot be read.
+    """
+    path = Path(worker.access_point, names.job_ids)
     try:
-        content = read_json(Path(worker.access_point, names.job_ids), at_most=_LONGEST_LIST)
-        return frozenset(read_job_ids(content))
-    except (FileNotFoundError, UnfinishedFileError, UnreadableFileError, MalformedReportError):
+        return frozenset(read_job_ids(read_json(path, at_most=_LONGEST_LIST)))
+    except FileNotFoundError:
         return frozenset()
+    except UnreadableFileError as error:
+        raise NotYetError(str(error)) from None
+    except MalformedReportError as error:
+        raise NotYetError(f"{path} {error}") from None
 
 
 def untaken_jobs(worker: Worker, names: FileNames) -> tuple[int, ...]:
@@ -89,14 +101,18 @@ def untaken_jobs(worker: Worker, names: FileNames) -> tuple[int, ...]:
 
     A job file that is published meanwhile is seen under its first name or under its last: they are looked for in the
     order in which it has them.
+
+    Raises:
+        OSError: it cannot be looked for them.
+        NotYetError: the list cannot be read.
     """
-    if not Path(worker.access_point).is_dir():
+    if not _has_access_point(worker):
         return ()
     listed = _listed(worker, names)
     lying = {
         job_id
         for directory, job_ids in job_directories(worker)
-        if any(os.path.lexists(f"{directory}/{name}") for name in (_staged(names), names.job_spec))
+        if any(is_there(f"{directory}/{name}") for name in (_staged(names), names.job_spec))
         for job_id in job_ids
     }
     return tuple(job for job in worker.job_ids if job in lying or job not in listed)

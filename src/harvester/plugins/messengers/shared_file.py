@@ -19,7 +19,7 @@ from pydantic import AfterValidator, Field
 from harvester.config.plugin_blocks import PluginProblem
 from harvester.core.workers import Worker
 from harvester.plugins.api import Assignment, Done, EventFeed, Failed, Later, Messenger, News, PluginContext
-from harvester.plugins.messengers.access_point_files import HopelessError, NotYetError
+from harvester.plugins.messengers.access_point_files import HopelessError, NotYetError, is_there
 from harvester.plugins.messengers.collecting import Collector
 from harvester.plugins.messengers.event_feeding import feed_ranges
 from harvester.plugins.messengers.feeding import FeedRules, feed_jobs, make_access_point
@@ -168,9 +168,9 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
         """Put jobs into access points that workers use already; what they have taken away is not put there again."""
         return [_attempt(partial(feed_running_jobs, each, self._feed_rules), each.worker) for each in assignments]
 
-    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int]]:
+    def untaken(self, workers: Sequence[Worker]) -> Sequence[Collection[int] | Later]:
         """Jobs whose job file a worker has left where it was."""
-        return [untaken_jobs(worker, self._feed_rules.names) for worker in workers]
+        return [_untaken(worker, self._feed_rules.names) for worker in workers]
 
     def collect(self, workers: Sequence[Worker]) -> Sequence[News]:
         """Read what the workers left; one directory listing for a worker that has nothing new."""
@@ -214,21 +214,15 @@ class SharedFileMessenger(Messenger[SharedFileSettings]):
             except FileNotFoundError:
                 return
             except OSError:
-                if _is_there(worker.access_point):
+                if is_there(worker.access_point):  # a read-only disk refuses before it looks
                     shutil.rmtree(worker.access_point)
 
 
-def _is_there(path: str) -> bool:
-    """Whether there is something of that name; one below a file, or on a read-only disk, was never made.
-
-    Raises:
-        OSError: that cannot be known now.
-    """
+def _untaken(worker: Worker, names: FileNames) -> Collection[int] | Later:
     try:
-        os.lstat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    return True
+        return untaken_jobs(worker, names)
+    except (NotYetError, OSError) as error:
+        return Later(f"nobody can tell which jobs were taken up from {worker.access_point}: {error}")
 
 
 def _attempt(step: Callable[[], None], worker: Worker) -> Done | Later | Failed:

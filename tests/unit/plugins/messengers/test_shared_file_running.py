@@ -1,5 +1,6 @@
 """Workers ask for jobs by file and get them while they run."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 
 from harvester.core.clock import utc_now
 from harvester.core.workers import MapType, Worker, WorkerStatus
-from harvester.plugins.api import Assignment, Done, Failed, PluginContext
+from harvester.plugins.api import Assignment, Done, Failed, Later, PluginContext
 from harvester.plugins.messengers.shared_file import SharedFileMessenger, SharedFileSettings
 
 SPEC, LIST, REQUEST = "pandaJobData.out", "worker_pandaids.json", "worker_requestjob.json"
@@ -105,15 +106,58 @@ def test_a_job_that_is_published_while_somebody_looks_is_not_taken_for_taken(
     having = give(messenger, worker, 101)
     spec = Path(worker.access_point, SPEC)
     spec.rename(spec.with_name(f".{SPEC}.staged"))
-    lexists = os.path.lexists
+    lstat = os.lstat
 
-    def look_and_publish(path: str) -> bool:
-        found = lexists(path)
-        give(messenger, worker, 101)
-        return found
+    def look_and_publish(path: str) -> os.stat_result:
+        try:
+            return lstat(path)
+        finally:
+            publish(spec)
 
-    monkeypatch.setattr(os.path, "lexists", look_and_publish)
+    monkeypatch.setattr(os, "lstat", look_and_publish)
     assert messenger.untaken([having]) == [(101,)]
+
+
+def publish(spec: Path) -> None:
+    staged = spec.with_name(f".{SPEC}.staged")
+    if staged.exists():
+        staged.rename(spec)
+
+
+@pytest.mark.parametrize("map_type", [MapType.ONE_TO_ONE, MapType.MANY_TO_ONE])
+@pytest.mark.parametrize("content", ["[", "{}", None])
+def test_a_list_that_cannot_be_read_is_not_an_empty_list(
+    messenger: SharedFileMessenger, worker_of: Callable[[MapType], Worker], map_type: MapType, content: str | None
+):
+    worker = worker_of(map_type)
+    having = give(messenger, worker, 101)
+    place = Path(worker.access_point)
+    (spec,) = place.rglob(SPEC)
+    spec.unlink()
+    listed = place / LIST
+    listed.unlink()
+    listed.write_text(content) if content else listed.mkdir()
+    other = replace(having, worker_id=8, access_point=str(place.parent / "8"), job_ids=())
+    assert messenger.feed([Assignment(other)]) == [Done()]
+    (answer,) = messenger.feed_running([Assignment(having, {101: {"PandaID": 101}})])
+    assert isinstance(answer, Later)
+    assert not spec.exists()
+    unknown, known = messenger.untaken([having, replace(other, job_ids=(102,))])
+    assert isinstance(unknown, Later)
+    assert str(listed) in unknown.reason
+    assert known == (102,)
+
+
+def test_a_job_file_that_cannot_be_looked_for_is_not_taken_for_taken(
+    messenger: SharedFileMessenger, worker_of: Callable[[MapType], Worker], monkeypatch: pytest.MonkeyPatch
+):
+    having = give(messenger, worker_of(MapType.ONE_TO_ONE), 101)
+
+    def fail(path: str) -> os.stat_result:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), path)
+
+    monkeypatch.setattr(os, "lstat", fail)
+    assert [type(each) for each in messenger.untaken([having])] == [Later]
 
 
 def test_further_jobs_have_directories_of_their_own(
