@@ -38,8 +38,8 @@ class StatisticsReporter:
             PandaUnavailable: the server cannot be reached; the next round reports all again.
             PandaRefused: the server did not take all of them; it has the others.
         """
-        plugins = self._instance.plugins
-        pulling = sorted(name for name in plugins.active if plugins.queue(name).map_type is MapType.NO_JOB)
+        served = self._instance.plugins.served
+        pulling = sorted(each.queue_name for each in served if each.map_type is MapType.NO_JOB)
         if not pulling:
             return
         self._introduced.wait(_PATIENCE)

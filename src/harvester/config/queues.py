@@ -56,6 +56,11 @@ class LoadedQueues:
     kept: frozenset[str] = frozenset()
     unserved: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+    @property
+    def served(self) -> Sequence[QueueConfig]:
+        """The configurations of the active queues."""
+        return [config for name, config in self.queues.items() if name in self.active]
+
     def raw_of(self, queue: str) -> Attributes:
         """The merged attributes of a queue; none of one that has no entry."""
         return self.merged[queue].raw if queue in self.merged else {}

@@ -23,6 +23,10 @@ class ServedQueues:
     versions: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[int, QueueConfig] = field(default_factory=dict)
 
+    def present(self) -> list[QueueConfig]:
+        """The configurations of the active queues."""
+        return [config for name, config in self.configured.items() if name in self.active]
+
     def known(self) -> Mapping[str, QueueConfig]:
         """All queues by name; one that is not configured any more as its last version was."""
         former = {config.queue_name: config for _, config in sorted(self.kept.items())}

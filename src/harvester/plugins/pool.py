@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -146,6 +146,11 @@ class PluginPool:
     def active(self) -> frozenset[str]:
         """The queues that get new jobs and new workers."""
         return self._view.served.active
+
+    @property
+    def served(self) -> Sequence[QueueConfig]:
+        """The configurations of the active queues, all of one moment, since a reload may come at any time."""
+        return self._view.served.present()
 
     def version(self, queue: str) -> int | None:
         """The number of the configuration that new jobs and workers of a queue keep; None if nobody counts."""

@@ -21,7 +21,7 @@ from harvester.web.door import Door
 from harvester.web.known_workers import KnownWorkers
 from harvester.web.monitoring import add_monitoring
 from harvester.web.news import News
-from harvester.web.wanted import talks_http
+from harvester.web.wanted import queues_at_door
 
 log = structlog.get_logger(__name__)
 
@@ -100,9 +100,8 @@ def _tell_safety(settings: Settings, db: Database, plugins: PluginPool, now: dat
     if problem:
         log.warning("the door is open without tokens: a worker may speak for any other", places=places)
     note = {"text": SAFE_DOOR if is_safe else "its workers are not told apart", "problem": problem}
-    names = [name for name in sorted(plugins.active) if talks_http(plugins.queues[name].messenger)]
     with db.write() as connection:
-        queues.note(connection, "door", dict.fromkeys(names, note), now)
+        queues.note(connection, "door", dict.fromkeys(queues_at_door(plugins), note), now)
 
 
 def _serialize(_request: Request, response: Response, error: HTTPError) -> None:

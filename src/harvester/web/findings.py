@@ -12,7 +12,7 @@ from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded
 from harvester.plugins.tools.worker_tokens import KeyFileError, read_keys
 from harvester.web.embedded import DoorError, require_usable
-from harvester.web.wanted import talks_http
+from harvester.web.wanted import queues_at_door
 
 _UNSAFE = "without tokens a worker may speak for any other"
 
@@ -35,7 +35,7 @@ def door_findings(loaded: Loaded, queues: LoadedQueues) -> Iterator[Finding]:
     frontend, tell = loaded.settings.frontend, _Teller(loaded)
     if not frontend.verify_token:
         yield tell(Severity.WARNING, "verifyToken", "tokens are verified all the same", "remove it")
-    comers = sorted(name for name in queues.active if talks_http(queues.queues[name].messenger))
+    comers = queues_at_door(queues)
     is_built_in = frontend.type == "simple"
     if comers and is_built_in and frontend.enable is False:
         problem = f"workers of {', '.join(comers[:3])} talk HTTP, and the door stays shut"

@@ -15,11 +15,15 @@ def wants_server(settings: Settings, queues: PluginPool | LoadedQueues) -> bool:
         return False
     if frontend.enable is not None:
         return frontend.enable
-    return any(talks_http(queues.queues[name].messenger) for name in queues.active)
+    return bool(queues_at_door(queues))
 
 
-def talks_http(block: PluginBlock) -> bool:
-    """Whether workers of a queue with this messenger come to the door."""
+def queues_at_door(queues: PluginPool | LoadedQueues) -> list[str]:
+    """The names of the queues that are served and whose workers come to the door."""
+    return sorted(each.queue_name for each in queues.served if _talks_http(each.messenger))
+
+
+def _talks_http(block: PluginBlock) -> bool:
     try:
         return issubclass(resolve(Role.MESSENGER, block), HttpMessenger)
     except PluginError:

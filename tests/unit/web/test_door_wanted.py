@@ -12,10 +12,13 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from harvester.cli.main import app
+from harvester.config.plugin_blocks import PluginBlock
+from harvester.config.served_queues import ServedQueues
 from harvester.core.workers import MapType, Worker, WorkerStatus
 from harvester.plugins.api import Assignment, Done, Fed, Later
 from harvester.plugins.messengers.http import HttpMessenger, HttpSettings
 from harvester.plugins.messengers.log_archive import _PATTERNS
+from harvester.plugins.registry import Role, resolve
 from harvester.plugins.tools.worker_tokens import read_keys
 from harvester.plugins.worker_door import WorkerDoor
 from harvester.web.wanted import wants_server
@@ -38,6 +41,21 @@ def test_the_server_is_started_where_it_is_needed(
 ):
     house = build(a_queue(tmp_path, plugin=messenger), **frontend)
     assert wants_server(house.settings, house.plugins) is wanted
+
+
+@pytest.mark.parametrize("messenger", ["http", "shared_file"])
+def test_queues_that_are_removed_meanwhile_are_no_obstacle(
+    build: MakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, messenger: str
+):
+    house = build(*(a_queue(tmp_path, name, plugin=messenger) for name in "ABC"))
+
+    def resolve_late(role: Role, block: PluginBlock) -> object:
+        house.plugins.replace(ServedQueues({}))
+        return resolve(role, block)
+
+    monkeypatch.setattr("harvester.web.wanted.resolve", resolve_late)
+    assert wants_server(house.settings, house.plugins) is (messenger == "http")
+    assert not wants_server(house.settings, house.plugins)
 
 
 def a_worker(house: House, worker_id: int = 7) -> Worker:
@@ -102,9 +120,6 @@ def test_workers_do_not_share_a_directory_with_tokens():
 
 
 def test_the_name_of_upstream_is_known():
-    from harvester.config.plugin_blocks import PluginBlock  # noqa: PLC0415 (used here alone)
-    from harvester.plugins.registry import Role, resolve  # noqa: PLC0415
-
     block = PluginBlock(module="pandaharvester.harvestermessenger.http_server_messenger", name="HttpServerMessenger")
     assert resolve(Role.MESSENGER, block) is HttpMessenger
 
