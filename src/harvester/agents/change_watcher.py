@@ -51,7 +51,7 @@ class ChangeWatcher:
         for number, configured in enumerate(section.event_based_plugins, 1):
             try:
                 changed += self._ask(configured, window)
-            except Exception as error:  # noqa: BLE001 (a plugin may raise anything, and the others have to be asked)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything, and the others have to be asked)
                 troubles[f"entry {number}"] = str(error) or type(error).__name__
         for entry, reason in self._complaints.fresh(self.name, troubles).items():
             log.warning("[monitor] eventBasedPlugins: changes are not told", entry=entry, reason=reason)

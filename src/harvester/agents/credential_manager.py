@@ -147,7 +147,7 @@ class CredentialKeeper:
             names = plugin.names()
         except HarvesterError as error:
             return [self._failed(setup, str(error))]
-        except Exception as error:  # a plugin may raise anything; the other set-ups must not suffer
+        except (Exception, SystemExit) as error:  # a plugin may raise anything; the other set-ups must not suffer
             log.exception("plugin failed", setup=setup.name, plugin=setup.block.label)
             return [self._failed(setup, f"{setup.block.label} failed: {type(error).__name__}: {error}")]
         states = dict(zip(names, self._call(plugin.check, names, Unknown), strict=True))
@@ -205,7 +205,7 @@ class CredentialKeeper:
 def _sources_of(plugin: Manager | str) -> Sequence[str]:
     try:
         return () if isinstance(plugin, str) else plugin.sources()
-    except Exception as error:  # noqa: BLE001 (a plugin may raise anything; the others must not suffer)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything; the others must not suffer)
         log.warning("plugin failed", plugin=type(plugin).__name__, error=masked(repr(error)))
         return ()
 

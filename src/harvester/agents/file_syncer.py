@@ -45,7 +45,7 @@ class FileSyncing:
             return
         try:
             targets = plugin.targets()
-        except Exception:  # a plugin may raise anything; the other set-ups must not suffer
+        except (Exception, SystemExit):  # a plugin may raise anything; the other set-ups must not suffer
             log.exception("plugin failed", agent=self.name, setup=setup.name, plugin=setup.block.label)
             return
         states = dict(zip(targets, self._call(plugin.check, targets, Unknown), strict=True))

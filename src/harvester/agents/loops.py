@@ -59,7 +59,7 @@ class Loop:
             self.round()
         except HarvesterError as error:
             log.warning("round failed, it is tried again", agent=self.name, error=str(error))
-        except Exception:  # the loop's edge
+        except (Exception, SystemExit):  # the loop's edge, which a plugin's `sys.exit` would end without a word
             log.exception("round failed, it is tried again", agent=self.name)
         else:
             return True

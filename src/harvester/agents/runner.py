@@ -210,7 +210,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
                 self._stopping.wait(trouble)
                 trouble = min(trouble * 2, _RETRY_LAST)
                 continue
-            except Exception as error:  # the loop's edge: one bad row or plugin must not end the agent
+            except (Exception, SystemExit) as error:  # the loop's edge: one bad row or plugin must not end the agent
                 self._count_failure(self.agent.name, error)
                 log.exception("looking for work failed", agent=self.agent.name)
                 self._stopping.wait(_RETRY_LAST)
@@ -329,7 +329,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
             reach(f"{self.agent.name}.after_commit")
             self.agent.after_commit(unit, result)
             self._count_success(unit.about)
-        except Exception as error:  # noqa: BLE001 (the loop's edge: whatever a plugin raises stays with its unit)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (the loop's edge: whatever a plugin raises stays with its unit)
             self._count_failure(unit.about, error)
             _complain(self.agent.name, unit.about, error)
             self._give_back(unit, problem=str(error) or type(error).__name__)
@@ -391,7 +391,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
         with self._lock:
             self.health.resting.pop(about, None)
 
-    def _count_failure(self, about: str, error: Exception) -> None:
+    def _count_failure(self, about: str, error: Exception | SystemExit) -> None:
         with self._lock:
             self.health.failed += 1
             rest = self.health.resting.setdefault(about, Rest())
@@ -415,7 +415,7 @@ class AgentRunner(Generic[UnitT, ResultT]):
             log.warning("claim is left to run out", agent=self.agent.name, about=unit.about, error=str(error))
 
 
-def _complain(agent: str, about: str, error: Exception) -> None:
+def _complain(agent: str, about: str, error: Exception | SystemExit) -> None:
     """Errors with a message made for operators need no stack."""
     if isinstance(error, HarvesterError):
         log.warning("work failed", agent=agent, about=about, error=str(error))

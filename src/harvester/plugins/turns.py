@@ -31,7 +31,7 @@ class _Walk(Generic[KeyT]):
         self.since = time.monotonic()
         self.is_left = False
         self.ended = threading.Event()
-        self.error: Exception | None = None
+        self.error: Exception | SystemExit | None = None
 
 
 class Turns(Generic[KeyT, ResultT]):
@@ -79,7 +79,7 @@ class Turns(Generic[KeyT, ResultT]):
         try:
             for key in self._taken(walk):
                 self._arrive(walk, key, self._work(key))
-        except Exception as error:  # noqa: BLE001 (raised where it is waited for)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 (raised where it is waited for)
             self._fail(walk, error)
         finally:
             walk.ended.set()
@@ -99,7 +99,7 @@ class Turns(Generic[KeyT, ResultT]):
                 self._results[key] = result
             walk.at = None
 
-    def _fail(self, walk: _Walk[KeyT], error: Exception) -> None:
+    def _fail(self, walk: _Walk[KeyT], error: Exception | SystemExit) -> None:
         with self._lock:
             if walk.is_left:
                 log.warning("work that took too long has failed", about=str(walk.at), error=repr(error), exc_info=error)

@@ -78,7 +78,7 @@ def _probe_manager(setup: Setup, manager: Manager | str, *, renew: bool) -> Verd
     ask = PluginCalls()
     try:
         names, sources = list(manager.names()), list(manager.sources())
-    except Exception as error:  # noqa: BLE001 (a plugin may raise anything; the other managers are still probed)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 (a plugin may raise anything; the other managers are still probed)
         record.add("asked which credentials it keeps", masked(f"{type(error).__name__}: {error}"), good=False)
         return record.verdict("correct its settings, or report this to whoever wrote the plugin")
     for path in sources:

@@ -1,5 +1,6 @@
 """Credentials are looked at, renewed when due, and told of; nothing that fails removes a valid one."""
 
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -75,6 +76,16 @@ class BrokenManager(FakeManager):
         raise KeyError("nothing")
 
 
+class LeavingManager(FakeManager):
+    """Is a script at heart."""
+
+    def names(self) -> Sequence[str]:
+        sys.exit("nothing to do")
+
+    def sources(self) -> Sequence[str]:
+        sys.exit("nothing to do")
+
+
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     FakeManager.held, FakeManager.refuses, FakeManager.asked, FakeManager.made_from = {}, "", [], []
@@ -141,14 +152,15 @@ def test_the_last_renewal_is_remembered_over_rounds_and_restarts(world: World, c
     assert (record.renewed_at, record.checked_at) == (NOW, NOW + timedelta(hours=1))
 
 
-def test_one_manager_that_fails_does_not_hurt_the_others(world: World):
+@pytest.mark.parametrize(("manager", "failure"), [("BrokenManager", "KeyError"), ("LeavingManager", "SystemExit")])
+def test_one_manager_that_fails_does_not_hurt_the_others(world: World, manager: str, failure: str):
     FakeManager.held = {"proxy": Valid(NOW + DAY)}
-    broken = Setup("broken", "", "pluginConfigs", PluginBlock(module=__name__, name="BrokenManager"))
+    broken = Setup("broken", "", "pluginConfigs", PluginBlock(module=__name__, name=manager))
     unknown = Setup("unknown", "", "pluginConfigs", PluginBlock(plugin="nobody"))
     keeper(world, [broken, unknown, *SETUPS]).round()
     problems = {each.name: each.problem for each in known(world)}
     assert problems["proxy"] == ""
-    assert "KeyError" in problems["broken"]
+    assert failure in problems["broken"]
     assert "plugin 'nobody' is not known" in problems["unknown"]
 
 

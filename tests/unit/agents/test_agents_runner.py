@@ -418,14 +418,19 @@ class Raising(Submitter):
     """Has a bug that concerns one queue."""
 
     is_mended = False
+    bug: Exception | SystemExit = RuntimeError("a bug")
 
     def act(self, unit: object) -> Sequence[SubmitOutcome]:
         if unit.about == "A" and not self.is_mended:  # type: ignore[attr-defined]  # a unit of the submitter
-            raise RuntimeError("a bug")
+            raise self.bug
         return super().act(unit)  # type: ignore[arg-type]  # as above
 
 
-def test_a_unit_that_fails_rests_and_the_others_go_on(world: World, tick: Tick):
+@pytest.mark.parametrize("bug", [RuntimeError("a bug"), SystemExit("a bug")])
+def test_a_unit_that_fails_rests_and_the_others_go_on(
+    world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch, bug: Exception | SystemExit
+):
+    monkeypatch.setattr(Raising, "bug", bug)
     given_intents(world, "A", "B")
     with running(world, Raising(world.instance), tick) as runner:
         until(lambda: world.worker(2).batch_id)
@@ -452,17 +457,20 @@ class Stumbling(Submitter):
     """Cannot look for work the first time."""
 
     looks = 0
+    bug: Exception | SystemExit = RuntimeError("a bug")
 
     def horizon(self, connection: Connection) -> datetime | None:
         self.looks += 1
         if self.looks == 1:
-            raise RuntimeError("a bug")
+            raise self.bug
         return super().horizon(connection)
 
 
+@pytest.mark.parametrize("bug", [RuntimeError("a bug"), SystemExit("a bug")])
 def test_a_look_that_failed_is_forgotten_after_one_that_did_not(
-    world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch
+    world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch, bug: Exception | SystemExit
 ):
+    monkeypatch.setattr(Stumbling, "bug", bug)
     monkeypatch.setattr("harvester.agents.runner._RETRY_LAST", 0.01)
     agent = Stumbling(world.instance)
     with running(world, agent, tick) as runner:

@@ -53,11 +53,12 @@ def test_those_that_hang_are_left_behind_and_told_of_when_they_have_ended(gate: 
     assert "slow 1" not in results
 
 
-def test_what_the_work_raises_is_raised():
+@pytest.mark.parametrize("kind", [ValueError, SystemExit])
+def test_what_the_work_raises_is_raised(kind: type[ValueError | SystemExit]):
     def work(key: int) -> int:
-        raise ValueError(f"no {key}")
+        raise kind(f"no {key}")
 
-    with pytest.raises(ValueError, match="no 7"):
+    with pytest.raises(kind, match="no 7"):
         Turns[int, int](work, LONG_ENOUGH).run([7, 8])
 
 
