@@ -23,6 +23,7 @@ from harvester.agents.settling import time_to_settle
 from harvester.agents.sight_guard import NotListedYet, guard_sight
 from harvester.core.errors import HarvesterError
 from harvester.core.held import Held
+from harvester.core.jobs import Kill
 from harvester.core.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.core.pacing import RoundPace
 from harvester.core.workers import Worker, WorkerStatus
@@ -292,13 +293,24 @@ class Monitor(Agent[MonitorUnit, Round]):
     def _write_kills(
         self, connection: Connection, seen: Sequence[Observation], rules: Mapping[str, Rules], now: datetime
     ) -> bool:
-        kills = {
+        wanted = {
             each.held.worker.worker_id: kill
             for each in seen
             if each.held.kill_error is None and (kill := reason_to_kill(each, rules[each.held.worker.queue], now))
         }
+        kills = self._without_surprised(connection, seen, wanted)
         workers.request_kill(connection, kills, now, self.name)
         return bool(kills)
+
+    def _without_surprised(
+        self, connection: Connection, seen: Sequence[Observation], kills: Mapping[int, Kill]
+    ) -> Mapping[int, Kill]:
+        """The kills without those of workers that had no job and were given one meanwhile: the next round decides."""
+        jobless = [worker for each in seen if each.is_jobless and (worker := each.held.worker.worker_id) in kills]
+        if not jobless:
+            return kills
+        now_known = asking.lock_jobs_of(connection, jobless)
+        return {worker: kill for worker, kill in kills.items() if not now_known.get(worker)}
 
     def _note(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
         unknown = {

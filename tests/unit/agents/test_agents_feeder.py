@@ -259,6 +259,21 @@ def test_a_worker_that_gets_no_job_is_killed_after_its_time(late: World):
     assert late.held(worker).kill_error is PilotError.KILLED_BY_HARVESTER
 
 
+def test_a_worker_that_is_given_a_job_when_its_time_is_over_keeps_it(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.clock.forward(seconds=late.settings.monitor.worker_job_time_limit)
+    monitor = Monitor(late.instance)
+    (unit,) = late.claim(monitor)
+    seen = monitor.act(unit)
+    late.work(Feeder)
+    late.finish(monitor, unit, seen)
+    assert late.held(worker).kill_error is None
+    assert late.worker(worker).job_ids == (1,)
+    look(late)
+    assert late.held(worker).kill_error is None
+
+
 # ---- refill ----------------------------------------------------------------------------------------------------------
 
 
