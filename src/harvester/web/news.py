@@ -50,8 +50,17 @@ class News:
         with self._lock:
             self._gathered.add(queue)
             if self._teller is None:
-                self._teller = threading.Thread(target=self._run, name="door news", daemon=True)
-                self._teller.start()
+                self._teller = self._started()
+
+    def _started(self) -> threading.Thread | None:
+        """A thread that tells; None if the system gives no more, and whoever comes next tries again."""
+        teller = threading.Thread(target=self._run, name="door news", daemon=True)
+        try:
+            teller.start()
+        except RuntimeError as error:
+            log.warning("news of workers are read at the next round only", reason=str(error))
+            return None
+        return teller
 
     def _run(self) -> None:
         pause = threading.Event()

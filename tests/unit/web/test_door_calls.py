@@ -328,6 +328,26 @@ def test_agents_are_woken_by_what_somebody_waits_for(house: House, visitor: Visi
     assert set(house.woken) == {"monitor"}
 
 
+def test_news_for_which_there_was_no_thread_are_told_with_the_next(
+    house: House, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+):
+    house.add_worker()
+    start, refused = threading.Thread.start, []
+
+    def refuse_once(thread: threading.Thread) -> None:
+        if thread.name == "door news" and not refused:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    assert said(visitor.say("requestJobs", {"nJobs": 1})) == (200, "OK")
+    assert house.woken == []
+    visitor.say("updateJobs", {"101": {"jobStatus": "finished"}})
+    await_news()
+    assert set(house.woken) == {"monitor"}
+
+
 def test_the_queue_is_looked_at_at_once(house: House, visitor: Visitor):
     house.add_worker()
     later = house.time.clock() + timedelta(hours=1)
