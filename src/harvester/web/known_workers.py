@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -69,7 +70,8 @@ class KnownWorkers:
         self._db = db
         self._plugins = plugins
         self._tick = tick
-        self._entries: dict[int, _Entry] = {}
+        self._entries: OrderedDict[int, _Entry] = OrderedDict()
+        """What was read last stands last; an entry is replaced at once, for it is looked up without the lock."""
         self._wanted: set[int] = set()
         self._asking = threading.Lock()
         self._following = threading.Lock()
@@ -137,16 +139,22 @@ class KnownWorkers:
                 self._entries.pop(worker_id, None)
 
     def _read(self) -> None:
-        """Read all that are wanted; the lock is held."""
+        """Read all that are wanted; who comes later may want to know what is true later. The lock is held."""
         ids = self._wanted.copy()
-        with self._db.read() as connection:
-            found = workers.find(connection, sorted(ids))
         self._wanted -= ids
+        try:
+            with self._db.read() as connection:
+                found = workers.find(connection, sorted(ids))
+        except BaseException:
+            self._wanted |= ids
+            raise
         now = self._tick()
         missing = dict.fromkeys(ids, _Entry(None, now + _LOOK_AGAIN))
         self._entries |= missing | {each.worker.worker_id: self._entry(each.worker, now) for each in found}
+        for worker_id in ids:
+            self._entries.move_to_end(worker_id)
         while len(self._entries) > _REMEMBERED:
-            del self._entries[next(iter(self._entries))]
+            self._entries.popitem(last=False)
 
     def _entry(self, worker: Worker, now: float) -> _Entry:
         try:

@@ -24,7 +24,7 @@ from harvester.plugins.tools.worker_tokens import KeyFileError
 from harvester.store import workers
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.web import known_workers
-from harvester.web.known_workers import KnownWorkers
+from harvester.web.known_workers import KnownWorker, KnownWorkers
 
 FORBIDDEN = "Auth failed: Invalid token"
 CALL: dict[str, JsonValue] = {"methodName": "heartbeat", "workerID": 7, "data": None}
@@ -504,6 +504,60 @@ def test_who_asks_while_the_same_worker_is_being_read_hears_that_it_is_there(
     assert None not in answers
 
 
+def test_what_was_read_last_is_forgotten_last(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(known_workers, "_REMEMBERED", 2)
+    for number in (1, 2, 3):
+        house.add_worker(number)
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    known.find(1)
+    known.find(2)
+    known._wanted.add(3)
+    assert known.find(1, anew=True) is not None
+    with counted(house.db) as statements:
+        known.find(1)
+        known.find(3)
+    assert statements == []
+
+
+class Noting(set[int]):
+    """Tells when a number is added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.added = threading.Event()
+
+    def add(self, number: int) -> None:
+        super().add(number)
+        self.added.set()
+
+
+def test_who_has_to_know_what_is_true_now_is_not_content_with_what_was_read_before(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    house.add_worker(7)
+    known = KnownWorkers(house.db, house.plugins, house.time.tick)
+    known._wanted = wanted = Noting()
+    answers: list[object] = []
+    other = threading.Thread(target=lambda: answers.append(known.find(7, anew=True)))
+    really = workers.find
+
+    def find(connection: Connection, ids: Sequence[int]) -> list[Held]:
+        found = really(connection, ids)
+        if not other.ident:
+            house.end_worker(7)
+            wanted.added.clear()
+            other.start()
+            assert wanted.added.wait(30)
+        return found
+
+    monkeypatch.setattr(workers, "find", find)
+    known.find(7)
+    other.join()
+    (answer,) = answers
+    assert isinstance(answer, KnownWorker)
+    assert answer.has_ended
+
+
 def test_who_waits_for_an_answer_that_fails_asks_for_itself(house: House, monkeypatch: pytest.MonkeyPatch):
     house.add_worker(7)
     house.add_worker(8)
@@ -516,7 +570,7 @@ def test_who_waits_for_an_answer_that_fails_asks_for_itself(house: House, monkey
         asked.append(list(ids))
         if len(asked) > 1:
             return really(connection, ids)
-        while known._wanted < {7, 8}:
+        while known._wanted | {*ids} < {7, 8}:
             time.sleep(0.001)
         raise StoreUnavailableError("it restarts")
 
