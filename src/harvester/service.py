@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -135,11 +135,14 @@ def open_database(settings: Settings) -> Database:
         Path(settings.db.database_filename).parent.mkdir(parents=True, exist_ok=True)
     db = Database(database_url(settings), settings.db.n_connections)
     harvester_id = settings.master.harvester_id
-    with db.read() as connection:  # the tables of another instance are not changed
-        migrate.require_ours(connection)
-        belonging.require(connection, harvester_id)
-    migrate.upgrade(db)
-    db.transact(lambda connection: belonging.claim(connection, harvester_id))
+    with ExitStack() as undone:
+        undone.callback(db.close)  # who waits for a database that cannot be used opens one every few seconds
+        with db.read() as connection:  # the tables of another instance are not changed
+            migrate.require_ours(connection)
+            belonging.require(connection, harvester_id)
+        migrate.upgrade(db)
+        db.transact(lambda connection: belonging.claim(connection, harvester_id))
+        undone.pop_all()
     return db
 
 

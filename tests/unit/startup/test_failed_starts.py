@@ -16,9 +16,9 @@ from harvester.core.errors import HarvesterError
 from harvester.service import open_database
 from harvester.startup.loading import Configuration, load
 from harvester.startup.orders import Order
-from harvester.startup.starting import OrderedError, start
+from harvester.startup.starting import OrderedError, StartError, start
 from harvester.startup.states import State
-from harvester.store import duties
+from harvester.store import belonging, duties
 from harvester.store.engine import Database
 
 Configure = Callable[[str], Configuration]
@@ -113,6 +113,15 @@ def test_what_failed_is_undone_however_often_it_is_tried(configure: Configure, m
     after = logging.getLogger("harvester").handlers[:], threading.active_count(), open_files(configuration)
     assert after == before
     assert owners(configuration) == 0
+
+
+def test_a_database_that_cannot_be_used_is_closed_before_that_is_told(configure: Configure):
+    configuration = configure(LINE)
+    with closing(open_database(configuration.settings)) as db, db.write() as connection:
+        belonging.rename(connection, "failing", "other")
+    with pytest.raises(StartError, match="instance other") as told:
+        start(configuration, go_on, hear)
+    assert open_files(configuration) == 0, told
 
 
 def open_files(configuration: Configuration) -> int:
