@@ -144,14 +144,18 @@ def test_an_instance_that_is_there_gets_what_it_lacks_and_is_asked_nothing(init:
     assert f"{etc}/panda_common.cfg: written" in result.stdout
 
 
-def test_service_files_of_the_earlier_harvester_are_named_and_not_advised(init: Init, home: Path):
-    earlier = {home / "etc/rc.d/init.d/panda_harvester", home / "etc/sysconfig/panda_harvester"}
+def test_service_files_that_are_not_its_own_are_named_and_not_advised(init: Init, home: Path):
+    """Nothing is said of them that is true of scripts alone."""
+    names = ("rc.d/init.d/panda_harvester", "sysconfig/panda_harvester", "logrotate.d/panda_harvester")
+    earlier = {home / "etc" / name for name in names}
     for each in earlier:
         each.parent.mkdir(parents=True)
         each.write_text("#!/bin/bash\n# Start/stop harvester\n")
     result = init(*ENOUGH)
-    warned = [line.split()[1] for line in result.stderr.splitlines() if "is of the earlier Harvester" in line]
+    words = "not written by this version of `harvester init`"
+    warned = [line.split()[1] for line in result.stderr.splitlines() if words in line]
     assert set(map(Path, warned)) == earlier
+    assert result.stdout.count(words) == len(earlier)
     assert "move these files away" in result.stderr
     assert f". {home}/etc/sysconfig" not in result.stdout
     for each in earlier:
@@ -168,6 +172,18 @@ def test_what_was_written_before_a_failure_is_told(init: Init, home: Path):
     result = init()
     assert result.exit_code == 1
     assert f"{etc}/panda_common.cfg: written" in result.stdout
+
+
+def test_each_file_is_told_before_the_next_one_fails(init: Init, home: Path):
+    units = home / "etc/systemd/system"
+    units.parent.mkdir(parents=True)
+    units.symlink_to("/proc/self")  # where nobody can make a file, not even root
+    result = init(*ENOUGH)
+    assert result.exit_code == 1
+    assert str(units) in result.stderr
+    there = {str(each) for each in (home / "etc").rglob("*") if each.is_file()}
+    assert there == {line.split(": ")[0] for line in result.stdout.splitlines() if line.endswith(": written")}
+    assert f"{home}/etc/sysconfig/panda_harvester" in there
 
 
 def test_by_force_the_old_files_are_kept_beside_the_new_ones(init: Init, home: Path):

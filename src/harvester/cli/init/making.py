@@ -50,19 +50,21 @@ def make(given: Given, *, force: bool, check: bool) -> bool:
 
 
 def _put(placer: Placer, files: Iterable[Planned]) -> list[Placed]:
-    """Put them into their places, and tell of each at once: what comes next may fail."""
-    placed = placer.put_all(files)
-    for each in placed:
+    """Put them into their places, and tell of each at once: the next one may fail."""
+    placed = []
+    for each in placer.put_all(files):
         typer.echo(f"{each.path}: {each.fate}{f' {each.former}' if each.former else ''}")
+        placed.append(each)
     return placed
 
 
 def _warn(foreign: Sequence[Placed]) -> None:
-    """What has the name of a service file of ours and is none would start something else, or nothing."""
+    """What has the name of a service file of ours and is none may be for something else, or for nothing."""
     for each in foreign:
-        typer.echo(f"WARNING {each.path} is of the earlier Harvester, or your own", err=True)
+        typer.echo(f"WARNING {each.path} was not written by this version of `harvester init`", err=True)
     if foreign:
-        typer.echo("WARNING move these files away and call `harvester init` again (docs/takeover.md)", err=True)
+        advice = "move these files away, call `harvester init` again, and carry over what you need of them"
+        typer.echo(f"WARNING {advice} (docs/takeover.md)", err=True)
 
 
 def _configuration(layout: Layout, account: Account, answers: Answers | None, logdir: Path) -> Iterator[Planned]:

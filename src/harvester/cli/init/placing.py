@@ -1,7 +1,7 @@
 """Puts files into their places: nothing that is there is lost, and nobody reads what is secret."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ class Fate(StrEnum):
 
     WRITTEN = "written"
     KEPT = "is there already, left as it is"
-    FOREIGN = "left as it is, but not made by `harvester init`: it would not start this Harvester"
+    FOREIGN = "left as it is, but not written by this version of `harvester init`"
     REPLACED = "written anew, the old one is"
 
 
@@ -70,13 +70,13 @@ class Placer:
         self._suffix = f".{now:%Y%m%dT%H%M%S}"
         self._force = force
 
-    def put_all(self, files: Iterable[Planned]) -> list[Placed]:
-        """Put each where it belongs.
+    def put_all(self, files: Iterable[Planned]) -> Iterator[Placed]:
+        """Put one after the other where it belongs; each is there when it is told.
 
         Raises:
             OSError: one cannot be written.
         """
-        return [self._put(each) for each in files]
+        return map(self._put, files)
 
     def make_directory(self, path: Path) -> None:
         """Make it for the account to work in, with those above it.
@@ -118,7 +118,7 @@ class Placer:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether it is of the earlier Harvester, whose service files have the same names, or somebody's own."""
+    """Whether it is somebody's own, of an early version, or of the earlier Harvester, whose files have these names."""
     return os.access(path, os.R_OK) and WRITTEN_BY not in path.read_text(encoding="utf-8", errors="replace")
 
 
