@@ -196,8 +196,8 @@ def test_the_service_manager_hears_that_it_is_ready(site: Site, tmp_path: Path):
 
 class TestTheBuiltInDoor:
     @staticmethod
-    def open_door(site: Site, port: int, address: str = "127.0.0.1") -> None:
-        door = {"enable": True, "address": address, "portNumber": port, "authEnable": False}
+    def open_door(site: Site, port: int, address: str = "127.0.0.1", **more: str) -> None:
+        door = {"enable": True, "address": address, "portNumber": port, "authEnable": False, **more}
         site.configure({}, {"frontend": door})
 
     @staticmethod
@@ -278,6 +278,10 @@ class TestTheBuiltInDoor:
         site.reload()
         site.until(lambda: self.answers(port, "127.0.0.2"), "an answer")
         assert not self.answers(port)
+        self.open_door(site, port, address="192.0.2.1", trustedNetworks="192.0.2.0/24")
+        site.reload()
+        site.until_logged("not reloaded", "[frontend] address: 192.0.2.1 cannot be used: Cannot assign requested")
+        assert self.answers(port, "127.0.0.2")
         assert site.terminate() == 0
 
     def test_stays_where_it_is_as_long_as_several_processes_share_it(self, site: Site):

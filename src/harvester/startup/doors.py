@@ -57,10 +57,14 @@ def sockets_after(present: Sequence[socket.socket], configuration: Configuration
     if still_fit(present, configuration):
         return present
     frontend = configuration.settings.frontend
-    is_wanted = wants_server(configuration.settings, configuration.queues)
-    if not is_wanted or any(each.getsockname()[1] == frontend.port_number for each in present):
-        return []  # the same port at another address is free when this program has gone
-    return _new_sockets(frontend)
+    if not wants_server(configuration.settings, configuration.queues):
+        return []
+    if not any(each.getsockname()[1] == frontend.port_number for each in present):
+        return _new_sockets(frontend)
+    from harvester.web.embedded import require_address  # noqa: PLC0415 (see above)
+
+    require_address(frontend)
+    return []  # the same port at another address is free when this program has gone
 
 
 def require_door(configuration: Configuration) -> None:

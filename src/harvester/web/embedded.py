@@ -37,6 +37,7 @@ _IDLE_SECONDS: Final = 30
 _DEADLINE_SECONDS: Final = 15.0
 _KEPT_CONNECTIONS: Final = 5000
 _BACKLOG: Final = 512
+_ANY_PORT: Final = 0
 _WAITING_REQUESTS: Final = 2000
 _STOP_SECONDS: Final = 5
 _DRAIN_SECONDS: Final = 1.0
@@ -130,26 +131,41 @@ def listen(frontend: Frontend) -> list[socket.socket]:
     Raises:
         DoorError: the address or the port cannot be had.
     """
-    where = f"{frontend.address}, port {frontend.port_number}"
+    require_address(frontend)
     try:
-        found = socket.getaddrinfo(
-            frontend.address, frontend.port_number, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-        family, _, _, _, address = found[0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        return [_listener(frontend.address, frontend.port_number)]
     except OSError as error:
-        raise DoorError(f"[frontend] address: {where} cannot be used: {error.strerror}; correct it") from None
+        raise DoorError(
+            f"[frontend] portNumber: {frontend.address}, port {frontend.port_number} cannot be had: {error.strerror}; "
+            "stop whatever listens there, or choose another port"
+        ) from None
+
+
+def require_address(frontend: Frontend) -> None:
+    """Make sure that this host has the address of the configuration; its port may be taken.
+
+    Raises:
+        DoorError: it has not.
+    """
+    try:
+        _listener(frontend.address, _ANY_PORT).close()
+    except OSError as error:
+        raise DoorError(
+            f"[frontend] address: {frontend.address} cannot be used: {error.strerror}; name an address of this host"
+        ) from None
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise DoorError(
-            f"[frontend] portNumber: {where} cannot be had: {error.strerror}; stop whatever listens there, "
-            "or choose another port"
-        ) from None
-    return [listener]
+        raise
+    return listener
 
 
 def require_usable(frontend: Frontend) -> TlsAdapter | None:

@@ -88,7 +88,7 @@ def test_a_taken_port_is_named(house: House):
 
 def test_an_address_of_others_is_named(house: House):
     frontend = Frontend.model_validate({"address": "192.0.2.1", "trustedNetworks": "192.0.2.0/24"})
-    with pytest.raises(DoorError, match=r"192\.0\.2\.1, port 25080 cannot be had"):
+    with pytest.raises(DoorError, match=r"address: 192\.0\.2\.1 cannot be used: Cannot assign requested"):
         EmbeddedServer(house.app(), frontend)
 
 
