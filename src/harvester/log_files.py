@@ -113,9 +113,9 @@ class _Rotated(SharedFile):
         self._backups = backups
 
     def _begin_new_if_due(self, length: int) -> None:
-        """If the old one cannot be moved away the line goes there."""
+        """If the old one cannot be moved away, or another process is at it, the line goes there."""
         if self._is_due(length):
-            with suppress(OSError), _turn(self._path.parent):
+            with suppress(OSError), _turn(self._path.parent, waits=False):
                 self.reopenIfNeeded()  # another process may just have done it
                 if self._is_due(length):
                     _put_away(self._path, self._backups)
@@ -177,11 +177,15 @@ def _put_away(path: Path, backups: int) -> None:
 
 
 @contextmanager
-def _turn(directory: Path) -> Iterator[None]:
-    """Only one process at a time rotates; the directory itself is the lock, so that there is no further file."""
+def _turn(directory: Path, *, waits: bool = True) -> Iterator[None]:
+    """Only one process at a time rotates; the directory itself is the lock, so that there is no further file.
+
+    Raises:
+        BlockingIOError: another process is at it, and this one does not wait.
+    """
     handle = os.open(directory, os.O_RDONLY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
     finally:
         os.close(handle)
