@@ -74,6 +74,9 @@ class Served:
             except HarvesterError as error:
                 log.error("cannot start, it is tried again", problem=str(error), seconds=_RETRY_SECONDS)  # noqa: TRY400
                 self._stopping.wait(_RETRY_SECONDS)
+            except (Exception, SystemExit):  # the thread's edge: nobody else would ever tell why there is no service
+                log.exception("cannot start, it is tried again", seconds=_RETRY_SECONDS)
+                self._stopping.wait(_RETRY_SECONDS)
             else:
                 return
 

@@ -12,8 +12,10 @@ import pytest
 import structlog
 
 from harvester.panda.devserver import DevServer
+from harvester.service import Harvester
 from harvester.startup.loading import load
 from harvester.startup.served import Served
+from harvester.startup.starting import start
 
 CALL = b'{"methodName": "test", "workerID": 123, "data": "none"}'
 
@@ -94,3 +96,28 @@ def test_what_is_missing_is_told_and_waited_for(
         time.sleep(0.05)
     served.stop()
     assert owners(config) == 0
+
+
+@pytest.mark.parametrize("bug", [OSError("no space left on device"), SystemExit("a plugin that is a script at heart")])
+def test_what_nobody_has_thought_of_is_told_and_the_start_tried_again(
+    config: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, bug: Exception | SystemExit
+):
+    monkeypatch.setattr("harvester.startup.served._RETRY_SECONDS", 0.1)
+    structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
+    bugs = [bug]
+
+    def stumble_once(*told: object) -> Harvester:
+        if bugs:
+            raise bugs.pop()
+        return start(*told)  # type: ignore[arg-type]  # what it is called with is passed on
+
+    monkeypatch.setattr("harvester.startup.served.start", stumble_once)
+    served = Served(load([config], None), 5.0)
+    with caplog.at_level(logging.ERROR):
+        served.start()
+        deadline = time.monotonic() + 60
+        while ask(served)[0].startswith("503"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    served.stop()
+    assert "cannot start, it is tried again" in caplog.text
