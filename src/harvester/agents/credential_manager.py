@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from harvester.agents.host_lock import HostLock
-from harvester.config.setups import Setup
+from harvester.config.setups import Fingerprint, Setup
 from harvester.core.clock import Clock
 from harvester.core.credentials import Gravity, outlook, pause, reason_to_renew, reason_to_worry
 from harvester.core.errors import HarvesterError
@@ -25,7 +25,7 @@ from harvester.plugins.calling import PluginCalls
 from harvester.plugins.credentials import validity
 from harvester.plugins.credentials.validity import NoCredentialError
 from harvester.plugins.setup_pool import SetupPool
-from harvester.plugins.turns import Turns
+from harvester.plugins.turns import Late, Turns
 from harvester.store import credentials
 from harvester.store.credentials import CredentialRecord
 from harvester.store.engine import Database
@@ -87,6 +87,8 @@ class CredentialKeeper:
         self._ahead = ahead
         self._pause = self._period
         self._call = PluginCalls()
+        self._late: Late[Fingerprint] = {}
+        """Set-ups that hang since an earlier look: called again in each, they would fill the process with threads."""
 
     def round(self) -> None:
         """Look, renew, and write down how the credentials are.
@@ -110,11 +112,15 @@ class CredentialKeeper:
 
     def keep_valid(self) -> list[CredentialRecord]:
         """Look at all credentials, renew those that are due, and complain of those that could not be."""
-        built = dict(enumerate(self._pool.plugins()))
-        turns: Turns[int, list[CredentialRecord]] = Turns(lambda place: self._look_after(*built[place]), _PATIENCE)
+        built = {setup.fingerprint: (setup, plugin) for setup, plugin in self._pool.plugins()}
+        turns = Turns[Fingerprint, list[CredentialRecord]](
+            lambda which: self._look_after(*built[which]), _PATIENCE, self._late
+        )
         results = turns.run(built)
-        late = {place: [self._failed(built[place][0], "its manager does not come back")] for place in turns.late}
-        kept = [each for _, records in sorted({**results, **late}.items()) for each in records]
+        self._late = turns.late
+        silent = built.keys() & self._late.keys()
+        late = {which: [self._failed(built[which][0], "its manager does not come back")] for which in silent}
+        kept = [each for which in built for each in (late.get(which) or results[which])]
         found = [*kept, *self._watch(built.values(), {each.name for each in kept})]
         self._tell_all(found)
         self._pause = pause(((each.valid_until, each.problem) for each in kept), self._clock(), self._period)

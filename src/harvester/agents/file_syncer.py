@@ -4,11 +4,11 @@ from typing import Final
 
 import structlog
 
-from harvester.config.setups import Setup
+from harvester.config.setups import Fingerprint, Setup
 from harvester.plugins.api import Done, FileSyncer, Later, PluginSettings, Stale, Unknown
 from harvester.plugins.calling import PluginCalls
 from harvester.plugins.setup_pool import SetupPool
-from harvester.plugins.turns import Turns
+from harvester.plugins.turns import Late, Turns
 
 log = structlog.get_logger(__name__)
 
@@ -30,14 +30,17 @@ class FileSyncing:
     def __init__(self, pool: SetupPool[Syncer]) -> None:
         self._pool = pool
         self._call = PluginCalls()
+        self._late: Late[Fingerprint] = {}
+        """Set-ups that hang since an earlier look: called again in each, they would fill the process with threads."""
 
     def round(self) -> None:
         """One look; a set-up that fails is told of and tried again with the next one."""
-        built = dict(enumerate(self._pool.plugins()))
-        turns: Turns[int, None] = Turns(lambda place: self._look_after(*built[place]), _PATIENCE)
+        built = {setup.fingerprint: (setup, plugin) for setup, plugin in self._pool.plugins()}
+        turns = Turns[Fingerprint, None](lambda which: self._look_after(*built[which]), _PATIENCE, self._late)
         turns.run(built)
-        for place in turns.late:
-            self._complain(built[place][0], f"it does not come back within {_PATIENCE:g} s")
+        self._late = turns.late
+        for which in built.keys() & self._late.keys():
+            self._complain(built[which][0], f"it does not come back within {_PATIENCE:g} s")
 
     def _look_after(self, setup: Setup, plugin: Syncer | str) -> None:
         if isinstance(plugin, str):

@@ -20,6 +20,9 @@ _PLACEHOLDER: Final = re.compile(r"\$\{([\w.]+)\}")
 _COMMON: Final = "common."
 _NEEDED: Final = ("className", "outCertFile")
 
+Fingerprint = tuple[str, str, str]
+"""What tells a set-up from others: its queue, its name and its plugin's block."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -35,6 +38,11 @@ class Setup:
     queue: str
     key: str
     block: PluginBlock
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """The same as long as its plugin stays the same."""
+        return self.queue, self.name, self.block.fingerprint
 
 
 SetupsFound = list[Setup | KeyProblem]

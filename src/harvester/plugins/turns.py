@@ -16,6 +16,9 @@ log = structlog.get_logger(__name__)
 KeyT = TypeVar("KeyT")
 ResultT = TypeVar("ResultT")
 
+Late = dict[KeyT, threading.Event]
+"""Those that were left behind, each with what tells that its work has ended after all."""
+
 
 class _Walk(Generic[KeyT]):
     """One thread on its way from key to key.
@@ -38,21 +41,21 @@ class Turns(Generic[KeyT, ResultT]):
     """Work that is done for one key after the other, each within `patience` seconds.
 
     Attributes:
-        late: the keys that were left behind, each with what tells that its work has ended after all; its result is
-            dropped, and what it raises logged.
+        late: the keys that were left behind; their results are dropped, and what they raise is logged. Those of former
+            turns may be given: as long as their work has not ended it is not begun again.
     """
 
-    def __init__(self, work: Callable[[KeyT], ResultT], patience: float) -> None:
+    def __init__(self, work: Callable[[KeyT], ResultT], patience: float, late: Late[KeyT] | None = None) -> None:
         self._work = work
         self._patience = patience
         self._lock = threading.Lock()
         self._waiting: deque[KeyT] = deque()
         self._results: dict[KeyT, ResultT] = {}
-        self.late: dict[KeyT, threading.Event] = {}
+        self.late: Late[KeyT] = {key: ended for key, ended in (late or {}).items() if not ended.is_set()}
 
     def run(self, keys: Iterable[KeyT]) -> dict[KeyT, ResultT]:
         """The results of all keys but the late ones; what the work raises for one of them is raised here."""
-        self._waiting.extend(keys)
+        self._waiting.extend(key for key in keys if key not in self.late)
         while self._waiting:
             walk: _Walk[KeyT] = _Walk()
             threading.Thread(target=self._go, args=(walk,), name="turns", daemon=True).start()

@@ -171,6 +171,42 @@ class CarefulManager(FakeManager):
         raise HarvesterError("target_list_file /x cannot be read")
 
 
+class HangingManager(FakeManager):
+    """Looks at a disk that does not answer."""
+
+    gate = threading.Event()
+
+    def names(self) -> Sequence[str]:
+        self.asked.append(["names"])
+        assert self.gate.wait(30)
+        return super().names()
+
+
+def await_late_ones() -> None:
+    for each in threading.enumerate():
+        if each.name == "turns":
+            each.join(30)
+
+
+def test_a_manager_that_hangs_is_told_of_and_not_called_again_before_it_has_come_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    FakeManager.held = {"proxy": Valid(NOW + DAY)}
+    hanging = Setup("hanging", "", "pluginConfigs", PluginBlock(module=__name__, name="HangingManager"))
+    keeping = keeper(world, [hanging])
+    with monkeypatch.context() as impatient:
+        impatient.setattr("harvester.agents.credential_manager._PATIENCE", 0.05)
+        for _ in range(3):
+            keeping.round()
+            assert [each.problem for each in known(world)] == ["its manager does not come back"]
+    assert FakeManager.asked == [["names"]]
+    HangingManager.gate.set()
+    await_late_ones()
+    keeping.round()
+    assert FakeManager.asked == [["names"]] * 2
+    assert [(each.name, each.problem) for each in known(world)] == [("proxy", "")]
+
+
 def test_a_manager_that_knows_what_is_missing_is_quoted(world: World):
     careful = Setup("careful", "", "pluginConfigs", PluginBlock(module=__name__, name="CarefulManager"))
     keeper(world, [careful]).round()

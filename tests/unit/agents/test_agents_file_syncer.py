@@ -1,8 +1,10 @@
 """Stale copies are updated; one set-up that fails is told of and hurts no other."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from structlog.testing import capture_logs
 
 from harvester.agents.file_syncer import FileSyncing
@@ -48,17 +50,47 @@ class BrokenSyncer(FakeSyncer):
         raise OSError("no such thing")
 
 
-def test_stale_copies_are_updated_and_the_others_left_alone():
-    setups = [
-        Setup(name, "", "pluginConfigs", PluginBlock(module=__name__, name=name))
-        for name in ("BrokenSyncer", "FakeSyncer", "NobodyKnows")
-    ]
-    pool: SetupPool[FakeSyncer] = SetupPool(
+class HangingSyncer(FakeSyncer):
+    """Looks at a disk that does not answer."""
+
+    gate = threading.Event()
+    calls = 0
+
+    def targets(self) -> Sequence[str]:
+        HangingSyncer.calls += 1
+        assert self.gate.wait(30)
+        return super().targets()
+
+
+def pool_of(*names: str) -> SetupPool[FakeSyncer]:
+    setups = [Setup(name, "", "pluginConfigs", PluginBlock(module=__name__, name=name)) for name in names]
+    return SetupPool(
         Role.FILE_SYNCER, lambda setup: PluginContext("h", "", lambda: NOW, Path(), setup=setup.name), lambda: setups
     )
+
+
+def test_a_syncer_that_hangs_is_told_of_and_not_called_again_before_it_has_come_back(monkeypatch: pytest.MonkeyPatch):
+    syncing = FileSyncing(pool_of("HangingSyncer"))
+    updated.clear()
+    with monkeypatch.context() as impatient, capture_logs() as lines:
+        impatient.setattr("harvester.agents.file_syncer._PATIENCE", 0.05)
+        syncing.round()
+        syncing.round()
+    assert [line["problem"] for line in lines] == ["it does not come back within 0.05 s"] * 2
+    assert HangingSyncer.calls == 1
+    HangingSyncer.gate.set()
+    for each in threading.enumerate():
+        if each.name == "turns":
+            each.join(30)
+    updated.clear()
+    syncing.round()
+    assert (HangingSyncer.calls, updated) == (2, ["stale", "stuck"])
+
+
+def test_stale_copies_are_updated_and_the_others_left_alone():
     updated.clear()
     with capture_logs() as lines:
-        FileSyncing(pool).round()
+        FileSyncing(pool_of("BrokenSyncer", "FakeSyncer", "NobodyKnows")).round()
     assert updated == ["stale", "stuck"]
     told = [(line["setup"], line.get("problem") or line["event"]) for line in lines if line["log_level"] != "info"]
     assert ("FakeSyncer", "unknown: no answer") in told

@@ -53,6 +53,28 @@ def test_those_that_hang_are_left_behind_and_told_of_when_they_have_ended(gate: 
     assert "slow 1" not in results
 
 
+def test_those_that_still_hang_are_not_begun_again(gate: threading.Event):
+    begun: list[str] = []
+
+    def work(key: str) -> str:
+        begun.append(key)
+        if key == "slow":
+            assert gate.wait(LONG_ENOUGH)
+        return key.upper()
+
+    first = Turns[str, str](work, NOT_LONG)
+    first.run(["slow"])
+    second = Turns[str, str](work, LONG_ENOUGH, first.late)
+    assert second.run(["slow", "a"]) == {"a": "A"}
+    assert second.late.keys() == {"slow"}
+    assert begun == ["slow", "a"]
+    gate.set()
+    assert first.late["slow"].wait(LONG_ENOUGH)
+    third = Turns[str, str](work, LONG_ENOUGH, second.late)
+    assert third.run(["slow"]) == {"slow": "SLOW"}
+    assert third.late == {}
+
+
 @pytest.mark.parametrize("kind", [ValueError, SystemExit])
 def test_what_the_work_raises_is_raised(kind: type[ValueError | SystemExit]):
     def work(key: int) -> int:
