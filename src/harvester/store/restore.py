@@ -63,12 +63,18 @@ class Backup(Protocol):
 
 
 def open_backup(path: Path) -> Backup:
-    """The backup in a file, of which the beginning was looked at.
+    """The backup in a file, which was read once: it is whole, and of tables that are known.
 
     Raises:
-        BackupError: it is none.
+        BackupError: it is none, is damaged, or made by a newer version.
         OSError: it cannot be read.
     """
+    backup = _recognized(path)
+    _require_whole(backup)
+    return backup
+
+
+def _recognized(path: Path) -> Backup:
     with path.open("rb") as file:
         begin = file.read(len(_SQLITE_MAGIC))
     if begin == _SQLITE_MAGIC:
@@ -76,6 +82,16 @@ def open_backup(path: Path) -> Backup:
     if begin.startswith(MAGIC):
         return PortableBackup(path)
     raise BackupError(f"{path} is no backup made by `harvester db backup`")
+
+
+def _require_whole(backup: Backup) -> None:
+    version = backup.heading.version
+    if version not in migrate.steps_from(None):
+        raise BackupError(
+            f"the backup has tables of version {version}, which this Harvester does not know; take a newer one"
+        )
+    for _ in backup.batches():
+        pass
 
 
 class SqliteFile:
@@ -125,17 +141,16 @@ def restore(
 
     Args:
         db: the database.
-        backup: read once before anything is changed, and once more.
+        backup: a whole one.
         replace: remove the rows that are there.
         may_begin: raises if something is in the way, such as a process that is at work.
 
     Raises:
-        BackupError: the backup is damaged, or made by a newer version, or does not fit.
+        BackupError: the backup does not fit.
         NotEmptyError: the database has rows, which may not be replaced.
         TablesError: its tables are not those of Harvester.
         StoreUnavailableError: it is away.
     """
-    _require_whole(backup)
     with db.write() as connection, migrate.alone(connection, db.dialect):
         _require_room(connection, replace=replace)
         may_begin(connection)
@@ -149,16 +164,6 @@ def restore(
         worker_ids.leave_gap(connection)
         _mark(connection, migrate.newest() or "")
     return counted
-
-
-def _require_whole(backup: Backup) -> None:
-    version = backup.heading.version
-    if version not in migrate.steps_from(None):
-        raise BackupError(
-            f"the backup has tables of version {version}, which this Harvester does not know; take a newer one"
-        )
-    for _ in backup.batches():
-        pass
 
 
 def _require_room(connection: Connection, *, replace: bool) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import insert, text
 
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
 from harvester.plugins.local.processes import birth_of
-from harvester.store import jobs, leases, migrate
+from harvester.store import jobs, leases, migrate, portable
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
 from harvester.store.schema import cache
@@ -169,6 +169,17 @@ class TestBackupAndRestore:
         result = call("db", "restore", "/no/such/file")
         assert result.exit_code == 1
         assert "/no/such/file: No such file or directory" in result.stderr
+
+    @pytest.mark.parametrize("options", [[], ["--replace", "--yes"]])
+    def test_a_backup_that_is_refused_leaves_no_database(self, call: CommandLine, options: list[str]):
+        path = call.place / "newer.jsonl.gz"
+        with path.open("wb") as file:
+            portable.write(file, portable.Heading("9999", {}, "now"), [])
+        refused = call("db", "restore", str(path), *options)
+        assert refused.exit_code == 1
+        assert "which this Harvester does not know" in refused.stderr
+        assert not (call.place / "harvester.db").exists()
+        assert "there is no database" in call("status").stderr
 
     def test_a_backup_of_nothing(self, call: CommandLine):
         (call.place / "harvester.db").touch()
