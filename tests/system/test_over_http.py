@@ -78,6 +78,10 @@ def test_the_door_opens_for_a_queue_that_comes_while_the_service_runs(site: Site
         site.until(lambda: site.log.count("the door is open") > 1, "a reload")
     else:
         site.until_logged("the door is open in this process alone")
+        site.until_logged("INFO", "nothing is amiss if another process of this service has the door")
+        assert not site.has_logged("ERROR", "door")
+        site.reload()
+        site.until_logged("not reloaded", "[frontend]", "stop and start the service")
     assert site.terminate() == 0
     judge(site, local_batch_jobs(site), jobs=JOBS, max_workers=MAX_WORKERS)
 

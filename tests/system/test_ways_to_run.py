@@ -291,7 +291,7 @@ class TestTheBuiltInDoor:
         until_started(site, 2)
         self.open_door(site, free_port())
         site.reload()
-        site.until_logged("not reloaded", "another port")
+        site.until_logged("not reloaded", "another port", "stop and start the service")
         assert self.answers(old)
         assert site.terminate() == 0
 

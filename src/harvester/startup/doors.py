@@ -131,7 +131,7 @@ class ProcessDoor:
             sockets = _new_sockets(settings.frontend)
             self._server = self._opened(sockets)
         except (HarvesterError, OSError) as error:
-            self._tell_trouble(str(error))
+            self._tell_trouble(error)
             return
         self.sockets = sockets
         if not self._is_alone:
@@ -149,13 +149,17 @@ class ProcessDoor:
         app = app_of(self._harvester)
         return EmbeddedServer(app, self._harvester.settings.frontend, sockets=[each.dup() for each in sockets]).start()
 
-    def _tell_trouble(self, problem: str) -> None:
+    def _tell_trouble(self, trouble: Exception) -> None:
+        from harvester.web.embedded import PortTakenError  # noqa: PLC0415 (see above)
+
+        problem = str(trouble)
         if problem == self._told:
             return
         self._told = problem
-        what = "a queue has workers that talk HTTP, and the door is shut; it is tried again"
-        advice = "" if self._is_alone else "nothing is amiss if another process of this service has it"
-        log.error(what, problem=problem, **({"advice": advice} if advice else {}))
+        if isinstance(trouble, PortTakenError) and not self._is_alone:
+            log.info("nothing is amiss if another process of this service has the door", problem=problem)
+        else:
+            log.error("a queue has workers that talk HTTP, and the door is shut; it is tried again", problem=problem)
 
 
 def _fit(sockets: Sequence[socket.socket], frontend: Frontend) -> bool:

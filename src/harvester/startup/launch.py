@@ -214,7 +214,10 @@ def _may_reload(asked: Launch, present: Configuration, shared: Sequence[socket.s
 
 def _shared_after(shared: Sequence[socket.socket], configuration: Configuration) -> Sequence[socket.socket]:
     if not still_fit(shared, configuration):
-        raise StartError("[frontend]: another port, or a door that was shut before, needs a restart")
+        raise StartError(
+            "[frontend]: several processes can neither move to another port, nor share a door that was shut when they "
+            "started; stop and start the service"
+        )
     return shared
 
 

@@ -7,6 +7,7 @@ waited for.
 """
 
 import contextlib
+import errno
 import logging
 import resource
 import socket
@@ -49,6 +50,10 @@ _NOTICE_SECONDS: Final = 0.25
 
 class DoorError(HarvesterError):
     """The built-in server cannot be started; the message names the key and what to do."""
+
+
+class PortTakenError(DoorError):
+    """Somebody listens there; maybe another process of this service."""
 
 
 class EmbeddedServer:
@@ -129,13 +134,15 @@ def listen(frontend: Frontend) -> list[socket.socket]:
     """Sockets on the address and port of the configuration; processes that are started later may share them.
 
     Raises:
+        PortTakenError: somebody listens there already.
         DoorError: the address or the port cannot be had.
     """
     require_address(frontend)
     try:
         return [_listener(frontend.address, frontend.port_number)]
     except OSError as error:
-        raise DoorError(
+        kind = PortTakenError if error.errno == errno.EADDRINUSE else DoorError
+        raise kind(
             f"[frontend] portNumber: {frontend.address}, port {frontend.port_number} cannot be had: {error.strerror}; "
             "stop whatever listens there, or choose another port"
         ) from None
