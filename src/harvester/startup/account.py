@@ -86,16 +86,18 @@ def account_findings(master: Master, key_at: KeyAt, files: Iterable[str]) -> Ite
 
 
 def _unknown_names(master: Master, key_at: KeyAt) -> Iterator[Finding]:
-    user = None if master.uname is None else ("uname", "user", master.uname, _user(master.uname))
-    group = None if master.gname is None else ("gname", "group", master.gname, _group(master.gname))
-    for key, kind, name, found in filter(None, (user, group)):
-        if name and found is None:
-            at = key_at("master", key)
-            problem = f"there is no {kind} {name} on this machine"
-            if is_template_mark(name):
-                problem = f"{words_of_template_mark(key, name)}, and {problem}"
-            advice = f"make the {kind}, or name another one"
-            yield Finding(Severity.ERROR, at.file, at.line, f"master.{key}", problem, advice)
+    if master.uname and _user(master.uname) is None:
+        yield _unknown("user", "uname", master.uname, key_at)
+    if master.gname and _group(master.gname) is None:
+        yield _unknown("group", "gname", master.gname, key_at)
+
+
+def _unknown(kind: str, key: str, name: str, key_at: KeyAt) -> Finding:
+    at = key_at("master", key)
+    problem = f"there is no {kind} {name} on this machine"
+    if is_template_mark(name):
+        problem = f"{words_of_template_mark(key, name)}, and {problem}"
+    return Finding(Severity.ERROR, at.file, at.line, f"master.{key}", problem, f"make the {kind}, or name another one")
 
 
 def _open_files(files: Iterable[str]) -> Iterator[Finding]:

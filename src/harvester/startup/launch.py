@@ -169,17 +169,17 @@ class _Work:
 
     def do(self) -> int | Sequence[socket.socket]:
         """Work until an order comes; the exit code, or the sockets to begin anew with."""
-        sockets: Sequence[socket.socket] | None = None
-        while sockets is None:
+        while True:
             try:
                 harvester = start(self.configuration, self.orders.wait, self.tell)
             except OrderedError as error:
                 if error.order is Order.STOP:
                     return 0
                 sockets = self._sockets_anew(self.sockets)
+                if sockets is not None:
+                    return sockets
             else:
                 return self._work(harvester)
-        return sockets
 
     def _work(self, harvester: Harvester) -> int | Sequence[socket.socket]:
         try:
