@@ -1,6 +1,7 @@
 """What the service knows of itself: credentials of its hosts, measurements, messages."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from store_tools import NOW, after
 
@@ -129,6 +130,19 @@ def test_changes_are_read_once_beginning_with_what_comes_next(db: Database):
         marks.move(connection, "reader", news.last)
         assert marks.place(connection, "reader") == news.last
         assert marks.changed_workers(connection, news.last, 10).became == {}
+
+
+def test_events_after_one_that_is_too_young_wait_with_it(db: Database):
+    with db.write() as connection:
+        start = marks.place(connection, "reader")
+        history.record(connection, happened(history.Kind.WORKER, 1))
+        (young,) = happened(history.Kind.WORKER, 2)
+        history.record(connection, [replace(young, at=NOW + timedelta(seconds=1))])
+        history.record(connection, happened(history.Kind.WORKER, 3))
+        first = marks.changed_workers(connection, start, 10, NOW)
+        assert (first.became.keys(), first.is_cut) == ({1}, False)
+        second = marks.changed_workers(connection, first.last, 10, NOW + timedelta(seconds=1))
+        assert second.became.keys() == {2, 3}
 
 
 def test_what_is_passed_over_is_not_read_later(db: Database):

@@ -1,7 +1,7 @@
 """Tells a pilot factory monitor about workers (panda-protocol §15). It is a spectator: its failures hurt nobody.
 
-What it is told comes from the history, in a round of its own, so that no agent ever waits for it; what it did not take
-is not told again, nor what happens while it is away.
+What it is told comes from the history, a minute after it has happened and in a round of its own, so that no agent ever
+waits for it; what it did not take is not told again, nor what happens while it is away.
 """
 
 import json
@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 _EVENTS_AT_ONCE: Final = 1000
+_LONGEST_TRANSACTION: Final = timedelta(minutes=1)
+"""A younger event may have a larger number than one that is not committed yet: read now, that one would be passed."""
 _PER_CALL: Final = 20
 _REGISTERED_FOR: Final = timedelta(hours=1)
 _CREATING, _UPDATING, _REGISTERING = 0.5, 0.2, 1.0
@@ -69,7 +71,8 @@ class ApfMonitor:
         """Tell of the next workers that have changed; whether there may be more of them."""
         with self._instance.db.write() as connection:
             before = marks.place(connection, self.name)
-            news = marks.changed_workers(connection, before, _EVENTS_AT_ONCE)
+            settled = self._instance.clock() - _LONGEST_TRANSACTION
+            news = marks.changed_workers(connection, before, _EVENTS_AT_ONCE, settled)
             changed = [each.worker for each in workers.find(connection, sorted(news.became))]
             if news.last > before:
                 marks.move(connection, self.name, news.last)

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import takewhile
 
 from sqlalchemy import Connection, func, select, update
 
@@ -52,13 +54,22 @@ def move(connection: Connection, name: str, event_id: int) -> None:
     connection.execute(update(counters).where(counters.c.name == name).values(value=event_id))
 
 
-def changed_workers(connection: Connection, after: int, limit: int) -> WorkerNews:
-    """The workers that the next events are about; the events of jobs among them are passed over."""
-    columns = (history.c.event_id, history.c.kind, history.c.subject, history.c.became)
+def changed_workers(connection: Connection, after: int, limit: int, until: datetime | None = None) -> WorkerNews:
+    """The workers that the next events are about; the events of jobs among them are passed over.
+
+    Args:
+        connection: a transaction.
+        after: the last event that was read.
+        limit: events that are read at the most.
+        until: the first event that is younger, and all after it, are left for later: as long as a transaction is open
+            that has begun before, it may still bring events with smaller numbers.
+    """
+    columns = (history.c.event_id, history.c.kind, history.c.subject, history.c.became, history.c.at)
     query = select(*columns).where(history.c.event_id > after).order_by(history.c.event_id)
-    rows = connection.execute(query.limit(limit)).all()
+    read = connection.execute(query.limit(limit)).all()
+    rows = list(takewhile(lambda row: until is None or row.at <= until, read))
     found: dict[int, set[str]] = defaultdict(set)
-    for _, kind, subject, became in rows:
+    for _, kind, subject, became, _ in rows:
         if kind == Kind.WORKER.value:
             found[subject].add(became)
     last = rows[-1][0] if rows else after
