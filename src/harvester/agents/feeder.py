@@ -16,14 +16,15 @@ from sqlalchemy import Connection
 from harvester.agents.base import Agent, Pace, Unit
 from harvester.agents.failpoints import reach
 from harvester.agents.matching import jobs_to_share
+from harvester.agents.settling import release_jobs
 from harvester.config.mapping import group_rules, spread_of
 from harvester.config.queues import QueueConfig
 from harvester.core.files import FileKind
 from harvester.core.grouping import Group, Request, serve
 from harvester.core.held import Held
 from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
-from harvester.core.workers import MapType, WorkerStatus
-from harvester.plugins.api import Assignment, Done, Failed, Later
+from harvester.core.workers import MapType, Worker, WorkerStatus
+from harvester.plugins.api import Assignment, Done, Failed, Later, Refused
 from harvester.store import asking, files, history, jobs, leases, workers
 from harvester.store.leases import TOGETHER, WORKER_REPORT, WORKER_WORK, Claim, ClaimTicket
 from harvester.store.schema import WorkerPhase
@@ -38,10 +39,15 @@ Answers = Sequence[Done | Later | Failed]
 
 @dataclass(frozen=True, slots=True)
 class FeedUnit(Unit):
-    """Workers of one queue with the jobs that are new to them."""
+    """Workers of one queue with the jobs that are new to them.
+
+    Attributes:
+        bound: the jobs that were bound by this very claim, by worker id: nobody else can have told the worker of them.
+    """
 
     held: Sequence[Held]
     assignments: Sequence[Assignment]
+    bound: Mapping[int, Collection[int]]
 
 
 class Feeder(Agent[FeedUnit, Answers]):
@@ -66,19 +72,19 @@ class Feeder(Agent[FeedUnit, Answers]):
         held = asking.claim(connection, ticket)
         if not held:
             return []
-        bound = {worker: set(some) for worker, some in asking.untold(connection, _ids(held)).items()}
+        untold = asking.untold(connection, _ids(held))
         by_queue: dict[str, list[Held]] = defaultdict(list)
         for each in held:
-            if each.jobs_asked and each.worker.worker_id not in bound and each.kill_error is None:
+            if each.jobs_asked and each.worker.worker_id not in untold and each.kill_error is None:
                 by_queue[each.worker.queue].append(each)
-        given = {
-            worker: group
+        bound = {
+            worker: frozenset(job.job_id for job in group)
             for queue, some in by_queue.items()
             for worker, group in self._bind(connection, queue, some, ticket.now).items()
         }
-        bound |= {worker: {job.job_id for job in group} for worker, group in given.items()}
-        self._leave(connection, [each for each in held if each.worker.worker_id not in bound], ticket)
-        return self._units(connection, [each for each in held if each.worker.worker_id in bound], bound, ticket)
+        known = untold.keys() | bound.keys()
+        self._leave(connection, [each for each in held if each.worker.worker_id not in known], ticket)
+        return self._units(connection, [each for each in held if each.worker.worker_id in known], untold, bound, ticket)
 
     def _bind(self, connection: Connection, name: str, askers: Sequence[Held], now: datetime) -> Mapping[int, Group]:
         queue = self.instance.plugins.queues.get(name)
@@ -137,8 +143,14 @@ class Feeder(Agent[FeedUnit, Answers]):
         asking.settle(connection, rows, ticket.fence)
 
     def _units(
-        self, connection: Connection, held: Sequence[Held], new: Mapping[int, set[int]], ticket: ClaimTicket
+        self,
+        connection: Connection,
+        held: Sequence[Held],
+        untold: Mapping[int, Collection[int]],
+        bound: Mapping[int, Collection[int]],
+        ticket: ClaimTicket,
     ) -> list[FeedUnit]:
+        new = {**untold, **bound}
         job_ids = {job for each in held for job in new[each.worker.worker_id]}
         params = jobs.params_of(connection, job_ids) if job_ids else {}
         inputs = files.of_jobs(connection, job_ids, [FileKind.INPUT]) if job_ids else {}
@@ -154,6 +166,7 @@ class Feeder(Agent[FeedUnit, Answers]):
                 queue,
                 [each for each, _ in some],
                 [assignment for _, assignment in some],
+                bound,
             )
             for queue, some in by_queue.items()
         ]
@@ -173,7 +186,7 @@ class Feeder(Agent[FeedUnit, Answers]):
         return [answers.get(each.worker.worker_id, Later("others have taken it over")) for each in unit.assignments]
 
     def commit(self, connection: Connection, unit: FeedUnit, result: Answers) -> Sequence[str]:
-        """Workers that have their jobs run; those that cannot be given any are killed, and their jobs go on then."""
+        """Workers that have their jobs run; those that cannot be given any are killed, and their jobs go to others."""
         now = self.instance.clock()
         ours = leases.held_keys(connection, WORKER_WORK, _ids(unit.held), unit.claim.fence)
         told = [
@@ -183,14 +196,14 @@ class Feeder(Agent[FeedUnit, Answers]):
         ]
         fed = [(held, assignment) for held, assignment, answer in told if isinstance(answer, Done)]
         self._write_fed(connection, fed, unit.claim.fence, now)
-        hopeless = {held.worker.worker_id: answer.reason for held, _, answer in told if isinstance(answer, Failed)}
-        self._give_up(connection, hopeless, unit.claim.fence, now)
+        hopeless = [(held.worker, answer.reason) for held, _, answer in told if isinstance(answer, Failed)]
+        self._give_up(connection, unit, hopeless, now)
         later = [(held, answer.reason) for held, _, answer in told if isinstance(answer, Later)]
         rows = [{"worker_id": held.worker.worker_id, "due": now + _AGAIN} for held, _ in later]
         asking.settle(connection, rows, unit.claim.fence)
         if later:
             log.warning("workers could not be given jobs, it is tried again", queue=unit.about, reason=later[0][1])
-        return ("propagator", "worker propagator", "monitor", *(("killer",) if hopeless else ()))
+        return ("propagator", "worker propagator", "monitor", *(("killer", self.name) if hopeless else ()))
 
     def _write_fed(
         self, connection: Connection, fed: Sequence[tuple[Held, Assignment]], fence: int, now: datetime
@@ -223,13 +236,28 @@ class Feeder(Agent[FeedUnit, Answers]):
         ]
         history.record(connection, events)
 
-    def _give_up(self, connection: Connection, hopeless: Mapping[int, str], fence: int, now: datetime) -> None:
-        """Their jobs are given to others when they have ended, unless it turns out that they have taken them up."""
-        rows = [{"worker_id": worker, "jobs_asked": 0, "due": None} for worker in hopeless]
-        asking.settle(connection, rows, fence)
+    def _give_up(
+        self, connection: Connection, unit: FeedUnit, hopeless: Sequence[tuple[Worker, str]], now: datetime
+    ) -> None:
+        """Jobs that were bound to them just now go to others, as often as to workers that are refused.
+
+        Those that somebody may have told them of before, and those of workers that are killed for another reason, wait
+        for the end of the worker.
+        """
+        rows = [{"worker_id": worker.worker_id, "jobs_asked": 0, "due": None} for worker, _ in hopeless]
+        asking.settle(connection, rows, unit.claim.fence)
         error = PilotError.KILLED_BY_HARVESTER
-        kills = {worker: Kill(f"no job can be given to it: {why}", error) for worker, why in hopeless.items()}
-        workers.request_kill(connection, kills, now, self.name)
+        kills = {worker.worker_id: Kill(f"no job can be given to it: {why}", error) for worker, why in hopeless}
+        ours = unit.bound.keys() & workers.request_kill(connection, kills, now, self.name)
+        without = [
+            (replace(worker, job_ids=tuple(unit.bound[worker.worker_id])), Refused(why))
+            for worker, why in hopeless
+            if worker.worker_id in ours
+        ]
+        if without:
+            asking.unrelate(connection, [(worker.worker_id, job) for worker, _ in without for job in worker.job_ids])
+            release_jobs(connection, self.instance, without, due=now, now=now, agent=self.name)
+            asking.hasten(connection, [unit.about], now)
 
 
 def _ids(held: Sequence[Held]) -> list[int]:

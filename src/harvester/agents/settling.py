@@ -95,7 +95,8 @@ def settle_absent(
     )
     cancel_jobs_of(connection, [worker for worker, _ in absent if worker.worker_id in unwanted], now, agent)
     wanted = [(worker, answer) for worker, answer in absent if worker.worker_id not in unwanted]
-    _release_jobs(connection, instance, wanted, now, agent)
+    due = now + timedelta(seconds=instance.settings.submitter.check_interval)
+    release_jobs(connection, instance, wanted, due=due, now=now, agent=agent)
 
 
 def record_missed(
@@ -176,10 +177,16 @@ def cancel_jobs(connection: Connection, job_ids: Collection[int], now: datetime,
     history.record(connection, events)
 
 
-def _release_jobs(
-    connection: Connection, instance: Instance, refused: Sequence[tuple[Worker, Refused]], now: datetime, agent: str
+def release_jobs(
+    connection: Connection,
+    instance: Instance,
+    refused: Sequence[tuple[Worker, Refused]],
+    *,
+    due: datetime,
+    now: datetime,
+    agent: str,
 ) -> None:
-    """Jobs get another worker after a while, or end as missed when that cannot help any more.
+    """Jobs that these workers never got have another worker when they are due, or end as missed if that cannot help.
 
     A refusal that is not permanent is tried again `maxSubmissionAttempts` times in all (core reference §3.6 step 13).
     """
@@ -193,7 +200,7 @@ def _release_jobs(
     for job in jobs.find_working(connection, reasons):
         is_last = job.submission_attempts + 1 >= most.get(job.queue, 0)
         (lost if reasons[job.job_id].permanent or is_last else again).append(job)
-    _retry(connection, again, now + timedelta(seconds=instance.settings.submitter.check_interval))
+    _retry(connection, again, due)
     are_shared = {job for worker, _ in refused if worker.map_type is MapType.ONE_TO_MANY for job in worker.job_ids}
     shared_workers.forget(connection, are_shared.intersection(job.job_id for job in again))
     _end(connection, lost, reasons, now)

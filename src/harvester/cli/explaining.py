@@ -210,7 +210,7 @@ def explain_job(view: JobView, workers: Sequence[Worker], queue: QueueOverview |
 def _job_state(view: JobView, queue: QueueOverview | None) -> Iterator[str]:
     if view.phase is JobPhase.SUBMIT:
         if view.job.submission_attempts:
-            yield f"{number_of(view.job.submission_attempts, 'worker')} could not be submitted for it."
+            yield f"{number_of(view.job.submission_attempts, 'worker')} could not be submitted for it, or be given it."
         yield from (_said(note) for note in (queue.notes if queue else ()) if note.agent == "sizer")
     if diagnostics := view.job.attributes.get("pilotErrorDiag"):
         yield f"Its error: {cell(diagnostics)}."

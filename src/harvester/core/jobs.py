@@ -87,7 +87,7 @@ class Job:
         events: what it is divided into, if its workers get it in parts.
         events_left: parts that the server may still have for its workers; 0 for none, None for not known.
         outputs_needed: how many of its outputs workers have to tell of, 0 for none; None if that is a matter of names.
-        submission_attempts: how many workers could not be submitted for it.
+        submission_attempts: how many workers could not be submitted for it, or it could not be given to.
         config_version: the version of its queue's configuration that it was fetched with; None counts as the present.
     """
 

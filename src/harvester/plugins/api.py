@@ -388,6 +388,8 @@ class Messenger(Plugin[SettingsT], ABC):
     def feed_running(self, assignments: Sequence[Assignment]) -> Sequence[Done | Later | Failed]:
         """Give jobs to workers that run and have asked for them; repeating it changes nothing.
 
+        `Failed` promises that this call told the worker of none of them: it is killed, and others get its new jobs.
+
         `job_params` and `input_files` have only the jobs that are new to a worker, its `job_ids` all that it ever had.
         """
         reason = f"{type(self).__name__} cannot give jobs to workers that run; switch useJobLateBinding off"

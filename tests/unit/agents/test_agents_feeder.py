@@ -248,6 +248,64 @@ def test_a_worker_that_cannot_be_fed(late: World, answer: Later | Failed):
     assert (late.messenger.jobs_given == {worker: {1}}) == isinstance(answer, Later)
 
 
+def test_a_job_that_could_not_be_given_to_a_worker_goes_to_another_at_once(late: World):
+    worker, other = start(late, 1, 2)
+    ask(late, worker)
+    late.messenger.give_answer = Failed("the access point is gone")
+    late.work(Feeder)
+    assert late.worker(worker).job_ids == ()
+    assert (late.job(1).status, late.job(1).substatus) == (JobStatus.STARTING, JobSubstatus.PREPARED)
+    late.messenger.give_answer = Done()
+    ask(late, other)
+    late.work(Feeder)
+    assert late.messenger.jobs_given == {other: {1}}
+    late.resource.states[worker] = CANCELLED
+    look(late)
+    assert late.worker(worker).status is WorkerStatus.CANCELLED
+    assert late.job(1).status is JobStatus.RUNNING
+
+
+def test_a_job_of_which_a_dead_process_may_have_told_stays_with_its_worker(late: World):
+    worker, _ = start(late, 1, 2)
+    ask(late, worker)
+    assert len(late.claim(Feeder(late.instance))) == 1, "and the process dies"
+    with late.db.write() as connection:
+        leases.release_owner(connection, late.owner.owner_id, late.clock())
+    late.messenger.give_answer = Failed("the access point is gone")
+    late.work(Feeder)
+    assert late.held(worker).kill_error is PilotError.KILLED_BY_HARVESTER
+    assert (late.worker(worker).job_ids, late.job(1).substatus) == ((1,), JobSubstatus.QUEUED)
+
+
+def test_an_unwanted_job_that_could_not_be_given_is_given_to_nobody_else(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    feeder = Feeder(late.instance)
+    (unit,) = late.claim(feeder)
+    with late.db.write() as connection:
+        workers.request_kill(connection, {worker: Kill("unwanted", PilotError.KILLED)}, late.clock(), "test")
+    late.finish(feeder, unit, [Failed("the access point is gone")])
+    late.resource.states[worker] = CANCELLED
+    look(late)
+    assert late.job(1).status is JobStatus.CANCELLED
+
+
+def test_a_job_that_cannot_be_given_to_any_worker_is_given_up(world: World):
+    world.serve(QUEUE, useJobLateBinding=True, maxSubmissionAttempts=2)
+    first, second, third = start(world, 1, 2, 3)
+    world.messenger.give_answer = Failed("an input has a name that no link can have")
+    for worker in (first, second):
+        assert world.job(1).status is JobStatus.STARTING
+        ask(world, worker)
+        world.work(Feeder)
+    assert (world.job(1).status, world.job(1).substatus) == (JobStatus.MISSED, JobSubstatus.MISSED)
+    assert world.job(1).attributes["pilotErrorCode"] == PilotError.SETUP
+    world.messenger.give_answer = Done()
+    ask(world, third)
+    world.work(Feeder)
+    assert world.messenger.jobs_given == {third: {2}}
+
+
 @pytest.mark.shows("monitor.workerJobTimeLimit")
 def test_a_worker_that_gets_no_job_is_killed_after_its_time(late: World):
     (worker,) = start(late, 1)
@@ -275,6 +333,29 @@ def test_a_worker_that_is_given_a_job_when_its_time_is_over_keeps_it(late: World
 
 
 # ---- refill ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_that_cannot_be_given_further_jobs_keeps_those_that_it_has(world: World):
+    world.serve(QUEUE, mapType="ManyToOne", workerMaker={"plugin": "simple", "nJobsPerWorker": 2}, maxWorkers=1)
+    (worker,) = start(world, 1, 2, 3)
+    ask(world, worker)
+    world.messenger.give_answer = Failed("an input has a name that no link can have")
+    world.work(Feeder)
+    assert world.worker(worker).job_ids == (1, 2)
+    assert [job.substatus for job in world.jobs()[::2]] == [JobSubstatus.RUNNING, JobSubstatus.PREPARED]
+
+
+def test_a_shared_job_that_could_not_be_given_to_one_worker_stays_with_the_other(world: World):
+    keys = {"plugin": "simple", "nWorkersPerJob": 2}
+    world.serve(QUEUE, mapType="OneToMany", useJobLateBinding=True, workerMaker=keys)
+    first, second = start(world, 1)
+    ask(world, first)
+    world.work(Feeder)
+    world.messenger.give_answer = Failed("the access point is gone")
+    ask(world, second)
+    world.work(Feeder)
+    assert (world.worker(first).job_ids, world.worker(second).job_ids) == ((1,), ())
+    assert (world.job(1).status, world.job(1).submission_attempts) == (JobStatus.RUNNING, 0)
 
 
 def test_a_running_worker_gets_as_many_further_jobs_as_it_asks_for(world: World):
