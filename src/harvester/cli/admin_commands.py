@@ -158,7 +158,7 @@ def purge_queue(read: argparse.Namespace) -> object:
     """As `harvester queue purge --yes`."""
     from harvester.cli import purging
 
-    found = purging.what_there_is(read.config, read.queue)
+    found = purging.what_there_is(read.config, read.queue, abandon=read.abandon)
     if read.dry_run:
         _print(f"{read.queue} has {found.workers} workers and {found.jobs} jobs")
         return found

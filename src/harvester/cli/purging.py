@@ -39,7 +39,7 @@ class Purged:
 
 def purge(config: Config, name: str, *, abandon: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Say what there is, ask, and delete it."""
-    found = what_there_is(config, name)
+    found = what_there_is(config, name, abandon=abandon)
     if not as_json:
         for line in _words_of(name, found):
             typer.echo(line)
@@ -56,8 +56,8 @@ def purge(config: Config, name: str, *, abandon: bool, dry_run: bool, yes: bool,
         typer.echo(f"queue {name} is gone: {number_of(done.workers, 'worker')}, {number_of(done.jobs, 'job')}")
 
 
-def what_there_is(config: Config, name: str) -> Belongings:
-    """What the database has of a queue that may be purged.
+def what_there_is(config: Config, name: str, *, abandon: bool) -> Belongings:
+    """What the database has of a queue that may be purged; `abandon` as for `purge_now`.
 
     Raises:
         NotThereError: it has nothing of such a queue.
@@ -66,7 +66,8 @@ def what_there_is(config: Config, name: str) -> Belongings:
     _require_unconfigured(config, name)
     with reading(config) as connection:
         _require_unserved(connection, name)
-        _require_elsewhere_unconfigured(connection, name)
+        if not abandon:
+            _require_elsewhere_unconfigured(connection, name)
         return purging.belongings(connection, name)
 
 
@@ -87,6 +88,12 @@ def require_harmless(name: str, found: Belongings, *, abandon: bool) -> None:
 def purge_now(config: Config, name: str, *, abandon: bool) -> Purged:
     """Delete it.
 
+    Args:
+        config: the main configuration.
+        name: of the queue.
+        abandon: also if something outside is forgotten with it, or the fetched queue configuration names it: a pool's
+            may be fetched for other ends than to take the queues from it.
+
     Raises:
         CannotPurgeError: something has come meanwhile that must not be forgotten.
     """
@@ -94,7 +101,8 @@ def purge_now(config: Config, name: str, *, abandon: bool) -> Purged:
         with db.read() as connection:
             require_tables(connection)
             _require_unserved(connection, name)
-            _require_elsewhere_unconfigured(connection, name)
+            if not abandon:
+                _require_elsewhere_unconfigured(connection, name)
             now = time_of(connection)
         workers = _part_by_part(db, lambda connection: purging.remove_workers(connection, name, now, abandon=abandon))
         jobs = _part_by_part(db, lambda connection: purging.remove_jobs(connection, name, abandon=abandon))
@@ -128,7 +136,8 @@ def _require_elsewhere_unconfigured(connection: Connection, name: str) -> None:
     if isinstance(document, dict) and name in document:
         raise CannotPurgeError(
             f"queue {name} stands in the remote queue configuration, as a service has fetched it; remove its entry "
-            "there, and wait until the service has noticed. One without such a configuration forgets what was fetched"
+            f"there, and wait until the service has noticed. If the instance does not take its queues from there, "
+            f"purge {name} all the same with --abandon"
         )
 
 

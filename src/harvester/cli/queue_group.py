@@ -83,7 +83,11 @@ def purge_queue(
     config: ConfigOption = None,
     *,
     abandon: Annotated[
-        bool, typer.Option("--abandon", help="also what may still run, and ends that the server has not heard of")
+        bool,
+        typer.Option(
+            "--abandon",
+            help="also what may still run, ends that the server has not heard of, and a queue that is only fetched",
+        ),
     ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,

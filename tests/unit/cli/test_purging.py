@@ -119,7 +119,7 @@ def test_a_queue_that_is_configured_is_kept(call: CommandLine, db: Database, ent
 def test_a_queue_of_the_remote_configuration_is_kept_where_the_shell_knows_no_address(call: CommandLine, db: Database):
     fetched = Attempt(REMOTE_QUEUES, {"OLD": {"mapType": "NoJob"}})
     db.transact(lambda connection: cache.note(connection, [fetched], NOW))
-    refused = call("queue", "purge", "OLD", "--yes", "--abandon")
+    refused = call("queue", "purge", "OLD", "--yes")
     assert refused.exit_code == 1
     assert "queue OLD stands in the remote queue configuration" in refused.stderr
     assert "workers" in left(db)
@@ -127,6 +127,17 @@ def test_a_queue_of_the_remote_configuration_is_kept_where_the_shell_knows_no_ad
     db.transact(lambda connection: cache.note(connection, [gone], NOW))
     assert call("queue", "purge", "OLD", "--yes").exit_code == 0
     assert left(db) == set()
+
+
+@pytest.mark.parametrize("command", ["queue purge OLD --yes", "queue purge OLD --dry-run"])
+def test_a_queue_of_a_pool_that_is_only_fetched_can_be_abandoned(call: CommandLine, db: Database, command: str):
+    """Who fetches it for something else has no other way to be rid of an old queue of that name."""
+    fetched = Attempt(REMOTE_QUEUES, {"OLD": {"mapType": "NoJob"}})
+    db.transact(lambda connection: cache.note(connection, [fetched], NOW))
+    assert "purge OLD all the same with --abandon" in call(*command.split()).stderr
+    done = call(*command.split(), "--abandon")
+    assert done.exit_code == 0, done.output
+    assert ("workers" in left(db)) == ("--dry-run" in command)
 
 
 def test_a_queue_that_a_process_still_serves_is_kept(call: CommandLine, db: Database):
@@ -137,7 +148,7 @@ def test_a_queue_that_a_process_still_serves_is_kept(call: CommandLine, db: Data
         leases.register_owner(
             connection, socket.gethostname(), pid, birth, now=now, expires_at=now + timedelta(minutes=1)
         )
-    assert "a process still serves queue OLD" in call("queue", "purge", "OLD", "--yes").stderr
+    assert "a process still serves queue OLD" in call("queue", "purge", "OLD", "--yes", "--abandon").stderr
 
 
 def test_there_was_no_such_queue(call: CommandLine):
