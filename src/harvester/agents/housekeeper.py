@@ -95,9 +95,10 @@ class Housekeeper:
         now = self._clock()
         with self._db.write() as connection:
             moments.note(connection, now)
-            self._owner = leases.register_owner(
+            owner = leases.register_owner(
                 connection, self._host, os.getpid(), self._birth, now=now, expires_at=now + _LIFETIME
             )
+        self._owner = owner
         self._spoke = self._tick()
 
     def round(self, holders: Sequence[HoldsClaims]) -> None:

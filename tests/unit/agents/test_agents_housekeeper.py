@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, delete, event, select, update
 from test_agents_runner import Tick
 from world import QUEUE
 
 from harvester.agents.housekeeper import PERIOD, Housekeeper
 from harvester.core.clock import SteadyClock
 from harvester.store import queues
-from harvester.store.engine import Database
+from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.leases import QUEUE_SIZE
+from harvester.store.schema import owners
 from moving_clock import NOW, MovingClock
 
 HOUR = timedelta(hours=1)
@@ -151,3 +152,25 @@ def test_the_operator_is_told_once_that_a_clock_was_set(hosts: Hosts, capsys: py
     hosts.system("A").now += HOUR
     hosts.let_pass(60)
     assert capsys.readouterr().out.count("the clock of this host was set") == 1
+
+
+def test_a_number_that_the_database_did_not_keep_is_not_used(hosts: Hosts):
+    hosts.start("other")
+    hosts.start("one")
+    first, process = hosts.number("one"), hosts.processes["one"]
+    with hosts.db.write() as connection:
+        connection.execute(delete(owners).where(owners.c.owner_id == first))
+
+    def refuse(connection: Connection) -> None:
+        if len(connection.execute(select(owners)).all()) > 1:
+            connection.connection.rollback()
+            raise StoreUnavailableError("it restarts")
+
+    event.listen(hosts.db.engine, "commit", refuse)
+    with pytest.raises(StoreUnavailableError):
+        process.round([])
+    event.remove(hosts.db.engine, "commit", refuse)
+    assert hosts.number("one") == first
+    process.round([])
+    with hosts.db.read() as connection:
+        assert hosts.number("one") in set(connection.scalars(select(owners.c.owner_id)))
