@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -133,7 +132,7 @@ class PluginPool:
         self._begun: dict[_Key, _Building] = {}
         self._failed: dict[_Key, tuple[PluginBlock, str]] = {}
         """What could not be built, and why."""
-        self._calls: dict[int | None, PluginCalls] = defaultdict(PluginCalls)
+        self._calls: dict[int | None, PluginCalls] = {}
         """For routed plugins, by version."""
         self._lock = threading.Lock()
 
@@ -315,8 +314,13 @@ class PluginPool:
             return None
         blocks: list[tuple[int | None, PluginBlock]] = [(None, block), *others.items()]
         plugins = {version: self._get_or_reason(queue, role, each) for version, each in blocks}
-        routes: Routes[Any] = Routes(plugins, self._calls.__getitem__)
+        routes: Routes[Any] = Routes(plugins, self._calls_of)
         return routes if routes.able else None
+
+    def _calls_of(self, version: int | None) -> PluginCalls:
+        made = PluginCalls()
+        with self._lock:
+            return self._calls.setdefault(version, made)
 
     def _get_or_reason(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings] | str:
         try:

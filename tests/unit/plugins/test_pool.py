@@ -1,7 +1,7 @@
 """A plugin that hangs while it is built concerns its own queue alone."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,11 @@ from harvester.config.queue_merge import MergedQueue
 from harvester.config.queues import PluginBlock, QueueConfig
 from harvester.config.served_queues import ServedQueues
 from harvester.core.clock import utc_now
-from harvester.plugins.api import Plugin, PluginContext, PluginSettings
+from harvester.core.workers import Worker, WorkerStatus
+from harvester.plugins.api import CheckOutcome, Plugin, PluginContext, PluginSettings
+from harvester.plugins.calling import PluginCalls
 from harvester.plugins.data.dummy import DummyStager
+from harvester.plugins.dummy import DummyResource
 from harvester.plugins.pool import PluginNotReadyError, PluginPool
 from harvester.plugins.registry import Role, UnusablePluginError
 
@@ -137,3 +140,37 @@ def test_what_a_plugin_says_when_it_cannot_be_built_is_told_without_secrets(
     monkeypatch.setattr("harvester.plugins.pool.build", build)
     pool = PluginPool({"A": a_queue("A", tmp_path)}, lambda name: PluginContext("test", name, utc_now, tmp_path))
     assert "ValueError: token=(hidden)" in pool.build_all("A")[0]
+
+
+class Failing(DummyResource):
+    """Cannot be asked."""
+
+    asked = 0
+
+    def check(self, workers: Sequence[Worker]) -> Sequence[CheckOutcome]:
+        Failing.asked += len(workers)
+        raise OSError("no disk")
+
+
+def test_that_fails_for_one_rests_for_others_who_call_it_first_at_the_same_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    worker = Worker(1, "A", WorkerStatus.RUNNING, "unit-1")
+
+    def ask() -> object:
+        return pool.monitor("A").check([worker])
+
+    other = threading.Thread(target=ask)
+
+    def calls_of_two() -> PluginCalls:
+        if not other.ident:
+            other.start()
+            other.join(LONG_ENOUGH)
+        return PluginCalls()
+
+    monkeypatch.setattr("harvester.plugins.pool.PluginCalls", calls_of_two)
+    present, former = (a_queue("A", tmp_path, monitor={"module": __name__, "name": "Failing", "n": n}) for n in "12")
+    pool = PluginPool({"A": present}, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    pool.replace(ServedQueues({"A": present}, frozenset({"A"}), {"A": 2}, {1: former}))
+    ask()
+    assert Failing.asked == 1
