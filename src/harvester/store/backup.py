@@ -131,7 +131,7 @@ def _remove_dead_drafts(present: Path, name: str) -> None:
     """The file system dates all its files alike, so the present draft tells what time it is there."""
     now = present.stat().st_mtime
     for path in present.parent.glob(f".{_any_of(name)}.*"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it is gone, or another account's: no reason to make no backup
             if now - path.stat().st_mtime > _DEAD:
                 path.unlink()
 

@@ -16,6 +16,7 @@ from harvester.store import jobs, leases, migrate, portable
 from harvester.store.engine import Database, sqlite_url
 from harvester.store.jobs import NewJob
 from harvester.store.schema import cache
+from system_harness.accounts import call_without_rights, file_of_another
 
 
 def add_job(db: Database, **params: object) -> None:
@@ -138,6 +139,16 @@ class TestBackupAndRestore:
         result = call("db", "backup", "--to", str(place), "--keep", "3")
         assert "3 older backups removed" in result.stderr
         assert len(list(place.iterdir())) == 3
+
+    @pytest.mark.system
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another account")
+    def test_a_draft_that_another_account_has_left_hinders_none(self, call: CommandLine, db: Database):
+        add_job(db)
+        place = call.place / "tmp"
+        draft = file_of_another(place, ".unit-20260101T000000.sqlite.77")
+        made = call_without_rights("db", "backup", "--config", call.config, "--to", place, home=call.place)
+        assert made.returncode == 0, made.stderr
+        assert set(place.iterdir()) == {draft, Path(made.stdout.strip())}
 
     def test_rows_are_not_lost_by_mistake(self, call: CommandLine, db: Database):
         add_job(db)

@@ -22,6 +22,7 @@ from harvester.plugins.registry import Role, resolve
 from harvester.plugins.tools.worker_tokens import read_keys
 from harvester.plugins.worker_door import WorkerDoor
 from harvester.web.wanted import wants_server
+from system_harness.accounts import call_without_rights, file_of_another
 
 
 @pytest.mark.parametrize(
@@ -206,6 +207,16 @@ def test_root_follows_no_link_that_another_account_has_made(tmp_path: Path, plan
     assert f"{link} is a link of another account" in done.output
     assert "name the file itself with --file, or run this as the account of the service" in done.output
     assert (shadow.read_bytes(), shadow.stat()) == before
+
+
+@pytest.mark.system
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another account")
+def test_what_another_account_has_left_half_written_hinders_no_new_key(tmp_path: Path):
+    draft = file_of_another(tmp_path / "tmp", ".door.key.0123456789abcdef.new")
+    key = draft.parent / "door.key"
+    done = call_without_rights("door-key", "--file", key, home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert set(draft.parent.iterdir()) == {draft, key}
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path):

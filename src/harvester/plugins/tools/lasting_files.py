@@ -89,6 +89,6 @@ def _forget_the_dead(new: Path, place: Path) -> None:
     """The file system dates all its files alike, so the new file tells what time it is there."""
     present = new.stat().st_mtime
     for each in place.parent.glob(f".{glob.escape(place.name)}.*{ENDING}"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # it is gone, or another account's, and in nobody's way
             if present - each.stat().st_mtime > _OLD:
                 each.unlink()
