@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +11,10 @@ import typer
 from harvester.cli.shown import number_of
 from harvester.config.check import check
 from harvester.config.findings import Finding, Severity
+from harvester.config.service import Loaded
 from harvester.remote_instance import RemoteInstance
 from harvester.startup.fetched import outside_now
+from harvester.startup.loading import deciding_files
 from harvester.startup.plugin_checks import check_plugin
 from harvester.startup.settings_checks import check_settings
 from harvester.web.findings import door_findings
@@ -27,15 +29,20 @@ _ORDER: Final = {severity: place for place, severity in enumerate(_COLOURS)}
 
 def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> list[Finding]:
     """Look at everything that `harvester run` would read, and go on after each mistake; the worst come first."""
+    remote = RemoteInstance(os.environ)
+
+    def checked_settings(loaded: Loaded) -> Iterator[Finding]:
+        return check_settings(loaded, deciding_files(loaded, remote, config, queue_file))
+
     found = check(
         config or None,
         queue_file,
         os.environ,
         check_plugin,
-        settings_checker=check_settings,
+        settings_checker=checked_settings,
         joint_checker=door_findings,
         fetched=outside_now,
-        remote=RemoteInstance(os.environ),
+        remote=remote,
     )
     return sorted(found, key=lambda each: (_ORDER[each.severity], each.file, each.line or 0))
 

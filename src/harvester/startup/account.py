@@ -45,7 +45,7 @@ def account_to_become(master: Master, key_at: KeyAt, files: Iterable[str]) -> Ac
     Args:
         master: names it.
         key_at: where that stands.
-        files: that the configuration was read from; without an account only root may be able to change them, since
+        files: that decide what the service does; without an account only root may be able to change them, since
             whoever can would be root with the next start.
 
     Raises:
@@ -68,7 +68,7 @@ def account_findings(master: Master, key_at: KeyAt, files: Iterable[str]) -> Ite
     Args:
         master: names the account.
         key_at: where that stands.
-        files: that the configuration was read from.
+        files: that decide what the service does.
     """
     if os.geteuid() != _ROOT:
         for found in _unknown_names(master, key_at):
@@ -101,22 +101,33 @@ def _unknown(kind: str, key: str, name: str, key_at: KeyAt) -> Finding:
 
 
 def _open_files(files: Iterable[str]) -> Iterator[Finding]:
-    for file in files:
-        path = Path(file)
-        if path.exists() and _is_changed_by_others(path):
-            yield _refusal(Location(file), "master.uname", "is not set, and others than root may change this file")
+    for file in filter(os.path.exists, files):
+        if place := _open_place(Path(file)):
+            what = "this file" if place == Path(file) else f"what is in {place}"
+            yield _refusal(Location(file), "master.uname", f"is not set, and others than root may change {what}")
 
 
-def _is_changed_by_others(path: Path) -> bool:
-    found = path.stat()
-    of_root = found.st_uid == path.lstat().st_uid == _ROOT
+def _open_place(path: Path) -> Path | None:
+    """What others than root may change: the file, or a directory above it or above what a link leads to."""
+    if path.lstat().st_uid != _ROOT:
+        return path
+    places = (path, *path.absolute().parents, *path.resolve().parents)
+    return next((place for place in places if _is_open(place.stat())), None)
+
+
+def _is_open(found: os.stat_result) -> bool:
+    """Whether others than root may write there; in a sticky directory they replace nothing that is root's."""
     writers = stat.S_IWOTH if found.st_gid == _ROOT else stat.S_IWOTH | stat.S_IWGRP
-    return not of_root or bool(found.st_mode & writers)
+    is_sticky = stat.S_ISDIR(found.st_mode) and bool(found.st_mode & stat.S_ISVTX)
+    return found.st_uid != _ROOT or (bool(found.st_mode & writers) and not is_sticky)
 
 
 def _refusal(at: Location, key: str, problem: str) -> Finding:
     what = f"{problem}, and the service would have all rights"
-    advice = "name an account without them there; to run as root leave uname out of files that root alone may change"
+    advice = (
+        "name an account without them there; to run as root leave uname out, and let root alone change the files of "
+        "the configuration and the directories above them"
+    )
     return Finding(Severity.ERROR, at.file, at.line, key, what, advice)
 
 

@@ -118,8 +118,8 @@ def _account(asked: Launch) -> Account | None:
     """Whom root wants; nobody else is asked to read the configuration for that."""
     if os.geteuid() != 0:
         return None
-    main = main_configuration(asked.config)
-    return account_to_become(main.settings.master, main.key_at, main.files)
+    main = main_configuration(asked.config, asked.queues)
+    return account_to_become(main.settings.master, main.key_at, main.deciding)
 
 
 def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) -> int:

@@ -52,12 +52,12 @@ class MainConfiguration:
     Attributes:
         settings: what it says.
         key_at: where a key of a section stands.
-        files: that had a say, with the copy of what stands elsewhere.
+        deciding: the files of `deciding_files`.
     """
 
     settings: Settings
     key_at: Callable[[str, str], Location]
-    files: Sequence[str]
+    deciding: Sequence[str]
 
 
 def load(config: Sequence[Path] | None, queue_file: Path | None, *, is_start: bool = False) -> Configuration:
@@ -166,19 +166,38 @@ def settings_of(config: Sequence[Path] | None) -> Settings:
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
     """
-    return main_configuration(config).settings
+    return main_configuration(config, None).settings
 
 
-def main_configuration(config: Sequence[Path] | None) -> MainConfiguration:
+def main_configuration(config: Sequence[Path] | None, queue_file: Path | None) -> MainConfiguration:
     """The main configuration alone.
+
+    Args:
+        config: the main configuration; none for the search path.
+        queue_file: the queue configuration; None for the one of `[qconf] configFile`.
 
     Raises:
         UnusableConfigurationError: it has errors; the message lists them.
     """
     remote = RemoteInstance(os.environ, prefers_copy=True)
     loaded = load_settings(config or None, os.environ, remote=remote)
+    return MainConfiguration(_usable(loaded), loaded.key_at, deciding_files(loaded, remote, config, queue_file))
+
+
+def deciding_files(
+    loaded: Loaded, remote: RemoteInstance, config: Sequence[Path] | None, queue_file: Path | None
+) -> Sequence[str]:
+    """The files that decide what the service does: it runs the commands and modules that they name.
+
+    Args:
+        loaded: a main configuration without errors.
+        remote: keeps the copy of what stands elsewhere.
+        config: where the main configuration was read from; none for the search path.
+        queue_file: the queue configuration; None for the one of `[qconf] configFile`.
+    """
     copy = () if remote.place is None else (str(remote.place),)
-    return MainConfiguration(_usable(loaded), loaded.key_at, (*loaded.files, *copy))
+    queues, _ = find_queues(queue_file, _usable(loaded).qconf, os.environ, config)
+    return (*loaded.files, *copy, str(queues))
 
 
 def _usable(loaded: Loaded) -> Settings:

@@ -39,13 +39,18 @@ _SOURCES: Final = ("inCertFile", "cert")
 _CREDENTIAL_KEYS: Final = ("cert_file", "key_file", "ca_cert", "auth_token", "multihost_auth_config")
 
 
-def check_settings(loaded: Loaded) -> Iterator[Finding]:
-    """What `harvester run` would end with; the server is not called."""
+def check_settings(loaded: Loaded, deciding: Iterable[str]) -> Iterator[Finding]:
+    """What `harvester run` would end with; the server is not called.
+
+    Args:
+        loaded: the main configuration.
+        deciding: the files that decide what the service does.
+    """
     if loaded.settings is None:
         return
     if missing := missing_driver(loaded.settings.db):
         yield _error(loaded.key_at, "db", "engine", *missing)
-    yield from account_findings(loaded.settings.master, loaded.key_at, loaded.files)
+    yield from account_findings(loaded.settings.master, loaded.key_at, deciding)
     yield from _place_findings(loaded.settings, loaded.key_at)
     yield from _credential_findings(loaded.settings, loaded.key_at)
     yield from _lifetime_findings(loaded.settings, loaded.key_at, utc_now())

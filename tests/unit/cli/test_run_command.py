@@ -127,9 +127,27 @@ def test_root_does_not_stay_root_for_a_copy_that_another_account_can_change(
     remote.place.write_text(json.dumps(copy))
     assert call("run", "--check").exit_code == 0
     os.chown(remote.place, pwd.getpwnam("nobody").pw_uid, 0)
-    refused = call("run", "--check")
-    assert refused.exit_code == 1
-    assert f"{remote.place}: master.uname: is not set, and others than root may change this file" in refused.stderr
+    refused, checked = call("run", "--check"), call("check")
+    assert refused.exit_code == checked.exit_code == 1
+    says = "master.uname: is not set, and others than root may change this file"
+    assert f"{remote.place}: {says}" in refused.stderr
+    assert f"{remote.place}: error: {says}" in checked.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("is_named", [False, True])
+def test_root_does_not_stay_root_for_queues_that_another_account_can_change(call: CommandLine, *, is_named: bool):
+    named = call.place / "queues.json"
+    named.write_text(call.queues.read_text())
+    options = ("--queues", str(named)) if is_named else ()
+    theirs = named if is_named else call.queues
+    assert call("run", "--check", *options).exit_code == call("check", *options).exit_code == 0
+    os.chown(theirs, pwd.getpwnam("nobody").pw_uid, 0)
+    refused, checked = call("run", "--check", *options), call("check", *options)
+    assert refused.exit_code == checked.exit_code == 1
+    says = "master.uname: is not set, and others than root may change this file"
+    assert f"{theirs}: {says}" in refused.stderr
+    assert f"{theirs}: error: {says}" in checked.stdout
 
 
 def test_what_could_start_passes_the_check(call: CommandLine):

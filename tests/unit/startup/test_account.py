@@ -117,6 +117,36 @@ def test_who_may_change_the_configuration_cannot_keep_the_service_root(
 
 
 @as_root
+@pytest.mark.parametrize(("owner", "group", "mode"), [(NOBODY.pw_uid, 0, 0o755), (0, 1, 0o775), (0, 0, 0o757)])
+@pytest.mark.parametrize("is_link", [False, True])
+def test_who_may_replace_the_configuration_cannot_keep_the_service_root(
+    tmp_path: Path, owner: int, group: int, mode: int, *, is_link: bool
+):
+    directory, link = tmp_path / "theirs", tmp_path / "link.cfg"
+    (directory / "inner").mkdir(parents=True)
+    file = directory / "inner" / "panda_harvester.cfg"
+    file.touch()
+    link.symlink_to(file)
+    named = link if is_link else file
+    assert wanted(named) is None
+    os.chown(directory, owner, group)
+    directory.chmod(mode)
+    with pytest.raises(AccountError, match=f"{named}: .* others than root may change what is in {directory}, and"):
+        wanted(named)
+
+
+@as_root
+def test_a_sticky_directory_keeps_what_is_root_s(tmp_path: Path):
+    file = tmp_path / "panda_harvester.cfg"
+    file.touch()
+    tmp_path.chmod(0o1777)
+    assert wanted(file) is None
+    os.chown(tmp_path, NOBODY.pw_uid, 0)
+    with pytest.raises(AccountError, match="others than root"):
+        wanted(file)
+
+
+@as_root
 def test_a_link_of_somebody_else_is_no_file_of_root(tmp_path: Path):
     file, link = tmp_path / "of_root", tmp_path / "panda_harvester.cfg"
     file.touch()
