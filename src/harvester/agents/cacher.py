@@ -113,7 +113,8 @@ class Cacher:
             if attempt.is_private:
                 self._private.save(attempt.key, attempt.document)
             if line.dump_file:
-                write_atomically(line.dump_file, _text_of(attempt.document), private=attempt.is_private)
+                text = _text_of(attempt.document)
+                write_atomically(line.dump_file, text, private=attempt.is_private, tidily=True)
         except OSError as error:
             what = f"{error.filename or line.dump_file} cannot be written: {error.strerror or error}"
             return replace(attempt, problem=f"{what}; check its directory and the disk")

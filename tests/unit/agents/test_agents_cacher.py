@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,18 @@ def test_a_copy_goes_to_the_dump_file(source: Source):
     source.say("bad")
     assert json.loads(dump.read_text()) == {"a": 1}
     assert [each.name for each in source.directory.iterdir() if "dump" in each.name] == ["dump.json"]
+
+
+@pytest.mark.parametrize("name", ["queues.json", "globus_secret"])
+def test_copies_that_were_broken_off_do_not_stay_beside_the_dump_file(source: Source, name: str):
+    dead, at_work = (source.directory / f".dump.json.{digit * 16}.new" for digit in "12")
+    for each in (dead, at_work):
+        each.touch()
+    hours_ago = time.time() - 2 * 3600
+    os.utime(dead, (hours_ago, hours_ago))
+    source.ask(f"{name}||file:{source.file}|{source.directory}/dump.json")
+    source.say('{"a": 1}')
+    assert {each.name for each in source.directory.iterdir() if "dump" in each.name} == {"dump.json", at_work.name}
 
 
 def test_a_dump_file_that_cannot_be_written_is_a_problem_of_its_own(source: Source):

@@ -3,19 +3,16 @@
 Nobody but its owner may read one, unless it was shared before.
 """
 
-import glob
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from harvester.plugins.tools.atomic_files import ENDING, open_beside
+from harvester.plugins.tools.atomic_files import forget_the_dead, open_beside
 
 _PRIVATE: Final = 0o600
-_OLD: Final = 3600.0
-"""Seconds after which a file that never took its place is one of somebody who died."""
 
 
 class LastingReplacement:
@@ -57,7 +54,7 @@ def lasting_replacement(path: Path) -> Iterator[LastingReplacement]:
     new, descriptor = open_beside(place, _PRIVATE)
     os.close(descriptor)
     try:
-        _forget_the_dead(new, place)
+        forget_the_dead(new, place)
         yield LastingReplacement(new, place)
     finally:
         new.unlink(missing_ok=True)
@@ -83,12 +80,3 @@ def rewrite(path: Path, text: str) -> None:
     with lasting_replacement(path) as new:
         new.path.write_text(text, encoding="utf-8")
         new.take_place(path.stat() if path.exists() else None)
-
-
-def _forget_the_dead(new: Path, place: Path) -> None:
-    """The file system dates all its files alike, so the new file tells what time it is there."""
-    present = new.stat().st_mtime
-    for each in place.parent.glob(f".{glob.escape(place.name)}.*{ENDING}"):
-        with suppress(OSError):  # it is gone, or another account's, and in nobody's way
-            if present - each.stat().st_mtime > _OLD:
-                each.unlink()
