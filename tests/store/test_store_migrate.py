@@ -9,7 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from cutting import cut_off
-from sqlalchemy import URL, Connection, event, inspect
+from sqlalchemy import URL, Connection, event, inspect, text
 from store_tools import find_one, intend
 
 from harvester.store import migrate
@@ -61,6 +61,15 @@ def test_down_to_nothing_and_up_again(empty: Database):
     assert tables(empty) == {"alembic_version"}
     migrate.upgrade(empty)
     assert differences(empty) == []
+
+
+def test_what_a_kill_from_before_means_for_jobs(empty: Database):
+    with empty.write() as connection:
+        migrate.bring_to(connection, "0012")
+        intend(connection, 1, 2)
+        connection.execute(text("UPDATE workers SET kill_error = CASE worker_id WHEN 1 THEN 1144 ELSE 1236 END"))
+    migrate.upgrade(empty)
+    assert [find_one(empty, worker).ends_jobs for worker in (1, 2)] == [True, False]
 
 
 class DiedError(Exception):

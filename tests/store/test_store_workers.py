@@ -193,6 +193,18 @@ def test_a_kill_is_requested_once(db: Database):
     assert claim_kill(db) == [1]
 
 
+def test_a_kill_that_ends_jobs_outranks_one_that_does_not(db: Database):
+    with db.write() as connection:
+        submit(connection, 1)
+        mild, strict = Kill("it asked for it", ends_jobs=False), Kill("an order")
+        assert workers.request_kill(connection, {1: mild}, NOW, "monitor") == [1]
+        assert workers.request_kill(connection, {1: strict}, after(seconds=1), "propagator") == [1]
+        assert workers.request_kill(connection, {1: mild}, after(seconds=2), "monitor") == []
+        causes = [each.cause for each in history.of(connection, history.Kind.WORKER, 1)]
+        assert sorted(causes) == ["an order", "it asked for it"]
+    assert find_one(db, 1).ends_jobs
+
+
 def test_a_kill_is_repeated_until_the_worker_has_ended(db: Database):
     with db.write() as connection:
         submit(connection, 1)

@@ -247,7 +247,10 @@ class Feeder(Agent[FeedUnit, Answers]):
         rows = [{"worker_id": worker.worker_id, "jobs_asked": 0, "due": None} for worker, _ in hopeless]
         asking.settle(connection, rows, unit.claim.fence)
         error = PilotError.KILLED_BY_HARVESTER
-        kills = {worker.worker_id: Kill(f"no job can be given to it: {why}", error) for worker, why in hopeless}
+        kills = {
+            worker.worker_id: Kill(f"no job can be given to it: {why}", error, ends_jobs=False)
+            for worker, why in hopeless
+        }
         ours = unit.bound.keys() & workers.request_kill(connection, kills, now, self.name)
         without = [
             (replace(worker, job_ids=tuple(unit.bound[worker.worker_id])), Refused(why))

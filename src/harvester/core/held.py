@@ -15,6 +15,7 @@ class Held:
         batch_end: the final state of the batch job while its outputs are still being collected.
         kill_error: the pilot error of its jobs if it is to be killed.
         jobs_asked: how many jobs it has asked for and not been given yet.
+        ends_jobs: whether it is to be killed so that also those of its jobs end that it has not taken up.
     """
 
     worker: Worker
@@ -23,3 +24,4 @@ class Held:
     batch_end: WorkerStatus | None
     kill_error: PilotError | None
     jobs_asked: int = 0
+    ends_jobs: bool = False

@@ -69,10 +69,17 @@ class PilotError(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """Why a worker is to be killed, and the pilot error that its jobs get."""
+    """Why a worker is to be killed, and what that means for its jobs.
+
+    Attributes:
+        error: the pilot error that they get.
+        ends_jobs: whether the server or a person wants it, so that also those end that it has not taken up; else others
+            get these.
+    """
 
     reason: str
     error: PilotError = PilotError.KILLED
+    ends_jobs: bool = True
 
 
 @record_type

@@ -89,7 +89,7 @@ class Observation:
     @property
     def leaves_jobs(self) -> bool:
         """Whether jobs that it has not taken up go to other workers; not if the server or a person had it killed."""
-        return self.held.kill_error is not PilotError.KILLED or self.news.kill_requested
+        return not self.held.ends_jobs
 
     @property
     def has_pushed_jobs(self) -> bool:
@@ -211,7 +211,7 @@ def reason_to_kill(seen: Observation, rules: Rules, now: datetime) -> Kill | Non
     if seen.held.batch_end is not None or (isinstance(seen.outcome, Seen) and seen.outcome.status.is_final):
         return None
     if news.kill_requested:
-        return Kill("the worker asked for it")
+        return Kill("the worker asked for it", ends_jobs=False)
     waited = now - (worker.submitted_at or now)
     if worker.status is WorkerStatus.SUBMITTED and isinstance(seen.outcome, Seen):
         still_queued = seen.outcome.status is WorkerStatus.SUBMITTED
@@ -251,7 +251,7 @@ def _unseen_too_long(seen: Observation, rules: Rules, now: datetime) -> Kill | N
 
 
 def _given_up(reason: str) -> Kill:
-    return Kill(reason, PilotError.KILLED_BY_HARVESTER)
+    return Kill(reason, PilotError.KILLED_BY_HARVESTER, ends_jobs=False)
 
 
 def _hours(span: timedelta) -> str:

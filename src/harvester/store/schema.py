@@ -216,6 +216,7 @@ workers = Table(
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("absences", Integer, nullable=False, server_default="0"),
     Column("kill_error", Integer),
+    Column("ends_jobs", Flag, nullable=False, server_default="0"),
     Column("late_binding", Flag, nullable=False, server_default="0"),
     Column("jobs_asked", Integer, nullable=False, server_default="0"),
     Column("config_version", BigInteger),

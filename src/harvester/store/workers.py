@@ -74,7 +74,12 @@ _JOB_IDS: Final = (
 """Read in the same statement as the worker, so that nobody ever sees it without the jobs that it got meanwhile."""
 WORKER: Final = Selection([type_coerce(_JOB_IDS, Ids()) if name == "job_ids" else workers.c[name] for name in _FIELDS])
 HELD: Final = WORKER.with_columns(
-    workers.c.tries, workers.c.absences, workers.c.batch_end, workers.c.kill_error, workers.c.jobs_asked
+    workers.c.tries,
+    workers.c.absences,
+    workers.c.batch_end,
+    workers.c.kill_error,
+    workers.c.jobs_asked,
+    workers.c.ends_jobs,
 )
 HAS_PUSHED_JOBS: Final = workers.c.map_type != MapType.NO_JOB
 """What pulling workers say of the jobs they run is their own word and decides nothing about jobs of this instance."""
@@ -153,7 +158,9 @@ def mark_unseen(connection: Connection, worker_ids: Sequence[int], since: dateti
 
 
 def request_kill(connection: Connection, kills: Mapping[int, Kill], now: datetime, agent: str) -> list[int]:
-    """Mark live workers to be killed and return those that were not marked before.
+    """Mark live workers to be killed and return those for which that changes something.
+
+    One that is marked already stays as it is, unless its jobs are to end now and were not to before.
 
     Args:
         connection: a write transaction.
@@ -163,10 +170,14 @@ def request_kill(connection: Connection, kills: Mapping[int, Kill], now: datetim
     """
     if not kills:
         return []
-    open_to_kill = and_(workers.c.status.not_in(FINAL_WORKER_STATUSES), workers.c.kill_due.is_(None))
-    chosen = select(workers.c.worker_id).where(one_of(connection, workers.c.worker_id, kills), open_to_kill)
-    marked = list(connection.scalars(chosen.with_for_update()))
-    rows = [{"worker_id": each, "kill_error": kills[each].error} for each in marked]
+    live = (one_of(connection, workers.c.worker_id, kills), workers.c.status.not_in(FINAL_WORKER_STATUSES))
+    chosen = select(workers.c.worker_id, workers.c.kill_due, workers.c.ends_jobs).where(*live).with_for_update()
+    marked = [
+        worker
+        for worker, kill_due, ends_jobs in connection.execute(chosen)
+        if kill_due is None or (kills[worker].ends_jobs and not ends_jobs)
+    ]
+    rows = [{"worker_id": each, "kill_error": kills[each].error, "ends_jobs": kills[each].ends_jobs} for each in marked]
     change_rows(connection, workers, rows, same=WORKER_KILL.set(now))
     kind = history.Kind.WORKER
     events = [history.Event(kind, each, now, None, "to be killed", kills[each].reason, agent) for each in marked]
@@ -248,6 +259,6 @@ def worker_of(values: Values) -> Worker:
 
 def held_of(values: Values) -> Held:
     """A worker from the values of `HELD`."""
-    tries, absences, batch_end, kill_error, jobs_asked = values[_WIDTH:]
+    tries, absences, batch_end, kill_error, jobs_asked, ends_jobs = values[_WIDTH:]
     error = None if kill_error is None else PilotError(kill_error)
-    return Held(worker_of(values[:_WIDTH]), tries, absences, batch_end, error, jobs_asked)
+    return Held(worker_of(values[:_WIDTH]), tries, absences, batch_end, error, jobs_asked, ends_jobs)

@@ -219,6 +219,47 @@ def test_a_worker_that_wants_to_be_killed_leaves_the_job_that_it_never_took(late
     assert (late.job(1).status, late.job(1).substatus) == (JobStatus.STARTING, JobSubstatus.PREPARED)
 
 
+WISH, ORDER, GIVEN_UP = "its own wish", "an order", "given up"
+
+
+@pytest.mark.parametrize("reasons", [(WISH, ORDER), (ORDER, WISH), (GIVEN_UP, ORDER)])
+def test_whatever_else_would_kill_its_worker_an_unwanted_job_is_given_to_nobody_else(
+    late: World, reasons: Sequence[str]
+):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.work(Feeder)
+    for reason in reasons:
+        kill(late, worker, reason)
+        look(late)
+    late.resource.states[worker] = CANCELLED
+    look(late)
+    assert late.job(1).status is JobStatus.CANCELLED
+    assert late.job(1).attributes["pilotErrorCode"] == PilotError.KILLED
+
+
+def kill(world: World, worker: int, reason: str) -> None:
+    if reason == WISH:
+        world.messenger.news[worker] = News(kill_requested=True)
+        return
+    order, error = Kill("unwanted"), PilotError.KILLED_BY_HARVESTER
+    given_up = Kill("silent", error, ends_jobs=False)
+    with world.db.write() as connection:
+        workers.request_kill(connection, {worker: order if reason == ORDER else given_up}, world.clock(), "test")
+
+
+def test_a_job_that_was_taken_ends_as_killed_if_its_worker_wants_to_be_killed(late: World):
+    (worker,) = start(late, 1)
+    ask(late, worker)
+    late.work(Feeder)
+    late.messenger.taken[worker].add(1)
+    kill(late, worker, WISH)
+    look(late)
+    late.resource.states[worker] = CANCELLED
+    look(late)
+    assert late.job(1).attributes["pilotErrorCode"] == PilotError.KILLED
+
+
 def test_the_end_of_a_worker_that_was_given_a_job_meanwhile_waits_for_the_next_round(late: World):
     (worker,) = start(late, 1)
     ask(late, worker)
