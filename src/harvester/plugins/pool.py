@@ -44,7 +44,7 @@ _Key = tuple[str, Role, str]
 REBUILD: Final = 10.0
 """Seconds from one attempt to build what could not be built to the next."""
 _PATIENCE: Final = 5.0
-"""Seconds that the plugins of a queue may take to be built before the others are served without it."""
+"""Seconds that the plugins of a queue, or one that somebody needs, may take to be built before others go on without."""
 _MOMENT: Final = 1.0
 """Seconds that building usually takes at the most; nobody waits longer for what somebody else builds."""
 
@@ -224,7 +224,7 @@ class PluginPool:
         problems: list[str] = []
         for role, block in _blocks(queue, _ahead(queue)):
             try:
-                self._get(queue.queue_name, role, block)
+                self._have((queue.queue_name, role, block.fingerprint), block)
             except HarvesterError as error:
                 problems.append(str(error))
         return problems
@@ -339,7 +339,19 @@ class PluginPool:
         raise UnusablePluginError(f"queue {queue} has no block {role}; add one")
 
     def _get(self, queue: str, role: Role, block: PluginBlock) -> Plugin[PluginSettings]:
+        """Who asks may hold a lock or a transaction, so that what hangs in being built is left behind."""
         key = (queue, role, block.fingerprint)
+        with self._lock:
+            known, is_begun = self._known(key), key in self._begun
+        if known or is_begun:
+            return known or self._have(key, block)
+        turns = Turns[_Key, Plugin[PluginSettings]](lambda each: self._have(each, block), _PATIENCE)
+        if plugin := turns.run([key]).get(key):
+            return plugin
+        raise _not_ready(key, block)
+
+    def _have(self, key: _Key, block: PluginBlock) -> Plugin[PluginSettings]:
+        """Build it, however long that takes, unless somebody else does or has done so."""
         with self._lock:
             if plugin := self._known(key):
                 return plugin
@@ -352,7 +364,7 @@ class PluginPool:
         with self._lock:
             if plugin := self._known(key):
                 return plugin
-        raise PluginNotReadyError(f"queue {queue}, block {role}: {block.label} is still being built")
+        raise _not_ready(key, block)
 
     def _known(self, key: _Key) -> Plugin[PluginSettings] | None:
         """What came of building it; None if that is not known yet. The lock is held."""
@@ -384,6 +396,10 @@ class PluginPool:
         except (Exception, SystemExit) as error:  # a plugin may raise anything; it must not hurt other queues
             told = f"{block.label} cannot be built: {type(error).__name__}: {error}"
             raise UnusablePluginError(f"queue {queue}, block {role}: {masked(told)}") from error
+
+
+def _not_ready(key: _Key, block: PluginBlock) -> PluginNotReadyError:
+    return PluginNotReadyError(f"queue {key[0]}, block {key[1]}: {block.label} is still being built")
 
 
 def _ahead(queue: QueueConfig) -> tuple[Role, ...]:

@@ -84,6 +84,35 @@ def test_that_two_need_first_at_the_same_time_is_built_once_for_both(
     assert got == [pool.stager("A")]
 
 
+def test_that_hangs_does_not_hold_up_who_needs_it_first(
+    tmp_path: Path, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+):
+    """As that of a version that a queue has no longer, which nobody builds ahead."""
+    began: list[PluginBlock] = []
+
+    def build(_role: Role, block: PluginBlock, context: PluginContext) -> Plugin[PluginSettings]:
+        began.append(block)
+        assert gate.wait(LONG_ENOUGH)
+        return DummyStager(PluginSettings(), context)
+
+    monkeypatch.setattr("harvester.plugins.pool.build", build)
+    monkeypatch.setattr("harvester.plugins.pool._PATIENCE", 0.05)
+    monkeypatch.setattr("harvester.plugins.pool._MOMENT", 0.05)
+    present, former = (a_queue("A", tmp_path, messenger={"plugin": "http", "n": n}) for n in "12")
+    pool = PluginPool({"A": present}, lambda name: PluginContext("test", name, utc_now, tmp_path))
+    pool.replace(ServedQueues({"A": present}, frozenset({"A"}), {"A": 2}, {1: former}))
+    worker = Worker(1, "A", WorkerStatus.RUNNING, "unit-1", config_version=1)
+    for _ in range(2):
+        with pytest.raises(PluginNotReadyError, match="queue A, block messenger: http is still being built"):
+            pool.messenger_of(worker)
+    gate.set()
+    for each in threading.enumerate():
+        if each.name == "turns":
+            each.join(LONG_ENOUGH)
+    assert pool.messenger_of(worker) is pool.messenger_of(worker)
+    assert began == [former.messenger]
+
+
 def test_that_cannot_be_built_is_not_tried_again_by_those_who_need_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tries: list[str] = []
     broken = {"A"}
