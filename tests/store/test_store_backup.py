@@ -16,7 +16,7 @@ from sqlalchemy import URL, Connection, event, inspect, text
 from store_tools import ENGINES, NOW, fetch, find_one, intend
 
 from harvester.store import backup, census, history, leases, migrate, portable, rows, worker_ids
-from harvester.store.engine import Database
+from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.portable import BackupError, Heading, Rows
 from harvester.store.restore import NotEmptyError, open_backup, restore
 from harvester.store.schema import metadata
@@ -328,6 +328,46 @@ def test_rows_that_do_not_fit_change_nothing(whole: Path, url_of: UrlOf):
     with db.read() as connection:
         assert rows.tables_of(connection) == []
     db.close()
+
+
+@pytest.fixture
+def of_other_columns(tmp_path: Path) -> Path:
+    path = tmp_path / "other_columns.jsonl.gz"
+    with path.open("wb") as file:
+        portable.write(file, Heading("0001", {}, "now"), [Rows("counters", ("value", "nonsense"), [(1, "x")])])
+    return path
+
+
+def test_whatever_an_engine_complains_of_is_told_with_the_table(of_other_columns: Path, target: Database):
+    with pytest.raises(BackupError, match=r"rows of table counters do not fit into this database: .*nonsense"):
+        restore(target, open_backup(of_other_columns), replace=False, may_begin=nobody_minds)
+
+
+@pytest.fixture(params=[each for each in ENGINES if each != "sqlite"])
+def server(request: pytest.FixtureRequest, url_of: UrlOf) -> Iterator[Database]:
+    """An empty database without tables, of each engine that is a server."""
+    database = Database(url_of(request.param))
+    yield database
+    database.close()
+
+
+def test_a_connection_that_is_lost_is_no_fault_of_the_backup(whole: Path, server: Database):
+    ask, end = {
+        "mysql": ("SELECT connection_id()", "KILL {}"),
+        "postgresql": ("SELECT pg_backend_pid()", "SELECT pg_terminate_backend({})"),
+    }[server.dialect]
+    other = Database(server.engine.url)
+
+    def cut(_connection: object, cursor: Any, statement: str, *_: object) -> None:  # noqa: ANN401 (of any driver)
+        if statement.startswith("INSERT INTO counters"):
+            cursor.execute(ask)
+            with other.write() as connection:
+                connection.exec_driver_sql(end.format(cursor.fetchone()[0]))
+
+    event.listen(server.engine, "before_cursor_execute", cut)
+    with pytest.raises(StoreUnavailableError):
+        restore(server, open_backup(whole), replace=False, may_begin=nobody_minds)
+    other.close()
 
 
 # ---- foreign and newer tables ----------------------------------------------------------------------------------------

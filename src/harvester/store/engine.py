@@ -183,6 +183,11 @@ class Database:
         return f"the database {where} cannot be used: {reason}"
 
 
+def is_of_database(error: DBAPIError, dialect: str) -> bool:
+    """Whether an error tells of the database or the way to it; otherwise it is of what was asked of them."""
+    return bool(advice_on(error, dialect)) or _is_transient(error, dialect)
+
+
 def _is_transient(error: DBAPIError, dialect: str) -> bool:
     if error.connection_invalidated:
         return True

@@ -18,7 +18,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    TextualSelect,
+    Text,
     column,
     create_engine,
     delete,
@@ -27,14 +27,15 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy import table as named_table
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from harvester.core.errors import HarvesterError
 from harvester.store import belonging, migrate, numbers, rows, worker_ids
-from harvester.store.engine import Database
+from harvester.store.engine import Database, is_of_database
 from harvester.store.portable import MAGIC, BackupError, Heading, PortableBackup, Rows, Value
 from harvester.store.schema import instance
+from harvester.store.sets import mariadb_rows
 
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _MOST_CHARACTERS: Final = 1_000_000
@@ -207,7 +208,9 @@ def _fill(connection: Connection, batches: Iterator[Rows]) -> Mapping[str, int]:
         for some in _in_parts(batch.values):
             try:
                 _insert(connection, batch, some)
-            except (IntegrityError, DataError) as error:
+            except DBAPIError as error:
+                if is_of_database(error, connection.dialect.name):
+                    raise
                 what = f"rows of table {batch.table} do not fit into this database"
                 raise BackupError(f"{what}: {error.orig}") from error
             counted[batch.table] += len(some)
@@ -218,18 +221,11 @@ def _insert(connection: Connection, batch: Rows, values: Sequence[Sequence[Value
     """MariaDB gets all rows as one parameter: its connector takes longer for single values than all the rest does."""
     into = insert(named_table(batch.table, *map(column, batch.columns)))
     if connection.dialect.name == "mysql":
-        all_rows = into.from_select(batch.columns, _from_json(len(batch.columns)))
-        connection.execute(all_rows, {"rows": json.dumps(values, ensure_ascii=False)})
+        texts = {f"c{place}": Text() for place in range(len(batch.columns))}  # it makes numbers where it needs some
+        source = text(mariadb_rows(texts)).columns(**texts)
+        connection.execute(into.from_select(batch.columns, source), {"rows": json.dumps(values, ensure_ascii=False)})
     else:
         connection.execute(into, [dict(zip(batch.columns, row, strict=True)) for row in values])
-
-
-def _from_json(width: int) -> TextualSelect:
-    """Rows of texts; MariaDB makes numbers of them where it needs some."""
-    names = [f"c{place}" for place in range(width)]
-    kinds = ", ".join(f"{name} LONGTEXT PATH '$[{place}]'" for place, name in enumerate(names))
-    body = f"SELECT {', '.join(names)} FROM JSON_TABLE(:rows, '$[*]' COLUMNS ({kinds})) AS t"  # noqa: S608 (our names)
-    return text(body).columns(*map(column, names))
 
 
 def _in_parts(values: Iterable[Sequence[Value]]) -> Iterator[list[Sequence[Value]]]:

@@ -33,7 +33,7 @@ from sqlalchemy.sql.type_api import TypeEngine
 from harvester.store.types import AnyRow, StoredAs
 
 T = TypeVar("T")
-Kind = TypeEngine[object] | TypeEngine[int]
+Kind = TypeEngine[object] | TypeEngine[int] | TypeEngine[str]
 
 
 def one_of(connection: Connection, column: ColumnElement[int], ids: Collection[int]) -> ColumnElement[bool]:
@@ -72,8 +72,8 @@ def _integers(connection: Connection, ids: Collection[int]) -> Select[tuple[int]
 
 def _row_set(connection: Connection, columns: Mapping[str, Kind], rows: Sequence[Mapping[str, object]]) -> Subquery:
     """The rows as a table of the statement, with the given columns."""
-    body = {"sqlite": _sqlite, "mysql": _mariadb, "postgresql": _postgresql}[connection.dialect.name](columns)
-    return _table_of(body, "changes", _transposed(_plain_columns(columns, rows)), columns)
+    body = {"sqlite": _sqlite, "mysql": mariadb_rows, "postgresql": _postgresql}[connection.dialect.name](columns)
+    return _table_of(body, "rows", _transposed(_plain_columns(columns, rows)), columns)
 
 
 def _table_of(body: str, name: str, content: Sequence[object], columns: Mapping[str, Kind]) -> Subquery:
@@ -195,15 +195,16 @@ def _is_number(kind: Kind) -> bool:
 
 def _sqlite(columns: Mapping[str, Kind]) -> str:
     parts = [f"json_extract(value, '$[{place}]') AS {column}" for place, column in enumerate(columns)]
-    return f"SELECT {', '.join(parts)} FROM json_each(:changes)"  # noqa: S608 (column names are our schema's)
+    return f"SELECT {', '.join(parts)} FROM json_each(:rows)"  # noqa: S608 (column names are our schema's)
 
 
-def _mariadb(columns: Mapping[str, Kind]) -> str:
+def mariadb_rows(columns: Mapping[str, Kind]) -> str:
+    """The statement whose rows are those of the parameter `rows`, a JSON list of lists."""
     parts = [
         f"{column} {'BIGINT' if _is_number(kind) else 'LONGTEXT'} PATH '$[{place}]'"
         for place, (column, kind) in enumerate(columns.items())
     ]
-    return f"SELECT {', '.join(columns)} FROM JSON_TABLE(:changes, '$[*]' COLUMNS ({', '.join(parts)})) AS t"  # noqa: S608 (column names are our schema's)
+    return f"SELECT {', '.join(columns)} FROM JSON_TABLE(:rows, '$[*]' COLUMNS ({', '.join(parts)})) AS t"  # noqa: S608 (column names are our schema's)
 
 
 def _postgresql(columns: Mapping[str, Kind]) -> str:
@@ -211,4 +212,4 @@ def _postgresql(columns: Mapping[str, Kind]) -> str:
         f"CAST(value ->> {place} AS {'BIGINT' if _is_number(kind) else 'TEXT'}) AS {column}"
         for place, (column, kind) in enumerate(columns.items())
     ]
-    return f"SELECT {', '.join(parts)} FROM json_array_elements(CAST(:changes AS json)) AS t(value)"  # noqa: S608 (column names are our schema's)
+    return f"SELECT {', '.join(parts)} FROM json_array_elements(CAST(:rows AS json)) AS t(value)"  # noqa: S608 (column names are our schema's)
