@@ -39,9 +39,17 @@ def door_key(
 
 
 def _configured(config: list[Path] | None, queues: Path | None) -> Path:
+    from harvester.startup.account import open_place
     from harvester.startup.loading import load
 
-    secret_file = load(config, queues).settings.frontend.secret_file
+    configuration = load(config, queues)
+    files = filter(Path.exists, map(Path, configuration.files))
+    if os.geteuid() == _ROOT and (theirs := next(filter(None, map(open_place, files)), None)):
+        fail(
+            f"others than root may change {theirs}, and so name any file of root's; run this as the account of the "
+            "service, or name the file with --file"
+        )
+    secret_file = configuration.settings.frontend.secret_file
     if secret_file is None:
         fail("[frontend] secretFile is not set; set it, or name the file with --file")
     return Path(secret_file)

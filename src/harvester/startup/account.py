@@ -102,13 +102,17 @@ def _unknown(kind: str, key: str, name: str, key_at: KeyAt) -> Finding:
 
 def _open_files(files: Iterable[str]) -> Iterator[Finding]:
     for file in filter(os.path.exists, files):
-        if place := _open_place(Path(file)):
+        if place := open_place(Path(file)):
             what = "this file" if place == Path(file) else f"what is in {place}"
             yield _refusal(Location(file), "master.uname", f"is not set, and others than root may change {what}")
 
 
-def _open_place(path: Path) -> Path | None:
-    """What others than root may change: the file, or a directory above it or above what a link leads to."""
+def open_place(path: Path) -> Path | None:
+    """What others than root may change: the file, or a directory above it or above what a link leads to.
+
+    Raises:
+        OSError: it is not there.
+    """
     if path.lstat().st_uid != _ROOT:
         return path
     places = (path, *path.absolute().parents, *path.resolve().parents)

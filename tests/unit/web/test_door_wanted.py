@@ -209,6 +209,20 @@ def test_root_follows_no_link_that_another_account_has_made(tmp_path: Path, plan
     assert (shadow.read_bytes(), shadow.stat()) == before
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights that others would like to use")
+def test_root_lets_no_other_account_name_the_file(tmp_path: Path):
+    file, config = tmp_path / "door.key", tmp_path / "c.cfg"
+    (tmp_path / "q.json").write_text("{}")
+    main = f"[master]\nharvester_id = here\n[qconf]\nconfigFile = {tmp_path}/q.json\n[frontend]\nsecretFile = {file}\n"
+    config.write_text(main + "[pandacon]\nserver_api_url_ssl = https://127.0.0.1:9/api/v1\n")
+    assert CliRunner().invoke(app, ["door-key", "--config", str(config)]).exit_code == 0
+    os.chown(config, 65534, 65534)
+    done = CliRunner().invoke(app, ["door-key", "--config", str(config)])
+    assert done.exit_code == 1
+    assert f"others than root may change {config}" in done.output
+    assert len(read_keys(file)) == 1
+
+
 @pytest.mark.system
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of another account")
 def test_what_another_account_has_left_half_written_hinders_no_new_key(tmp_path: Path):
