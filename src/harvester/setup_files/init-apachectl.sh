@@ -65,7 +65,7 @@ log_writer() {
 # ready : everything that can be known before the start
 ready() { find_httpd && log_writer && same_python && could_start; }
 
-launch() { ready && "$HTTPD" -f "$CONFIG" $OPTIONS -k start && until_running "$START_SECONDS" && until_at_work; }
+launch() { ready && "$HTTPD" -f "$CONFIG" $OPTIONS -k start && until_at_work; }
 
 launch_in_foreground() { ready && exec "$HTTPD" -f "$CONFIG" $OPTIONS -DFOREGROUND; }
 

@@ -52,7 +52,7 @@ serve() {
         ${httpRouter:+--http "$httpRouter"} ${httpsRouter:+--https "$httpsRouter"} $WHERE
 }
 
-launch() { ready && WHERE="--daemonize2 $LOG_DIR/panda_harvester_stdout.log" serve && until_running "$START_SECONDS" && until_at_work; }
+launch() { ready && WHERE="--daemonize2 $LOG_DIR/panda_harvester_stdout.log" serve && until_at_work; }
 
 launch_in_foreground() { ready && WHERE= serve exec; }
 

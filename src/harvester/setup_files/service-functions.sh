@@ -16,6 +16,7 @@ configuration_of() {
         exit 6
     fi
     . "$1/etc/sysconfig/panda_harvester"
+    export nProcesses=${nProcesses:-1}
     [ -x "$VIRTUAL_ENV/bin/harvester" ] || { echo "$NAME: there is no $VIRTUAL_ENV/bin/harvester" >&2; exit 5; }
 }
 
@@ -60,36 +61,31 @@ until_ended() {
     done
 }
 
-# until_running SECONDS : whether the service has written its pid by then
-until_running() {
-    local tenths=$(($1 * 10))
-    until pid_of_service >/dev/null; do
-        [ $((tenths -= 1)) -ge 0 ] || return 1
-        sleep 0.1
-    done
-}
-
-# processes_at_work : the pids of those processes that a web server has started and whose agents have begun
+# processes_at_work SECONDS : the pids of those processes that a web server has started and whose agents have begun; none
+# if that is not known by then
 processes_at_work() {
     local pid service; service=$(pid_of_service)
-    as_account timeout 10 "$VIRTUAL_ENV/bin/harvester" status --health 2>/dev/null |
+    as_account timeout "$1" "$VIRTUAL_ENV/bin/harvester" status --health 2>/dev/null |
         awk '/^process /{pid = $2; found[pid]} /^ *not ready: start:/{delete found[pid]} END{for (pid in found) print pid}' |
         while read -r pid; do
             ! grep -qs "^PPid:[[:space:]]*$service$" "/proc/$pid/status" || echo "$pid"
         done
 }
 
-# until_at_work : waits for all processes of a web server; those that are not at work then go on trying by themselves
+# until_at_work : whether a web server has written its pid after START_SECONDS. Waits as long for all of its processes;
+# those that are not at work then go on trying by themselves
 until_at_work() {
-    local end=$((SECONDS + START_SECONDS))
-    until [ "$(processes_at_work | wc -l)" -ge "$nProcesses" ]; do
-        [ $SECONDS -lt $end ] || {
-            echo "$NAME: not all processes work after $START_SECONDS s; they go on trying." \
-                "'harvester status --health' and $LOG_DIR tell why" >&2
-            return 0
-        }
+    local left end=$((SECONDS + START_SECONDS))
+    until pid_of_service >/dev/null; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+    while left=$((end - SECONDS)); [ $left -gt 0 ]; do
+        [ "$(processes_at_work $left | wc -l)" -lt "$nProcesses" ] || return 0
         sleep 0.5
     done
+    echo "$NAME: not all processes work after $START_SECONDS s; they go on trying." \
+        "'harvester status --health' and $LOG_DIR tell why" >&2
 }
 
 start() {

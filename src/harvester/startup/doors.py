@@ -12,7 +12,7 @@ import structlog
 
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
-from harvester.web.wanted import wants_server
+from harvester.web.wanted import wants_door, wants_server
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,17 +71,24 @@ def require_door(configuration: Configuration) -> None:
     """Make sure that workers could be let in, where the configuration wants that; the port is not tried.
 
     Raises:
-        DoorError: the certificate cannot be used, or nothing would protect the tokens.
-        KeyFileError: workers have to show tokens, and there is no usable key.
+        DoorError: workers have to show tokens and there is no usable key, the certificate of the built-in server
+            cannot be used, or nothing would protect the tokens.
     """
-    if not wants_server(configuration.settings, configuration.queues):
+    settings = configuration.settings
+    if not wants_door(settings, configuration.queues):
         return
+    from harvester.plugins.tools.worker_tokens import KeyFileError  # noqa: PLC0415 (see above)
     from harvester.plugins.worker_door import worker_tokens  # noqa: PLC0415 (see above)
-    from harvester.web.embedded import require_usable  # noqa: PLC0415 (see above)
+    from harvester.web.embedded import DoorError, require_usable  # noqa: PLC0415 (see above)
 
-    require_usable(configuration.settings.frontend)
-    if configuration.settings.frontend.auth_enable:
-        worker_tokens(configuration.settings, utc_now).require_keys()
+    if settings.frontend.type == "simple":
+        require_usable(settings.frontend)
+    if not settings.frontend.auth_enable:
+        return
+    try:
+        worker_tokens(settings, utc_now).require_keys()
+    except KeyFileError as error:
+        raise DoorError(f"[frontend] secretFile: {error}") from None
 
 
 def _new_sockets(frontend: Frontend) -> list[socket.socket]:

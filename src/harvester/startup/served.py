@@ -8,6 +8,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import structlog
 
 from harvester.core.errors import HarvesterError
+from harvester.startup.doors import require_door
 from harvester.startup.loading import Configuration
 from harvester.startup.orders import Order
 from harvester.startup.starting import OrderedError, start
@@ -67,6 +68,7 @@ class Served:
         while not self._stopping.is_set():
             try:
                 if self._harvester is None:
+                    require_door(self._configuration)  # before agents work for workers that nobody lets in
                     self._harvester = start(self._configuration, self._wait, _say_nothing)
                 self._app = app_of(self._harvester)
             except OrderedError:

@@ -49,7 +49,7 @@ _NOTICE_SECONDS: Final = 0.25
 
 
 class DoorError(HarvesterError):
-    """The built-in server cannot be started; the message names the key and what to do."""
+    """Workers could not be let in; the message names the key and what to do."""
 
 
 class PortTakenError(DoorError):

@@ -18,6 +18,13 @@ def wants_server(settings: Settings, queues: PluginPool | LoadedQueues) -> bool:
     return bool(queues_at_door(queues))
 
 
+def wants_door(settings: Settings, queues: PluginPool | LoadedQueues) -> bool:
+    """Whether workers are to be let in, by the built-in server or by a web server."""
+    if settings.frontend.type != "simple":
+        return bool(queues_at_door(queues))
+    return wants_server(settings, queues)
+
+
 def queues_at_door(queues: PluginPool | LoadedQueues) -> list[str]:
     """The names of the queues that are served and whose workers come to the door."""
     return sorted(each.queue_name for each in queues.served if _talks_http(each.messenger))

@@ -114,6 +114,24 @@ def test_a_start_and_its_check_tell_the_same(call: CommandLine, kind: str, optio
     assert not (call.place / "harvester.db").exists()
 
 
+@pytest.mark.usefixtures("no_handlers")
+@pytest.mark.parametrize("options", [(), ("--check",)])
+@pytest.mark.parametrize("frontend", ["type = apache", "type = simple\nportNumber = 1"])
+@pytest.mark.parametrize("file", ["door.key", ""])
+def test_whoever_serves_the_door_needs_keys_for_the_workers_that_come(
+    call: CommandLine, options: tuple[str, ...], frontend: str, file: str
+):
+    key = f"secretFile = {call.place}/{file}\n" if file else ""
+    call.config.write_text(f"{call.config.read_text()}[frontend]\n{frontend}\n{key}")
+    assert call("run", "--check").exit_code == 0
+    call.queues.write_text(call.queues.read_text().replace('"shared_file"', '"http"'))
+    result = call("run", *options)
+    problem = f"{call.place}/door.key is not there" if file else "it is not set"
+    assert result.exit_code == 1
+    assert f"[frontend] secretFile: {problem}" in result.stderr
+    assert not (call.place / "harvester.db").exists()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_root_does_not_stay_root_for_a_copy_that_another_account_can_change(
     call: CommandLine, monkeypatch: pytest.MonkeyPatch

@@ -173,6 +173,37 @@ def test_a_start_waits_until_the_processes_of_the_web_server_work(tmp_path: Path
     assert ("x: not all processes work after 1 s; they go on trying" in done.stderr) == waits
 
 
+@pytest.mark.parametrize("has_pid", [False, True])
+def test_a_start_waits_no_longer_than_it_says_for_the_pid_and_the_processes_together(tmp_path: Path, *, has_pid: bool):
+    functions, asked, pid_file = tmp_path / "functions", tmp_path / "asked", tmp_path / "pid"
+    functions.write_text(render("service-functions.sh", VALUES))
+    asked.touch()
+    if has_pid:
+        pid_file.write_text(f"{os.getpid()}\n")
+    settings = f"NAME=x MARK=python nProcesses=1 VIRTUAL_ENV={tmp_path} LOG_DIR=logs PIDFILE={pid_file}"
+    waiting = f'timeout() {{ echo "$1" >>{asked}; }}'
+    script = f"START_SECONDS=2; . {functions}; {settings}; {waiting}; until_at_work"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == (0 if has_pid else 1)
+    assert {int(seconds) for seconds in asked.read_text().split()} <= {1, 2}
+    assert bool(asked.read_text()) == has_pid
+
+
+def test_a_number_of_processes_that_is_not_set_is_one(tmp_path: Path):
+    values = replace(VALUES, panda_home=tmp_path, virtual_env=tmp_path, log_dir=tmp_path, run_dir=tmp_path)
+    for name in ("init-plain.sh", "service-functions.sh", "sysconfig"):
+        path = tmp_path / PLACES[name].path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render(name, values).replace("export nProcesses=3", "export nProcesses="))
+        path.chmod(PLACES[name].mode)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "harvester").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "bin" / "harvester").chmod(0o755)
+    command = [tmp_path / PLACES["init-plain.sh"].path, "runfg"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith("run --foreground --processes 1 --pid-file ")
+
+
 @pytest.mark.parametrize("kind", ["link", "file", "nothing"])
 def test_an_order_for_uwsgi_goes_into_a_pipe_and_nowhere_else(tmp_path: Path, kind: str):
     text = render("init-uwsgi.sh", VALUES)

@@ -1,6 +1,7 @@
 """The application answers from the first moment on, and its service starts and ends behind it."""
 
 import io
+import json
 import logging
 import sqlite3
 import time
@@ -75,9 +76,13 @@ def test_it_answers_before_and_after_the_start_and_gives_back_its_claims(config:
     assert owners(config) == 0
 
 
-def test_what_is_missing_is_told_and_waited_for(
-    config: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("messenger", ["shared_file", "http"])
+def test_what_is_missing_is_told_and_waited_for_by_the_agents_too_if_workers_come_to_the_door(
+    config: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, messenger: str
 ):
+    queue = {"mapType": "OneToOne", "messenger": {"plugin": messenger, "accessPoint": "/tmp/${workerID}"}}
+    blocks = {block: {"plugin": "dummy"} for block in ("submitter", "monitor", "sweeper", "preparator", "stager")}
+    (config.parent / "panda_queueconfig.json").write_text(json.dumps({"Q": {**queue, **blocks}}))
     monkeypatch.setattr("harvester.startup.served._RETRY_SECONDS", 0.1)
     structlog.configure(logger_factory=structlog.stdlib.LoggerFactory())
     config.write_text(config.read_text().replace("authEnable = False", f"secretFile = {config.parent}/door.key"))
@@ -89,6 +94,7 @@ def test_what_is_missing_is_told_and_waited_for(
             assert time.monotonic() < deadline
             time.sleep(0.05)
     assert ask(served)[0] == "503 Service Unavailable"
+    assert (config.parent / "work" / "harvester.db").exists() == (messenger != "http")
     (config.parent / "door.key").write_text("k" * 40)
     (config.parent / "door.key").chmod(0o600)
     while ask(served)[0].startswith("503"):
