@@ -199,6 +199,10 @@ class FakePool(PluginPool):
     def active(self) -> frozenset[str]:
         return frozenset(self.known)
 
+    @property
+    def served(self) -> Sequence[QueueConfig]:
+        return list(self.known.values())
+
     def _get(self, _queue: str, role: Role, _block: object) -> Plugin[Any]:
         return self._plugins[role]
 
