@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 from unittest.mock import patch
 
 from harvester import service
-from harvester.agents import failpoints, housekeeper, listening, runner
+from harvester.agents import command_manager, failpoints, housekeeper, listening, runner
 from harvester.plugins import pool
 from simulation_harness.kernel import Host, Kernel, Task
 
@@ -165,6 +165,7 @@ class Machine:
             patch.object(runner, "time", times),
             patch.object(runner, "_LONGEST_NAP", _LONGEST_NAP),
             patch.object(runner, "_BLOCKED_NAP", _BLOCKED_NAP),
+            patch.object(command_manager, "threading", threads),
             patch.object(service, "threading", threads),
             patch.object(service, "time", times),
             patch.object(service, "spare_collector", lambda: None),

@@ -171,10 +171,10 @@ def request_kill(connection: Connection, kills: Mapping[int, Kill], now: datetim
     if not kills:
         return []
     live = (one_of(connection, workers.c.worker_id, kills), workers.c.status.not_in(FINAL_WORKER_STATUSES))
-    chosen = select(workers.c.worker_id, workers.c.kill_due, workers.c.ends_jobs).where(*live).with_for_update()
+    known = select(workers.c.worker_id, workers.c.kill_due, workers.c.ends_jobs).where(*live)
     marked = [
         worker
-        for worker, kill_due, ends_jobs in connection.execute(chosen)
+        for worker, kill_due, ends_jobs in connection.execute(known.order_by(workers.c.worker_id).with_for_update())
         if kill_due is None or (kills[worker].ends_jobs and not ends_jobs)
     ]
     rows = [{"worker_id": each, "kill_error": kills[each].error, "ends_jobs": kills[each].ends_jobs} for each in marked]
