@@ -23,7 +23,8 @@ start() {
   issuer=https://localhost:$(port oidc)
   [ -s "$DIR/secret" ] || (umask 077; openssl rand -hex 24 >"$DIR/secret")
   secret=$(cat "$DIR/secret")
-  cp "$HERE/oidc.mjs" "$PROGRAMS/oidc.mjs"  # modules are looked for beside the program
+  # modules are looked for beside the program, which another one may be reading just now
+  cp "$HERE/oidc.mjs" "$PROGRAMS/.oidc.$$" && mv "$PROGRAMS/.oidc.$$" "$PROGRAMS/oidc.mjs"
   ISSUER=$issuer PORT=$(port oidc) CERT=${OIDC_CERT:?} KEY=${OIDC_KEY:?} TTL=${OIDC_TTL:-3600} SECRET=$secret \
     daemon oidc node "$PROGRAMS/oidc.mjs"
   until_ready oidc curl --silent --fail --insecure "$issuer/.well-known/openid-configuration" || return 1

@@ -126,5 +126,5 @@ def test_a_database_that_cannot_be_used_is_closed_before_that_is_told(configure:
 
 def open_files(configuration: Configuration) -> int:
     """How often this process has the database open."""
-    names = [each.readlink().name for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    return sum(name.startswith(Path(configuration.settings.db.database_filename).name) for name in names)
+    files = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
+    return sum(file.startswith(str(Path(configuration.settings.db.database_filename).resolve())) for file in files)

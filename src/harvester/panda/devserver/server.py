@@ -7,7 +7,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from ssl import CERT_OPTIONAL
 from threading import Event, Thread
-from types import FrameType
 from typing import Self
 
 from cheroot.server import HTTPRequest
@@ -143,14 +142,15 @@ def run_dev_server(
     adder_delay: float = DEFAULT_ADDER_DELAY,
     on_ready: Callable[[str], None] = lambda _url: None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; `on_ready` is told the URL once calls are served."""
-    ended = Event()
+    """Serve until SIGINT or SIGTERM; `on_ready` is told the URL once calls are served.
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
-    with DevServer(port, state_file, host=host, adder_delay=adder_delay) as server:
-        on_ready(server.url)
-        ended.wait()
+    Both are held back until they are waited for: a handler could interrupt what it would have to call.
+    """
+    ends = (signal.SIGINT, signal.SIGTERM)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    try:
+        with DevServer(port, state_file, host=host, adder_delay=adder_delay) as server:
+            on_ready(server.url)
+            signal.sigwait(ends)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
