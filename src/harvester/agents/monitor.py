@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -23,7 +23,6 @@ from harvester.agents.settling import time_to_settle
 from harvester.agents.sight_guard import NotListedYet, guard_sight
 from harvester.core.errors import HarvesterError
 from harvester.core.held import Held
-from harvester.core.jobs import Kill
 from harvester.core.judging import Observation, Rules, Verdict, judge, reason_to_kill, trusted
 from harvester.core.pacing import RoundPace
 from harvester.core.workers import Worker, WorkerStatus
@@ -39,6 +38,8 @@ from harvester.store.leases import QUEUE_FETCH, QUEUE_MONITOR, QUEUE_SIZE, Claim
 from harvester.store.schema import WorkerPhase
 
 log = structlog.get_logger(__name__)
+
+DecisionT = TypeVar("DecisionT")
 
 _QUEUES_AT_ONCE: Final = 10_000
 _UNTIL_READY: Final = timedelta(seconds=2)
@@ -184,7 +185,7 @@ class Monitor(Agent[MonitorUnit, Round]):
         seen = [each for each in result.seen if each.held.worker.queue in ours]
         if len(seen) < len(result.seen):
             verdicts = {id_: verdicts[id_] for each in seen if (id_ := each.held.worker.worker_id) in verdicts}
-        verdicts = self._without_surprises(connection, seen, verdicts)
+        verdicts = _without_surprised(connection, [each for each in seen if _is_to_end(each, verdicts)], verdicts)
         self._write_workers(connection, seen, verdicts, now)
         asked = {each.held.worker.worker_id: each.jobs_wanted for each in seen if each.jobs_wanted}
         if asked:
@@ -205,22 +206,6 @@ class Monitor(Agent[MonitorUnit, Round]):
             *(("feeder",) if asked else ()),
             *wakes,
         )
-
-    def _without_surprises(
-        self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict]
-    ) -> Mapping[int, Verdict]:
-        """The verdicts without the ends of workers that were given jobs meanwhile: the next round decides."""
-        ended = {
-            each.held.worker.worker_id: each
-            for each in seen
-            if each.may_get_jobs and each.held.worker.worker_id in verdicts
-            if verdicts[each.held.worker.worker_id].status.is_final
-        }
-        if not ended:
-            return verdicts
-        now_known = asking.lock_jobs_of(connection, ended)
-        surprised = {worker for worker, each in ended.items() if now_known[worker] != set(each.held.worker.job_ids)}
-        return {worker: verdict for worker, verdict in verdicts.items() if worker not in surprised}
 
     def _pace(self, unit: MonitorUnit, result: Round, news: int) -> timedelta:
         """The time to the next round, between what the resource likes at most and the configuration at least."""
@@ -298,19 +283,10 @@ class Monitor(Agent[MonitorUnit, Round]):
             for each in seen
             if each.held.kill_error is None and (kill := reason_to_kill(each, rules[each.held.worker.queue], now))
         }
-        kills = self._without_surprised(connection, seen, wanted)
+        jobless = [each for each in seen if each.is_jobless and each.held.worker.worker_id in wanted]
+        kills = _without_surprised(connection, jobless, wanted)
         workers.request_kill(connection, kills, now, self.name)
         return bool(kills)
-
-    def _without_surprised(
-        self, connection: Connection, seen: Sequence[Observation], kills: Mapping[int, Kill]
-    ) -> Mapping[int, Kill]:
-        """The kills without those of workers that had no job and were given one meanwhile: the next round decides."""
-        jobless = [worker for each in seen if each.is_jobless and (worker := each.held.worker.worker_id) in kills]
-        if not jobless:
-            return kills
-        now_known = asking.lock_jobs_of(connection, jobless)
-        return {worker: kill for worker, kill in kills.items() if not now_known.get(worker)}
 
     def _note(self, connection: Connection, seen: Sequence[Observation], now: datetime) -> None:
         unknown = {
@@ -346,6 +322,29 @@ class Monitor(Agent[MonitorUnit, Round]):
     def after_commit(self, unit: MonitorUnit, result: Round) -> None:  # noqa: ARG002 (the agent's signature)
         """The news are safe: the messengers need not tell them again."""
         self._listener.acknowledge([each for each in result.seen if each.held.worker.queue in result.written])
+
+
+def _is_to_end(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
+    """Whether it is taken for ended though it may have been given jobs meanwhile."""
+    verdict = verdicts.get(each.held.worker.worker_id)
+    return each.may_get_jobs and verdict is not None and verdict.status.is_final
+
+
+def _without_surprised(
+    connection: Connection, doubtful: Sequence[Observation], decided: Mapping[int, DecisionT]
+) -> Mapping[int, DecisionT]:
+    """What is decided of workers, without those that were given jobs meanwhile: the next round decides.
+
+    Args:
+        connection: a write transaction, until whose end nobody gives the doubtful ones jobs.
+        doubtful: the workers that may have been given jobs since they were looked at.
+        decided: what is to become of each worker, by its id.
+    """
+    if not doubtful:
+        return decided
+    had = {each.held.worker.worker_id: set(each.held.worker.job_ids) for each in doubtful}
+    now_known = asking.lock_jobs_of(connection, had)
+    return {worker: what for worker, what in decided.items() if worker not in had or now_known[worker] == had[worker]}
 
 
 def _makes_room(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
