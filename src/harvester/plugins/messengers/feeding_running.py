@@ -17,7 +17,7 @@ from harvester.plugins.messengers.feeding import FeedRules, feed_directory
 from harvester.plugins.messengers.file_names import FileNames
 from harvester.plugins.messengers.reports import MalformedReportError, read_job_ids
 from harvester.plugins.tools.atomic_files import write_atomically
-from harvester.plugins.tools.untrusted_files import UnfinishedFileError, UnreadableFileError, read_json
+from harvester.plugins.tools.untrusted_files import UnreadableFileError, read_json
 
 _LONGEST_LIST: Final = 1_000_000
 _MOST_WANTED: Final = 1000
@@ -124,7 +124,7 @@ def jobs_wanted(request: Path, largest: int) -> int:
         content = read_json(request, at_most=largest)
     except FileNotFoundError:
         return 0
-    except (UnfinishedFileError, UnreadableFileError):
+    except UnreadableFileError:
         return 1
     number = content.get("nJobs") if isinstance(content, dict) else None
     return min(max(number, 0), _MOST_WANTED) if isinstance(number, int) and not isinstance(number, bool) else 1
