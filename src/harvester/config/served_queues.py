@@ -1,6 +1,6 @@
 """The queue configurations that one process works with: the present ones, and those that work was begun with."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from harvester.config.plugin_blocks import PluginBlock
@@ -23,7 +23,8 @@ class ServedQueues:
     versions: Mapping[str, int] = field(default_factory=dict)
     kept: Mapping[int, QueueConfig] = field(default_factory=dict)
 
-    def present(self) -> list[QueueConfig]:
+    @property
+    def served(self) -> Sequence[QueueConfig]:
         """The configurations of the active queues."""
         return [config for name, config in self.configured.items() if name in self.active]
 

@@ -78,14 +78,14 @@ class _View:
         others: by queue and role, the blocks of versions that make other plugins than the present one.
     """
 
-    served: ServedQueues
+    state: ServedQueues
     known: Mapping[str, QueueConfig]
     others: Mapping[tuple[str, Role], Mapping[int, PluginBlock]]
 
     @classmethod
-    def of(cls, served: ServedQueues, routed: Iterable[Role] = ()) -> "_View":
-        others = {(queue, role): blocks for role in routed for queue, blocks in served.other_blocks(role.value).items()}
-        return cls(served, served.known(), others)
+    def of(cls, state: ServedQueues, routed: Iterable[Role] = ()) -> "_View":
+        others = {(queue, role): blocks for role in routed for queue, blocks in state.other_blocks(role.value).items()}
+        return cls(state, state.known(), others)
 
 
 class QueueUnknownError(HarvesterError):
@@ -144,16 +144,16 @@ class PluginPool:
     @property
     def active(self) -> frozenset[str]:
         """The queues that get new jobs and new workers."""
-        return self._view.served.active
+        return self._view.state.active
 
     @property
     def served(self) -> Sequence[QueueConfig]:
         """The configurations of the active queues, all of one moment, since a reload may come at any time."""
-        return self._view.served.present()
+        return self._view.state.served
 
     def version(self, queue: str) -> int | None:
         """The number of the configuration that new jobs and workers of a queue keep; None if nobody counts."""
-        return self._view.served.versions.get(queue)
+        return self._view.state.versions.get(queue)
 
     def own_version(self, queue: str, version: int | None) -> int | None:
         """The version whose plugins a job needs if the present ones are others; None for the present ones."""
