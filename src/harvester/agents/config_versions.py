@@ -22,7 +22,7 @@ from harvester.store.queue_versions import QueueVersion
 
 log = structlog.get_logger(__name__)
 
-Numbers = Mapping[str, int]
+PresentVersions = Mapping[str, int]
 """The number of the present version of each queue."""
 
 _NO_DEFAULTS: Final[PluginDefaults] = {}
@@ -53,7 +53,7 @@ class ConfigVersions:
         self._former_since: dict[int, datetime] = {}
         self._newest = 0
 
-    def register(self, loaded: LoadedQueues) -> Numbers:
+    def register(self, loaded: LoadedQueues) -> PresentVersions:
         """The numbers of the present versions by queue; new ones are there for all processes from now on.
 
         Raises:
@@ -90,7 +90,7 @@ class ConfigVersions:
                 log.warning(what, queue=each.queue, version=each.number)
         return bool(fresh)
 
-    def served(self, loaded: LoadedQueues, numbers: Numbers) -> ServedQueues:
+    def served(self, loaded: LoadedQueues, numbers: PresentVersions) -> ServedQueues:
         """The present configuration with all other versions that work may have."""
         present = set(numbers.values())
         kept = {number: config for number, config in self._configs.items() if number not in present}

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from harvester.agents.base import Instance
-from harvester.agents.config_versions import ConfigVersions, Numbers
+from harvester.agents.config_versions import ConfigVersions, PresentVersions
 from harvester.agents.facts import QUEUES, REMOTE_QUEUES
 from harvester.agents.told_findings import tell_findings
 from harvester.config.queue_changes import QueueChanges
@@ -45,7 +45,7 @@ class QueueReloader:
         self._loader = loader
         self._loaded = loaded
         self._versions = versions
-        self._numbers: Numbers = {}
+        self._numbers: PresentVersions = {}
         self._told = loaded
         self._state: _State = (loader.stamp_read, "", "", 0)
         self._full_at: datetime | None = None
