@@ -1,6 +1,8 @@
 """Migrations lead to exactly the tables of the schema, from nothing and from anywhere on the way."""
 
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,11 +10,12 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from cutting import cut_off
 from sqlalchemy import URL, Connection, event, inspect, text
 from store_tools import find_one, intend
 
-from harvester.store import migrate
+from harvester.store import migrate, migration_scripts
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.store.schema import metadata
 
@@ -54,10 +57,31 @@ def test_doing_it_again_changes_nothing(empty: Database):
     assert differences(empty) == []
 
 
+def test_the_names_of_the_scripts_tell_their_order():
+    scripts = ScriptDirectory.from_config(migration_scripts.configuration())
+    assert migrate.versions() == [each.revision for each in scripts.walk_revisions()][::-1]
+
+
+def test_tables_that_are_up_to_date_need_no_scripts(empty: Database):
+    migrate.upgrade(empty)
+    looks = """
+import sys
+from harvester.store import migrate
+from harvester.store.engine import Database
+import sqlalchemy
+migrate.upgrade(Database(sqlalchemy.make_url(sys.argv[1])))
+assert not {"alembic", "mako"} & sys.modules.keys()
+"""
+    url = empty.engine.url.render_as_string(hide_password=False)
+    subprocess.run([sys.executable, "-c", looks, url], check=True)
+
+
 def test_down_to_nothing_and_up_again(empty: Database):
     migrate.upgrade(empty)
     with empty.write() as connection:
-        command.downgrade(migrate._config(connection), "base")
+        config = migration_scripts.configuration()
+        config.attributes |= {"connection": connection, "version_table": migrate.VERSION_TABLE}
+        command.downgrade(config, "base")
     assert tables(empty) == {"alembic_version"}
     migrate.upgrade(empty)
     assert differences(empty) == []

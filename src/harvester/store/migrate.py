@@ -1,4 +1,7 @@
-"""Brings the tables of a database up to what this version needs."""
+"""Brings the tables of a database up to what this version needs.
+
+The scripts are imported when there is something to do: most starts find the tables up to date.
+"""
 
 import re
 from collections.abc import Iterator
@@ -6,11 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select, text
 
 from harvester.core.errors import HarvesterError
 from harvester.store.engine import Database, StoreUnavailableError
@@ -18,9 +17,11 @@ from harvester.store.schema import metadata
 
 VERSION_TABLE: Final = "alembic_version"
 """Has one row, the version that the tables are at."""
+VERSIONS: Final = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
 RESTORING: Final = "restoring"
 """Stands there in place of a version while a backup is brought back: nobody may take the tables for whole."""
 _LOCK: Final = 7_230_411
+_SCRIPTS: Final = Path(__file__).with_name("migrations") / "versions"
 _OUR_VERSION: Final = re.compile(r"\d{4}")
 
 
@@ -61,25 +62,35 @@ def bring_to(connection: Connection, version: str, version_table: str = VERSION_
         version: that they are to be at.
         version_table: tells at which they are.
     """
-    command.upgrade(_config(connection, version_table), version)
+    from harvester.store.migration_scripts import run  # noqa: PLC0415 (see above)
+
+    run(connection, version, version_table)
 
 
 def current(connection: Connection) -> str | None:
     """The version that the tables are at; None for an empty database."""
-    return MigrationContext.configure(connection).get_current_revision()
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.scalar(select(VERSIONS.c.version_num))
 
 
-def newest() -> str | None:
+def versions() -> list[str]:
+    """The versions that this Harvester knows, oldest first; the name of each script begins with its own."""
+    return sorted(path.name.partition("_")[0] for path in _SCRIPTS.glob("[0-9]*.py"))
+
+
+def newest() -> str:
     """The version that this Harvester needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head()
+    return versions()[-1]
 
 
 def steps_from(version: str | None) -> dict[str, str]:
     """The versions that are still to come, oldest first, each with what it is for."""
-    scripts = [*ScriptDirectory.from_config(_config()).walk_revisions()][::-1]
-    known = [each.revision for each in scripts]
+    from harvester.store.migration_scripts import purposes  # noqa: PLC0415 (see above)
+
+    known, words = versions(), purposes()
     done = known.index(version) + 1 if version in known else 0
-    return {each.revision: each.doc for each in scripts[done:]}
+    return {each: words[each] for each in known[done:]}
 
 
 def require_ours(connection: Connection) -> None:
@@ -96,7 +107,7 @@ def require_ours(connection: Connection) -> None:
             "a backup was being brought back into the database and that came to no end; do it again: "
             "`harvester db restore FILE --replace`"
         )
-    elif found not in steps_from(None):
+    elif found not in versions():
         _refuse(found)
 
 
@@ -122,14 +133,6 @@ def _refuse(found: str) -> None:
         f"the tables of the database are at a version {found} that is none of Harvester's; "
         "give Harvester a database of its own and name it in [db]"
     )
-
-
-def _config(connection: Connection | None = None, version_table: str = VERSION_TABLE) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.attributes["connection"] = connection
-    config.attributes["version_table"] = version_table
-    return config
 
 
 @contextmanager

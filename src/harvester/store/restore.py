@@ -13,10 +13,8 @@ from typing import Final, Protocol
 
 from sqlalchemy import (
     URL,
-    Column,
     Connection,
     MetaData,
-    String,
     Table,
     Text,
     column,
@@ -40,7 +38,6 @@ from harvester.store.sets import mariadb_rows
 _SQLITE_MAGIC: Final = b"SQLite format 3\0"
 _MOST_CHARACTERS: Final = 1_000_000
 """In one statement: servers refuse longer ones than they are set up for."""
-_VERSIONS: Final = Table(migrate.VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
 _SCRATCH_VERSIONS: Final = "harvester_restore_version"
 """Where the version is kept while tables are made for a backup."""
 
@@ -87,7 +84,7 @@ def _recognized(path: Path) -> Backup:
 
 def _require_whole(backup: Backup) -> None:
     version = backup.heading.version
-    if version not in migrate.steps_from(None):
+    if version not in migrate.versions():
         raise BackupError(
             f"the backup has tables of version {version}, which this Harvester does not know; take a newer one"
         )
@@ -163,7 +160,7 @@ def restore(
         migrate.bring_to(connection, "head", _SCRATCH_VERSIONS)
         _drop(connection, [_SCRATCH_VERSIONS])
         worker_ids.leave_gap(connection)
-        _mark(connection, migrate.newest() or "")
+        _mark(connection, migrate.newest())
     return counted
 
 
@@ -185,9 +182,9 @@ def filled_tables(connection: Connection) -> list[str]:
 
 def _mark(connection: Connection, version: str) -> None:
     """Say which version the tables are at, whatever becomes of what follows."""
-    _VERSIONS.create(connection, checkfirst=True)
-    connection.execute(delete(_VERSIONS))
-    connection.execute(insert(_VERSIONS).values(version_num=version))
+    migrate.VERSIONS.create(connection, checkfirst=True)
+    connection.execute(delete(migrate.VERSIONS))
+    connection.execute(insert(migrate.VERSIONS).values(version_num=version))
     if connection.dialect.name == "mysql":
         connection.commit()
 
