@@ -29,14 +29,12 @@ from harvester.plugins.api import (
     Zipper,
 )
 from harvester.plugins.calling import PluginCalls
+from harvester.plugins.needed_blocks import blocks_of, needed_at_once, slot_finder_block, zipper_block
 from harvester.plugins.registry import Role, UnusablePluginError, build
 from harvester.plugins.routing import RoutedMessenger, RoutedResource, Routes
 from harvester.plugins.turns import Turns
 
 log = structlog.get_logger(__name__)
-
-_GENERIC_ZIPPER: Final = "tar"
-_GAPS: Final = "showbf"
 
 _Key = tuple[str, Role, str]
 """Queue, role, and the fingerprint of the block."""
@@ -47,21 +45,6 @@ _PATIENCE: Final = 5.0
 """Seconds that the plugins of a queue, or one that somebody needs, may take to be built before others go on without."""
 _MOMENT: Final = 1.0
 """Seconds that building usually takes at the most; nobody waits longer for what somebody else builds."""
-
-_ALWAYS: Final = (
-    Role.SUBMITTER,
-    Role.MONITOR,
-    Role.SWEEPER,
-    Role.MESSENGER,
-    Role.WORKER_MAKER,
-    Role.PREPARATOR,
-    Role.STAGER,
-    Role.EXTRACTOR,
-    Role.AUX_PREPARATOR,
-    Role.THROTTLER,
-    Role.RESOURCE,
-)
-"""What a queue that is served needs at once, as far as it has a block for it."""
 
 _OF_WORKERS: Final = (Role.SUBMITTER, Role.MONITOR, Role.SWEEPER, Role.MESSENGER)
 _OF_JOBS: Final = (Role.PREPARATOR, Role.AUX_PREPARATOR, Role.STAGER)
@@ -169,7 +152,7 @@ class PluginPool:
         needed = {
             (queue.queue_name, role, block.fingerprint)
             for queue in configs
-            for role, block in _blocks(queue, tuple(Role))
+            for role, block in blocks_of(queue, tuple(Role))
         }
         self._view = view
         with self._lock:
@@ -222,7 +205,7 @@ class PluginPool:
 
     def _build_one(self, queue: QueueConfig) -> list[str]:
         problems: list[str] = []
-        for role, block in _blocks(queue, _ahead(queue)):
+        for role, block in blocks_of(queue, needed_at_once(queue)):
             try:
                 self._have((queue.queue_name, role, block.fingerprint), block)
             except HarvesterError as error:
@@ -290,7 +273,7 @@ class PluginPool:
 
     def slot_finder(self, queue: str) -> SlotFinder[PluginSettings] | None:
         """Knows the free nodes; None if the queue names nobody who does."""
-        block = _slot_finder(self.queue(queue))
+        block = slot_finder_block(self.queue(queue))
         return cast("SlotFinder[PluginSettings]", self._get(queue, Role.RESOURCE, block)) if block else None
 
     def stager(self, queue: str, version: int | None = None) -> Stager[PluginSettings]:
@@ -298,8 +281,8 @@ class PluginPool:
         return cast("Stager[PluginSettings]", self._of_version(queue, Role.STAGER, version))
 
     def zipper(self, queue: str) -> Zipper[PluginSettings]:
-        """Packs the queue's output files: upstream's stagers do that too, so without a block theirs says where."""
-        return cast("Zipper[PluginSettings]", self._get(queue, Role.ZIPPER, _zipper(self.queue(queue))))
+        """Packs the queue's output files."""
+        return cast("Zipper[PluginSettings]", self._get(queue, Role.ZIPPER, zipper_block(self.queue(queue))))
 
     def _resource(self, queue: str, role: Role, block: PluginBlock) -> Resource[PluginSettings]:
         routes: Routes[Resource[PluginSettings]] | None = self._routes(queue, role, block)
@@ -400,25 +383,3 @@ class PluginPool:
 
 def _not_ready(key: _Key, block: PluginBlock) -> PluginNotReadyError:
     return PluginNotReadyError(f"queue {key[0]}, block {key[1]}: {block.label} is still being built")
-
-
-def _ahead(queue: QueueConfig) -> tuple[Role, ...]:
-    """What this queue needs at once."""
-    packs = queue.zipper is not None or queue.zip_per_mb is not None
-    return (*_ALWAYS, Role.ZIPPER) if packs else _ALWAYS
-
-
-def _zipper(queue: QueueConfig) -> PluginBlock:
-    return queue.zipper or PluginBlock(plugin=_GENERIC_ZIPPER, settings=queue.stager.settings)
-
-
-def _slot_finder(queue: QueueConfig) -> PluginBlock | None:
-    """Without a block a worker maker that names a partition has its gaps looked for, as upstream's does itself."""
-    own = queue.worker_maker.settings
-    return queue.resource or (PluginBlock(plugin=_GAPS, settings=own) if own.get("partition") else None)
-
-
-def _blocks(queue: QueueConfig, roles: Iterable[Role]) -> list[tuple[Role, PluginBlock]]:
-    """The blocks that the queue has for these roles, or that others of its blocks imply."""
-    blocks = {**queue.blocks, Role.ZIPPER.value: _zipper(queue), Role.RESOURCE.value: _slot_finder(queue)}
-    return [(role, block) for role in roles if (block := blocks.get(role.value)) is not None]
