@@ -1,4 +1,8 @@
-"""The composition root: builds store, client, plugins and agents; starts and stops them."""
+"""The composition root: builds store, client, plugins and agents; starts and stops them.
+
+All of it stands in this one file, long as it is: what an instance is made of, and in which order that comes and goes,
+is seen at one place or nowhere.
+"""
 
 import gc
 import os

@@ -1,4 +1,8 @@
-"""Runs agents: threads, pacing, renewing claims, containing errors, stopping."""
+"""Runs agents: threads, pacing, renewing claims, containing errors, stopping.
+
+All of it stands in this one file, long as it is: the dispatcher, the threads at work and the housekeeper look at the
+same units in hand and the same rests, under one lock.
+"""
 
 import threading
 import time

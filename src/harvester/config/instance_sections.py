@@ -1,7 +1,7 @@
 """The sections about the instance itself: identity, database, server, queues, pilots and logs.
 
 Core reference §1.3 to §1.10. Where upstream has a default in its code, that is the default here too; for keys that had
-to be set, the value of its template is.
+to be set, the value of its template is. They stand in one file, long as it is, to be read beside that chapter.
 """
 
 from collections.abc import Mapping

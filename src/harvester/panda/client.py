@@ -1,4 +1,7 @@
-"""The calls of the PanDA server that a Harvester makes, as functions of plain values."""
+"""The calls of the PanDA server that a Harvester makes, as functions of plain values.
+
+All of them stand in this one file, long as it is: it is the list of what is asked of the server.
+"""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
