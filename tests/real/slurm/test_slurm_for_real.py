@@ -16,6 +16,7 @@ from harvester.core.workers import Worker, WorkerStatus
 from harvester.plugins.api import CheckOutcome, Gone, Refused, Seen, Submitted
 from harvester.plugins.slurm import SlurmResource
 from harvester.plugins.testing import Payload
+from waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -44,11 +45,7 @@ def _submitted(resource: SlurmResource, workers: list[Worker]) -> list[Worker]:
 def _until(
     resource: SlurmResource, workers: list[Worker], accept: Callable[[CheckOutcome], bool]
 ) -> list[CheckOutcome]:
-    deadline = time.monotonic() + 120
-    while not all(map(accept, outcomes := list(resource.check(workers)))):
-        assert time.monotonic() < deadline, outcomes
-        time.sleep(0.2)
-    return outcomes
+    return until(lambda: list(resource.check(workers)), lambda outcomes: all(map(accept, outcomes)), seconds=120)
 
 
 def _ended(outcome: CheckOutcome) -> bool:
@@ -83,10 +80,7 @@ def test_jobs_that_the_controller_has_forgotten(
     alike = [worker_of(resource, Payload(exit_code=code)) for code in (0, 3, 0)]
     workers = _submitted(resource, alike)
     _until(resource, workers, _ended)
-    deadline = time.monotonic() + 120
-    while cluster.run("squeue", "--states=all", "--noheader"):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    until(lambda: cluster.run("squeue", "--states=all", "--noheader"), lambda listed: not listed, seconds=120)
     outcomes = [(outcome.status, outcome.exit_code) for outcome in resource.check(workers) if isinstance(outcome, Seen)]
     assert outcomes == [(WorkerStatus.FINISHED, 0), (WorkerStatus.FAILED, 3), (WorkerStatus.FINISHED, 0)]
     search = resource.find([replace(worker, batch_id=None) for worker in workers])

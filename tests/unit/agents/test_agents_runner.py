@@ -32,6 +32,8 @@ from harvester.store.engine import StoreUnavailableError
 from harvester.store.jobs import NewJob
 from harvester.store.leases import Owner
 from harvester.store.schema import WorkerPhase
+from refused_threads import refuse_one
+from waiting import until
 
 PATIENCE = 30.0
 LEASE = 600.0
@@ -62,16 +64,6 @@ class Gate:
 
     def open(self) -> None:
         self._open.set()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait for another thread to make something true."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not come true")
 
 
 @contextmanager
@@ -480,15 +472,7 @@ def test_a_look_that_failed_is_forgotten_after_one_that_did_not(
 
 def test_work_that_gets_no_thread_is_given_back(world: World, tick: Tick, monkeypatch: pytest.MonkeyPatch):
     given_intents(world, "A")
-    start, refused = threading.Thread.start, []
-
-    def refuse_once(thread: threading.Thread) -> None:
-        if thread.name == "submitter:A" and not refused:
-            refused.append(thread)
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    refuse_one(monkeypatch, "submitter:A")
     with running(world, Submitter(world.instance), tick):
         until(lambda: world.note_of("submitter", "A").get("problem"))
         assert world.held(1).tries == 0

@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import sqlite3
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,6 +16,7 @@ from harvester.service import Harvester
 from harvester.startup.loading import load
 from harvester.startup.served import Served
 from harvester.startup.starting import start
+from waiting import until
 
 CALL = b'{"methodName": "test", "workerID": 123, "data": "none"}'
 
@@ -55,6 +55,11 @@ def ask(served: Served) -> tuple[str, str]:
     return told[0], body.decode()
 
 
+def until_served(served: Served) -> tuple[str, str]:
+    """The first answer that is not that it is too early."""
+    return until(lambda: ask(served), lambda answer: not answer[0].startswith("503"))
+
+
 def owners(config: Path) -> int:
     with closing(sqlite3.connect(config.parent / "work" / "harvester.db")) as db:
         (number,) = db.execute("SELECT count(*) FROM owners").fetchone()
@@ -65,11 +70,7 @@ def test_it_answers_before_and_after_the_start_and_gives_back_its_claims(config:
     served = Served(load([config], None), 5.0)
     assert ask(served) == ("503 Service Unavailable", "Harvester is starting, or waits for its database\n")
     served.start()
-    deadline = time.monotonic() + 60
-    while (answer := ask(served))[0].startswith("503"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    assert answer == ("400 Bad Request", "workerID=123 not found in DB")
+    assert until_served(served) == ("400 Bad Request", "workerID=123 not found in DB")
     assert owners(config) == 1
     served.stop()
     served.stop()
@@ -89,17 +90,12 @@ def test_what_is_missing_is_told_and_waited_for_by_the_agents_too_if_workers_com
     served = Served(load([config], None), 5.0)
     with caplog.at_level(logging.ERROR):
         served.start()
-        deadline = time.monotonic() + 60
-        while "door.key" not in caplog.text:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: "door.key" in caplog.text, what="a word on the missing key")
     assert ask(served)[0] == "503 Service Unavailable"
     assert (config.parent / "work" / "harvester.db").exists() == (messenger != "http")
     (config.parent / "door.key").write_text("k" * 40)
     (config.parent / "door.key").chmod(0o600)
-    while ask(served)[0].startswith("503"):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until_served(served)
     served.stop()
     assert owners(config) == 0
 
@@ -121,9 +117,6 @@ def test_what_nobody_has_thought_of_is_told_and_the_start_tried_again(
     served = Served(load([config], None), 5.0)
     with caplog.at_level(logging.ERROR):
         served.start()
-        deadline = time.monotonic() + 60
-        while ask(served)[0].startswith("503"):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until_served(served)
     served.stop()
     assert "cannot start, it is tried again" in caplog.text

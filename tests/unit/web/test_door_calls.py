@@ -15,6 +15,7 @@ from harvester.core.workers import MapType
 from harvester.plugins.api import News
 from harvester.store import leases, queues, workers
 from harvester.store.schema import workers as worker_table
+from refused_threads import refuse_one
 
 NOT_NOW = "previous request is not yet processed"
 
@@ -332,15 +333,7 @@ def test_news_for_which_there_was_no_thread_are_told_with_the_next(
     house: House, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ):
     house.add_worker()
-    start, refused = threading.Thread.start, []
-
-    def refuse_once(thread: threading.Thread) -> None:
-        if thread.name == "door news" and not refused:
-            refused.append(thread)
-            raise RuntimeError("can't start new thread")
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", refuse_once)
+    refuse_one(monkeypatch, "door news")
     assert said(visitor.say("requestJobs", {"nJobs": 1})) == (200, "OK")
     assert house.woken == []
     visitor.say("updateJobs", {"101": {"jobStatus": "finished"}})

@@ -5,7 +5,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +20,7 @@ from harvester.plugins.local import resource as resource_module
 from harvester.plugins.local.ledger import Ledger
 from harvester.plugins.local.processes import birth_of, orphans_of
 from harvester.plugins.local.settings import LocalSettings
+from waiting import until
 
 PATIENCE = 30.0
 
@@ -41,14 +41,6 @@ def ended(resource: LocalResource, *workers: Worker):
 
 def running(resource: LocalResource, *workers: Worker):
     return wait(resource, workers, {WorkerStatus.RUNNING})
-
-
-def until(look: Callable[[], Found], good: Callable[[Found], object]):
-    deadline = time.monotonic() + PATIENCE
-    while not good(found := look()):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.02)
-    return found
 
 
 def text_of(worker: Worker, name: str):
