@@ -57,6 +57,18 @@ def ask(connection: http.client.HTTPConnection, body: str = TEST, **headers: str
     return answer.status, answer.read().decode()
 
 
+def test_an_answer_tells_when_it_was_sent(opened: Callable[..., EmbeddedServer], monkeypatch: pytest.MonkeyPatch):
+    told = []
+    with closing(connect(opened())) as connection:
+        for now in (1_800_000_000.2, 1_800_000_000.9, 1_800_003_601.0):
+            monkeypatch.setattr(time, "time", lambda now=now: now)
+            connection.request("POST", "/entry", TEST, JSON)
+            answer = connection.getresponse()
+            answer.read()
+            told += answer.headers.get_all("Date", [])
+    assert told == [*["Fri, 15 Jan 2027 08:00:00 GMT"] * 2, "Fri, 15 Jan 2027 09:00:01 GMT"]
+
+
 def test_one_connection_serves_many_requests(opened: Callable[..., EmbeddedServer], house: House):
     place = house.add_worker()
     body = json.dumps({"methodName": "heartbeat", "workerID": 7, "data": {"n": 1}})
