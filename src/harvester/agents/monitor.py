@@ -235,6 +235,8 @@ class Monitor(Agent[MonitorUnit, Round]):
     def _write_workers(
         self, connection: Connection, seen: Sequence[Observation], verdicts: Mapping[int, Verdict], now: datetime
     ) -> None:
+        if not verdicts:
+            return
         found = {each.held.worker.worker_id: each.held.worker for each in seen}
         rows = [self._row(found[worker_id], verdict) for worker_id, verdict in verdicts.items()]
         workers.change_seen(connection, [row for row in rows if row["phase"] is WorkerPhase.MONITOR], now)
@@ -327,7 +329,7 @@ class Monitor(Agent[MonitorUnit, Round]):
 def _is_to_end(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
     """Whether it is taken for ended though it may have been given jobs meanwhile."""
     verdict = verdicts.get(each.held.worker.worker_id)
-    return each.may_get_jobs and verdict is not None and verdict.status.is_final
+    return verdict is not None and verdict.status.is_final and each.may_get_jobs
 
 
 def _without_surprised(
@@ -354,9 +356,9 @@ def _makes_room(each: Observation, verdicts: Mapping[int, Verdict]) -> bool:
     down a resource on which every worker fails as soon as it starts. So are those that got no job.
     """
     verdict = verdicts.get(each.held.worker.worker_id)
-    if each.is_jobless:
+    if verdict is None or each.is_jobless:
         return False
-    return verdict is not None and (each.has_pushed_jobs or verdict.status is not WorkerStatus.FAILED)
+    return each.has_pushed_jobs or verdict.status is not WorkerStatus.FAILED
 
 
 def _new_relations(each: Observation) -> Iterator[tuple[int, int]]:
