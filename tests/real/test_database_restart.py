@@ -3,7 +3,6 @@
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,7 +69,7 @@ def test_nothing_that_was_acknowledged_is_lost(restartable: tuple[Server, Databa
                 acknowledged.append(number)
             except StoreUnavailableError as error:
                 troubles.append(str(error))
-                time.sleep(0.05)
+                over.wait(0.05)  # the server is away, and needs the processor to come back
 
     writers = [threading.Thread(target=write, args=(each * 10**6 + 1,)) for each in range(WRITERS)]
     for writer in writers:

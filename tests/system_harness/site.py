@@ -222,7 +222,7 @@ class Site:
             self._process.send_signal(number)
 
     def survive(self, seconds: float) -> None:
-        """Let Harvester work for so long."""
+        """Let Harvester work for so long: up to a random moment, or to see what it does not do, which no event says."""
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._fail(f"Harvester ended by itself with exit code {self._process.wait(seconds)}")

@@ -125,8 +125,7 @@ def test_a_heterogeneous_job_is_followed_and_killed_as_a_whole(
     resource.kill(workers)
     _until(resource, workers, _ended)
     jobs = ",".join(worker.batch_id or "" for worker in workers)
-    while slurm.run("squeue", "--noheader", f"--jobs={jobs}"):
-        pass
+    until(lambda: slurm.run("squeue", "--noheader", f"--jobs={jobs}"), lambda listed: not listed, seconds=120)
 
 
 def test_a_full_controller_takes_what_it_has_room_for(
@@ -197,8 +196,8 @@ def test_a_search_tells_the_truth_after_a_kill_at_any_moment_of_a_submission(
         harvester.stdout.readline()
         time.sleep(delay)  # the moment of the kill is what is varied
         os.kill(harvester.pid, signal.SIGKILL)
-    while not (search := resource.find(workers)).complete:
-        assert "still at work" in search.reason
+    search = until(lambda: resource.find(workers), lambda seen: seen.complete or "still at work" not in seen.reason)
+    assert search.complete, search.reason
     names = slurm.run("squeue", "--array", "--states=all", "--noheader", "-o", "%j").split()
     truth = sum(name == f"{resource.context.instance}+{workers[0].worker_id}" for name in names)
     assert len(search.found) == truth

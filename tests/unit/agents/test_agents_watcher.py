@@ -284,13 +284,14 @@ def test_a_rest_that_is_over_keeps_nobody_from_taking_what_is_due(world: World):
 # ---- the end ---------------------------------------------------------------------------------------------------------
 
 _ENDING = """
-import signal, sys, time
+import signal, sys, threading
 from harvester.agents import watcher
 watcher._GRACE = 0.2
 if sys.argv[2] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 watcher.end_this_process(sys.argv[1] == "kill")
-time.sleep(5)
+for each in {*threading.enumerate()} - {threading.current_thread()}:
+    each.join()  # whoever is to kill it gets to it
 """
 
 

@@ -20,6 +20,7 @@ from harvester.plugins.data.dummy import DummyStager
 from harvester.plugins.dummy import DummyResource
 from harvester.plugins.pool import PluginNotReadyError, PluginPool
 from harvester.plugins.registry import Role, UnusablePluginError
+from waiting import until
 
 LONG_ENOUGH = 30.0
 
@@ -55,8 +56,7 @@ def test_that_hangs_at_the_start(tmp_path: Path, gate: threading.Event, monkeypa
     with pytest.raises(PluginNotReadyError, match="queue B, block submitter: dummy is still being built"):
         pool.submitter("B")
     gate.set()
-    while pool.build_all("B"):
-        pass
+    until(lambda: pool.build_all("B"), lambda problems: not problems)
     assert pool.submitter("B") is pool.submitter("B")
 
 

@@ -3,12 +3,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from harvester.startup.orders import SIGNALS, Order, Orders
+from waiting import until
 
 
 @pytest.fixture
@@ -39,8 +39,10 @@ def test_a_service_that_is_hung_up_on_reloads_as_often_as_that_is_said(orders: O
 def test_an_order_that_interrupts_nobody_is_heard(orders: Orders):
     """The kernel may give a signal to another thread than the one that waits."""
 
+    waiting = threading.get_ident()
+
     def take_it() -> None:
-        time.sleep(0.1)  # until the other one waits; it would only be easier otherwise
+        until(lambda: sys._current_frames()[waiting].f_code, lambda code: code is Orders.wait.__code__)
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
     thread = threading.Thread(target=take_it)

@@ -16,6 +16,7 @@ import pytest
 from harvester.startup.orders import SIGNALS, Orders
 from harvester.startup.parent import Parent
 from harvester.startup.states import State
+from waiting import until
 
 CHILD = """
 import signal, socket, sys, time
@@ -82,10 +83,7 @@ class Service:
         return [each.pid for each in self.started if each.returncode is None and Path(f"/proc/{each.pid}").exists()]
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        deadline = time.monotonic() + DEADLINE
-        while not condition():
-            assert time.monotonic() < deadline, f"{what}; told {self.told}, living {self.living}"
-            time.sleep(0.02)
+        until(lambda: (condition(), self.told, self.living), lambda seen: seen[0], what=what, seconds=DEADLINE)
 
     def until_ready(self, times: int = 1) -> None:
         self.until(lambda: self.told.count(State.READY) == times, f"ready {times} times")

@@ -3,7 +3,6 @@
 import base64
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,7 @@ from harvester.store import workers
 from harvester.store.engine import Database, StoreUnavailableError
 from harvester.web import known_workers
 from harvester.web.known_workers import KnownWorker, KnownWorkers
+from waiting import until
 
 FORBIDDEN = "Auth failed: Invalid token"
 CALL: dict[str, JsonValue] = {"methodName": "heartbeat", "workerID": 7, "data": None}
@@ -493,8 +493,7 @@ def test_who_asks_while_the_same_worker_is_being_read_hears_that_it_is_there(
     def messenger_of(worker: Worker) -> Messenger[PluginSettings]:
         if not other.ident:
             other.start()
-            while other.is_alive() and 7 not in known._wanted:
-                time.sleep(0.001)
+            until(lambda: 7 in known._wanted or not other.is_alive(), what="the other one asks")
         return really(worker)
 
     monkeypatch.setattr(house.plugins, "messenger_of", messenger_of)
@@ -570,8 +569,7 @@ def test_who_waits_for_an_answer_that_fails_asks_for_itself(house: House, monkey
         asked.append(list(ids))
         if len(asked) > 1:
             return really(connection, ids)
-        while known._wanted | {*ids} < {7, 8}:
-            time.sleep(0.001)
+        until(lambda: known._wanted | {*ids} == {7, 8}, what="both ask")
         raise StoreUnavailableError("it restarts")
 
     monkeypatch.setattr(workers, "find", find)

@@ -22,6 +22,7 @@ from harvester.web import embedded
 from harvester.web.embedded import DoorError, EmbeddedServer
 from harvester.web.tls import TlsAdapter
 from loopback import free_port, free_socket
+from waiting import until
 
 TEST = json.dumps({"methodName": "test", "workerID": 123, "data": "none"})
 JSON = {"Content-Type": "application/json"}
@@ -292,16 +293,13 @@ def test_a_renewed_certificate_is_shown_to_those_who_come(
     with closing(connect(server, context)) as before:
         assert ask(before)[0] == 400
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(file)
-        until = time.monotonic() + 60
-        while True:
-            try:
-                with closing(connect(server, renewed)) as connection:
-                    assert ask(connection)[0] == 400
-            except ssl.SSLCertVerificationError:
-                assert time.monotonic() < until, "the new certificate is not shown"
-                time.sleep(0.05)
-            else:
-                break
+
+        def come() -> int | None:
+            with suppress(ssl.SSLCertVerificationError), closing(connect(server, renewed)) as connection:
+                return ask(connection)[0]
+            return None
+
+        assert until(come, what="the new certificate is shown") == 400
         assert ask(before)[0] == 400, "who is there stays"
 
 
@@ -458,8 +456,7 @@ def test_who_has_got_through_is_answered_in_the_end(
     host, port = server.url.rpartition("/")[2].split(":")
     with closing(socket.create_connection((host, int(port)), 20)) as line:
         line.sendall(begun)
-        while not server._servers[0].there:
-            time.sleep(0.001)
+        until(lambda: server._servers[0].there, what="the server has taken the connection")
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         for _ in range(3):
@@ -489,8 +486,7 @@ def test_who_says_nothing_does_not_keep_the_door_open(
     server = opened()
     host, port = server.url.rpartition("/")[2].split(":")
     with closing(socket.create_connection((host, int(port)), 20)) as line:
-        while not server._servers[0].there:
-            time.sleep(0.001)
+        until(lambda: server._servers[0].there, what="the server has taken the connection")
         server.stop()
         assert line.recv(1) == b""
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from harvester.plugins.local.processes import Process, birth_of, kill_orphans, orphans_of, send_signal
+from waiting import until
 
 
 def test_birth_tells_a_living_process_and_only_that():
@@ -37,8 +38,7 @@ def test_session_with_a_living_leader_has_no_orphans():
         leader.wait()
         assert orphans_of(both).keys() == {both[0]}
         kill_orphans(both)
-        while orphans_of(both):
-            pass
+        until(lambda: orphans_of(both), lambda left: not left)
         assert other.poll() is None
         other.kill()
         kill_orphans([both[1]])
