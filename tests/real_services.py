@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -43,19 +44,21 @@ def _start(service: str, script: Path, directory: Path, options: Mapping[str, st
         )
         log.seek(0)
         text = log.read().strip()
-    if done.returncode == _NOT_INSTALLED and service not in os.environ.get("HARVESTER_TEST_REQUIRE", "").split(","):
-        pytest.skip(text)
+    if done.returncode == _NOT_INSTALLED:
+        _do_without(service, text)
     if done.returncode:
         pytest.fail(f"{service} did not start: {text}", pytrace=False)
 
 
 def require_mysqlclient() -> None:
     """Skip the test, or fail it likewise, if mysqlclient is not installed."""
-    if importlib.util.find_spec("MySQLdb"):
-        return
-    told = "mysqlclient is not installed; pip install 'harvester[mysqlclient]'"
-    if "mysqlclient" in os.environ.get("HARVESTER_TEST_REQUIRE", "").split(","):
-        pytest.fail(told, pytrace=False)
+    if not importlib.util.find_spec("MySQLdb"):
+        _do_without("mysqlclient", "mysqlclient is not installed; pip install 'harvester[mysqlclient]'")
+
+
+def _do_without(name: str, told: str) -> NoReturn:
+    if name in os.environ.get("HARVESTER_TEST_REQUIRE", "").split(","):
+        pytest.fail(f"{told} (HARVESTER_TEST_REQUIRE names {name})", pytrace=False)
     pytest.skip(told)
 
 

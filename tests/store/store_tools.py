@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from sqlalchemy import Connection, event
 
 from harvester.core.held import Held
@@ -22,6 +23,8 @@ FENCE = 5
 FAR = 2**40
 ENGINES = ("sqlite", "mariadb", "mariadb-mysqldb", "postgresql")
 """With the two ways that lead to MariaDB."""
+on_servers = pytest.mark.parametrize("new_url", [each for each in ENGINES if each != "sqlite"], indirect=True)
+"""For tests of what SQLite does not have: a connection that is lost, accounts, writers in each other's way."""
 
 
 def after(**span: float) -> datetime:

@@ -13,20 +13,13 @@ import pytest
 from cutting import cut_off
 from sqlalchemy import URL, Connection, create_engine, insert, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
-from store_tools import NOW, a_worker, find_one, ids_of, intend
+from store_tools import NOW, a_worker, find_one, ids_of, intend, on_servers
 
 from harvester.store import history, migrate, worker_claims, worker_ids, workers
 from harvester.store.engine import Database, StoreRefusedError, StoreUnavailableError, server_url, sqlite_url
 from harvester.store.leases import ClaimTicket
 from harvester.store.schema import job_params
 from real_services import require_mysqlclient
-
-
-@pytest.fixture
-def over_a_connection(db: Database) -> None:
-    """Nothing for SQLite."""
-    if db.dialect == "sqlite":
-        pytest.skip("a file has no connection to lose")
 
 
 def test_a_transaction_that_fails_changes_nothing(db: Database):
@@ -79,7 +72,7 @@ def test_no_value_stands_in_an_error_or_a_line_of_the_log(db: Database, caplog: 
     assert "HUSH" not in f"{raised.value} {caplog.text}"
 
 
-@pytest.mark.usefixtures("over_a_connection")
+@on_servers
 def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: Database):
     def lose(connection: Connection) -> None:
         cut_off(connection, db.engine)
@@ -92,7 +85,7 @@ def test_a_lost_connection_is_named_and_the_next_one_works(db: Database, other: 
     assert find_one(db, 1).worker.worker_id == 1
 
 
-@pytest.mark.usefixtures("over_a_connection")
+@on_servers
 def test_a_commit_on_a_lost_connection_is_no_error_of_the_program(db: Database, other: Database):
     def lose(connection: Connection) -> None:
         intend(connection, 1)
@@ -103,7 +96,7 @@ def test_a_commit_on_a_lost_connection_is_no_error_of_the_program(db: Database, 
     assert other.transact(lambda connection: workers.find(connection, [1])) == []
 
 
-@pytest.mark.usefixtures("over_a_connection")
+@on_servers
 def test_a_password_that_is_wrong_is_a_refusal_that_hides_it(db: Database):
     stranger = Database(db.engine.url.set(password="very-secret"))
     with pytest.raises(StoreRefusedError, match=r"correct \[db\] user and password") as told, stranger.read():
@@ -112,7 +105,7 @@ def test_a_password_that_is_wrong_is_a_refusal_that_hides_it(db: Database):
     assert "very-secret" not in str(told.value)
 
 
-@pytest.mark.usefixtures("over_a_connection")
+@on_servers
 def test_a_database_that_is_not_there_is_a_refusal(db: Database):
     elsewhere = Database(db.engine.url.set(database="nowhere"))
     with pytest.raises(StoreRefusedError, match=r"nowhere.*make the database"), elsewhere.read():
@@ -120,7 +113,7 @@ def test_a_database_that_is_not_there_is_a_refusal(db: Database):
     elsewhere.close()
 
 
-@pytest.mark.usefixtures("over_a_connection")
+@on_servers
 def test_a_connection_of_which_the_driver_knows_that_it_is_lost(db: Database, other: Database):
     def lose(connection: Connection) -> None:
         cut_off(connection, db.engine)
@@ -135,9 +128,8 @@ def test_a_connection_of_which_the_driver_knows_that_it_is_lost(db: Database, ot
     assert find_one(db, 1).worker.worker_id == 1
 
 
+@on_servers
 def test_a_deadlock_has_one_victim_and_it_may_try_again(db: Database, other: Database):
-    if db.dialect == "sqlite":
-        pytest.skip("one writer at a time cannot be in each other's way")
     with db.write() as connection:
         intend(connection, 1, 2)
     both_hold_one = threading.Barrier(2)
@@ -161,9 +153,8 @@ def test_a_deadlock_has_one_victim_and_it_may_try_again(db: Database, other: Dat
     assert {find_one(db, each).worker.unseen_since for each in (1, 2)} == {NOW}
 
 
+@on_servers
 def test_the_victim_of_a_deadlock_tries_again_by_itself(db: Database, other: Database):
-    if db.dialect == "sqlite":
-        pytest.skip("one writer at a time cannot be in each other's way")
     with db.write() as connection:
         intend(connection, 1, 2)
     both_hold_one = threading.Barrier(2)

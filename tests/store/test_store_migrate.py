@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from cutting import cut_off
 from sqlalchemy import URL, Connection, event, inspect, text
-from store_tools import find_one, intend
+from store_tools import find_one, intend, on_servers
 
 from harvester.store import migrate, migration_scripts
 from harvester.store.engine import Database, StoreUnavailableError
@@ -131,9 +131,8 @@ def test_whoever_dies_on_the_way_hinders_no_successor(empty: Database):
         assert migrate.current(connection) == migrate.newest()
 
 
+@on_servers
 def test_a_connection_lost_on_the_way_is_trouble_of_the_database(empty: Database):
-    if empty.dialect == "sqlite":
-        pytest.skip("a file has no connection to lose")
     others = Database(empty.engine.url)
 
     def lose(connection: Connection, _cursor: object, statement: str, *_: object) -> None:

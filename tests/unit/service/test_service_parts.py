@@ -31,7 +31,6 @@ def settings_with(**sections: object) -> Settings:
 @pytest.mark.shows("db.engine", "db.host", "db.port", "db.user", "db.password", "db.schema")
 @pytest.mark.parametrize(("engine", "port"), [("mariadb", 3306), ("postgresql", 5432)])
 def test_a_database_server_is_reached_as_the_configuration_says(engine: str, port: int):
-    pytest.importorskip("mysql.connector" if engine == "mariadb" else "psycopg")
     section = {"engine": engine, "host": "db.example.org", "user": "harry", "password": "secret", "schema": "HARVESTER"}
     url = database_url(settings_with(db=section))
     assert (url.host, url.port, url.username, url.password, url.database) == (

@@ -47,7 +47,7 @@ def test_members_stand_in_a_tar_file_beside_the_first_under_their_plain_names(zi
         assert [archive.extractfile(each).read() for each in archive] == [b"first", b"second"]
 
 
-@pytest.mark.skipif(shutil.which("tar") is None, reason="no tar here")
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not installed")
 def test_tar_reads_it(zipper: TarZipper, tmp_path: Path):
     packed(zipper, parcel(*(member(tmp_path / f"f{number}", "z" * number) for number in range(600))))
     listing = subprocess.run(["tar", "-tf", tmp_path / "panda.a.zip"], check=True, capture_output=True, text=True)
