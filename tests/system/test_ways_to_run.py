@@ -194,6 +194,20 @@ def test_the_service_manager_hears_that_it_is_ready(site: Site, tmp_path: Path):
         assert b"STOPPING=1" in manager.recv(4096)
 
 
+def test_a_stop_that_comes_while_it_reloads_is_heeded(site: Site, tmp_path: Path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(60)
+        site.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        site.configure({})
+        site.start()
+        assert b"READY=1" in manager.recv(4096)
+        site.reload()
+        assert b"RELOADING=1" in manager.recv(4096)
+        assert site.terminate() == 0
+        assert b"STOPPING=1" in manager.recv(4096)
+
+
 class TestTheBuiltInDoor:
     @staticmethod
     def open_door(site: Site, port: int, address: str = "127.0.0.1", **more: str) -> None:

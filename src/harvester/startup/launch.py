@@ -23,7 +23,7 @@ from harvester.startup.children import ParentLine
 from harvester.startup.daemon import detach
 from harvester.startup.doors import ProcessDoor, sockets_after, sockets_for, sockets_of, still_fit
 from harvester.startup.loading import Configuration, load, main_configuration
-from harvester.startup.orders import SIGNALS, Order, Orders
+from harvester.startup.orders import Order, Orders
 from harvester.startup.parent import Parent
 from harvester.startup.pid_file import PidFile, take
 from harvester.startup.serving import STOP_SECONDS, serve, serve_once
@@ -152,9 +152,12 @@ def _run(asked: Launch, orders: Orders, manager: Manager, held: PidFile | None) 
         starter = _ChildStarter(asked)
         return Parent(starter, asked.processes, orders, tell, lambda: _may_reload(asked, configuration, sockets)).run()
     done = _Work(asked, configuration, orders, tell, sockets).do()
-    if not isinstance(done, int):
+    if isinstance(done, int):
+        return done
+    if orders.hold_back():
         _begin_anew(asked, manager, sockets, done)
-    return done
+    tell(State.STOPPING)
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +252,7 @@ def _unless_refused(attempt: Callable[[], T]) -> T | None:
 def _begin_anew(
     asked: Launch, manager: Manager, former: Sequence[socket.socket], sockets: Sequence[socket.socket]
 ) -> NoReturn:
-    """Let the program as it is installed now take this one's place, with the same pid; signals wait until it can.
+    """Let the program as it is installed now take this one's place, with the same pid.
 
     The sockets listen on, so that workers that come meanwhile are served late, and not refused.
     """
@@ -259,7 +262,6 @@ def _begin_anew(
     for each in sockets:
         each.set_inheritable(True)
     words = replace(asked, listeners=[each.fileno() for each in sockets]).words()
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     os.execv(sys.executable, words)  # noqa: S606 (our own program, no shell)
 
 

@@ -57,6 +57,11 @@ class Orders:
         self._stopping = True
         self._orders.put(Order.STOP)
 
+    def hold_back(self) -> bool:
+        """Let signals wait for the program that takes this one's place; False if this one was ordered to stop first."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        return not self._stopping
+
     def wait(self, seconds: float | None = None) -> Order | None:
         """Wait for an order, at most so long; the order to stop stays."""
         end = None if seconds is None else time.monotonic() + seconds
