@@ -72,8 +72,8 @@ processes_at_work() {
         done
 }
 
-# until_at_work : whether a web server has written its pid after START_SECONDS. Waits as long for all of its processes;
-# those that are not at work then go on trying by themselves
+# until_at_work : whether a web server has written its pid after START_SECONDS, and lives. Waits as long for all of its
+# processes; those that are not at work then go on trying by themselves
 until_at_work() {
     local left end=$((SECONDS + START_SECONDS))
     until pid_of_service >/dev/null; do
@@ -81,6 +81,7 @@ until_at_work() {
         sleep 0.1
     done
     while left=$((end - SECONDS)); [ $left -gt 0 ]; do
+        pid_of_service >/dev/null || return 1
         [ "$(processes_at_work $left | wc -l)" -lt "$nProcesses" ] || return 0
         sleep 0.5
     done

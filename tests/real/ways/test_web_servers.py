@@ -89,6 +89,14 @@ def rotate_logs(home: Home) -> None:
     assert {each.owner() for each in logs} == {home.values.user}
 
 
+def test_a_uwsgi_that_dies_at_once_has_not_been_started(home: Home, uwsgi_with_router: WayIn):
+    serve_late_bound(home, uwsgi_with_router.url)
+    shipped = home.directory / PLACES["uwsgi.ini"].path
+    shipped.write_text(shipped.read_text().replace("harvester.wsgi", "harvester.nowhere"))
+    assert "could not be started; see" in home.act(uwsgi_with_router.script, "start", 1)
+    assert home.processes() == []
+
+
 @pytest.mark.parametrize("way", ["apache", "uwsgi_with_router", "uwsgi_behind_nginx"])
 def test_agents_run_workers_are_answered_and_nothing_is_left_over(home: Home, way: str, request: pytest.FixtureRequest):
     into: WayIn = request.getfixturevalue(way)
