@@ -55,6 +55,15 @@ same_python() {
     }
 }
 
+# fit_account : Apache refuses to run as root
+fit_account() {
+    [ "$userName" != root ] || {
+        echo "$NAME: userName is root, as which Apache does not run: name an account in" \
+            "$PANDA_HOME/etc/sysconfig/panda_harvester" >&2
+        return 1
+    }
+}
+
 # log_writer : what Apache pipes its logs to. Root must not open files in a directory of the account of the service.
 log_writer() {
     LOG_WRITER="$(command -v dd) bs=64k oflag=append conv=notrunc status=none"
@@ -63,7 +72,7 @@ log_writer() {
 }
 
 # ready : everything that can be known before the start
-ready() { find_httpd && log_writer && same_python && could_start; }
+ready() { find_httpd && fit_account && log_writer && same_python && could_start; }
 
 launch() { ready && "$HTTPD" -f "$CONFIG" $OPTIONS -k start && until_at_work; }
 

@@ -89,6 +89,12 @@ def rotate_logs(home: Home) -> None:
     assert {each.owner() for each in logs} == {home.values.user}
 
 
+def test_apache_is_not_started_for_root(home: Home, apache: WayIn):
+    serve_late_bound(home, apache.url)
+    home.set_variables(userName="root")
+    assert "userName is root" in home.act(apache.script, "start", 1)
+
+
 def test_a_uwsgi_that_dies_at_once_has_not_been_started(home: Home, uwsgi_with_router: WayIn):
     serve_late_bound(home, uwsgi_with_router.url)
     shipped = home.directory / PLACES["uwsgi.ini"].path
