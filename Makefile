@@ -39,9 +39,11 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing Harvester and its libraries into $(VENV), which takes half a minute"
 	$(PIP) --editable .
 	touch $@
 
 $(VENV)/.installed-for-tests: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "installing Harvester and what its tests need into $(VENV), which takes a minute"
 	$(PIP) --editable '.[$(EXTRAS)]'
 	touch $@ $(VENV)/.installed
