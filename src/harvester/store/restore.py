@@ -150,8 +150,8 @@ def restore(
         StoreUnavailableError: it is away.
     """
     with db.write() as connection, migrate.alone(connection, db.dialect):
-        _require_room(connection, replace=replace)
         may_begin(connection)
+        _require_room(connection, replace=replace)
         _mark(connection, migrate.RESTORING)
         _make_empty_tables(connection, backup.heading.version)
         numbers.go_on_after(connection, backup.heading.numbers)

@@ -168,10 +168,14 @@ class TestBackupAndRestore:
         assert call("db", "restore", path, "--replace", says="y\n").exit_code == 0
         assert json.loads(call("job", "ls", "--json").stdout) == []
 
-    def test_nothing_is_brought_back_below_a_process_that_works(self, call: CommandLine, db: Database):
+    @pytest.mark.parametrize("options", [[], ["--replace"]])
+    def test_nothing_is_brought_back_below_a_process_that_works(
+        self, call: CommandLine, db: Database, options: list[str]
+    ):
+        add_job(db)
         path = call("db", "backup").stdout.strip()
         register_this_process(db)
-        result = call("db", "restore", path, "--replace")
+        result = call("db", "restore", path, *options)
         assert result.exit_code == 1
         assert f"the service runs: process {os.getpid()}" in result.stderr
         assert "stop it first" in result.stderr
