@@ -25,10 +25,14 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*map(cell, row))
-    if table.row_count:
-        _console().print(table)
-    else:
+    if not table.row_count:
         typer.echo(empty, err=True)
+        return
+    console = _console()
+    with console.capture() as drawn:
+        console.print(table)
+    for line in drawn.get().splitlines():
+        typer.echo(line.rstrip())  # a table fills its last column with blanks
 
 
 def print_fields(fields: Mapping[str, object]) -> None:
