@@ -295,7 +295,9 @@ def cause(what: str, some: Sequence[File], result: Transfers) -> str:
         return f"{what} {problem}"
     if lost:
         return f"{what} {lost[0].lfn} was lost before"
-    return f"{len(some)} {what} files" if some else f"the job has no {what} files"
+    if not some:
+        return f"the job has no {what} files"
+    return f"1 {what} file" if len(some) == 1 else f"{len(some)} {what} files"
 
 
 def first_problem(some: Iterable[File], result: Transfers) -> str:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from harvester.cli.database import reading
 from harvester.cli.deeds import span_of, time_of
+from harvester.cli.operators import UsageMistakeError
 from harvester.cli.overview import words_of_unknown
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
@@ -25,7 +26,7 @@ class NotThereError(HarvesterError):
     """Nobody knows a queue, worker or job of this name."""
 
 
-class UnreadableFilterError(HarvesterError):
+class UnreadableFilterError(UsageMistakeError):
     """An option cannot be understood."""
 
 

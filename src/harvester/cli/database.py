@@ -106,7 +106,10 @@ def require_tables(connection: Connection) -> None:
     migrate.require_ours(connection)
     found, wanted = migrate.current(connection), migrate.newest()
     if found is None:
-        raise NothingToReadError("the database has no tables of Harvester yet; `harvester run` makes them")
+        raise NothingToReadError(
+            "the database has no tables of Harvester yet; `harvester run` makes them, or wait a moment if it was just "
+            "started"
+        )
     if found != wanted:
         raise NothingToReadError(
             f"the tables of the database are at {found} and this version reads {wanted}; bring them up to date with "

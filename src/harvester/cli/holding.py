@@ -10,6 +10,7 @@ import typer
 from harvester.cli.choosing import require_known
 from harvester.cli.database import writing
 from harvester.cli.deeds import author, span_of, time_of
+from harvester.cli.operators import UsageMistakeError
 from harvester.core.errors import HarvesterError
 from harvester.core.holds import EVERY_QUEUE, Hold, HoldMode, hold_of
 from harvester.store import holds
@@ -19,8 +20,12 @@ Config = Sequence[Path] | None
 _LONGEST_REASON: Final = 500
 
 
-class CannotHoldError(HarvesterError):
-    """A queue cannot be held back or resumed as it was asked for."""
+class CannotHoldError(UsageMistakeError):
+    """A queue cannot be held back as it was asked for."""
+
+
+class StillHeldError(HarvesterError):
+    """A queue was resumed, and something else holds it back."""
 
 
 def hold_back(config: Config, queue: str, mode: HoldMode, *, reason: str, until: str | None) -> None:
@@ -44,7 +49,7 @@ def resume(config: Config, queue: str) -> None:
     if still is not None:
         name = "all queues" if still.queue == EVERY_QUEUE else still.queue
         own = "its own hold was lifted, but " if was_held else ""
-        raise CannotHoldError(f"{own}{_name(queue)} is still {still.words}; resume {name}")
+        raise StillHeldError(f"{own}{_name(queue)} is still {still.words}; resume {name}")
     typer.echo(f"{_name(queue)} {'goes on' if was_held else 'was not held back'}")
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import Connection
 from harvester.cli.choosing import Filters, choice_of, require_known
 from harvester.cli.database import reading, writing
 from harvester.cli.deeds import author, confirm, time_of
+from harvester.cli.operators import UsageMistakeError
 from harvester.cli.overview import words_of_rest
 from harvester.cli.shown import number_of, print_json, print_table
 from harvester.core.clock import utc_now
-from harvester.core.errors import HarvesterError
 from harvester.core.jobs import Kill
 from harvester.store import worker_choice, workers
 from harvester.store.worker_choice import LiveWorkers, WorkerChoice
@@ -24,7 +24,7 @@ Choose = Callable[[Connection], WorkerChoice]
 _AGENT = "operator"
 
 
-class CannotKillError(HarvesterError):
+class CannotKillError(UsageMistakeError):
     """It is not said which workers are meant, or only ended ones are."""
 
 

@@ -102,7 +102,7 @@ def list_workers(config: Config, filters: Filters, limit: int, *, as_json: bool)
         print_json(found)
         return
     headings = ("worker", "queue", "status", "batch id", "native status", "submitted", "ended", "jobs")
-    print_table(headings, map(_worker_row, found), empty="no such workers")
+    print_table(headings, map(_worker_row, found), empty="no workers" if filters.are_empty else "no such workers")
 
 
 def _worker_row(worker: Worker) -> tuple[object, ...]:
@@ -140,7 +140,7 @@ def list_jobs(config: Config, queue: str | None, status: JobStatus | None, limit
         print_json(found)
         return
     headings = ("job", "queue", "status", "substatus", "attempt", "task", "started", "ended")
-    print_table(headings, map(_job_row, found), empty="no such jobs")
+    print_table(headings, map(_job_row, found), empty="no such jobs" if queue or status else "no jobs")
 
 
 def _job_row(job: Job) -> tuple[object, ...]:

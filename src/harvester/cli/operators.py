@@ -1,8 +1,11 @@
 """What all commands share: their options, and errors that an operator can act on instead of tracebacks."""
 
 import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -25,6 +28,14 @@ WrittenOption = Annotated[bool, typer.Option("--written", help="leave out what n
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="do not ask")]
 
 
+_UsageError: Final[Any] = typer.BadParameter.__base__
+"""What the framework raises for all that it cannot make sense of; it has no public name there."""
+
+
+class UsageMistakeError(HarvesterError):
+    """What was said on the command line cannot be understood."""
+
+
 def fail(message: str, *, code: int = 1) -> NoReturn:
     """End the command with a message and an exit code."""
     typer.secho(f"harvester: {message}", err=True, fg=typer.colors.RED)
@@ -43,6 +54,7 @@ def show_version(wanted: bool) -> None:  # noqa: FBT001 - Typer calls it with th
 def _in_words(message: str) -> str:
     """What the framework says of an argument, without the words of the library that checked it."""
     message, _, _ = message.partition(", unable to parse")
+    message = re.sub(r"\. Did you mean (.*)\?$", r", did you mean \1", message)
     for theirs, ours in (
         ("Value error, ", ""),
         ("Input should be", "must be"),
@@ -59,18 +71,35 @@ def warn(message: str) -> None:
     typer.secho(f"harvester: {message}", err=True, fg=typer.colors.YELLOW)
 
 
+@contextmanager
+def _mistakes_of_usage() -> Iterator[None]:
+    """What was called wrongly is told in one line; a group that was called without a command shows its help."""
+    try:
+        yield
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            raise
+        where = error.ctx.command_path if error.ctx else "harvester"
+        fail(f"{_in_words(error.format_message())}; see `{where} --help`", code=2)
+
+
 class OperatorGroup(TyperGroup):
     """Shows errors that were raised on purpose, and those of the operating system, as one line."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - as in the framework
+        """Read the options before the command."""
+        with _mistakes_of_usage():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as in the framework, whose context type is private
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with _mistakes_of_usage():
+                return super().invoke(ctx)
         except BrokenPipeError:
             os._exit(1)  # nobody reads any more, not even a complaint
-        except typer.BadParameter as error:
-            where = error.ctx.command_path if error.ctx else "harvester"
-            fail(f"{_in_words(error.format_message())}; see `{where} --help`", code=2)
+        except UsageMistakeError as error:
+            fail(str(error), code=2)
         except HarvesterError as error:
             fail(str(error))
         except OSError as error:

@@ -139,7 +139,7 @@ def _queue(configuration: Configuration, name: str) -> tuple[MergedQueue, QueueC
         raise NotThereError(words_of_left_out(name))
     near = nearest(name, queues.queues)
     raise NotThereError(
-        f"no queue {name} is configured; {f'did you mean {near}?' if near else 'see `harvester check`'}"
+        f"no queue {name} is configured; {f'did you mean {near}?' if near else 'see `harvester queue ls`'}"
     )
 
 

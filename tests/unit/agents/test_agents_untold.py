@@ -33,7 +33,7 @@ def test_they_are_named_in_the_log_and_in_the_story_of_the_job(world: World, tra
     assert world.job(1).substatus is JobSubstatus.STAGED
     with world.db.read() as connection:
         (event,) = history.of(connection, history.Kind.JOB, 1)
-    assert event.cause == "1 output files; no worker told of out.root, which the job declares: the server may fail it"
+    assert event.cause == "1 output file; no worker told of out.root, which the job declares: the server may fail it"
 
 
 def test_one_line_tells_of_many_jobs(world: World, traffic: Traffic):

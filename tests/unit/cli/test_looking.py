@@ -7,7 +7,9 @@ from datetime import timedelta
 import pytest
 from cli_tools import NOW, CommandLine
 from sqlalchemy import text, update
+from typer.testing import CliRunner
 
+from harvester.cli.main import app
 from harvester.core.clock import utc_now
 from harvester.core.files import File, FileKind, FileStatus
 from harvester.core.jobs import Job, JobStatus, JobSubstatus
@@ -262,6 +264,10 @@ class TestOfQueuesThatWereNeverServed:
         (("worker", "show", "abc"), "'WORKER_ID': must be a whole number; see `"),
         (("worker", "ls", "--status", "bad"), "'bad' is not one of 'pending'"),
         (("job", "ls", "--limit", "0"), "must be at least 1"),
+        (("queu", "ls"), "No such command 'queu', did you mean 'queue'; see `"),
+        (("test", "databse"), "No such command 'databse', did you mean 'database'; see `"),
+        (("status", "--healt"), "No such option: --healt"),
+        (("--healt",), "No such option: --healt"),
     ],
 )
 def test_a_command_line_that_cannot_be_read_is_one_line(call: CommandLine, command: tuple[str, ...], says: str):
@@ -269,6 +275,27 @@ def test_a_command_line_that_cannot_be_read_is_one_line(call: CommandLine, comma
     assert result.exit_code == 2
     assert says in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_group_without_a_command_shows_its_help():
+    shown = CliRunner().invoke(app, ["queue"])
+    assert "Usage: " in shown.output
+    assert "explain" in shown.output
+
+
+@pytest.mark.usefixtures("db")
+def test_that_there_is_nothing_is_told_by_what_was_asked(call: CommandLine):
+    assert call("job", "ls").stderr == "no jobs\n"
+    assert call("job", "ls", "--status", "failed").stderr == "no such jobs\n"
+    assert call("worker", "ls").stderr == "no workers\n"
+    assert call("worker", "ls", "--status", "failed").stderr == "no such workers\n"
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("command", [("status",), ("job", "ls"), ("worker", "ls"), ("db", "status")])
+def test_no_line_of_a_table_ends_with_blanks(call: CommandLine, command: tuple[str, ...]):
+    lines = call(*command).stdout.splitlines()
+    assert lines == [line.rstrip() for line in lines]
 
 
 def test_without_a_database_none_is_made(call: CommandLine):
@@ -282,7 +309,7 @@ def test_a_database_without_tables_is_said(call: CommandLine):
     (call.place / "harvester.db").touch()
     result = call("status")
     assert result.exit_code == 1
-    assert "no tables of Harvester yet; `harvester run` makes them" in result.stderr
+    assert "no tables of Harvester yet; `harvester run` makes them, or wait a moment" in result.stderr
 
 
 def test_tables_of_another_version_are_not_read(call: CommandLine, db: Database):

@@ -20,6 +20,11 @@ def test_a_queue_that_is_not_there(call: CommandLine, what: str):
     assert "no queue QQ is configured; did you mean Q?" in refused.stderr
 
 
+def test_a_queue_that_is_like_none(call: CommandLine):
+    refused = call("test", "messenger", "--queue", "NOPE")
+    assert "no queue NOPE is configured; see `harvester queue ls`" in refused.stderr
+
+
 @pytest.mark.parametrize("what", OF_QUEUES)
 def test_a_queue_that_has_an_error(call: CommandLine, what: str):
     call.queues.write_text('{"Q": {"mapType": "NoJob"}}')
