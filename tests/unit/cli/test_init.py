@@ -123,10 +123,44 @@ def test_a_password_that_the_format_cannot_hold_is_refused(init: Init, tmp_path:
 def test_what_is_there_is_left_alone(init: Init, home: Path):
     assert init(*ENOUGH).exit_code == 0
     before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    result = init("--harvester-id", "another")
+    result = init(*ENOUGH)
     assert result.exit_code == 0, result.output
     assert {path: path.read_bytes() for path in before} == before
-    assert result.stdout.count("is there already, left as it is") == result.stdout.count(str(home / "etc")) - 1
+    assert f"all {len(before)} files are there already, left as they are\n" in result.stdout
+    (home / "etc/panda/panda_common.cfg").unlink()
+    told = init().stdout
+    assert f"{home}/etc/panda/panda_common.cfg: written" in told
+    assert told.count("is there already, left as it is") == len(before) - 1
+
+
+def test_options_that_had_no_effect_are_told_with_the_file_that_says_otherwise(init: Init, home: Path):
+    assert init(*ENOUGH).exit_code == 0
+    etc = home / "etc/panda"
+    result = init(
+        "--harvester-id", "other", "--server", "http://127.0.0.1:25443", "--queue", "Q2", "--resource", "slurm"
+    )
+    assert result.exit_code == 1
+    assert f"--harvester-id had no effect: {etc}/panda_harvester.cfg was left as it is" in result.stderr
+    assert f"--queue, --resource had no effect: {etc}/panda_queueconfig.json was left as it is" in result.stderr
+    assert "--server" not in result.stderr
+    assert "--force" in result.stderr
+    assert init("--logdir", "/elsewhere").stderr.count(f"--logdir had no effect: {etc}/panda_common.cfg") == 1
+
+
+def test_the_same_answers_again_are_no_trouble(init: Init, tmp_path: Path):
+    (tmp_path / "password").write_text("a%b HUSH\n")
+    slurm = (
+        *ENOUGH[:-3],
+        "slurm",
+        "--pilot",
+        "/pilot/run.sh --dir '{accessPoint}' --name 'two words'",
+        "--mode",
+        "pull",
+    )
+    database = ("--engine", "mariadb", "--db-port", "3306", "--db-password-file", str(tmp_path / "password"))
+    for options in ((*slurm, *database), (*slurm, *database)):
+        result = init(*options, "--user", "nobody", "--no-check")
+        assert result.exit_code == 0, result.output
 
 
 def test_an_instance_that_is_there_gets_what_it_lacks_and_is_asked_nothing(init: Init, home: Path):

@@ -23,7 +23,8 @@ from harvester.config.problems import wrong_value
 from harvester.core.errors import HarvesterError
 
 _API: Final = "/api/v1"
-_DEMO: Final = "demo"
+DEMO: Final = "demo"
+"""Stands for the pilot of `harvester demo`."""
 
 
 class IncompleteError(HarvesterError):
@@ -129,7 +130,7 @@ def gather(given: Given) -> Answers:
     harvester_id = ask.answer(
         given.harvester_id, "--harvester-id", "Name of this instance, as registered in the server"
     )
-    server = _with_path(ask.answer(given.server, "--server", "Address of the PanDA server, as in https://host:25443"))
+    server = with_path(ask.answer(given.server, "--server", "Address of the PanDA server, as in https://host:25443"))
     pandacon = _log_in(given, server, ask)
     db = _database(given, ask)
     queues = given.queues or tuple(ask.answer(None, "--queue", "Queue to serve").split())
@@ -140,7 +141,7 @@ def gather(given: Given) -> Answers:
     ask.require_complete()
     _require(Master, "harvester_id", "--harvester-id", {"harvester_id": harvester_id})
     _require(Pandacon, "server_api_url_ssl", "--server", {"server_api_url_ssl": server})
-    _require(Db, "engine", "--engine", db)
+    _require(Db, "engine", "--engine", {key: text for key, text in db.items() if key != "port"})  # a number already
     return Answers(
         harvester_id, pandacon, db, queues, resource, given.mode, _pilot_command(command, server, given.mode)
     )
@@ -173,17 +174,18 @@ def _database(given: Given, ask: "_Questions") -> dict[str, str]:
     }
     if given.db_port:
         keys["port"] = str(given.db_port)
-    stated = _read_password(given.db_password_file) if given.db_password_file else None
+    stated = password_of(given.db_password_file) if given.db_password_file else None
     question = f"Password of {given.db_user} there"
     return {**keys, "password": ask.answer(stated, "--db-password-file", question, hidden=True)}
 
 
-def _read_password(file: Path) -> str:
+def password_of(file: Path) -> str:
+    """The password in a file, or the first line of standard input for `-`."""
     text = sys.stdin.readline() if str(file) == "-" else file.read_text()
     return text.rstrip("\n")
 
 
-def _with_path(server: str) -> str:
+def with_path(server: str) -> str:
     """The address of the API, of which people know the host."""
     stated = server if not server or "://" in server else f"https://{server}"
     is_bare = bool(stated) and urlsplit(stated).path in {"", "/"}
@@ -191,7 +193,7 @@ def _with_path(server: str) -> str:
 
 
 def _pilot_command(command: str, server: str, mode: Mode) -> tuple[str, ...]:
-    if command != _DEMO:
+    if command != DEMO:
         return tuple(shlex.split(command))
     asks = ("--server", server, "--queue", "{computingSite}", "--harvester-id", "{harvesterID}")
     pulls = (*asks, "--output-dir", "{accessPoint}") if mode is Mode.PULL else ()

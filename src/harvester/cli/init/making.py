@@ -14,6 +14,7 @@ from harvester.cli.init.answers import Account, Answers, Given, IncompleteError,
 from harvester.cli.init.choices import Resource
 from harvester.cli.init.placing import Fate, Placed, Placer, Planned
 from harvester.cli.init.texts import Layout
+from harvester.cli.init.unheeded import unheeded
 from harvester.config.findings import Severity
 from harvester.core.clock import utc_now
 from harvester.plugins.tools.worker_tokens import with_new_key
@@ -24,7 +25,7 @@ _PRIVATE = 0o600
 
 
 def make(given: Given, *, force: bool, check: bool) -> bool:
-    """Write what is missing; whether the configuration can be used.
+    """Write what is missing; whether the configuration can be used, and is what was asked for.
 
     Raises:
         IncompleteError: something has to be told first.
@@ -33,29 +34,55 @@ def make(given: Given, *, force: bool, check: bool) -> bool:
     layout, account = Layout(home_of(given)), account_of(given)
     logdir = (given.logdir or layout.logs).absolute()
     values = _values_of_services(layout, account, logdir)
-    answers = None if layout.main.exists() and not force else gather(given)
+    left = [] if force else [each for each in layout.configuration if each.exists()]
+    answers = None if layout.main in left else gather(given)
     placer = Placer(account, utc_now(), force=force)
-    _put(placer, _configuration(layout, account, answers, logdir))
+    placed = _put(placer, _configuration(layout, account, answers, logdir))
     os.environ["PANDA_HOME"] = str(layout.home)
     settings = settings_of(None)
     if settings.db.engine == "sqlite":
         values = replace(values, processes=1)  # several would only hinder each other
-    foreign = [each for each in _put(placer, _service_files(layout, values)) if each.fate is Fate.FOREIGN]
+    placed += _put(placer, _service_files(layout, values))
+    foreign = [each for each in placed if each.fate is Fate.FOREIGN]
+    _tell_left(left, placed)
     for place in (Path(settings.master.work_dir), Path(settings.logger.logdir or logdir), layout.run):
         placer.make_directory(place)
     _warn(foreign)
     is_good = not check or _is_without_errors()
     _tell_what_comes_next(layout, foreign, is_good=is_good)
-    return is_good
+    return _is_heeded(given, layout, left) and is_good
 
 
 def _put(placer: Placer, files: Iterable[Planned]) -> list[Placed]:
-    """Put them into their places, and tell of each at once: the next one may fail."""
+    """Put them into their places, and tell of each that is new at once: the next one may fail."""
     placed = []
     for each in placer.put_all(files):
-        typer.echo(f"{each.path}: {each.fate}{f' {each.former}' if each.former else ''}")
+        if each.fate is not Fate.KEPT:
+            typer.echo(f"{each.path}: {each.fate}{f' {each.former}' if each.former else ''}")
         placed.append(each)
     return placed
+
+
+def _tell_left(configuration: Iterable[Path], placed: Sequence[Placed]) -> None:
+    """In one line, if everything was there already."""
+    kept = dict.fromkeys([*configuration, *(each.path for each in placed if each.fate is Fate.KEPT)])
+    if all(each.fate is Fate.KEPT for each in placed):
+        typer.echo(f"all {len(kept)} files are there already, left as they are")
+        return
+    for path in kept:
+        typer.echo(f"{path}: {Fate.KEPT}")
+
+
+def _is_heeded(given: Given, layout: Layout, left: Iterable[Path]) -> bool:
+    """Whether the files that were left say what the options do; tells of those that had no effect."""
+    late = list(unheeded(given, layout, left))
+    for each in late:
+        advice = "edit it, or call `harvester init` with all options and --force, which keeps the old file beside it"
+        options = ", ".join(each.options)
+        typer.echo(
+            f"WARNING {options} had no effect: {each.file} was left as it is and says otherwise; {advice}", err=True
+        )
+    return not late
 
 
 def _warn(foreign: Sequence[Placed]) -> None:

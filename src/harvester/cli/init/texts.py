@@ -63,6 +63,11 @@ class Layout:
         return self.etc / "door.key"
 
     @property
+    def configuration(self) -> tuple[Path, ...]:
+        """All files that follow from answers."""
+        return self.main, self.common, self.queues, self.batch_script, self.token_key
+
+    @property
     def run(self) -> Path:
         """Pid files, lock files and sockets."""
         return self.home / "var/run"
