@@ -35,7 +35,7 @@ def ask_before_the_claim_is_stored(patch: Patch) -> None:
     """Whoever dies between submission and record leaves workers behind that are submitted again."""
     real = worker_claims.claim_rows
 
-    def claim_rows(*arguments: Any, also: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401
+    def claim_rows(*arguments: Any, also: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 (passed through)
         return real(*arguments, also={**also, "phase": WorkerPhase.SUBMIT} if also and "tries" in also else also)
 
     patch.setattr(worker_claims, "claim_rows", claim_rows)
@@ -78,7 +78,7 @@ def take_silence_for_consent(patch: Patch) -> None:
     """Reports that were not accepted are not sent again."""
     real = JobPropagator.commit
 
-    def commit(self: JobPropagator, connection: Any, unit: Any, result: Sequence[JobReply]) -> Sequence[str]:  # noqa: ANN401
+    def commit(self: JobPropagator, connection: Any, unit: Any, result: Sequence[JobReply]) -> Sequence[str]:  # noqa: ANN401 (passed through)
         return real(self, connection, unit, [replace(each, accepted=True) for each in result])
 
     patch.setattr(JobPropagator, "commit", commit)

@@ -58,8 +58,7 @@ def manager(kind: str, proxy: Path, source: Path, *, later: timedelta = timedelt
     """A manager that lives so much later than we."""
     module, name = PLUGINS[kind]
     block = {"module": f"pandaharvester.harvestercredmanager.{module}", "name": name, "inCertFile": str(source)}
-    clock = lambda: utc_now() + later  # noqa: E731
-    context = PluginContext("h", "", clock, proxy.parent, setup=kind)
+    context = PluginContext("h", "", lambda: utc_now() + later, proxy.parent, setup=kind)
     written = {**block, "outCertFile": str(proxy), **settings}
     built = build(Role.CREDENTIAL_MANAGER, PluginBlock.of(written, {}), context)  # type: ignore[arg-type]
     assert isinstance(built, ProxyManager)

@@ -402,8 +402,9 @@ def test_every_host_has_its_round_and_two_processes_of_one_share_it(world: World
         with world.db.write() as connection:
             now = world.clock()
             owner = leases.register_owner(connection, host, 1, "", now=now, expires_at=now + timedelta(seconds=20))
-        work = lambda: done.append(host)  # noqa: E731
-        return Duty(world.instance, lambda: owner, name="cred manager", period=1800, work=work, host=host)
+        return Duty(
+            world.instance, lambda: owner, name="cred manager", period=1800, work=lambda: done.append(host), host=host
+        )
 
     long = "a-host-with-a-very-long-name.in-a-domain.that-is-even-longer.example.org"
     for host in ("one", "one", "two", long, long, f"{long}.uk"):

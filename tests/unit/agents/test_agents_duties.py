@@ -34,7 +34,10 @@ def test_a_round_may_say_when_the_next_one_is_due(world: World):
     done: list[timedelta] = []
     pauses = [timedelta(seconds=20), timedelta(seconds=300)]
     _, owner = process(world, 1, lambda: None)
-    work = lambda: done.append(pauses[len(done)])  # noqa: E731
+
+    def work() -> None:
+        done.append(pauses[len(done)])
+
     duty = Duty(world.instance, lambda: owner, name="others", period=300, work=work, pause=lambda: done[-1])
     for seconds in (0, 19, 1, 299):
         world.clock.forward(seconds=seconds)

@@ -19,7 +19,7 @@ def server(monkeypatch: pytest.MonkeyPatch, name: str, **attributes: object) -> 
 @pytest.fixture(autouse=True)
 def _no_server(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("uwsgi", "mod_wsgi"):
-        monkeypatch.setitem(sys.modules, name, None)  # type: ignore[arg-type]
+        monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setattr(sys, "executable", "/usr/bin/uwsgi")
 
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from harvester.cli.main import app
+from harvester.config.instance_sections import Frontend
 from harvester.config.plugin_blocks import PluginBlock
 from harvester.config.served_queues import ServedQueues
 from harvester.core.workers import MapType, Worker, WorkerStatus
@@ -19,8 +20,10 @@ from harvester.plugins.api import Assignment, Done, Fed, Later
 from harvester.plugins.messengers.http import HttpMessenger, HttpSettings
 from harvester.plugins.messengers.log_archive import _PATTERNS
 from harvester.plugins.registry import Role, resolve
+from harvester.plugins.slurm.scripts import BatchJob, make_script
 from harvester.plugins.tools.worker_tokens import read_keys
 from harvester.plugins.worker_door import WorkerDoor
+from harvester.web.calls import METHODS
 from harvester.web.wanted import wants_server
 from system_harness.accounts import call_without_rights, file_of_another
 
@@ -246,16 +249,11 @@ def test_the_page_s_key_set_is_one():
 
 
 def test_the_page_names_every_method_and_key():
-    from harvester.config.instance_sections import Frontend  # noqa: PLC0415 (used here alone)
-    from harvester.web.calls import METHODS  # noqa: PLC0415
-
     page = (Path(__file__).parents[3] / "docs" / "door.md").read_text()
     assert [each for each in (*METHODS, *Frontend.by_key()) if f"`{each}" not in page] == []
 
 
 def test_slurm_scripts_lead_to_the_door(tmp_path: Path):
-    from harvester.plugins.slurm.scripts import BatchJob, make_script  # noqa: PLC0415 (used here alone)
-
     variables = {"HARVESTER_DOOR_URL": "http://h:1", "HARVESTER_DOOR_TOKEN_FILE": f"{tmp_path}/it's a token"}
     worker = Worker(7, "Q", WorkerStatus.PENDING, "i-7", access_point=str(tmp_path), variables=variables)
     script = make_script(worker, "i", '#!/bin/sh\necho "$HARVESTER_DOOR_URL $HARVESTER_DOOR_TOKEN_FILE"\n')
