@@ -1,4 +1,4 @@
-"""Slurm clusters for tests, started when first asked for and stopped at the end of the test process."""
+"""Slurm clusters for tests, started when first asked for and stopped at the end of the test process; and sites."""
 
 import os
 import subprocess
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from real_services import facts, running
+from system_harness.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,3 +61,10 @@ def slurm(start_slurm: StartSlurm) -> SlurmCluster:
 def slurm_with_accounting(start_slurm: StartSlurm) -> SlurmCluster:
     """A cluster with an accounting database."""
     return start_slurm(accounting=True)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """A site of its own, with nothing configured yet."""
+    with Site(tmp_path) as made:
+        yield made

@@ -4,7 +4,7 @@ import base64
 import json
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -35,13 +35,6 @@ class TokenIssuer(Protocol):
     client_id: str
     client_secret: str
     ca: Path
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A site of its own, with nothing configured yet."""
-    with Site(tmp_path) as made:
-        yield made
 
 
 class Keeping:

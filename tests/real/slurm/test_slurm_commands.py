@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,12 +28,6 @@ class Cluster(Protocol):
     conf: Path
 
     def run(self, *command: str) -> str: ...
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    with Site(tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

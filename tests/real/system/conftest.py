@@ -15,13 +15,6 @@ class Cluster(Protocol):
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    """A site of its own, with nothing configured yet."""
-    with Site(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
 def cluster(site: Site, slurm: Cluster) -> Iterator[SlurmSite]:
     """A site whose workers are jobs of a real cluster."""
     made = SlurmSite(site, slurm.conf)

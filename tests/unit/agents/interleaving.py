@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 from world import World
 
 from harvester.agents.base import Agent, Unit
-from harvester.store import leases
 
 
 class Interleaving:
@@ -48,5 +47,4 @@ class Interleaving:
 
     def take_for_dead(self, _: int) -> None:
         """Others free the claims, and the process goes on nevertheless."""
-        with self.world.db.write() as connection:
-            leases.release_owner(connection, self.world.owner.owner_id, self.world.clock())
+        self.world.lose_claims()

@@ -13,7 +13,7 @@ from harvester.agents.sizer import Sizer
 from harvester.core.jobs import JobStatus, JobSubstatus, Kill, PilotError
 from harvester.core.workers import WorkerStatus
 from harvester.plugins.api import Done, Failed, Later, News, Seen
-from harvester.store import jobs, leases, workers
+from harvester.store import jobs, workers
 from harvester.store.history import Kind
 
 RUNNING, FINISHED, CANCELLED = map(Seen, (WorkerStatus.RUNNING, WorkerStatus.FINISHED, WorkerStatus.CANCELLED))
@@ -110,8 +110,7 @@ def test_what_was_bound_before_a_crash_is_fed_and_nothing_else(late: World):
     ask(late, worker)
     assert len(late.claim(Feeder(late.instance))) == 1, "and the process dies"
     assert late.job(1).substatus is JobSubstatus.QUEUED
-    with late.db.write() as connection:
-        leases.release_owner(connection, late.owner.owner_id, late.clock())
+    late.lose_claims()
     late.work(Feeder)
     assert late.messenger.jobs_given == {worker: {1}}
     assert late.worker(worker).job_ids == (1,)
@@ -122,8 +121,7 @@ def test_a_frozen_process_gives_nothing_to_workers_that_others_have_taken_over(l
     ask(late, worker)
     feeder = Feeder(late.instance)
     (unit,) = late.claim(feeder)
-    with late.db.write() as connection:
-        leases.release_owner(connection, late.owner.owner_id, late.clock())
+    late.lose_claims()
     late.finish(feeder, unit)
     assert late.messenger.jobs_given == {}
     late.work(Feeder)
@@ -310,8 +308,7 @@ def test_a_job_of_which_a_dead_process_may_have_told_stays_with_its_worker(late:
     worker, _ = start(late, 1, 2)
     ask(late, worker)
     assert len(late.claim(Feeder(late.instance))) == 1, "and the process dies"
-    with late.db.write() as connection:
-        leases.release_owner(connection, late.owner.owner_id, late.clock())
+    late.lose_claims()
     late.messenger.give_answer = Failed("the access point is gone")
     late.work(Feeder)
     assert late.held(worker).kill_error is PilotError.KILLED_BY_HARVESTER

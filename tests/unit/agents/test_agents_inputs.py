@@ -24,7 +24,7 @@ from harvester.plugins.api import (
     PluginSettings,
 )
 from harvester.plugins.registry import Role
-from harvester.store import jobs, leases
+from harvester.store import jobs
 
 ENDPOINT = "SITE_DATADISK"
 PREPARING, READY, TRIGGERED = FileStatus.PREPARING, FileStatus.READY, FileStatus.TRIGGERED
@@ -101,8 +101,7 @@ def test_a_process_that_dies_at_it_makes_nobody_wait(world: World, traffic: Traf
     for job in (1, 2):
         traffic.fetch(job, shared(job))
     world.claim(PreparatorAgent(world.instance))
-    with world.db.write() as connection:
-        leases.release_owner(connection, world.owner.owner_id, world.clock())
+    world.lose_claims()
     traffic.until(PreparatorAgent, lambda: statuses(traffic, 1, 2) == [READY, READY])
     assert traffic.preparator.started == [["a"]]
 

@@ -183,8 +183,7 @@ def test_news_that_could_not_be_written_are_not_acknowledged(world: World, submi
     monitor = Monitor(world.instance)
     (unit,) = world.claim(monitor)
     result = monitor.act(unit)
-    with world.db.write() as connection:
-        leases.release_owner(connection, world.owner.owner_id, world.clock())
+    world.lose_claims()
     world.finish(monitor, unit, result)
     assert world.messenger.acknowledged == []
     world.work(Monitor)

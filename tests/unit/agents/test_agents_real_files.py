@@ -15,7 +15,6 @@ from harvester.plugins.api import PluginContext
 from harvester.plugins.data.copying import CopyPreparator, CopySettings, CopyStager, CopyStagerSettings
 from harvester.plugins.data.packing import TarSettings, TarZipper
 from harvester.plugins.registry import Role
-from harvester.store import leases
 
 
 class Site:
@@ -72,8 +71,7 @@ def test_a_crash_after_each_step_changes_nothing_of_what_is_stored(world: World,
         agent = StagerAgent(world.instance)
         for unit in world.claim(agent):
             agent.act(unit)
-        with world.db.write() as connection:
-            leases.release_owner(connection, world.owner.owner_id, world.clock())
+        world.lose_claims()
         world.clock.forward(seconds=6)
         world.work(StagerAgent)
     assert world.job(1).substatus is JobSubstatus.STAGED

@@ -140,8 +140,7 @@ def test_what_was_lost_while_it_waited_is_not_begun(world: World, gate: Gate, ti
     given_intents(world, "A", "B")
     with running(world, Submitter(world.instance), tick) as runner:
         until(lambda: gate.calls == ["A"])
-        with world.db.write() as connection:
-            leases.release_owner(connection, world.owner.owner_id, world.clock())
+        world.lose_claims()
         world.owner = Owner(2)
         gate.open()
         until(lambda: runner.health.done == 1)

@@ -54,12 +54,7 @@ def die_after_asking(world: World) -> None:
     submitter = Submitter(world.instance)
     for unit in world.claim(submitter):
         submitter.act(unit)
-    free_all(world)
-
-
-def free_all(world: World) -> None:
-    with world.db.write() as connection:
-        leases.release_owner(connection, world.owner.owner_id, world.clock())
+    world.lose_claims()
 
 
 def nudge(world: World) -> None:
@@ -202,7 +197,7 @@ def test_a_decision_that_comes_too_late_is_dropped(world: World, waiting: Callab
     waiting(1)
     sizer = Sizer(world.instance)
     (unit,) = world.claim(sizer)
-    free_all(world)
+    world.lose_claims()
     world.finish(sizer, unit)
     assert world.workers() == []
     world.work(Sizer)
@@ -298,7 +293,7 @@ def test_a_batch_job_whose_worker_was_given_up_meanwhile_is_killed(world: World,
     (unit,) = world.claim(submitter)
     result = submitter.act(unit)
     world.resource.holds.clear()
-    free_all(world)
+    world.lose_claims()
     for _ in range(2):
         world.work(Reconciler)
         world.clock.forward(minutes=2)
@@ -312,7 +307,7 @@ def test_what_others_have_taken_over_is_neither_fed_nor_submitted(world: World, 
     intended(1)
     submitter = Submitter(world.instance)
     (unit,) = world.claim(submitter)
-    free_all(world)
+    world.lose_claims()
     world.finish(submitter, unit)
     assert (world.messenger.fed, world.resource.asked) == ([], [])
     assert world.worker(1).status is WorkerStatus.PENDING
@@ -323,7 +318,7 @@ def overtaken(world: World, intended: Callable[[int], list[int]]) -> tuple[Submi
     intended(1)
     submitter = Submitter(world.instance)
     (unit,) = world.claim(submitter)
-    free_all(world)
+    world.lose_claims()
     for _ in range(2):
         world.work(Reconciler)
         world.clock.forward(minutes=2)
@@ -357,7 +352,7 @@ def test_a_batch_job_that_was_adopted_meanwhile_is_left_alone(world: World, inte
     submitter = Submitter(world.instance)
     (unit,) = world.claim(submitter)
     result = submitter.act(unit)
-    free_all(world)
+    world.lose_claims()
     world.work(Reconciler)
     world.finish(submitter, unit, result)
     assert world.resource.killed == []

@@ -57,7 +57,7 @@ from harvester.store import cache, history, jobs, queues, worker_choice, workers
 from harvester.store.cache import Attempt, CacheKey
 from harvester.store.engine import Database
 from harvester.store.jobs import NewJob
-from harvester.store.leases import ClaimTicket, Owner
+from harvester.store.leases import ClaimTicket, Owner, release_owner
 from harvester.store.schema import JobPhase
 from harvester.store.schema import jobs as job_table
 from harvester.store.worker_choice import WorkerChoice
@@ -303,6 +303,11 @@ class World:
         result = agent.act(unit) if result is None else result
         self.woken += self.db.transact(lambda connection: agent.commit(connection, unit, result))
         agent.after_commit(unit, result)
+
+    def lose_claims(self) -> None:
+        """Whoever claimed is taken for dead, and the claims are free."""
+        with self.db.write() as connection:
+            release_owner(connection, self.owner.owner_id, self.clock())
 
     def work(self, agent: type[Agent[Any, Any]]) -> int:
         """One look for work and all of it done; returns how many units there were."""
