@@ -96,7 +96,10 @@ def present_versions(configuration: Configuration, names: Collection[str], confi
 
 
 def _served(configuration: Configuration, name: str) -> str:
-    return "yes" if name in configuration.queues.active else f"no: {configuration.queues.unserved.get(name, '')}"
+    queues = configuration.queues
+    if errors := queues.errors.get(name):
+        return "\n  ".join(["no: its configuration has an error:", *(each.as_line() for each in errors)])
+    return "yes" if name in queues.active else f"no: {queues.unserved.get(name, '')}"
 
 
 def versions_of(config: Config, numbers: Sequence[int]) -> list[QueueVersion]:

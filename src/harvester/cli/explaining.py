@@ -75,6 +75,7 @@ def explain_queue(
         f"Queue {queue.name} {_service(queue, troubles)}",
         *([f"It is {queue.held.words}."] if queue.held else []),
         *([f"But {words_of_left_out(queue.name)}."] if queue.active and queue.name in troubles.left_out else []),
+        *(f"  {error}" for error in troubles.errors.get(queue.name, ())),
         f"It has {_live_workers(live)} and {_ended_workers(ended)}.",
         *_jobs(phases),
         *(_said(note) for note in queue.notes),

@@ -66,8 +66,8 @@ def explain_queue(config: Config, name: str, *, as_json: bool) -> None:
     """One queue in words."""
     with reading(config) as connection:
         queue = _queue(connection, name, config)
-        words = queue_in_words(connection, queue, queue_troubles(config))
-        words += words_of_rest(connection, utc_now())
+        words = words_of_rest(connection, utc_now())
+        words += queue_in_words(connection, queue, queue_troubles(config))
     _print_words(words, queue, as_json=as_json)
 
 

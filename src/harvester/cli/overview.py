@@ -185,7 +185,7 @@ def words_of_unknown(connection: Connection, name: str, troubles: QueueTroubles,
         now: what time it is.
     """
     if name in troubles.left_out:
-        return words_of_left_out(name)
+        return "\n  ".join([words_of_left_out(name), *troubles.errors.get(name, ())])
     if name in troubles.active:
         return _words_of_newcomer(name, is_running=any(each.alive for each in list_processes(connection, now)))
     if name in troubles.unserved:

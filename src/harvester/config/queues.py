@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from harvester.config.findings import Finding, Findings, Location, instead
+from harvester.config.findings import Finding, Findings, Location, Severity, instead
 from harvester.config.plugin_blocks import PluginBlock, PluginChecker, PluginProblem
 from harvester.config.queue_builder import build_queue
-from harvester.config.queue_merge import Attributes, MergedQueue, QueueSources, merge_queues, queue_names
+from harvester.config.queue_merge import TEMPLATE_NAME, Attributes, MergedQueue, QueueSources, merge_queues, queue_names
 from harvester.config.queue_model import ROLES, QueueConfig, RunMode
 from harvester.config.resolver import Resolver
 from harvester.config.unserved import EVERY_QUEUE, HAS_ERROR, is_listed, why_unserved
@@ -44,6 +44,7 @@ class LoadedQueues:
         merged: what each queue is made of and where that stands, also of those with an error.
         kept: names of queues that have an error and therefore are as they were before.
         unserved: why the other queues that have an entry are not active.
+        errors: what is wrong with each of the refused.
     """
 
     queues: Mapping[str, QueueConfig]
@@ -55,6 +56,7 @@ class LoadedQueues:
     merged: Mapping[str, MergedQueue] = field(default_factory=dict, repr=False)
     kept: frozenset[str] = frozenset()
     unserved: Mapping[str, str] = field(default_factory=dict, repr=False)
+    errors: Mapping[str, Sequence[Finding]] = field(default_factory=dict, repr=False)
 
     @property
     def served(self) -> Sequence[QueueConfig]:
@@ -92,7 +94,11 @@ def load_queues(
     """
     findings = Findings()
     merged = _merge(sources, resolver, findings)
-    built = {name: build_queue(queue, work_dir, findings, plugin_checker) for name, queue in merged.items()}
+    unmerged = findings.as_tuple()
+    of_queues = {name: Findings() for name in merged}
+    built = {name: build_queue(queue, work_dir, of_queues[name], plugin_checker) for name, queue in merged.items()}
+    for own in of_queues.values():
+        findings.extend(own.as_tuple())
     queues = {name: queue for name, queue in built.items() if queue is not None}
     for place, name in enumerate(queue_list):
         _report_listed(name, merged, listed_at(place), findings)
@@ -111,7 +117,20 @@ def load_queues(
         refused=frozenset(refused),
         merged=merged,
         unserved={**dict.fromkeys(refused, HAS_ERROR), **unserved},
+        errors={
+            name: _errors(of_queues[name].as_tuple()) if name in of_queues else _of_entry(name, unmerged)
+            for name in refused
+        },
     )
+
+
+def _errors(findings: Sequence[Finding]) -> Sequence[Finding]:
+    return [each for each in findings if each.severity is Severity.ERROR]
+
+
+def _of_entry(name: str, findings: Sequence[Finding]) -> Sequence[Finding]:
+    """Why the entry of a queue could not even be merged with its template."""
+    return [each for each in _errors(findings) if each.key in {name, f"{name}.{TEMPLATE_NAME}"}]
 
 
 def _merge(sources: QueueSources, resolver: Resolver, findings: Findings) -> dict[str, MergedQueue]:

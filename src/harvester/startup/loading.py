@@ -119,6 +119,7 @@ class QueueTroubles:
         unreadable: why nothing could be read at all; empty if something could.
         active: queues that are to be served.
         unserved: why the others that are configured are not.
+        errors: what is wrong with those that have an error, in lines as those of `harvester check`.
         remote: the address of the remote queue configuration; empty if there is none.
     """
 
@@ -126,6 +127,7 @@ class QueueTroubles:
     unreadable: str = ""
     active: frozenset[str] = frozenset()
     unserved: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     remote: str = ""
 
     @property
@@ -152,7 +154,8 @@ def queue_troubles(config: Sequence[Path] | None) -> QueueTroubles:
     except UnusableConfigurationError as error:
         return QueueTroubles(unreadable=str(error))
     queues, remote = configuration.queues, configuration.settings.queue_address
-    return QueueTroubles(queues.left_out, active=queues.active, unserved=queues.unserved, remote=remote)
+    errors = {name: [each.as_line() for each in some] for name, some in queues.errors.items()}
+    return QueueTroubles(queues.left_out, active=queues.active, unserved=queues.unserved, errors=errors, remote=remote)
 
 
 def left_out_now(config: Sequence[Path] | None) -> frozenset[str]:

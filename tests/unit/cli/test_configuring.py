@@ -67,7 +67,11 @@ def test_a_queue_with_an_error_is_shown_as_it_is_written(call: CommandLine):
     call.queues.write_text('{"Q": {"mapType": "NoJob", "maxWorkers": "many"}}')
     told = json.loads(call("queue", "config", "Q", "--json").stdout)
     assert told["config"]["maxWorkers"] == "many"
-    assert "error" in told["served"]
+    error = f"\n  {call.queues}:1: Q.maxWorkers: must be a whole number, not 'many'; write digits only"
+    assert error in told["served"]
+    shown = call("queue", "config", "Q").stdout
+    assert "served no: its configuration has an error:\n" in shown
+    assert error in shown
 
 
 def test_each_value_of_the_instance_has_its_origin(call: CommandLine):

@@ -223,6 +223,19 @@ class TestOfQueuesWithAnError:
         for command in (("queue", "explain", "Q"), ("worker", "explain", "17")):
             assert "But the configuration of queue Q has an error" in call(*command).stdout
 
+    @pytest.mark.usefixtures("filled")
+    def test_the_error_itself_is_told(self, call: CommandLine):
+        assert f"  {call.queues}:1: Q.submitter: " in call("queue", "explain", "Q").stdout
+
+    @pytest.mark.usefixtures("db")
+    def test_the_error_of_an_entry_without_its_template_is_told(self, call: CommandLine):
+        call.queues.write_text('{"Q": {"templateQueueName": "NOPE"}}')
+        assert "Q.templateQueueName: there is no template NOPE" in call("queue", "explain", "Q").stderr
+
+    @pytest.mark.usefixtures("filled")
+    def test_that_nothing_runs_is_told_first(self, call: CommandLine):
+        assert call("queue", "explain", "Q").stdout.startswith("No process of this instance runs")
+
 
 @pytest.mark.usefixtures("db")
 class TestOfQueuesThatWereNeverServed:
