@@ -7,8 +7,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from harvester.config.places import is_file
+from harvester.config.places import barred_by, is_file, this_account, why_unchangeable
 from harvester.config.service import Settings
+from harvester.config.sources import NO_RIGHTS
 from harvester.core.errors import HarvesterError
 from harvester.service import database_url
 from harvester.startup.loading import settings_of
@@ -88,9 +89,15 @@ def opened(
 
 
 def _require_file(settings: Settings) -> None:
-    """SQLite would make the file."""
+    """SQLite would make the file, and does not say why it cannot open it."""
+    if settings.db.engine != "sqlite":
+        return
     path = Path(settings.db.database_filename)
-    if settings.db.engine == "sqlite" and not is_file(path):
+    if directory := barred_by(path):
+        raise NothingToReadError(f"the database {path}: {directory} cannot be read by {this_account()}; {NO_RIGHTS}")
+    if why := why_unchangeable(path):
+        raise NothingToReadError(f"the database {path} {why}; {NO_RIGHTS}")
+    if not is_file(path):
         raise NothingToReadError(
             f"there is no database {path} yet; `harvester run` makes it, or correct [db] database_filename"
         )

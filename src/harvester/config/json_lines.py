@@ -82,7 +82,7 @@ class _Reader:
             raise self._error(start, f"nested more than {_DEEPEST} levels deep")
         match self._text[start : start + 1]:
             case "":
-                raise self._error(start, "the text ends where a value should stand")
+                raise self._error(start, "a value should stand here")
             case "{":
                 return self._object(start, path)
             case "[":

@@ -1,6 +1,7 @@
 """What stands at a path: nothing where this account cannot look, or where there cannot be anything."""
 
 import os
+import pwd
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,7 +34,30 @@ def why_unchangeable(file: Path) -> str:
     """Why a file cannot be changed, empty if it can or is not there."""
     if not is_there(file) or os.access(file, os.R_OK | os.W_OK):
         return ""
-    return "cannot be read and written by this account"
+    return f"cannot be read and written by {this_account()}; it belongs to {_name_of(file.stat().st_uid)}"
+
+
+def barred_by(path: Path) -> Path | None:
+    """The directory that keeps this account from looking at the path; None if it can look."""
+    try:
+        path.stat()
+    except PermissionError:
+        return nearest_there(path)
+    except OSError:
+        return None
+    return None
+
+
+def this_account() -> str:
+    """The name of the account that looks."""
+    return _name_of(os.geteuid())
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def nearest_there(path: Path) -> Path:

@@ -37,6 +37,7 @@ from harvester.config.job_sections import (
     Zipper,
 )
 from harvester.config.log_areas import AREAS, area_named
+from harvester.config.places import barred_by, this_account
 from harvester.config.problems import KeyProblem
 from harvester.config.remote import (
     INSTANCE_URL,
@@ -217,6 +218,11 @@ def _read_source(path: Path, findings: Findings) -> IniSource | None:
 
 
 def _report_nothing_found(looked_at: Sequence[Path], findings: Findings) -> None:
+    barred = {directory for path in looked_at if (directory := barred_by(path))}
+    for each in sorted(barred):
+        findings.error(Location(sources.MAIN_FILE), "", f"{each} cannot be read by {this_account()}", sources.NO_RIGHTS)
+    if barred:
+        return
     places = ", ".join(map(str, looked_at))
     findings.error(
         Location(sources.MAIN_FILE),

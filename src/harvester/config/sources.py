@@ -9,9 +9,11 @@ from pathlib import Path
 
 from harvester.config.findings import Findings, Location
 from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
-from harvester.config.places import is_directory, is_file
+from harvester.config.places import is_directory, is_file, this_account
 from harvester.config.problems import doubled_key
 
+NO_RIGHTS = "run this as the service's account, or correct the permissions"
+"""What to do about a file or directory that this account cannot read."""
 MAIN_FILE = "panda_harvester.cfg"
 COMMON_FILE = "panda_common.cfg"
 CONFIG_MAP = "panda_harvester_configmap.json"
@@ -99,6 +101,8 @@ def read_text(path: Path, findings: Findings, advice: str = "check the path") ->
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         findings.error(Location(str(path)), "", "there is no such file", advice)
+    except PermissionError:
+        findings.error(Location(str(path)), "", f"cannot be read by {this_account()}", NO_RIGHTS)
     except UnicodeDecodeError as error:
         findings.error(Location(str(path)), "", f"not UTF-8 text (byte {error.start})", "save it as UTF-8")
     except OSError as error:
@@ -115,6 +119,9 @@ def read_json(path: Path, findings: Findings, advice: str = "check the path") ->
     """The file as JSON, or None with the reason as a finding; doubled keys are reported."""
     text = read_text(path, findings, advice)
     if text is None:
+        return None
+    if not text.strip():
+        findings.error(Location(str(path), 1), "", "the file is empty", "write {}, or what it should say")
         return None
     try:
         document = parse_json(text, str(path))

@@ -21,7 +21,7 @@ class RunsAlreadyError(HarvesterError):
 
 
 class NoPidFileError(HarvesterError):
-    """What stands at the path is something else, which must be neither emptied nor given away."""
+    """There is no directory for it, or what stands at the path is something else, which must be left alone."""
 
 
 class PidFile:
@@ -56,7 +56,7 @@ def take(path: Path) -> PidFile:
 
     Raises:
         RunsAlreadyError: another process lives that holds it.
-        NoPidFileError: it is a link, or no ordinary file.
+        NoPidFileError: it is a link, or no ordinary file, or its directory is not there.
         OSError: it cannot be written.
     """
     while True:
@@ -72,6 +72,9 @@ def take(path: Path) -> PidFile:
 def _open(path: Path) -> int:
     try:
         return os.open(path, _OPEN, 0o644)
+    except FileNotFoundError:
+        advice = "make it, or name another --pid-file"
+        raise NoPidFileError(f"{path}: the directory {path.parent} is not there; {advice}") from None
     except OSError as error:
         if error.errno in {errno.ELOOP, errno.EISDIR, errno.ENXIO}:
             raise _no_pid_file(path) from None

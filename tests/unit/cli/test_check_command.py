@@ -197,6 +197,13 @@ def test_a_queue_file_that_was_named_is_not_to_be_named(call: CommandLine):
     assert "nope.json: error: there is no such file; check the path behind --queues" in said
 
 
+def test_an_empty_queue_file_is_said_to_be_empty(call: CommandLine):
+    call.queues.write_text("\n")
+    said = call("check").stdout
+    assert f"{call.queues}:1: error: the file is empty; write {{}}" in said
+    assert "ends too early" not in said
+
+
 def test_without_main_file_nothing_is_said_of_queues(call: CommandLine):
     call.config.unlink()
     (found,) = findings_of(call)

@@ -526,7 +526,7 @@ IN_QUEUES = [
     Mistake("single quotes", "'truePilot'", "", "double quotes", queues=queue("'truePilot': true")),
     Mistake("Python instead of JSON", "True", "", "not a JSON value", queues=queue('"truePilot": True')),
     Mistake("half a file", '"stager"', "", "ends too early", queues='{"A": {"submitter": {},\n"stager": {"plu": "x"\n'),
-    Mistake("empty file", None, "", "ends too early", queues=""),
+    Mistake("empty file", None, "", "the file is empty", queues=""),
     Mistake("text after the end", "more", "", "after the end", queues=f"{QUEUES}\nmore"),
 ]  # fmt: skip
 

@@ -101,3 +101,8 @@ def test_what_is_no_file_of_its_own_is_refused_and_left_alone(path: Path, tmp_pa
     assert other.read_text() == "root:secret"
     assert (other.stat().st_uid, other.stat().st_mtime_ns) == (before.st_uid, before.st_mtime_ns)
     assert not (tmp_path / "not yet").exists()
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path):
+    with pytest.raises(NoPidFileError, match=r"the directory .*/nodir is not there; make it"):
+        take(tmp_path / "nodir/harvester.pid")
