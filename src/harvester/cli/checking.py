@@ -24,6 +24,8 @@ _COLOURS: Final = {
     Severity.WARNING: typer.colors.YELLOW,
     Severity.INFO: typer.colors.CYAN,
 }
+_FEW: Final = 3
+"""So many files of another machine are named unasked."""
 _ORDER: Final = {severity: place for place, severity in enumerate(_COLOURS)}
 
 
@@ -49,6 +51,7 @@ def find_mistakes(config: Sequence[Path] | None, queue_file: Path | None) -> lis
 
 def print_findings(findings: Sequence[Finding], *, verbose: bool) -> None:
     """One line each, as compilers do; how many there are goes to standard error."""
+    elsewhere = [each for each in findings if each.elsewhere]
     for each in findings:
         if verbose or each.severity is not Severity.INFO:
             typer.echo(_encodable(_line(each)))
@@ -58,8 +61,11 @@ def print_findings(findings: Sequence[Finding], *, verbose: bool) -> None:
         words.insert(0, "nothing to complain about")
     hidden = " (told with --verbose)" if numbers[Severity.INFO] and not verbose else ""
     typer.echo(", ".join(words) + hidden, err=True)
-    if elsewhere := sum(1 for each in findings if each.elsewhere):
-        typer.echo(_words_of_elsewhere(elsewhere) + ("" if verbose else "; --verbose names them"), err=True)
+    if elsewhere:
+        is_long = len(elsewhere) > _FEW and not verbose
+        typer.echo(_words_of_elsewhere(len(elsewhere)) + ("; --verbose names them" if is_long else ""), err=True)
+        for each in () if is_long or verbose else elsewhere:
+            typer.echo(f"  {each.place}: {each.key}: {each.problem}", err=True)
 
 
 def _words_of_elsewhere(number: int) -> str:

@@ -83,7 +83,8 @@ class Credentials:
                 return ssl.create_default_context(capath=place)
             return ssl.create_default_context(cafile=place)
         except OSError as error:
-            raise CredentialError(f"ca_cert {place} cannot be used: {error}; correct [pandacon] ca_cert") from None
+            reason = error.strerror or error
+            raise CredentialError(f"ca_cert {place} cannot be used: {reason}; correct [pandacon] ca_cert") from None
 
 
 def token_file(text: str) -> str | None:

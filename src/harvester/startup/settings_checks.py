@@ -96,6 +96,7 @@ def credential_finding(settings: Settings, key_at: KeyAt, error: CredentialError
     """The error with its place, as the service tells it when it cannot start."""
     problem, _, advice = str(error).rpartition("; ")
     key = _key_of(str(error), settings)
+    problem = problem.removeprefix(f"{key} ")  # the place names it
     return _error(key_at, "pandacon", key, problem or advice, advice if problem else "correct it")
 
 

@@ -212,8 +212,25 @@ def test_without_main_file_nothing_is_said_of_queues(call: CommandLine):
 
 def test_files_of_another_machine_are_counted(call: CommandLine):
     call.queues.write_text('{"Q": ' + QUEUE.replace("/bin/true", "/nowhere/at/all/run.sh") + "}")
-    assert "not on this machine: 1 file or directory" in call("check").stderr
-    assert "/nowhere/at/all/run.sh" in call("check", "--verbose").stdout
+    few = call("check")
+    assert "not on this machine: 1 file or directory" in few.stderr
+    assert "--verbose names" not in few.stderr
+    assert f"  {call.queues}:4: Q.submitter.command" in few.stderr
+    assert "/nowhere/at/all/run.sh" in few.stderr
+    several = ", ".join(f'"Q{n}": {QUEUE.replace("/bin/true", f"/nowhere/at/all/{n}.sh")}' for n in range(4))
+    call.queues.write_text(f"{{{several}}}")
+    many = call("check")
+    assert "4 files or directories" in many.stderr
+    assert "--verbose names them" in many.stderr
+    assert "/nowhere" not in many.output
+    assert "/nowhere/at/all/3.sh" in call("check", "--verbose").stdout
+
+
+def test_an_authority_that_is_missing_is_named_once_and_in_words(call: CommandLine):
+    config = call.config.read_text().replace("http:", "https:")
+    call.config.write_text(f"{config}ca_cert = /nowhere/at/all/ca.crt\n")
+    said = call("run").output
+    assert "pandacon.ca_cert: /nowhere/at/all/ca.crt cannot be used: No such file or directory; correct" in said
 
 
 def test_a_state_directory_that_cannot_be_made_is_found_in_its_line(call: CommandLine):
