@@ -48,7 +48,7 @@ class TestThatCannotStart:
         result = call("run")
         assert result.exit_code == 1
         line = call.config.read_text().splitlines().index("cert_file = /nonexistent/proxy") + 1
-        assert f"{call.config}:{line}: pandacon.cert_file: cert_file /nonexistent/proxy" in result.stderr
+        assert f"{call.config}:{line}: pandacon.cert_file: /nonexistent/proxy" in result.stderr
 
     def test_a_file_that_is_no_database(self, call: CommandLine):
         (call.place / "harvester.db").write_text("this is no database, whatever its name says " * 50)
@@ -91,7 +91,7 @@ def spoil(call: CommandLine, kind: str) -> str:
             told = f"master.workDir: {place}/logs/here cannot be made"
         case "credential":
             text = f"{text.replace('http:', 'https:')}cert_file = {place}/proxy\nkey_file = {place}/proxy\n"
-            told = f"pandacon.cert_file: cert_file {place}/proxy"
+            told = f"pandacon.cert_file: {place}/proxy"
         case _:
             text += f"[frontend]\nenable = True\naddress = no.such.host.invalid\n{port}authEnable = False\n"
             text += "trustedNetworks = 127.0.0.0/8\n"
