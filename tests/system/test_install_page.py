@@ -45,6 +45,6 @@ def test_what_the_page_says_works(newcomer: Newcomer):
     assert stat.S_IMODE((home / "etc/panda/door.key").stat().st_mode) == 0o600
     for line in commands(PAGE, "Setup and system configuration files"):
         newcomer.types(line)
-    assert "is there already" in newcomer.types("harvester init")
+    assert "files are there already, left as they are" in newcomer.types("harvester init")
     for line in commands(PAGE, "init.d script"):
         newcomer.types(line)
