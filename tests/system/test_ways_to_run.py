@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -178,32 +179,28 @@ def test_where_it_is_can_be_seen(site: Site):
     assert site.terminate() == 0
 
 
-def test_the_service_manager_hears_that_it_is_ready(site: Site, tmp_path: Path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
-        site.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
-        site.configure({})
-        site.start()
-        assert b"READY=1" in manager.recv(4096)
-        site.reload()
-        assert b"RELOADING=1" in manager.recv(4096)
+class TestTheServiceManager:
+    @pytest.fixture
+    def manager(self, site: Site, tmp_path: Path) -> Iterator[socket.socket]:
+        """Hears what a service says that has started and been told to reload."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(tmp_path / "notify"))
+            manager.settimeout(60)
+            site.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+            site.configure({})
+            site.start()
+            assert b"READY=1" in manager.recv(4096)
+            site.reload()
+            assert b"RELOADING=1" in manager.recv(4096)
+            yield manager
+
+    def test_hears_that_it_is_ready(self, site: Site, manager: socket.socket):
         assert b"READY=1" in manager.recv(4096)
         assert b"WATCHDOG=1" in manager.recv(4096)
         assert site.terminate() == 0
         assert b"STOPPING=1" in manager.recv(4096)
 
-
-def test_a_stop_that_comes_while_it_reloads_is_heeded(site: Site, tmp_path: Path):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
-        site.environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
-        site.configure({})
-        site.start()
-        assert b"READY=1" in manager.recv(4096)
-        site.reload()
-        assert b"RELOADING=1" in manager.recv(4096)
+    def test_hears_that_a_stop_during_a_reload_is_heeded(self, site: Site, manager: socket.socket):
         assert site.terminate() == 0
         assert b"STOPPING=1" in manager.recv(4096)
 

@@ -37,7 +37,6 @@ from harvester.config.job_sections import (
     Zipper,
 )
 from harvester.config.log_areas import AREAS, area_named
-from harvester.config.places import barred_by, this_account
 from harvester.config.problems import KeyProblem
 from harvester.config.remote import (
     INSTANCE_URL,
@@ -198,7 +197,7 @@ def _main_sources(
         looked_at = [*sources.search_path(sources.MAIN_FILE, environ), *([overriding] if overriding else [])]
         paths = sources.existing(looked_at)
         if not paths and is_all:
-            _report_nothing_found(looked_at, findings)
+            sources.report_no_main_file(looked_at, findings)
     return [source for path in paths if (source := _read_source(path, findings))]
 
 
@@ -215,21 +214,6 @@ def _read_source(path: Path, findings: Findings) -> IniSource | None:
         return dialect.take_config_map(document, findings) if document else None
     text = sources.read_text(path, findings)
     return None if text is None else dialect.parse_ini(text, str(path), findings)
-
-
-def _report_nothing_found(looked_at: Sequence[Path], findings: Findings) -> None:
-    barred = {directory for path in looked_at if (directory := barred_by(path))}
-    for each in sorted(barred):
-        findings.error(Location(sources.MAIN_FILE), "", f"{each} cannot be read by {this_account()}", sources.NO_RIGHTS)
-    if barred:
-        return
-    places = ", ".join(map(str, looked_at))
-    findings.error(
-        Location(sources.MAIN_FILE),
-        "",
-        f"found in none of {places}",
-        "set PANDA_HOME, or name the file with --config; `harvester init` writes one",
-    )
 
 
 def _share_zipper_keys(entries: Sections) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harvester.config.findings import Findings, Location
 from harvester.config.json_lines import JsonDocument, JsonSyntaxError, parse_json
-from harvester.config.places import is_directory, is_file, this_account
+from harvester.config.places import barred_by, is_directory, is_file, this_account
 from harvester.config.problems import doubled_key
 
 NO_RIGHTS = "run this as the service's account, or correct the permissions"
@@ -67,6 +67,18 @@ def state_dir(environ: Mapping[str, str]) -> Path:
     if state_home := environ.get("XDG_STATE_HOME"):
         return Path(state_home) / "harvester"
     return (_home(environ) or Path("/var/lib")) / ".local/state/harvester"
+
+
+def report_no_main_file(looked_at: Sequence[Path], findings: Findings) -> None:
+    """Tell that the main file is in none of the places, or may be where this account cannot look."""
+    here = Location(MAIN_FILE)
+    barred = {directory for path in looked_at if (directory := barred_by(path))}
+    for each in sorted(barred):
+        findings.error(here, "", f"{each} cannot be read by {this_account()}", NO_RIGHTS)
+    if not barred:
+        places = ", ".join(map(str, looked_at))
+        advice = "set PANDA_HOME, or name the file with --config; `harvester init` writes one"
+        findings.error(here, "", f"found in none of {places}", advice)
 
 
 def queue_file(config_file: str, environ: Mapping[str, str], config_paths: Sequence[Path] | None = None) -> Path:
