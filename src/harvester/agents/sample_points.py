@@ -7,7 +7,6 @@ before the worker gets it, so that whatever dies, what is known is not asked for
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import structlog
@@ -116,7 +115,7 @@ def _point(given: Range) -> SamplePoint:
 
 def _fetched(instance: Instance, worker: Worker, source_url: str, point: SamplePoint) -> str | None:
     """Where the point's checkpoint is now; None if there is none. A worker rather begins anew than waits for it."""
-    path = Path(worker.access_point, f"{_DOWNLOADED}{point.checkpoint}")
+    path = f"{worker.access_point}/{_DOWNLOADED}{point.checkpoint}"
     try:
         with replacement(path) as target:
             instance.checkpoints.fetch(source_url, point, target)
@@ -126,7 +125,7 @@ def _fetched(instance: Instance, worker: Worker, source_url: str, point: SampleP
         what = "a checkpoint cannot be had, the worker begins its point anew"
         log.warning(what, queue=worker.queue, worker=worker.worker_id, point=point.checkpoint, error=str(error))
         return None
-    return str(path)
+    return path
 
 
 def settle_points(

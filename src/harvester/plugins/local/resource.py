@@ -188,11 +188,11 @@ class LocalResource(Resource[LocalSettings]):
     def _argv(self, worker: Worker, values: Values) -> tuple[str, ...]:
         if self.settings.template_file is None:
             return fill_command(self.settings.command, values)
-        script = Path(script_of(worker))
+        script = script_of(worker)
         text = fill_script(self.settings.template_file.read_text(encoding="utf-8"), values)
         with replacement(script, 0o700) as file:
             file.write(text.encode())
-        return (str(script),)
+        return (script,)
 
     def _environment(self, worker: Worker, values: Values) -> dict[str, str]:
         names, texts = self.settings.environment.keys(), tuple(self.settings.environment.values())

@@ -11,7 +11,6 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import BinaryIO, Final
 
 _NEW: Final = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -33,15 +32,20 @@ def write_atomically(path: str, text: str, *, private: bool = False, tidily: boo
     Raises:
         OSError: it cannot be written; what stood there stays.
     """
-    with replacement(Path(path), 0o600 if private else 0o644, tidily=tidily) as file:
-        file.write(text.encode())
+    new, descriptor = open_beside(path, 0o600 if private else 0o644)
+    try:
+        _fill(descriptor, text.encode())
+        if tidily:
+            forget_the_dead(new, path)
+        _take_place(new, path)
+    except BaseException:
+        _unlink(new)
+        raise
 
 
 @contextmanager
-def replacement(path: Path, mode: int = 0o644, *, tidily: bool = False) -> Iterator[BinaryIO]:
+def replacement(path: str, mode: int = 0o644) -> Iterator[BinaryIO]:
     """A file that takes the place of another one when all is written; if that fails, nothing of it remains.
-
-    What writers left that were killed goes too, if that is done `tidily`.
 
     Raises:
         OSError: it cannot be written.
@@ -50,42 +54,60 @@ def replacement(path: Path, mode: int = 0o644, *, tidily: bool = False) -> Itera
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
-        if tidily:
-            forget_the_dead(new, path)
-        with _named(path):
-            new.replace(path)
+        _take_place(new, path)
     except BaseException:
-        new.unlink(missing_ok=True)
+        _unlink(new)
         raise
 
 
-def open_beside(path: Path, mode: int) -> tuple[Path, int]:
+def open_beside(path: str, mode: int) -> tuple[str, int]:
     """A new empty file in the directory of another one, with a name that nobody else has; and its descriptor.
 
     Raises:
         OSError: the directory cannot be written.
     """
-    new = path.with_name(f".{path.name}.{secrets.token_hex(8)}{_ENDING}")
-    with _named(path):
+    directory, slash, name = path.rpartition("/")
+    new = f"{directory}{slash}.{name}.{secrets.token_hex(8)}{_ENDING}"
+    try:
         return new, os.open(new, _NEW, mode)
+    except OSError as error:
+        raise _about(path, error) from None
 
 
-def forget_the_dead(new: Path, place: Path) -> None:
+def forget_the_dead(new: str, place: str) -> None:
     """Remove files beside `place` that were to take it, and never will.
 
     The file system dates all its files alike, so the new file tells what time it is there.
     """
-    present = new.stat().st_mtime
-    for each in place.parent.glob(f".{glob.escape(place.name)}.*{_ENDING}"):
+    present = os.stat(new).st_mtime
+    directory, slash, name = place.rpartition("/")
+    for each in glob.iglob(f"{glob.escape(directory + slash)}.{glob.escape(name)}.*{_ENDING}"):
         with suppress(OSError):  # it is gone, or another account's, and in nobody's way
-            if present - each.stat().st_mtime > _OLD:
-                each.unlink()
+            if present - os.stat(each).st_mtime > _OLD:
+                os.unlink(each)
 
 
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Errors tell of the file that is meant: the other name says nothing, and is another one each time."""
+def _fill(descriptor: int, content: bytes) -> None:
     try:
-        yield
+        left = memoryview(content)
+        while left:  # a disk that is nearly full takes a part
+            left = left[os.write(descriptor, left) :]
+    finally:
+        os.close(descriptor)
+
+
+def _take_place(new: str, path: str) -> None:
+    try:
+        os.replace(new, path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
+        raise _about(path, error) from None
+
+
+def _unlink(new: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(new)
+
+
+def _about(path: str, error: OSError) -> OSError:
+    """The error of the file that is meant: the other name says nothing, and is another one each time."""
+    return OSError(error.errno, error.strerror, path)

@@ -51,10 +51,11 @@ def lasting_replacement(path: Path) -> Iterator[LastingReplacement]:
         OSError: the directory cannot be written.
     """
     place = path.resolve()
-    new, descriptor = open_beside(place, _PRIVATE)
+    name, descriptor = open_beside(str(place), _PRIVATE)
     os.close(descriptor)
+    new = Path(name)
     try:
-        forget_the_dead(new, place)
+        forget_the_dead(name, str(place))
         yield LastingReplacement(new, place)
     finally:
         new.unlink(missing_ok=True)

@@ -59,7 +59,7 @@ def test_what_fails_on_the_way_leaves_nothing(tmp_path: Path, write: Write):
 def test_what_breaks_off_leaves_nothing(tmp_path: Path):
     path = tmp_path / "checkpoint"
     path.write_text("good")
-    with suppress(KeyboardInterrupt), replacement(path) as file:
+    with suppress(KeyboardInterrupt), replacement(str(path)) as file:
         file.write(b"half of it")
         raise KeyboardInterrupt
     assert [each.name for each in tmp_path.iterdir()] == ["checkpoint"]
