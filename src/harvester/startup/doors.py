@@ -61,7 +61,7 @@ def sockets_after(present: Sequence[socket.socket], configuration: Configuration
         return []
     if not any(each.getsockname()[1] == frontend.port_number for each in present):
         return _new_sockets(frontend)
-    from harvester.web.embedded import require_address  # noqa: PLC0415 (see above)
+    from harvester.web.listening import require_address  # noqa: PLC0415 (see above)
 
     require_address(frontend)
     return []  # the same port at another address is free when this program has gone
@@ -79,7 +79,8 @@ def require_door(configuration: Configuration) -> None:
         return
     from harvester.plugins.tools.worker_tokens import KeyFileError  # noqa: PLC0415 (see above)
     from harvester.plugins.worker_door import worker_tokens  # noqa: PLC0415 (see above)
-    from harvester.web.embedded import DoorError, require_usable  # noqa: PLC0415 (see above)
+    from harvester.web.embedded import require_usable  # noqa: PLC0415 (see above)
+    from harvester.web.listening import DoorError  # noqa: PLC0415 (see above)
 
     if settings.frontend.type == "simple":
         require_usable(settings.frontend)
@@ -92,7 +93,8 @@ def require_door(configuration: Configuration) -> None:
 
 
 def _new_sockets(frontend: Frontend) -> list[socket.socket]:
-    from harvester.web.embedded import listen, require_usable  # noqa: PLC0415 (see above)
+    from harvester.web.embedded import require_usable  # noqa: PLC0415 (see above)
+    from harvester.web.listening import listen  # noqa: PLC0415 (see above)
 
     require_usable(frontend)
     return listen(frontend)
@@ -157,7 +159,7 @@ class ProcessDoor:
         return EmbeddedServer(app, self._harvester.settings.frontend, sockets=[each.dup() for each in sockets]).start()
 
     def _tell_trouble(self, trouble: Exception) -> None:
-        from harvester.web.embedded import PortTakenError  # noqa: PLC0415 (see above)
+        from harvester.web.listening import PortTakenError  # noqa: PLC0415 (see above)
 
         problem = str(trouble)
         if problem == self._told:

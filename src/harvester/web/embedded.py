@@ -7,7 +7,6 @@ waited for.
 """
 
 import contextlib
-import errno
 import logging
 import resource
 import socket
@@ -26,10 +25,11 @@ from cheroot.server import HTTPConnection, HTTPRequest
 from cheroot.wsgi import Server as WsgiServer
 
 from harvester.config.instance_sections import Frontend
-from harvester.core.errors import HarvesterError
 from harvester.plugins.worker_door import is_loopback
 from harvester.web.door import LARGEST_BODY
+from harvester.web.listening import BACKLOG, DoorError, listen
 from harvester.web.tls import TlsAdapter
+from harvester.web.turn import Turn
 from harvester.web.wire import Inlet, Outlet
 
 log = structlog.get_logger(__name__)
@@ -39,23 +39,15 @@ _IDLE_SECONDS: Final = 30
 """How long a connection is kept that asks nothing."""
 _DEADLINE_SECONDS: Final = 15.0
 _KEPT_CONNECTIONS: Final = 5000
-_BACKLOG: Final = 512
-_ANY_PORT: Final = 0
 _WAITING_REQUESTS: Final = 2000
+_PATIENCE_SECONDS: Final = 0.01
+"""Long enough for the turns of all threads, short enough that a request which is stuck holds nobody up."""
 _STOP_SECONDS: Final = 5
 _DRAIN_SECONDS: Final = 1.0
 """How long a server that stops waits for requests on connections that it has accepted."""
 _LOOK_AGAIN_SECONDS: Final = 0.01
 _NOTICE_SECONDS: Final = 0.25
 """How soon the server's own thread notices that it is to stop."""
-
-
-class DoorError(HarvesterError):
-    """Workers could not be let in; the message names the key and what to do."""
-
-
-class PortTakenError(DoorError):
-    """Somebody listens there; maybe another process of this service."""
 
 
 class EmbeddedServer:
@@ -132,51 +124,6 @@ class EmbeddedServer:
                 self._adapter.renew()
 
 
-def listen(frontend: Frontend) -> list[socket.socket]:
-    """Sockets on the address and port of the configuration; processes that are started later may share them.
-
-    Raises:
-        PortTakenError: somebody listens there already.
-        DoorError: the address or the port cannot be had.
-    """
-    require_address(frontend)
-    try:
-        return [_listener(frontend.address, frontend.port_number)]
-    except OSError as error:
-        kind = PortTakenError if error.errno == errno.EADDRINUSE else DoorError
-        raise kind(
-            f"[frontend] portNumber: {frontend.address}, port {frontend.port_number} cannot be had: {error.strerror}; "
-            "stop whatever listens there, or choose another port"
-        ) from None
-
-
-def require_address(frontend: Frontend) -> None:
-    """Make sure that this host has the address of the configuration; its port may be taken.
-
-    Raises:
-        DoorError: it has not.
-    """
-    try:
-        _listener(frontend.address, _ANY_PORT).close()
-    except OSError as error:
-        raise DoorError(
-            f"[frontend] address: {frontend.address} cannot be used: {error.strerror}; name an address of this host"
-        ) from None
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 def require_usable(frontend: Frontend) -> TlsAdapter | None:
     """Make sure that a door may be opened as the configuration says; what speaks TLS there, if anything does.
 
@@ -211,6 +158,7 @@ class _Clocked(Protocol):
     there: set["_Connection"]
     in_work: dict["_Connection", float]
     deadline: float
+    turn: Turn
 
 
 class _Request(HTTPRequest):
@@ -269,8 +217,9 @@ class _Connection(HTTPConnection):
         try:
             if isinstance(self.socket, ssl.SSLSocket) and not self._has_shaken_hands():
                 return self._shake_hands(self.socket)
-            is_kept = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
-            self.wfile.flush()
+            with self.server.turn.taken():
+                is_kept = bool(super().communicate())  # type: ignore[no-untyped-call]  # cheroot has no types here
+                self.wfile.flush()
             self._heard_since = None
             self._is_answered = True
         except OSError:
@@ -334,7 +283,7 @@ class _Server(WsgiServer):
             app,
             numthreads=threads,
             server_name="harvester",
-            request_queue_size=_BACKLOG,
+            request_queue_size=BACKLOG,
             timeout=_IDLE_SECONDS,
             shutdown_timeout=_STOP_SECONDS,
             accepted_queue_size=_WAITING_REQUESTS,
@@ -345,6 +294,7 @@ class _Server(WsgiServer):
         self.in_work: dict[_Connection, float] = {}
         self.is_leaving = False
         self.deadline = deadline
+        self.turn = Turn(_PATIENCE_SECONDS)
         self.keep_alive_conn_limit = min(_KEPT_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
         self._listener = listener
 

@@ -11,7 +11,8 @@ from harvester.config.instance_sections import Frontend
 from harvester.config.queues import LoadedQueues
 from harvester.config.service import Loaded
 from harvester.plugins.tools.worker_tokens import KeyFileError, read_keys
-from harvester.web.embedded import DoorError, require_usable
+from harvester.web.embedded import require_usable
+from harvester.web.listening import DoorError
 from harvester.web.wanted import queues_at_door
 
 _UNSAFE = "without tokens a worker may speak for any other"

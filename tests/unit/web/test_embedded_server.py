@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 from harvester.config.instance_sections import Frontend
 from harvester.store import queues
 from harvester.web import embedded
-from harvester.web.embedded import DoorError, EmbeddedServer
+from harvester.web.embedded import EmbeddedServer
+from harvester.web.listening import DoorError
 from harvester.web.tls import TlsAdapter
 from loopback import free_port, free_socket
 from waiting import until
