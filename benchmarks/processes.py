@@ -7,7 +7,7 @@ processes together and of the database: what coordination costs is what a job ta
 """
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 import psutil
 
@@ -40,8 +40,9 @@ class DatabaseCpu:
         own = self._server.cpu_times()
         total = own.user + own.system + own.children_user + own.children_system
         for child in self._server.children():
-            times = child.cpu_times()
-            total += times.user + times.system
+            with suppress(psutil.NoSuchProcess):  # it has just ended: its time stands in `children_user` from now on
+                times = child.cpu_times()
+                total += times.user + times.system
         return float(total)
 
 
