@@ -12,6 +12,7 @@ import structlog
 
 from harvester.core.clock import utc_now
 from harvester.core.errors import HarvesterError
+from harvester.web.listening import DoorError, PortTakenError, listen, require_address
 from harvester.web.wanted import wants_door, wants_server
 
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def sockets_after(present: Sequence[socket.socket], configuration: Configuration
         return []
     if not any(each.getsockname()[1] == frontend.port_number for each in present):
         return _new_sockets(frontend)
-    from harvester.web.listening import require_address  # noqa: PLC0415 (see above)
-
     require_address(frontend)
     return []  # the same port at another address is free when this program has gone
 
@@ -80,7 +79,6 @@ def require_door(configuration: Configuration) -> None:
     from harvester.plugins.tools.worker_tokens import KeyFileError  # noqa: PLC0415 (see above)
     from harvester.plugins.worker_door import worker_tokens  # noqa: PLC0415 (see above)
     from harvester.web.embedded import require_usable  # noqa: PLC0415 (see above)
-    from harvester.web.listening import DoorError  # noqa: PLC0415 (see above)
 
     if settings.frontend.type == "simple":
         require_usable(settings.frontend)
@@ -94,7 +92,6 @@ def require_door(configuration: Configuration) -> None:
 
 def _new_sockets(frontend: Frontend) -> list[socket.socket]:
     from harvester.web.embedded import require_usable  # noqa: PLC0415 (see above)
-    from harvester.web.listening import listen  # noqa: PLC0415 (see above)
 
     require_usable(frontend)
     return listen(frontend)
@@ -159,8 +156,6 @@ class ProcessDoor:
         return EmbeddedServer(app, self._harvester.settings.frontend, sockets=[each.dup() for each in sockets]).start()
 
     def _tell_trouble(self, trouble: Exception) -> None:
-        from harvester.web.listening import PortTakenError  # noqa: PLC0415 (see above)
-
         problem = str(trouble)
         if problem == self._told:
             return

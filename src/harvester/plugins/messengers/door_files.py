@@ -22,6 +22,7 @@ from pydantic import JsonValue
 from harvester.core.errors import HarvesterError
 from harvester.core.workers import MapType
 from harvester.plugins.messengers.file_names import FileNames
+from harvester.plugins.tools.atomic_files import fill
 from harvester.plugins.tools.regular_files import open_regular
 from harvester.plugins.tools.untrusted_files import read_json
 
@@ -180,17 +181,14 @@ class Spot:
 
     def _written(self, name: str, data: JsonValue) -> str:
         """The name of a file beside the one that it is to become."""
-        left = json.dumps(data).encode()
+        content = json.dumps(data).encode()
         new = f".{name}.{_OURS}.{os.getpid()}.{next(_NUMBERS)}"
         handle = os.open(self.prefix + new, _NEW, 0o644, dir_fd=self.handle)
         try:
-            while left:  # a disk that is nearly full takes a part
-                left = left[os.write(handle, left) :]
+            fill(handle, content)
         except OSError:
             self._remove(new)
             raise
-        finally:
-            os.close(handle)
         return new
 
     def _rename(self, old: str, new: str) -> None:

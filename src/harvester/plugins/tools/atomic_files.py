@@ -34,7 +34,7 @@ def write_atomically(path: str, text: str, *, private: bool = False, tidily: boo
     """
     new, descriptor = open_beside(path, 0o600 if private else 0o644)
     try:
-        _fill(descriptor, text.encode())
+        fill(descriptor, text.encode())
         if tidily:
             forget_the_dead(new, path)
         _take_place(new, path)
@@ -87,7 +87,12 @@ def forget_the_dead(new: str, place: str) -> None:
                 os.unlink(each)
 
 
-def _fill(descriptor: int, content: bytes) -> None:
+def fill(descriptor: int, content: bytes) -> None:
+    """Write all of a new file, and close it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     try:
         left = memoryview(content)
         while left:  # a disk that is nearly full takes a part
